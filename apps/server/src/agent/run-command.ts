@@ -1,0 +1,49 @@
+// The command line of `weft run`.
+
+import { type Command, Option } from 'commander';
+import { parsePort, stateDirectory } from '../fleet/up-options.ts';
+import { StartError } from './errors.ts';
+import { runInMesh } from './run.ts';
+
+export function registerRun(program: Command): void {
+  program
+    .command('run')
+    .description('put a program into the mesh: registers it, starts its sidecar, injects the addresses of its upstreams, takes it out when it ends')
+    .requiredOption('--service <name>', 'service the program belongs to')
+    .requiredOption('--port <port>', 'port the program listens on')
+    .option('--namespace <namespace>', 'namespace of the service', 'default')
+    .option('--service-version <version>', 'version label', 'v1')
+    .option('--service-account <name>', 'identity; default = the service name')
+    .option('--protocol <name>', 'port name, which tells the protocol: http, grpc, tcp ...', 'http')
+    .option('--upstream <service...>', 'services it calls (<service>.<namespace>[:port]); default = all', [])
+    .option('--health-path <path>', 'HTTP path that tells its health; default = a TCP connection')
+    .addOption(new Option('--proxy <kind>', 'data plane').choices(['embedded', 'envoy']).default('embedded'))
+    .option('--port-base <port>', 'first of the loopback ports given to the sidecar', '22000')
+    .argument('<command...>', 'the program and its arguments, after --')
+    .passThroughOptions()
+    .addHelpText('after', '\nThe program finds its upstreams in <SERVICE>_URL, <SERVICE>_SERVICE_HOST, <SERVICE>_SERVICE_PORT and WEFT_UPSTREAM_<SERVICE>.\n\nExample: weft run --service hello --port 9000 -- node app.js')
+    .action(async (words: string[], flags: Record<string, unknown>, command: Command) => {
+      const [first, ...rest] = words;
+      if (first === undefined) throw new StartError('WEFT_USAGE', 'name the program to run after --');
+      const name = String(flags['service']);
+      if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) throw new StartError('WEFT_USAGE', `--service is ${name}; it must be a DNS label: lower-case letters, digits and -, starting with a letter`);
+      process.exitCode = await runInMesh(
+        {
+          server: String(command.optsWithGlobals()['server'] ?? process.env['WEFT_SERVER'] ?? 'http://127.0.0.1:20001'),
+          service: name,
+          namespace: String(flags['namespace']),
+          version: String(flags['serviceVersion']),
+          ...(typeof flags['serviceAccount'] === 'string' ? { serviceAccount: flags['serviceAccount'] } : {}),
+          port: parsePort(String(flags['port']), '--port'),
+          protocol: String(flags['protocol']),
+          upstreams: flags['upstream'] as string[],
+          ...(typeof flags['healthPath'] === 'string' ? { healthPath: flags['healthPath'] } : {}),
+          proxy: flags['proxy'] === 'envoy' ? 'envoy' : 'embedded',
+          portBase: parsePort(String(flags['portBase']), '--port-base'),
+          stateDir: stateDirectory(process.env),
+          command: [first, ...rest],
+        },
+        (line) => process.stderr.write(`weft: ${line}\n`),
+      );
+    });
+}

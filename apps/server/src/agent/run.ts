@@ -1,0 +1,150 @@
+// `weft run`: puts one program of the user into the mesh for as long as it runs.
+
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { MeshObject } from '@weft/mesh-core/model';
+import { type Child, startChild } from './child.ts';
+import { type ControlClient, createControlClient } from './control-client.ts';
+import { findEnvoy, startEnvoy } from './envoy.ts';
+import { StartError } from './errors.ts';
+import { startHealthCheck } from './health-check.ts';
+import { openPortBook } from './ports.ts';
+import { type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
+
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+
+export interface RunOptions {
+  server: string;
+  service: string;
+  namespace: string;
+  version: string;
+  serviceAccount?: string;
+  /** Where the program listens. */
+  port: number;
+  protocol: string;
+  /** `reviews.bookinfo` or `reviews.bookinfo:9080`; empty = every service of the mesh. */
+  upstreams: readonly string[];
+  healthPath?: string;
+  proxy: 'embedded' | 'envoy';
+  portBase: number;
+  stateDir: string;
+  command: readonly [string, ...string[]];
+}
+
+/** Runs until the program ends or a signal comes; resolves to the program's exit code (128 + n for a signal). */
+export async function runInMesh(options: RunOptions, log: (line: string) => void): Promise<number> {
+  const client = createControlClient(options.server, `weft run ${options.service}`);
+  const services = await client.list('Service');
+  const ports = openPortBook(join(options.stateDir, 'ports.json'), options.portBase);
+  const plan = await planWorkload(
+    {
+      service: options.service,
+      namespace: options.namespace,
+      version: options.version,
+      ...(options.serviceAccount === undefined ? {} : { serviceAccount: options.serviceAccount }),
+      servicePort: options.port,
+      appPort: options.port,
+      portName: options.protocol,
+      upstreams: chooseUpstreams(options, services),
+    },
+    ports,
+  );
+  ports.save();
+  const ownService = services.some((s) => s.metadata.name === plan.service && s.metadata.namespace === plan.namespace) ? undefined : serviceFor(plan);
+
+  // The sidecar first, then the program, then the registration: no peer is sent to a port nobody serves.
+  const sidecar = await startSidecar(options, plan, client, log);
+  const environment = { ...process.env, PORT: String(options.port), ...upstreamEnvironment(plan) };
+  const [command, ...args] = options.command;
+  const program = spawn(command, args, { stdio: 'inherit', env: environment });
+  const ended = new Promise<number>((resolve, reject) => {
+    program.once('error', (error) => reject(new StartError('WEFT_CHILD_FAILED', `cannot run ${command}: ${error.message}`)));
+    program.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128 + signalNumber(signal))));
+  });
+  const forward = (signal: NodeJS.Signals): void => void program.kill(signal);
+  process.on('SIGINT', forward);
+  process.on('SIGTERM', forward);
+
+  let registered = false;
+  // Writes in order, one after the other: a late "unhealthy" must not overtake the removal.
+  let writing: Promise<void> = Promise.resolve();
+  const write = (work: () => Promise<void>): void => {
+    writing = writing.then(work).catch((error: unknown) => log((error as Error).message));
+  };
+  const stopHealthCheck = startHealthCheck({
+    port: options.port,
+    ...(options.healthPath === undefined ? {} : { path: options.healthPath }),
+    intervalMs: 1_000,
+    failureThreshold: 3,
+    onChange: (health, reason) => {
+      if (health === 'healthy' && !registered) {
+        registered = true;
+        write(async () => {
+          await client.apply([...(ownService === undefined ? [] : [ownService]), workloadEntry(plan)], `weft run ${plan.workload}`);
+          log(`${plan.workload}.${plan.namespace} is in the mesh`);
+        });
+      } else if (registered) {
+        log(`${plan.workload} is ${health}: ${reason}`);
+        write(() => client.apply([workloadEntry(plan, health)], `${plan.workload} is ${health}`));
+      }
+    },
+  });
+  try {
+    return await ended;
+  } finally {
+    stopHealthCheck();
+    process.off('SIGINT', forward);
+    process.off('SIGTERM', forward);
+    await writing;
+    if (registered) await leave(plan, ownService, client).catch((error: unknown) => log(`could not take ${plan.workload} out of the mesh: ${(error as Error).message}`));
+    await sidecar.stop();
+  }
+}
+
+async function startSidecar(options: RunOptions, plan: WorkloadPlan, client: ControlClient, log: (line: string) => void): Promise<Pick<Child, 'stop'>> {
+  const name = `run-${plan.workload}.${plan.namespace}`;
+  const spec = await proxySpec(plan, client, join(options.stateDir, 'proxies'));
+  const logFile = join(options.stateDir, 'logs', `${name}.log`);
+  const onExit = (reason: string): void => log(`sidecar ${reason}; starting it again (log: ${logFile})`);
+  if (options.proxy === 'envoy') return startEnvoy({ spec, binary: findEnvoy(process.env), dir: join(options.stateDir, 'run', name), logFile, onExit });
+  const specFile = join(options.stateDir, 'run', `${name}.json`);
+  mkdirSync(dirname(specFile), { recursive: true });
+  writeFileSync(specFile, JSON.stringify([spec]), { mode: 0o600 });
+  const child = startChild({ name: `sidecar of ${plan.workload}`, command: process.execPath, args: [join(dist, 'proxy/main.js'), specFile], logFile, readyLine: (line) => line.startsWith('{"ready"'), onExit });
+  try {
+    await child.ready();
+  } catch (error) {
+    await child.stop();
+    throw error;
+  }
+  return child;
+}
+
+/** Takes the workload out; the Service goes too when this run made it and nothing else serves it. */
+async function leave(plan: WorkloadPlan, ownService: MeshObject | undefined, client: ControlClient): Promise<void> {
+  await client.remove({ kind: 'WorkloadEntry', namespace: plan.namespace, name: plan.workload });
+  if (ownService === undefined) return;
+  const entries = await client.list('WorkloadEntry', plan.namespace);
+  const served = entries.some((e) => (e.spec as { labels?: Record<string, string> }).labels?.['app'] === plan.service);
+  if (!served) await client.remove({ kind: 'Service', namespace: plan.namespace, name: plan.service });
+}
+
+function chooseUpstreams(options: RunOptions, services: readonly MeshObject[]): { host: string; port: number }[] {
+  const known = services
+    .filter((s) => s.metadata.name !== options.service || s.metadata.namespace !== options.namespace)
+    .flatMap((s) => ((s.spec as { ports?: { port: number }[] }).ports ?? []).map(({ port }) => ({ name: `${s.metadata.name}.${s.metadata.namespace}`, host: `${s.metadata.name}.${s.metadata.namespace}.svc.cluster.local`, port })));
+  if (options.upstreams.length === 0) return known.map(({ host, port }) => ({ host, port }));
+  return options.upstreams.map((wanted) => {
+    const [text = '', portText] = wanted.split(':');
+    const name = text.includes('.') ? text.split('.').slice(0, 2).join('.') : `${text}.${options.namespace}`;
+    const found = known.find((k) => k.name === name && (portText === undefined || k.port === Number(portText)));
+    if (found === undefined) throw new StartError('WEFT_USAGE', `--upstream ${wanted}: the mesh has no such service. It has ${known.map((k) => `${k.name}:${k.port}`).join(', ') || 'none'}.`);
+    return { host: found.host, port: found.port };
+  });
+}
+
+function signalNumber(signal: NodeJS.Signals): number {
+  return { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGKILL: 9, SIGTERM: 15 }[signal as string] ?? 1;
+}

@@ -1,0 +1,130 @@
+// A workload of this machine: its ports, the objects that make it known to the mesh, what its proxy is started with,
+// and the environment its application gets.
+
+import type { InboundPort, MeshObject, UpstreamPort } from '@weft/mesh-core/model';
+import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
+import type { ControlClient } from './control-client.ts';
+import type { PortBook } from './ports.ts';
+
+export interface WorkloadPlan {
+  workload: string;
+  namespace: string;
+  service: string;
+  serviceAccount: string;
+  version: string;
+  inbound: readonly InboundPort[];
+  upstreams: readonly UpstreamPort[];
+  httpProxyPort: number;
+  adminPort: number;
+}
+
+export interface WorkloadRequest {
+  service: string;
+  namespace: string;
+  version: string;
+  serviceAccount?: string;
+  /** The Service's port. */
+  servicePort: number;
+  /** Fixed port of the application; absent = allocate one. */
+  appPort?: number;
+  portName?: string;
+  upstreams: readonly { host: string; port: number }[];
+}
+
+export async function planWorkload(request: WorkloadRequest, ports: PortBook): Promise<WorkloadPlan> {
+  const workload = `${request.service}-${request.version}`;
+  const key = `${workload}.${request.namespace}`;
+  const listenPort = await ports.allocate(`${key}/inbound`);
+  const appPort = request.appPort ?? (await ports.allocate(`${key}/app`));
+  const upstreams: UpstreamPort[] = [];
+  for (const upstream of request.upstreams) upstreams.push({ ...upstream, listenPort: await ports.allocate(`${key}/upstream/${upstream.host}:${upstream.port}`) });
+  return {
+    workload,
+    namespace: request.namespace,
+    service: request.service,
+    serviceAccount: request.serviceAccount ?? request.service,
+    version: request.version,
+    inbound: [{ name: request.portName ?? 'http', servicePort: request.servicePort, listenPort, appPort }],
+    upstreams,
+    httpProxyPort: await ports.allocate(`${key}/http-proxy`),
+    adminPort: await ports.allocate(`${key}/admin`),
+  };
+}
+
+/** Labels as Istio's sidecar injection would set them. */
+export function labelsOf(plan: WorkloadPlan): Record<string, string> {
+  return {
+    app: plan.service,
+    version: plan.version,
+    'service.istio.io/canonical-name': plan.service,
+    'service.istio.io/canonical-revision': plan.version,
+    'security.istio.io/tlsMode': 'istio',
+  };
+}
+
+/** The WorkloadEntry peers find this workload by: its ports are the sidecar's, never the application's. */
+export function workloadEntry(plan: WorkloadPlan, health: 'healthy' | 'unhealthy' = 'healthy'): MeshObject {
+  return {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'WorkloadEntry',
+    metadata: { name: plan.workload, namespace: plan.namespace, ...(health === 'unhealthy' ? { annotations: { 'weft.dev/health': 'unhealthy' } } : {}) },
+    spec: {
+      address: '127.0.0.1',
+      ports: Object.fromEntries(plan.inbound.map((port) => [port.name, port.listenPort])),
+      labels: labelsOf(plan),
+      serviceAccount: plan.serviceAccount,
+    },
+  };
+}
+
+/** A Service for a program that has none yet. */
+export function serviceFor(plan: WorkloadPlan): MeshObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: plan.service, namespace: plan.namespace },
+    spec: { selector: { app: plan.service }, ports: plan.inbound.map((port) => ({ name: port.name, port: port.servicePort })) },
+  };
+}
+
+/** What the embedded proxy of this workload is started with; asks the server for a join token. */
+export async function proxySpec(plan: WorkloadPlan, client: ControlClient, stateDir: string): Promise<ProxySpec> {
+  const grant = await client.joinToken({ namespace: plan.namespace, workload: plan.workload, serviceAccount: plan.serviceAccount });
+  return {
+    workload: plan.workload,
+    namespace: plan.namespace,
+    serviceAccount: plan.serviceAccount,
+    trustDomain: grant.trustDomain,
+    meshId: grant.meshId,
+    role: 'sidecar',
+    labels: labelsOf(plan),
+    ip: '127.0.0.1',
+    httpProxyPort: plan.httpProxyPort,
+    inbound: plan.inbound,
+    upstreams: plan.upstreams,
+    adminPort: plan.adminPort,
+    xdsAddress: grant.xdsAddress,
+    rootCaPem: grant.rootCaPem,
+    joinToken: grant.token,
+    otlpEndpoint: grant.otlpEndpoint,
+    stateDir,
+  };
+}
+
+/**
+ * Addresses of the upstreams for the application: `REVIEWS_URL`, `REVIEWS_SERVICE_HOST`, `REVIEWS_SERVICE_PORT` and
+ * `WEFT_UPSTREAM_REVIEWS` (host:port); a service outside the workload's namespace is named `<SERVICE>_<NAMESPACE>`.
+ */
+export function upstreamEnvironment(plan: WorkloadPlan): Record<string, string> {
+  const environment: Record<string, string> = { WEFT_HTTP_PROXY: `http://127.0.0.1:${plan.httpProxyPort}` };
+  for (const upstream of plan.upstreams) {
+    const [service = upstream.host, namespace = ''] = upstream.host.split('.');
+    const name = (namespace === plan.namespace ? service : `${service}_${namespace}`).toUpperCase().replaceAll('-', '_');
+    const address = `127.0.0.1:${upstream.listenPort}`;
+    environment[`${name}_URL`] = `http://${address}`;
+    environment[`${name}_SERVICE_HOST`] = '127.0.0.1';
+    environment[`${name}_SERVICE_PORT`] = String(upstream.listenPort);
+    environment[`WEFT_UPSTREAM_${name}`] = address;
+  }
+  return environment;
+}

@@ -1,0 +1,176 @@
+import type { TrafficSplit } from '@weft/mesh-core/api';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { REVIEWS_YAML, type TestApi, startTestApi } from './testing/services.ts';
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await startTestApi();
+});
+afterEach(() => api.close());
+
+const call = async (method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, body?: unknown, headers: Record<string, string> = {}) => {
+  const answer = await api.app.inject({
+    method,
+    url,
+    headers: { host: '127.0.0.1:20001', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
+  });
+  return { status: answer.statusCode, body: String(answer.headers['content-type']).includes('json') ? answer.json() : answer.body, headers: answer.headers };
+};
+const apply = (yaml: string, more: object = {}) => call('POST', '/api/v1/config/apply', { yaml, ...more });
+const split = async () => (await call('GET', '/api/v1/traffic-split/bookinfo/reviews')).body as TrafficSplit;
+const VS = '/apis/networking.istio.io/v1/namespaces/bookinfo/virtualservices';
+
+test('apply writes all objects in one revision; a second time nothing changes', async () => {
+  expect((await apply(REVIEWS_YAML)).body).toMatchObject({
+    revision: '1',
+    applied: [{ verb: 'create' }, { verb: 'create' }, { verb: 'create', resourceVersion: '1' }],
+  });
+  expect((await apply(REVIEWS_YAML)).body).toMatchObject({ revision: '1', applied: [{ verb: 'unchanged' }, { verb: 'unchanged' }, { verb: 'unchanged' }] });
+});
+
+test('apply refuses everything for one bad field, with line and path', async () => {
+  const answer = await apply(REVIEWS_YAML.replace('weight: 20', 'weight: many'));
+  expect(answer.status).toBe(422);
+  expect(answer.body.error.problems[0]).toMatchObject({ path: 'spec.http[0].route[1].weight', line: 28 });
+  expect(api.services.store.list().items).toEqual([]);
+});
+
+test('a dangling subset refuses an apply unless it is forced', async () => {
+  const dangling = REVIEWS_YAML.replace('host: reviews, subset: v2', 'host: reviews, subset: v9');
+  const refused = await apply(dangling);
+  expect(refused.status).toBe(422);
+  expect(refused.body.error.message).toContain('v9');
+  expect((await call('POST', '/api/v1/config/apply?force=true', { yaml: dangling })).status).toBe(200);
+});
+
+test('a stale resourceVersion answers 409 with the object as it is', async () => {
+  await apply(REVIEWS_YAML);
+  const answer = await apply(REVIEWS_YAML.replace('weight: 80', 'weight: 79').replace('weight: 20', 'weight: 21'), {
+    resourceVersions: { 'VirtualService/bookinfo/reviews': '77' },
+  });
+  expect(answer.status).toBe(409);
+  expect(answer.body.error.current).toMatchObject({ resourceVersion: '1' });
+  expect(answer.body.error.current.yaml).toContain('# the old one');
+});
+
+test('a split edit keeps the comments, moves only the weights, and a stale one is refused', async () => {
+  await apply(REVIEWS_YAML);
+  const before = await split();
+  expect(before.destinations.map((d) => [d.subset, d.weight, d.observed])).toEqual([
+    ['v1', 80, -1],
+    ['v2', 20, -1],
+  ]);
+  const answer = await call('PUT', '/api/v1/traffic-split/bookinfo/reviews', { weights: { v1: 50, v2: 50 }, resourceVersion: before.resourceVersion });
+  expect(answer.status).toBe(200);
+  expect((answer.body as TrafficSplit).destinations.map((d) => d.weight)).toEqual([50, 50]);
+  const { yaml } = (await call('GET', '/api/v1/config/VirtualService/bookinfo/reviews')).body;
+  expect(yaml).toContain('# the old one');
+  expect((await call('PUT', '/api/v1/traffic-split/bookinfo/reviews', { weights: { v1: 10, v2: 90 }, resourceVersion: before.resourceVersion })).status).toBe(
+    409,
+  );
+  expect((await call('PUT', '/api/v1/traffic-split/bookinfo/reviews', { weights: { v1: 10, v2: 80 }, resourceVersion: '2' })).body.error.code).toBe(
+    'WEFT_WEIGHTS_SUM',
+  );
+  expect((await call('PUT', '/api/v1/traffic-split/bookinfo/reviews', { weights: { v1: 10, v7: 90 }, resourceVersion: '2' })).body.error.code).toBe(
+    'WEFT_UNKNOWN_SUBSET',
+  );
+});
+
+test('a split edit makes the VirtualService when there is none, and its undo takes it away', async () => {
+  await apply(REVIEWS_YAML.split('---\n').slice(0, 2).join('---\n'));
+  const before = await split();
+  expect(before).toMatchObject({ resourceVersion: '', destinations: [{ weight: 50 }, { weight: 50 }] });
+  await call('PUT', '/api/v1/traffic-split/bookinfo/reviews', { weights: { v1: 90, v2: 10 }, resourceVersion: '' });
+  expect((await split()).destinations.map((d) => d.weight)).toEqual([90, 10]);
+  expect((await call('POST', '/api/v1/revisions/2/undo')).status).toBe(200);
+  expect((await split()).virtualService).toBeUndefined();
+});
+
+test('undo restores text and weights as a new revision; a later edit is not thrown away', async () => {
+  await apply(REVIEWS_YAML);
+  await call('PUT', '/api/v1/traffic-split/bookinfo/reviews', { weights: { v1: 50, v2: 50 }, resourceVersion: '1' });
+  expect((await call('POST', '/api/v1/revisions/2/undo')).body).toMatchObject({ revision: '3' });
+  expect((await call('GET', '/api/v1/config/vs/bookinfo/reviews')).body.yaml).toContain('# the old one');
+  expect((await split()).destinations.map((d) => d.weight)).toEqual([80, 20]);
+  expect((await call('POST', '/api/v1/revisions/2/undo')).status).toBe(409);
+  const { items } = (await call('GET', '/api/v1/revisions')).body;
+  expect(items.map((r: { summary: string }) => r.summary).slice(0, 2)).toEqual(['reviews v1=80 v2=20', 'reviews v1=50 v2=50']);
+});
+
+test('check tells problems, proxies and traffic, and writes nothing', async () => {
+  await apply(REVIEWS_YAML);
+  const { body } = await call('POST', '/api/v1/config/check', { yaml: REVIEWS_YAML.replace('weight: 80', 'weight: 40').replace('weight: 20', 'weight: 60') });
+  expect(body.traffic).toEqual([
+    {
+      host: 'reviews.bookinfo.svc.cluster.local',
+      rps: 10,
+      destinations: [
+        { subset: 'v1', before: 80, after: 40 },
+        { subset: 'v2', before: 20, after: 60 },
+      ],
+    },
+  ]);
+  expect(body.proxies).toHaveLength(1);
+  expect(api.services.store.list().revision).toBe('1');
+});
+
+test('Kubernetes-style: create, conflict, invalid, patch, delete, each with its Status', async () => {
+  const object = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: 'x' },
+    spec: { hosts: ['x'], http: [{ route: [{ destination: { host: 'x' } }] }] },
+  };
+  expect(await call('POST', VS, object)).toMatchObject({ status: 201, body: { metadata: { resourceVersion: '1', generation: 1, namespace: 'bookinfo' } } });
+  expect(await call('POST', VS, object)).toMatchObject({ status: 409, body: { kind: 'Status', reason: 'AlreadyExists' } });
+  expect(await call('PUT', `${VS}/x`, { ...object, metadata: { name: 'x', resourceVersion: '9' } })).toMatchObject({
+    status: 409,
+    body: { reason: 'Conflict' },
+  });
+  expect(await call('PUT', `${VS}/x`, { ...object, spec: { hosts: ['x'], htp: [] } })).toMatchObject({
+    status: 422,
+    body: { reason: 'Invalid', details: { causes: expect.arrayContaining([expect.objectContaining({ field: 'spec.htp' })]) } },
+  });
+  expect(await call('GET', `${VS}/nope`)).toMatchObject({ status: 404, body: { reason: 'NotFound' } });
+  const merge = { 'content-type': 'application/merge-patch+json' };
+  expect(await call('PATCH', `${VS}/x`, { spec: { hosts: ['y'] } }, merge)).toMatchObject({
+    status: 200,
+    body: { spec: { hosts: ['y'], http: [{}] }, metadata: { generation: 2 } },
+  });
+  expect(await call('PATCH', `${VS}/x?dryRun=All`, { spec: { hosts: ['z'] } }, merge)).toMatchObject({ status: 200, body: { spec: { hosts: ['z'] } } });
+  expect(await call('PATCH', `${VS}/x`, [], { 'content-type': 'application/json-patch+json' })).toMatchObject({ status: 415 });
+  expect(await call('GET', VS.replace('/v1/', '/v1beta1/'))).toMatchObject({
+    body: { kind: 'VirtualServiceList', items: [{ apiVersion: 'networking.istio.io/v1beta1', spec: { hosts: ['y'] } }] },
+  });
+  expect(await call('DELETE', `${VS}/x`)).toMatchObject({ status: 200, body: { status: 'Success' } });
+  expect(await call('DELETE', `${VS}/x`)).toMatchObject({ status: 404 });
+  expect(await call('GET', '/apis/nope.io/v1')).toMatchObject({ status: 404, body: { kind: 'Status' } });
+});
+
+test('a foreign Host, a foreign Origin, text bodies and large bodies are refused', async () => {
+  expect((await call('GET', '/api/v1/status', undefined, { host: 'evil.example' })).status).toBe(403);
+  expect((await call('POST', '/api/v1/config/check', { yaml: '' }, { origin: 'http://evil.example' })).status).toBe(403);
+  expect((await call('POST', '/api/v1/config/check', { yaml: 'a: 1' }, { origin: 'http://127.0.0.1:20001' })).status).toBe(200);
+  expect((await call('POST', '/api/v1/config/check', { yaml: '' }, { 'content-type': 'text/plain' })).status).toBe(415);
+  expect((await call('POST', '/api/v1/config/check', { yaml: 'x'.repeat(300_000) })).status).toBe(413);
+  expect((await call('POST', '/api/v1/config/check', { yaml: '', more: 1 })).status).toBe(400);
+  const { headers } = await call('GET', '/api/v1/status');
+  expect(headers['content-security-policy']).toContain("script-src 'self';");
+  expect(headers['x-content-type-options']).toBe('nosniff');
+});
+
+test('status, metrics, OpenAPI, proxies, join tokens and a missing demo answer', async () => {
+  await apply(REVIEWS_YAML);
+  expect((await call('GET', '/api/v1/status')).body).toMatchObject({ revision: '1', namespaces: ['bookinfo'], serverId: 'server-1' });
+  expect((await call('GET', '/metrics')).body).toContain('weft_api_requests_total');
+  expect(Object.keys((await call('GET', '/api/openapi.json')).body.paths)).toContain('/api/v1/graph');
+  expect((await call('GET', '/api/v1/mesh/services')).body.items[0]).toMatchObject({ name: 'reviews', health: 'healthy' });
+  expect((await call('GET', '/api/v1/services')).body).toMatchObject({ kind: 'ServiceList' });
+  expect((await call('GET', '/api/v1/proxies/sidecar~1/config')).body).toEqual({ route: [{ name: '9080' }] });
+  expect((await call('GET', '/api/v1/proxies/none/config')).status).toBe(404);
+  expect((await call('GET', '/api/v1/load')).body.error.code).toBe('WEFT_NO_DEMO');
+  expect((await call('POST', '/api/v1/join-tokens', { namespace: 'a', workload: 'w', serviceAccount: 's' })).body).toEqual({ token: 'for w' });
+  expect((await call('GET', '/api/v1/graph?windowSec=1')).status).toBe(400);
+  expect((await call('GET', '/api/v1/traffic-split/a/b')).status).toBe(404);
+});

@@ -1,0 +1,129 @@
+// A YAML text against the store: what it holds, what is wrong with it, what applying it would do.
+
+import { analyzeObjects, type ParsedDocument, parseYaml, validateObject } from '@weft/mesh-core/config';
+import type { ConfigCheck } from '@weft/mesh-core/api';
+import { type MeshObject, type Problem, refKey, refOf } from '@weft/mesh-core/model';
+import { isDeepStrictEqual } from 'node:util';
+import type { StoredObject, WriteOp } from '../config-store/config-store.ts';
+import type { ReadyServices } from './services.ts';
+import { splitRuleOf } from './split.ts';
+
+export interface ReadText {
+  /** With the document each came from. */
+  objects: { object: MeshObject; document: ParsedDocument }[];
+  /** Of syntax and schema: an error refuses every write. */
+  problems: Problem[];
+}
+
+/** Parses and validates every document of `text`. */
+export function readText(text: string): ReadText {
+  const parsed = parseYaml(text);
+  const problems = [...parsed.problems];
+  const objects: ReadText['objects'] = [];
+  const seen = new Set<string>();
+  for (const document of parsed.documents) {
+    const result = validateObject(document.value, document);
+    problems.push(...result.problems);
+    if (result.object === undefined) continue;
+    const key = refKey(refOf(result.object));
+    if (seen.has(key))
+      problems.push({
+        severity: 'error',
+        code: 'WEFT_DUPLICATE',
+        message: `${key} is in the text twice`,
+        ref: refOf(result.object),
+        ...document.locate(['metadata', 'name']),
+      });
+    seen.add(key);
+    objects.push({ object: result.object, document });
+  }
+  if (parsed.documents.length === 0 && problems.length === 0) problems.push({ severity: 'error', code: 'WEFT_EMPTY', message: 'the text has no object' });
+  return { objects, problems };
+}
+
+/** Findings that need the other objects too, for the objects of the text only, with their lines. */
+export function crossProblems(services: ReadyServices, read: ReadText): Problem[] {
+  const documents = new Map(read.objects.map((o) => [refKey(refOf(o.object)), o.document]));
+  return analyzeObjects(merged(services, read)).flatMap((problem) => {
+    const document = problem.ref === undefined ? undefined : documents.get(refKey(problem.ref));
+    return document === undefined ? [] : [{ ...problem, ...document.locate(pathOf(problem.path ?? '')) }];
+  });
+}
+
+/** All objects as they would be after the text was applied. */
+function merged(services: ReadyServices, read: ReadText): MeshObject[] {
+  const all = new Map<string, MeshObject>(services.store.list().items.map((o) => [refKey(refOf(o)), o]));
+  // An object keeps its age: precedence goes by it.
+  for (const { object } of read.objects) {
+    const key = refKey(refOf(object));
+    const before = all.get(key);
+    all.set(
+      key,
+      before?.metadata.creationTimestamp === undefined
+        ? object
+        : { ...object, metadata: { ...object.metadata, creationTimestamp: before.metadata.creationTimestamp } },
+    );
+  }
+  return [...all.values()];
+}
+
+/** `spec.http[0].match["a.b"]` as a path. */
+function pathOf(text: string): (string | number)[] {
+  return [...text.matchAll(/\["([^"]*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
+    index === undefined ? (quoted ?? name ?? '') : Number(index),
+  );
+}
+
+export function verbOf(before: StoredObject | undefined, object: MeshObject): 'create' | 'update' | 'unchanged' {
+  if (before === undefined) return 'create';
+  const same =
+    before.apiVersion === object.apiVersion &&
+    isDeepStrictEqual(before.spec, object.spec) &&
+    isDeepStrictEqual(before.metadata.labels ?? {}, object.metadata.labels ?? {}) &&
+    isDeepStrictEqual(before.metadata.annotations ?? {}, object.metadata.annotations ?? {});
+  return same ? 'unchanged' : 'update';
+}
+
+/** Store writes for the text. JSON from programs is not kept as a user's text. */
+export function opsOf(read: ReadText, resourceVersions: Readonly<Record<string, string>>): WriteOp[] {
+  return read.objects.map(({ object, document }) => {
+    const resourceVersion = resourceVersions[refKey(refOf(object))];
+    return {
+      op: 'put',
+      object,
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(document.text.trimStart().startsWith('{') ? {} : { sourceYaml: document.text }),
+    };
+  });
+}
+
+/** Everything the editor shows before a write; nothing is written. */
+export function checkText(services: ReadyServices, yaml: string, now: () => number): ConfigCheck {
+  const started = now();
+  const read = readText(yaml);
+  const broken = read.problems.some((p) => p.severity === 'error');
+  const problems = broken ? read.problems : [...read.problems, ...crossProblems(services, read)];
+  const changed = read.objects.map((o) => o.object).filter((o) => verbOf(services.store.get(refOf(o)), o) !== 'unchanged');
+  return {
+    problems,
+    objects: read.objects.map(({ object }) => ({ ref: refOf(object), verb: verbOf(services.store.get(refOf(object)), object) })),
+    proxies: broken || changed.length === 0 ? [] : services.controlPlane.preview(changed.map((object) => ({ object, deleted: false }))).map((p) => ({ ...p })),
+    traffic: broken ? [] : movedTraffic(services, read),
+    checkedMs: now() - started,
+  };
+}
+
+function movedTraffic(services: ReadyServices, read: ReadText): ConfigCheck['traffic'] {
+  const before = services.store.list().items;
+  const after = merged(services, read);
+  return after
+    .filter((o) => o.kind === 'Service')
+    .flatMap(({ metadata: { namespace, name } }) => {
+      const was = splitRuleOf(before, namespace, name, services.settings.domainSuffix);
+      const will = splitRuleOf(after, namespace, name, services.settings.domainSuffix);
+      const subsets = new Set([...was.destinations, ...will.destinations].map((d) => d.subset));
+      const weight = (rule: typeof was, subset: string): number => rule.destinations.find((d) => d.subset === subset)?.weight ?? 0;
+      const destinations = [...subsets].map((subset) => ({ subset, before: weight(was, subset), after: weight(will, subset) }));
+      return destinations.some((d) => d.before !== d.after) ? [{ host: will.host, rps: services.telemetry.serviceStats(will.host, 30).rps, destinations }] : [];
+    });
+}

@@ -1,0 +1,88 @@
+// What kubectl asks before anything else: groups, versions, resources, and just enough OpenAPI to know that the server validates.
+
+import { KINDS, type Kind } from '@weft/mesh-core/model';
+
+const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+
+/** Group and version pairs in the order of the registry; '' is the core group. */
+export const GROUP_VERSIONS: readonly { group: string; version: string; kinds: readonly Kind[] }[] = [
+  ...new Set(KINDS.flatMap((k) => k.versions.map((v) => `${k.group}/${v}`))),
+].map((id) => {
+  const [group = '', version = ''] = id.split('/');
+  return { group, version, kinds: KINDS.filter((k) => k.group === group && k.versions.includes(version)) };
+});
+
+export function groupVersion(group: string, version: string): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
+/** Path all resources of a group version live under. */
+export function basePath(group: string, version: string): string {
+  return group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+}
+
+export function apiGroups(): unknown {
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups: [...new Set(GROUP_VERSIONS.map((g) => g.group))].filter((g) => g !== '').map((g) => apiGroup(g)) };
+}
+
+export function apiGroup(group: string): Record<string, unknown> {
+  const versions = GROUP_VERSIONS.filter((g) => g.group === group).map((g) => ({ groupVersion: groupVersion(group, g.version), version: g.version }));
+  return { kind: 'APIGroup', apiVersion: 'v1', name: group, versions, preferredVersion: versions[0] };
+}
+
+export function resourceList(group: string, version: string, kinds: readonly Kind[]): unknown {
+  const resources = kinds.map((k) => ({
+    name: k.plural,
+    singularName: k.singular,
+    namespaced: true,
+    kind: k.kind,
+    verbs: VERBS,
+    shortNames: k.shortNames,
+    ...(group === '' ? {} : { categories: ['istio-io'] }),
+  }));
+  const namespaces = {
+    name: 'namespaces',
+    singularName: 'namespace',
+    namespaced: false,
+    kind: 'Namespace',
+    verbs: ['get', 'list', 'patch'],
+    shortNames: ['ns'],
+  };
+  return {
+    kind: 'APIResourceList',
+    apiVersion: 'v1',
+    groupVersion: groupVersion(group, version),
+    resources: group === '' ? [...resources, namespaces] : resources,
+  };
+}
+
+export function openApiIndex(): unknown {
+  return {
+    paths: Object.fromEntries(
+      GROUP_VERSIONS.map((g) => [basePath(g.group, g.version).slice(1), { serverRelativeURL: `/openapi/v3${basePath(g.group, g.version)}` }]),
+    ),
+  };
+}
+
+/** kubectl looks here for the parameter `fieldValidation` of each kind's PATCH: with it, the server checks fields and kubectl need not. */
+export function openApiOf(group: string, version: string, kinds: readonly Kind[]): unknown {
+  const parameters = ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => ({ name, in: 'query', schema: { type: 'string', uniqueItems: true } }));
+  const entries = [
+    ...kinds.map((k) => ({ kind: k.kind, path: `namespaces/{namespace}/${k.plural}/{name}` })),
+    ...(group === '' ? [{ kind: 'Namespace', path: 'namespaces/{name}' }] : []),
+  ];
+  const paths = entries.map((e) => [
+    `${basePath(group, version)}/${e.path}`,
+    {
+      patch: {
+        operationId: `patch${e.kind}`,
+        parameters,
+        requestBody: { content: { 'application/merge-patch+json': { schema: { type: 'object' } } } },
+        responses: { 200: { description: 'OK' } },
+        'x-kubernetes-action': 'patch',
+        'x-kubernetes-group-version-kind': { group, version, kind: e.kind },
+      },
+    },
+  ]);
+  return { openapi: '3.0.0', info: { title: 'Weft', version }, paths: Object.fromEntries(paths) as unknown, components: { schemas: {} } };
+}

@@ -1,0 +1,91 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { REVIEWS_YAML, type TestApi, startTestApi } from '../testing/services.ts';
+
+// From the machine, not from a package.
+const KUBECTL = process.env['KUBECTL'] ?? 'kubectl';
+const missing = spawnSync(KUBECTL, ['version', '--client'], { stdio: 'ignore' }).error !== undefined;
+if (missing) process.stderr.write('kubectl is not installed: its tests are skipped\n');
+
+let api: TestApi;
+let server: string;
+const home = mkdtempSync(join(tmpdir(), 'weft-kubectl-'));
+beforeEach(async () => {
+  api = await startTestApi();
+  await api.app.listen({ host: '127.0.0.1', port: 0 });
+  server = `http://127.0.0.1:${(api.app.server.address() as AddressInfo).port}`;
+});
+afterEach(() => api.close());
+
+function kubectl(args: string[], input = ''): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(KUBECTL, ['--server', server, '--cache-dir', join(home, 'cache'), ...args], {
+    env: { PATH: process.env['PATH'], HOME: home, KUBECONFIG: join(home, 'none') },
+  });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (d: Buffer) => (out += d.toString('utf8')));
+  child.stderr.on('data', (d: Buffer) => (err += d.toString('utf8')));
+  child.stdin.end(input);
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, err })));
+}
+
+test.skipIf(missing)(
+  'kubectl applies, changes, gets, refuses and deletes',
+  async () => {
+    const file = join(home, 'reviews.yaml');
+    writeFileSync(file, REVIEWS_YAML);
+    const created = await kubectl(['apply', '-f', file]);
+    expect(created.err).toBe('');
+    expect(created.out).toContain('virtualservice.networking.istio.io/reviews created');
+    expect((await kubectl(['apply', '-f', file])).out).toContain('service/reviews unchanged');
+
+    const changed = await kubectl(
+      ['apply', '-f', '-'],
+      REVIEWS_YAML.replace('weight: 80', 'weight: 70').replace('weight: 20', 'weight: 30').replace('port: 9080', 'port: 9081'),
+    );
+    expect(changed.out).toContain('virtualservice.networking.istio.io/reviews configured');
+    expect(changed.out).toContain('service/reviews configured');
+    expect(api.services.store.get({ kind: 'Service', namespace: 'bookinfo', name: 'reviews' })?.spec).toMatchObject({ ports: [{ port: 9081 }] });
+    expect(changed.out).toContain('destinationrule.networking.istio.io/reviews unchanged');
+
+    expect((await kubectl(['get', 'vs', '-n', 'bookinfo'])).out).toMatch(/NAME +GATEWAYS +HOSTS +AGE\nreviews +\[\] +\["reviews"\]/);
+    expect((await kubectl(['get', 'svc', '-A', '-o', 'name'])).out).toBe('service/reviews\n');
+    expect((await kubectl(['get', 'ns'])).out).toContain('bookinfo');
+
+    const refused = await kubectl(['apply', '-f', '-'], REVIEWS_YAML.replace('weight: 80', 'wait: 80'));
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('spec.http[0].route[0].wait');
+
+    expect((await kubectl(['delete', 'vs', 'reviews', '-n', 'bookinfo'])).out).toContain('deleted');
+    expect((await kubectl(['get', 'vs', 'reviews', '-n', 'bookinfo'])).err).toContain('NotFound');
+  },
+  60_000,
+);
+
+test.skipIf(missing)(
+  'kubectl get -w sees a change',
+  async () => {
+    await kubectl(['apply', '-f', '-'], REVIEWS_YAML);
+    const child = spawn(
+      'kubectl',
+      ['--server', server, '--cache-dir', join(home, 'cache'), 'get', 'vs', '-n', 'bookinfo', '-w', '-o', 'jsonpath={.spec.http[0].route[0].weight}{"\\n"}'],
+      { env: { PATH: process.env['PATH'], HOME: home, KUBECONFIG: join(home, 'none') } },
+    );
+    const weights = child.stdout[Symbol.asyncIterator]();
+    expect(String((await weights.next()).value)).toBe('80\n');
+    await api.app.inject({
+      method: 'POST',
+      url: '/api/v1/config/apply',
+      headers: { host: 'localhost' },
+      payload: { yaml: REVIEWS_YAML.replace('weight: 80', 'weight: 60').replace('weight: 20', 'weight: 40') },
+    });
+    expect(String((await weights.next()).value)).toBe('60\n');
+    child.kill();
+  },
+  60_000,
+);

@@ -1,0 +1,206 @@
+// The Kubernetes-style door: kubectl and istio tools read and write the same objects as the console.
+
+import { type MeshObject, KINDS, type Kind, type ObjectRef } from '@weft/mesh-core/model';
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { parse } from 'yaml';
+import type { StoredObject } from '../../config-store/config-store.ts';
+import { ConflictError, NotFoundError } from '../../config-store/errors.ts';
+import { RefusedError, toAnswer } from '../errors.ts';
+import { validated } from '../config-routes.ts';
+import type { Queries } from '../queries.ts';
+import { actorOf } from '../security.ts';
+import type { ReadyServices } from '../services.ts';
+import { GROUP_VERSIONS, apiGroup, apiGroups, basePath, groupVersion, openApiIndex, openApiOf, resourceList } from './discovery.ts';
+import { mergePatch, strategicPatch } from './patch.ts';
+import { selectorOf } from './selectors.ts';
+import { statusOf } from './status.ts';
+import { tableOf } from './table.ts';
+import { streamWatch } from './watch.ts';
+
+interface Query {
+  watch?: string;
+  dryRun?: string;
+  resourceVersion?: string;
+  timeoutSeconds?: string;
+  fieldSelector?: string;
+  labelSelector?: string;
+}
+type Request = FastifyRequest<{ Params: { namespace?: string; name?: string }; Querystring: Query }>;
+
+const PATCH_TYPES = ['application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml'];
+
+export function kubeRoutes(services: ReadyServices, queries: Queries): FastifyPluginAsync {
+  return async (app) => {
+    app.addContentTypeParser([...PATCH_TYPES, 'application/yaml'], { parseAs: 'string' }, async (_request: FastifyRequest, body: string) => {
+      try {
+        return parse(body) as unknown;
+      } catch (error) {
+        throw new RefusedError(400, 'WEFT_BAD_REQUEST', `the body is neither JSON nor YAML: ${(error as Error).message}`);
+      }
+    });
+    app.setErrorHandler((error, request, reply) => {
+      const { status, body } = toAnswer(error instanceof SyntaxError ? new RefusedError(400, 'WEFT_BAD_REQUEST', error.message) : error, () => undefined);
+      if (status >= 500) services.log(`${request.method} ${request.url} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      const details = error instanceof RefusedError && error.problems !== undefined ? { problems: error.problems } : {};
+      const ref = error instanceof NotFoundError || error instanceof ConflictError ? { name: error.ref.name, kind: error.ref.kind } : {};
+      // Kubernetes has two reasons for 409; kubectl create prints this one.
+      const reason = error instanceof RefusedError && error.code === 'WEFT_EXISTS' ? { reason: 'AlreadyExists' } : {};
+      return reply.code(status).send(statusOf(status, body.error.message, { ...details, ...ref, ...reason }));
+    });
+
+    const hidden = { schema: { hide: true } };
+    app.get('/version', hidden, async () => ({
+      major: '1',
+      minor: '32',
+      gitVersion: `v1.32.0+weft-${services.version}`,
+      platform: `${process.platform}/${process.arch}`,
+    }));
+    app.get('/api', hidden, async () => ({ kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] }));
+    app.get('/apis', hidden, async () => apiGroups());
+    app.get('/openapi/v3', hidden, async () => openApiIndex());
+    for (const group of new Set(KINDS.map((k) => k.group).filter((g) => g !== ''))) app.get(`/apis/${group}`, hidden, async () => apiGroup(group));
+    for (const { group, version, kinds } of GROUP_VERSIONS) {
+      app.get(basePath(group, version), hidden, async () => resourceList(group, version, kinds));
+      app.get(`/openapi/v3${basePath(group, version)}`, hidden, async () => openApiOf(group, version, kinds));
+      for (const kind of kinds) resourceRoutes(app, services, kind, group, version);
+    }
+    namespaceRoutes(app, queries);
+  };
+}
+
+function resourceRoutes(app: FastifyInstance, services: ReadyServices, kind: Kind, group: string, version: string): void {
+  const { store } = services;
+  const base = basePath(group, version);
+  const apiVersion = groupVersion(group, version);
+  const hidden = { schema: { hide: true } };
+  const shown = (object: MeshObject): MeshObject => ({ ...object, apiVersion });
+  const refIn = (request: Request): ObjectRef => ({ kind: kind.kind, namespace: request.params.namespace ?? '', name: request.params.name ?? '' });
+  const existing = (request: Request): StoredObject => {
+    const object = store.get(refIn(request));
+    if (object === undefined)
+      throw new RefusedError(404, 'WEFT_NOT_FOUND', `${kind.plural}${group === '' ? '' : `.${group}`} "${request.params.name}" not found`);
+    return object;
+  };
+  const asTable = (request: Request): boolean => (request.headers.accept ?? '').includes('as=Table');
+  const context = (request: Request) => ({ actor: actorOf(request.headers), dryRun: request.query.dryRun === 'All' });
+
+  const put = async (request: Request, input: unknown, resourceVersion: string | undefined): Promise<MeshObject> => {
+    const object = validated(inNamespace(input, apiVersion, kind.kind, request));
+    const commit = await store.write([{ op: 'put', object, ...(resourceVersion === undefined ? {} : { resourceVersion }) }], context(request));
+    return shown(commit.changes[0]?.after ?? store.get({ kind: kind.kind, namespace: object.metadata.namespace, name: object.metadata.name }) ?? object);
+  };
+
+  const list = async (request: Request, reply: FastifyReply): Promise<unknown> => {
+    const { namespace } = request.params;
+    const selector = selectorOf(request.query);
+    const matches = (o: MeshObject): boolean => (namespace === undefined || o.metadata.namespace === namespace) && selector(o);
+    const table = asTable(request);
+    if (request.query.watch === 'true' || request.query.watch === '1') {
+      streamWatch(request, reply, {
+        store,
+        kind: kind.kind,
+        matches,
+        show: (object, revision) => (table ? tableOf(kind.kind, [shown(object)], revision, services.now()) : shown(object)),
+        from: request.query.resourceVersion ?? '',
+        timeoutMs: Math.min(Number(request.query.timeoutSeconds ?? 1_800), 1_800) * 1_000,
+      });
+      return reply;
+    }
+    const { items, revision } = store.list({ kind: kind.kind });
+    const found = items.filter(matches).map(shown);
+    return table
+      ? tableOf(kind.kind, found, revision, services.now())
+      : { apiVersion, kind: `${kind.kind}List`, metadata: { resourceVersion: revision }, items: found };
+  };
+
+  app.get(`${base}/${kind.plural}`, hidden, async (request, reply) => list(request as Request, reply));
+  const collection = `${base}/namespaces/:namespace/${kind.plural}`;
+  app.get(collection, hidden, async (request, reply) => list(request as Request, reply));
+  app.post(collection, hidden, async (raw, reply) => {
+    const request = raw as Request;
+    const name = (request.body as { metadata?: { name?: string } } | null)?.metadata?.name;
+    if (typeof name === 'string' && store.get({ ...refIn(request), name }) !== undefined)
+      throw new RefusedError(409, 'WEFT_EXISTS', `${kind.plural}${group === '' ? '' : `.${group}`} "${name}" already exists`);
+    return reply.code(201).send(await put(request, request.body, ''));
+  });
+  app.delete(collection, hidden, async (raw) => {
+    const request = raw as Request;
+    const selector = selectorOf(request.query);
+    const found = store
+      .list({ kind: kind.kind, ...(request.params.namespace === undefined ? {} : { namespace: request.params.namespace }) })
+      .items.filter(selector);
+    const commit = await store.write(
+      found.map((o) => ({ op: 'delete', ref: { ...refIn(request), name: o.metadata.name } })),
+      context(request),
+    );
+    return { apiVersion, kind: `${kind.kind}List`, metadata: { resourceVersion: commit.revision }, items: found.map(shown) };
+  });
+
+  const one = `${collection}/:name`;
+  app.get(one, hidden, async (raw) => {
+    const request = raw as Request;
+    const object = shown(existing(request));
+    return asTable(request) ? tableOf(kind.kind, [object], store.list().revision, services.now()) : object;
+  });
+  app.put(one, hidden, async (raw, reply) => {
+    const request = raw as Request;
+    const before = store.get(refIn(request));
+    const version = (request.body as { metadata?: { resourceVersion?: string } } | null)?.metadata?.resourceVersion;
+    return reply.code(before === undefined ? 201 : 200).send(await put(request, request.body, version === undefined || version === '' ? undefined : version));
+  });
+  app.patch(one, hidden, async (raw, reply) => {
+    const request = raw as Request;
+    const type = (request.headers['content-type'] ?? '').split(';')[0] ?? '';
+    if (!PATCH_TYPES.includes(type)) throw new RefusedError(415, 'WEFT_PATCH_TYPE', `the patch type ${type} is not taken; use ${PATCH_TYPES.join(', ')}`);
+    const before = store.get(refIn(request));
+    if (before === undefined && type === 'application/apply-patch+yaml') return reply.code(201).send(await put(request, request.body, ''));
+    const current = shown(existing(request));
+    const next = (type === 'application/strategic-merge-patch+json' ? strategicPatch : mergePatch)(current, request.body) as {
+      metadata?: { resourceVersion?: string };
+    };
+    // The patch was made against `current`: whoever writes in between wins, and this one is told.
+    const wanted = next.metadata?.resourceVersion ?? current.metadata.resourceVersion;
+    return put(request, next, wanted);
+  });
+  app.delete(one, hidden, async (raw) => {
+    const request = raw as Request;
+    const object = existing(request);
+    const wanted = (request.body as { preconditions?: { resourceVersion?: string } } | null | undefined)?.preconditions?.resourceVersion;
+    await store.write([{ op: 'delete', ref: refIn(request), ...(wanted === undefined ? {} : { resourceVersion: wanted }) }], context(request));
+    return {
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Success',
+      details: { name: object.metadata.name, group, kind: kind.plural, uid: object.metadata.uid },
+    };
+  });
+}
+
+/** The body with kind and namespace of the path; a body that says otherwise is refused. */
+function inNamespace(input: unknown, apiVersion: string, kind: string, request: Request): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) throw new RefusedError(400, 'WEFT_BAD_REQUEST', 'the body must be an object');
+  const record = input as Record<string, unknown> & { metadata?: { namespace?: string; name?: string } };
+  const { namespace, name } = request.params;
+  if (record['kind'] !== undefined && record['kind'] !== kind)
+    throw new RefusedError(400, 'WEFT_BAD_REQUEST', `the body is a ${String(record['kind'])}, the path names ${kind}`);
+  if (record.metadata?.namespace !== undefined && record.metadata.namespace !== namespace)
+    throw new RefusedError(400, 'WEFT_BAD_REQUEST', `the namespace of the body (${record.metadata.namespace}) is not that of the path (${namespace})`);
+  if (name !== undefined && record.metadata?.name !== undefined && record.metadata.name !== name)
+    throw new RefusedError(400, 'WEFT_BAD_REQUEST', `the name of the body (${record.metadata.name}) is not that of the path (${name})`);
+  return {
+    ...record,
+    apiVersion: record['apiVersion'] ?? apiVersion,
+    kind,
+    metadata: { ...record.metadata, namespace, ...(name === undefined ? {} : { name }) },
+  };
+}
+
+/** Namespaces exist as soon as an object is in one; they are not made or deleted. */
+function namespaceRoutes(app: FastifyInstance, queries: Queries): void {
+  const hidden = { schema: { hide: true } };
+  const shown = (name: string) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name }, spec: {}, status: { phase: 'Active' } });
+  app.get('/api/v1/namespaces', hidden, async () => ({ apiVersion: 'v1', kind: 'NamespaceList', metadata: {}, items: queries.namespaces().map(shown) }));
+  app.get('/api/v1/namespaces/:name', hidden, async (request) => shown((request.params as { name: string }).name));
+  app.patch('/api/v1/namespaces/:name', hidden, async (request) => shown((request.params as { name: string }).name));
+}

@@ -1,0 +1,59 @@
+// The table `kubectl get` prints: it asks the server for columns and rows.
+
+import type { MeshObject } from '@weft/mesh-core/model';
+
+type Column = readonly [name: string, value: (spec: Record<string, unknown>) => string];
+
+const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
+  Service: [
+    ['Type', (s) => text(s['type'] ?? 'ClusterIP')],
+    ['Cluster-IP', (s) => text(s['clusterIP'] ?? '<none>')],
+    [
+      'Port(s)',
+      (s) =>
+        list(s['ports'])
+          .map((p) => `${text((p as { port?: number }).port)}/${text((p as { protocol?: string }).protocol ?? 'TCP')}`)
+          .join(','),
+    ],
+  ],
+  VirtualService: [
+    ['Gateways', (s) => JSON.stringify(s['gateways'] ?? [])],
+    ['Hosts', (s) => JSON.stringify(s['hosts'] ?? [])],
+  ],
+  DestinationRule: [['Host', (s) => text(s['host'])]],
+  WorkloadEntry: [['Address', (s) => text(s['address'])]],
+  PeerAuthentication: [['Mode', (s) => text((s['mtls'] as { mode?: string } | undefined)?.mode ?? '')]],
+};
+
+/** A meta.k8s.io/v1 Table. `now` = Unix ms, for ages. */
+export function tableOf(kind: string, objects: readonly MeshObject[], resourceVersion: string, now: number): unknown {
+  const columns = COLUMNS[kind] ?? [];
+  const definition = (name: string, format = '') => ({ name, type: 'string', format, description: name, priority: 0 });
+  return {
+    kind: 'Table',
+    apiVersion: 'meta.k8s.io/v1',
+    metadata: { resourceVersion },
+    columnDefinitions: [definition('Name', 'name'), ...columns.map(([name]) => definition(name)), definition('Age')],
+    rows: objects.map((o) => ({
+      cells: [o.metadata.name, ...columns.map(([, value]) => value((o.spec ?? {}) as Record<string, unknown>)), ageText(o.metadata.creationTimestamp, now)],
+      object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: o.metadata },
+    })),
+  };
+}
+
+/** `42s`, `5m`, `3h`, `12d`, as kubectl writes ages. */
+function ageText(timestamp: string | undefined, now: number): string {
+  const seconds = Math.max(0, Math.floor((now - Date.parse(timestamp ?? '')) / 1_000));
+  if (Number.isNaN(seconds)) return '<unknown>';
+  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)}m`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`;
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}

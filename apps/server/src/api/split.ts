@@ -1,0 +1,126 @@
+// Which rule decides the split of a service, and what an edit of its weights writes.
+
+import { type DestinationRuleSpec, type VirtualServiceSpec, editYaml, resolveHost, toYaml } from '@weft/mesh-core/config';
+import { type MeshObject, refOf } from '@weft/mesh-core/model';
+
+export interface SplitRule {
+  host: string;
+  virtualService: MeshObject<VirtualServiceSpec> | undefined;
+  /** Index of the first http route that takes every request; -1 = none. */
+  routeIndex: number;
+  /** Weights are shares 0-100; `weighted` false = no rule tells, the workloads share evenly. */
+  destinations: { subset: string; labels: Record<string, string>; weight: number; workloads: string[] }[];
+  blocked: string | undefined;
+}
+
+/** The split of one service as configured. */
+export function splitRuleOf(objects: readonly MeshObject[], namespace: string, service: string, domainSuffix: string): SplitRule {
+  const host = resolveHost(service, namespace, domainSuffix);
+  const same = (name: string, inNamespace: string): boolean => resolveHost(name, inNamespace, domainSuffix) === host;
+  const rules = objects.filter((o) => o.kind === 'DestinationRule') as MeshObject<DestinationRuleSpec>[];
+  const subsets = rules.filter((r) => same(r.spec.host, r.metadata.namespace)).flatMap((r) => r.spec.subsets ?? []);
+  const virtualService = (objects.filter((o) => o.kind === 'VirtualService') as MeshObject<VirtualServiceSpec>[])
+    .filter((vs) => (vs.spec.hosts ?? []).some((h) => same(h, vs.metadata.namespace)) && (vs.spec.gateways === undefined || vs.spec.gateways.includes('mesh')))
+    .toSorted((a, b) => age(a).localeCompare(age(b)))[0];
+  const selector =
+    (
+      objects.find((o) => o.kind === 'Service' && o.metadata.namespace === namespace && o.metadata.name === service)?.spec as
+        | { selector?: Record<string, string> }
+        | undefined
+    )?.selector ?? {};
+  const entries = objects.filter((o) => o.kind === 'WorkloadEntry' && o.metadata.namespace === namespace);
+  const workloadsOf = (labels: Record<string, string>): string[] =>
+    entries.filter((e) => selects({ ...selector, ...labels }, labelsOf(e))).map((e) => e.metadata.name);
+
+  const http = virtualService?.spec.http ?? [];
+  const routeIndex = http.findIndex((r) => (r.match ?? []).length === 0 || (r.match ?? []).some((m) => JSON.stringify(m) === '{"uri":{"prefix":"/"}}'));
+  const routes = http[routeIndex]?.route ?? [];
+  const blocked =
+    subsets.length === 0
+      ? `no DestinationRule gives ${host} subsets; write one with a subset per version`
+      : virtualService !== undefined && http.length === 0 && ((virtualService.spec.tcp ?? []).length > 0 || (virtualService.spec.tls ?? []).length > 0)
+        ? `VirtualService ${virtualService.metadata.namespace}/${virtualService.metadata.name} routes TCP or TLS only`
+        : routes.some((r) => !same(r.destination.host, virtualService?.metadata.namespace ?? namespace))
+          ? `route ${routeIndex} also sends to another host; edit its YAML`
+          : undefined;
+
+  const weights = new Map<string, number>();
+  if (routeIndex >= 0)
+    for (const r of routes)
+      weights.set(r.destination.subset ?? '', (weights.get(r.destination.subset ?? '') ?? 0) + (r.weight ?? (routes.length === 1 ? 100 : 0)));
+  const named = subsets.map((s) => ({ subset: s.name, labels: s.labels ?? {}, workloads: workloadsOf(s.labels ?? {}) }));
+  const open = weights.size === 0 ? 100 : (weights.get('') ?? 0);
+  const workloads = named.reduce((sum, s) => sum + s.workloads.length, 0);
+  const raw = named.map((s) => (weights.get(s.subset) ?? 0) + (open === 0 ? 0 : open * (workloads === 0 ? 1 / named.length : s.workloads.length / workloads)));
+  const sum = raw.reduce((a, b) => a + b, 0);
+  return {
+    host,
+    virtualService,
+    routeIndex,
+    blocked,
+    destinations: named.map((s, i) => ({ ...s, weight: sum === 0 ? 0 : Math.round(((raw[i] ?? 0) / sum) * 10_000) / 100 })),
+  };
+}
+
+/** The VirtualService text with these weights: comments and layout stay, a missing object or route is made. */
+export function withWeights(
+  rule: SplitRule,
+  sourceYaml: string | undefined,
+  namespace: string,
+  service: string,
+  weights: Readonly<Record<string, number>>,
+): string {
+  const { virtualService, routeIndex } = rule;
+  const all = rule.destinations.map((d) => ({ destination: { host: service, subset: d.subset }, weight: weights[d.subset] ?? 0 }));
+  if (virtualService === undefined)
+    return toYaml({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: service, namespace },
+      spec: { hosts: [service], http: [{ route: all }] },
+    });
+  const text = sourceYaml ?? toYaml(virtualService);
+  const http = virtualService.spec.http ?? [];
+  if (routeIndex < 0) return editYaml(text, [{ path: ['spec', 'http'], value: [...http, { route: all }] }]);
+  const routes = http[routeIndex]?.route ?? [];
+  const present = routes.map((r) => r.destination.subset);
+  const exact = new Set(present).size === present.length && present.every((s) => s !== undefined && rule.destinations.some((d) => d.subset === s));
+  const missing = all.filter((r) => !present.includes(r.destination.subset) && r.weight > 0);
+  if (exact && missing.length === 0)
+    return editYaml(
+      text,
+      routes.map((r, j) => ({ path: ['spec', 'http', routeIndex, 'route', j, 'weight'], value: weights[r.destination.subset ?? ''] ?? 0 })),
+    );
+  const kept = routes.filter(
+    (r, i) =>
+      r.destination.subset !== undefined && present.indexOf(r.destination.subset) === i && rule.destinations.some((d) => d.subset === r.destination.subset),
+  );
+  const value = [
+    ...kept.map((r) => ({ ...r, weight: weights[r.destination.subset ?? ''] ?? 0 })),
+    ...all.filter((r) => !kept.some((k) => k.destination.subset === r.destination.subset)),
+  ];
+  return editYaml(text, [{ path: ['spec', 'http', routeIndex, 'route'], value }]);
+}
+
+/** `v1=50 v2=50` of every weighted route, for lists of revisions; undefined when the object has none. */
+export function weightsText(object: MeshObject | undefined): string | undefined {
+  if (object?.kind !== 'VirtualService') return undefined;
+  const routes = ((object.spec as VirtualServiceSpec).http ?? []).flatMap((r) => r.route ?? []).filter((r) => r.weight !== undefined);
+  return routes.length === 0 ? undefined : routes.map((r) => `${r.destination.subset ?? r.destination.host}=${r.weight}`).join(' ');
+}
+
+/** True when every selector entry is among the labels; an empty selector selects nothing. */
+export function selects(selector: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
+  const wanted = Object.entries(selector);
+  return wanted.length > 0 && wanted.every(([k, v]) => labels[k] === v);
+}
+
+/** Labels of a WorkloadEntry: those of its spec over those of its metadata, as Istio reads them. */
+export function labelsOf(entry: MeshObject): Record<string, string> {
+  return { ...entry.metadata.labels, ...(entry.spec as { labels?: Record<string, string> }).labels };
+}
+
+function age(object: MeshObject): string {
+  const ref = refOf(object);
+  return `${object.metadata.creationTimestamp ?? '9'} ${ref.name}.${ref.namespace}`;
+}

@@ -1,0 +1,33 @@
+// `weft`: the command line. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no server.
+
+import { Command, CommanderError } from 'commander';
+import { registerRun } from '../agent/run-command.ts';
+import { registerUp } from '../fleet/up-command.ts';
+import { StartError } from '../agent/errors.ts';
+import { VERSION } from '../version.ts';
+import { registerObjects } from './objects-commands.ts';
+import { registerTraffic } from './traffic-commands.ts';
+
+const program = new Command('weft')
+  .description('A service mesh and the console that runs it')
+  .version(VERSION)
+  .option('--server <url>', 'address of the Weft server', process.env['WEFT_SERVER'] ?? 'http://127.0.0.1:20001')
+  .enablePositionalOptions()
+  .exitOverride();
+registerUp(program);
+registerRun(program);
+registerObjects(program);
+registerTraffic(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCode(error);
+}
+
+function exitCode(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  process.stderr.write(`weft: ${(error as Error).message}\n`);
+  if (!(error instanceof StartError)) return 1;
+  return error.code === 'WEFT_USAGE' ? 2 : error.code === 'WEFT_SERVER_UNREACHABLE' ? 3 : 1;
+}

@@ -1,0 +1,100 @@
+// weft apply, get, delete, describe.
+
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseYaml } from '@weft/mesh-core/config';
+import { type Kind, type MeshObject, KINDS, findKind } from '@weft/mesh-core/model';
+import { type Command, Option } from 'commander';
+import { createControlClient } from '../agent/control-client.ts';
+import { StartError } from '../agent/errors.ts';
+import { print, show, table } from './print.ts';
+
+export function clientOf(command: Command): ReturnType<typeof createControlClient> {
+  return createControlClient(String(command.optsWithGlobals()['server']), 'cli');
+}
+
+function kindOf(name: string): Kind {
+  const kind = findKind(name);
+  if (kind === undefined) throw new StartError('WEFT_USAGE', `${name} is no kind of Weft: use ${KINDS.map((k) => k.plural).join(', ')}`);
+  return kind;
+}
+
+function readFiles(paths: readonly string[]): string {
+  const texts = paths.flatMap((path): string[] => {
+    if (path === '-') return [readFileSync(0, 'utf8')];
+    const files = statSync(path, { throwIfNoEntry: false });
+    if (files === undefined) throw new StartError('WEFT_USAGE', `there is no file ${path}`);
+    return files.isDirectory() ? readdirSync(path).filter((f) => /\.(ya?ml|json)$/.test(f)).toSorted().map((f) => readFileSync(join(path, f), 'utf8')) : [readFileSync(path, 'utf8')];
+  });
+  return texts.join('\n---\n');
+}
+
+export function registerObjects(program: Command): void {
+  const output = (): Option => new Option('-o, --output <form>', 'output form').choices(['table', 'json', 'yaml']).default('table');
+
+  program
+    .command('apply')
+    .description('create or update the objects of files: all of them, or none')
+    .requiredOption('-f, --filename <path...>', 'files, directories, or - for standard input')
+    .action(async (options: { filename: string[] }, command: Command) => {
+      const yaml = readFiles(options.filename);
+      await clientOf(command).applyYaml(yaml, 'weft apply');
+      for (const { value } of parseYaml(yaml).documents) {
+        const object = value as MeshObject;
+        print(`${object.kind}/${object.metadata.name} applied`);
+      }
+    });
+
+  program
+    .command('get')
+    .description('list objects of a kind, or show one')
+    .argument('<kind>')
+    .argument('[name]')
+    .option('-n, --namespace <namespace>', 'namespace', 'default')
+    .option('-A, --all-namespaces', 'all namespaces')
+    .addOption(output())
+    .action(async (kindName: string, name: string | undefined, options: { namespace: string; allNamespaces?: boolean; output: string }, command: Command) => {
+      const kind = kindOf(kindName);
+      const items = await clientOf(command).list(kind.kind, options.allNamespaces === true ? undefined : options.namespace);
+      const wanted = name === undefined ? items : items.filter((o) => o.metadata.name === name);
+      if (name !== undefined && wanted.length === 0) throw new StartError('WEFT_REFUSED', `${kind.kind} ${options.namespace}/${name} does not exist`);
+      print(show(wanted, options.output, name !== undefined));
+    });
+
+  program
+    .command('delete')
+    .description('delete an object, or the objects of files')
+    .argument('[kind]')
+    .argument('[name]')
+    .option('-n, --namespace <namespace>', 'namespace', 'default')
+    .option('-f, --filename <path...>', 'files, directories, or -')
+    .action(async (kindName: string | undefined, name: string | undefined, options: { namespace: string; filename?: string[] }, command: Command) => {
+      const client = clientOf(command);
+      const refs =
+        options.filename === undefined
+          ? [{ kind: kindOf(kindName ?? '').kind, namespace: options.namespace, name: name ?? '' }]
+          : parseYaml(readFiles(options.filename)).documents.map(({ value }) => {
+              const object = value as MeshObject;
+              return { kind: kindOf(object.kind).kind, namespace: object.metadata.namespace ?? 'default', name: object.metadata.name };
+            });
+      if (refs.some((r) => r.name === '')) throw new StartError('WEFT_USAGE', 'say what to delete: weft delete <kind> <name>, or -f <file>');
+      for (const ref of refs) {
+        await client.remove(ref);
+        print(`${ref.kind}/${ref.name} deleted`);
+      }
+    });
+
+  program
+    .command('describe')
+    .description('show an object with its problems')
+    .argument('<kind>')
+    .argument('<name>')
+    .option('-n, --namespace <namespace>', 'namespace', 'default')
+    .action(async (kindName: string, name: string, options: { namespace: string }, command: Command) => {
+      const kind = kindOf(kindName);
+      const object = (await clientOf(command).getJson(`/api/v1/config/${kind.kind}/${options.namespace}/${name}`)) as { yaml: string; resourceVersion: string; problems: { severity: string; code: string; path?: string; line?: number; message: string }[] };
+      print(object.yaml.trimEnd());
+      print('');
+      print(object.problems.length === 0 ? 'No problems.' : table(['SEVERITY', 'CODE', 'LINE', 'PROBLEM'], object.problems.map((p) => [p.severity, p.code, String(p.line ?? ''), `${p.path === undefined ? '' : `${p.path}: `}${p.message}`])));
+    });
+}

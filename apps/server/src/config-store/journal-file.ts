@@ -1,0 +1,145 @@
+// The journal on disk: one JSON line a commit, each with the hash of the line before it, synced before anyone is told.
+
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StoreFailedError } from './errors.ts';
+
+const GENESIS = '0'.repeat(64);
+
+export interface JournalFile<Entry> {
+  entries: Entry[];
+  /** Resolves when the entry is on disk. Calls made while a sync is under way share the next one. */
+  append(entry: Entry): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens and checks the journal in `dir`; a torn last line is cut off with a notice, damage further up is refused. */
+export async function openJournalFile<Entry>(dir: string, log: (message: string) => void): Promise<JournalFile<Entry>> {
+  let file: string;
+  let unlock: () => void;
+  try {
+    mkdirSync(dir, { recursive: true });
+    unlock = lock(dir);
+    file = join(dir, 'journal.jsonl');
+  } catch (error) {
+    if (error instanceof StoreFailedError) throw error;
+    throw new StoreFailedError(`cannot write ${dir}: ${(error as Error).message}. Make it writable or set WEFT_HOME to another directory.`, { cause: error });
+  }
+  const { entries, hash: head, goodBytes } = read<Entry>(file);
+  if (existsSync(file) && goodBytes !== undefined) {
+    log(`the last line of ${file} was incomplete (a write was interrupted before it was confirmed); cut off`);
+    truncateSync(file, goodBytes);
+  }
+  const handle: FileHandle = await open(file, 'a', 0o600);
+  let hash = head;
+  let queue: { line: string; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  let flushing: Promise<void> | undefined;
+  let failed: unknown;
+
+  const flush = async (): Promise<void> => {
+    while (queue.length > 0) {
+      const batch = queue;
+      queue = [];
+      try {
+        await handle.appendFile(batch.map((b) => b.line).join(''));
+        await handle.datasync();
+        for (const b of batch) b.resolve();
+      } catch (error) {
+        // What is on disk is unknown now; going on could confirm a change that is lost.
+        failed = error;
+        for (const b of batch) b.reject(error);
+      }
+    }
+    flushing = undefined;
+  };
+
+  return {
+    entries,
+    append(entry) {
+      if (failed !== undefined)
+        return Promise.reject(
+          new StoreFailedError(`the journal ${file} failed earlier (${(failed as Error).message}); restart the server after mending the disk`),
+        );
+      const body = JSON.stringify(entry);
+      hash = chain(hash, body);
+      const line = `${JSON.stringify({ hash, entry })}\n`;
+      return new Promise<void>((resolve, reject) => {
+        queue.push({
+          line,
+          resolve,
+          reject: (error) => reject(new StoreFailedError(`cannot write ${file}: ${(error as Error).message}. The change was not accepted.`, { cause: error })),
+        });
+        flushing ??= flush();
+      });
+    },
+    async close() {
+      await flushing;
+      await handle.close();
+      unlock();
+    },
+  };
+}
+
+function chain(previous: string, body: string): string {
+  return createHash('sha256').update(previous).update(body).digest('hex');
+}
+
+function read<Entry>(file: string): { entries: Entry[]; hash: string; goodBytes: number | undefined } {
+  if (!existsSync(file)) return { entries: [], hash: GENESIS, goodBytes: undefined };
+  const text = readFileSync(file, 'utf8');
+  const entries: Entry[] = [];
+  let hash = GENESIS;
+  let at = 0;
+  let number = 0;
+  while (at < text.length) {
+    const end = text.indexOf('\n', at);
+    const whole = end !== -1;
+    const line = text.slice(at, whole ? end : undefined);
+    number += 1;
+    const parsed = parse<Entry>(line);
+    const expected = parsed === undefined ? undefined : chain(hash, JSON.stringify(parsed.entry));
+    if (!whole || parsed === undefined || parsed.hash !== expected) {
+      // Only the very last line can be half written.
+      if (!whole || end === text.length - 1) return { entries, hash, goodBytes: Buffer.byteLength(text.slice(0, at)) };
+      throw new StoreFailedError(`${file} is damaged at line ${number}: the hash chain does not hold. Restore it from a copy, or move it away to start empty.`);
+    }
+    entries.push(parsed.entry);
+    hash = parsed.hash;
+    at = end + 1;
+  }
+  return { entries, hash, goodBytes: undefined };
+}
+
+function parse<Entry>(line: string): { hash: string; entry: Entry } | undefined {
+  try {
+    const value = JSON.parse(line) as { hash?: unknown; entry?: Entry };
+    return typeof value.hash === 'string' && value.entry !== undefined ? { hash: value.hash, entry: value.entry } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One writer a directory. The lock of a process that is gone is taken over. */
+function lock(dir: string): () => void {
+  const path = join(dir, 'lock');
+  const held = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
+  if (held > 0 && held !== process.pid && isAlive(held))
+    throw new StoreFailedError(`another Weft server (pid ${held}) uses ${dir}: stop it, or set WEFT_HOME to another directory`);
+  if (held > 0) rmSync(path, { force: true });
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, String(process.pid));
+  closeSync(openSync(temporary, 'r'));
+  renameSync(temporary, path);
+  return () => rmSync(path, { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,173 @@
+// One connected proxy: its ADS stream, what was sent and answered when, and its secrets.
+
+import type { ProxyStatus } from '@weft/mesh-core/api';
+import { spiffeId } from '@weft/mesh-core/model';
+import type { ProxyNode } from '@weft/mesh-core/model';
+import { AdsStream, TYPE_URL, diffResourceSets, shortTypeName } from '@weft/mesh-core/xds';
+import type { Dialect, Resource, ResourceSet, XdsRequest, XdsResponse } from '@weft/mesh-core/xds';
+import type { SecretLease } from '../certificates/secret-provider.ts';
+
+interface TypeTimes {
+  sentAt?: number;
+  ackedAt?: number;
+  nackAt?: number;
+}
+
+export interface ConnectionOptions {
+  node: ProxyNode;
+  dialect: Dialect;
+  peerAddress: string;
+  /** Of the client's own certificate; absent on plaintext. */
+  peerCertificate?: { serial: string; notAfter: number };
+  /** Present on mTLS streams only: plaintext never carries secrets. */
+  secrets?: SecretLease;
+  resources: ResourceSet;
+  clock: () => number;
+  send: (response: XdsResponse) => void;
+}
+
+const NO_SECRETS: ReadonlyMap<string, Resource> = new Map();
+
+/** Drives the pure stream with real sends, and keeps the facts the console shows. */
+export class ProxyConnection {
+  readonly node: ProxyNode;
+  readonly connectedAt: number;
+  lastSeenAt: number;
+  disconnectedAt: number | undefined;
+  readonly #options: ConnectionOptions;
+  readonly #stream: AdsStream;
+  readonly #times = new Map<string, TypeTimes>();
+  #config: ResourceSet;
+  #snapshot: ResourceSet;
+
+  constructor(options: ConnectionOptions) {
+    this.node = options.node;
+    this.#options = options;
+    this.#config = options.resources;
+    this.#snapshot = this.#withSecrets(options.resources);
+    this.#stream = new AdsStream(options.dialect, this.#snapshot);
+    this.connectedAt = options.clock();
+    this.lastSeenAt = this.connectedAt;
+  }
+
+  /** Takes a request in and sends what it calls for; returns the client's words when it refused something. */
+  receive(request: XdsRequest): { refused?: string } {
+    const now = this.#options.clock();
+    this.lastSeenAt = now;
+    const { fact, responses } = this.#stream.onRequest(request);
+    const times = this.#timesOf(request.typeUrl);
+    if (fact.kind === 'ack') times.ackedAt = now;
+    if (fact.kind === 'nack') times.nackAt = now;
+    this.#send(responses);
+    return fact.kind === 'nack' ? { refused: fact.message } : {};
+  }
+
+  /** Sends what differs from what this proxy was sent; returns changed names by type URL, of those the proxy asks for. */
+  update(resources: ResourceSet): Map<string, string[]> {
+    this.#config = resources;
+    return this.#push();
+  }
+
+  /** Sends renewed secrets. */
+  renewSecrets(): void {
+    this.#push();
+  }
+
+  release(): void {
+    this.disconnectedAt = this.#options.clock();
+    this.#options.secrets?.release();
+  }
+
+  /** What would change for this proxy if its class had these resources: short type names. */
+  impactOf(resources: ResourceSet): string[] {
+    return [...this.#asked(diffResourceSets(this.#snapshot, this.#withSecrets(resources))).keys()].map(shortTypeName);
+  }
+
+  /** How far these names of one type have come. */
+  progress(typeUrl: string, names: readonly string[]): { state: 'pending' | 'sent' | 'acked' } | { state: 'nacked'; error: string } {
+    const subscription = this.#stream.types.get(typeUrl);
+    if (!names.every((name) => this.#stream.isCurrent(typeUrl, name))) return { state: 'pending' };
+    if (subscription === undefined) return { state: 'acked' };
+    if (subscription.outstanding) return { state: 'sent' };
+    return subscription.nack === undefined ? { state: 'acked' } : { state: 'nacked', error: subscription.nack };
+  }
+
+  /** Resources as last sent. */
+  sent(): ReadonlyMap<string, ReadonlyMap<string, Resource>> {
+    return new Map([...this.#stream.types].map(([typeUrl, subscription]) => [typeUrl, subscription.sent]));
+  }
+
+  status(): ProxyStatus {
+    const { node } = this;
+    const types = [...this.#stream.types].map(([typeUrl, subscription]) => {
+      const { sentAt, ackedAt, nackAt } = this.#timesOf(typeUrl);
+      return {
+        type: shortTypeName(typeUrl),
+        sentVersion: subscription.sentVersion,
+        ackedVersion: subscription.ackedVersion,
+        ...(sentAt === undefined ? {} : { sentAt }),
+        ...(ackedAt === undefined ? {} : { ackedAt }),
+        ...(subscription.nack === undefined ? {} : { nack: { at: nackAt ?? this.lastSeenAt, message: subscription.nack } }),
+        resources: subscription.sent.size,
+        outstanding: subscription.outstanding,
+      };
+    });
+    const live = types.some((t) => t.nack !== undefined) ? 'nacked' : types.some((t) => t.outstanding) ? 'stale' : 'synced';
+    const certificate = this.#options.secrets?.certificate() ?? this.#options.peerCertificate;
+    return {
+      id: node.id,
+      workload: node.workload,
+      namespace: node.namespace,
+      role: node.role,
+      dataPlane: node.dataPlane,
+      version: node.version,
+      address: node.ip === '' ? this.#options.peerAddress : node.ip,
+      adminPort: node.adminPort,
+      state: this.disconnectedAt === undefined ? live : 'disconnected',
+      connectedAt: this.connectedAt,
+      lastSeenAt: this.lastSeenAt,
+      identity: spiffeId(node.identity),
+      ...(certificate === undefined ? {} : { certificate }),
+      types: types.map(({ outstanding: _, ...rest }) => rest),
+      protocol: this.#options.dialect,
+    };
+  }
+
+  #push(): Map<string, string[]> {
+    const before = this.#snapshot;
+    this.#snapshot = this.#withSecrets(this.#config);
+    const changed = this.#asked(diffResourceSets(before, this.#snapshot));
+    this.#send(this.#stream.onSnapshot(this.#snapshot));
+    return changed;
+  }
+
+  #asked(changed: ReadonlyMap<string, string[]>): Map<string, string[]> {
+    const asked = new Map<string, string[]>();
+    for (const [typeUrl, names] of changed) {
+      const wanted = names.filter((name) => this.#stream.types.get(typeUrl)?.wants(name) === true);
+      if (wanted.length > 0) asked.set(typeUrl, wanted);
+    }
+    return asked;
+  }
+
+  #withSecrets(resources: ResourceSet): ResourceSet {
+    return { ...resources, [TYPE_URL.secret]: this.#options.secrets?.resources() ?? NO_SECRETS };
+  }
+
+  #send(responses: readonly XdsResponse[]): void {
+    const now = this.#options.clock();
+    for (const response of responses) {
+      this.#timesOf(response.typeUrl).sentAt = now;
+      this.#options.send(response);
+    }
+  }
+
+  #timesOf(typeUrl: string): TypeTimes {
+    let times = this.#times.get(typeUrl);
+    if (times === undefined) {
+      times = {};
+      this.#times.set(typeUrl, times);
+    }
+    return times;
+  }
+}

@@ -1,0 +1,48 @@
+// The mesh as every class of proxies sees it: built once per change, shared by all proxies of the class.
+
+import type { MeshObject, MeshSettings, ProxyNode } from '@weft/mesh-core/model';
+import type { ResourceSet } from '@weft/mesh-core/xds';
+
+/** The translator, see mesh-core/translate. */
+export interface Translator<Mesh> {
+  /** `previous` hands over what it has encoded already. */
+  buildMesh(objects: readonly MeshObject[], settings: MeshSettings, previous?: Mesh): Mesh;
+  translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet;
+  /** Proxies with the same class get the same resources. */
+  proxyClass(node: ProxyNode): string;
+}
+
+export interface Snapshots {
+  /** Resources of a proxy from the current mesh. */
+  of(node: ProxyNode): ResourceSet;
+  /** Starts over with these objects. */
+  rebuild(objects: Iterable<MeshObject>): void;
+  /** What proxies would get if these were the objects; nothing is kept. */
+  trial(objects: Iterable<MeshObject>): (node: ProxyNode) => ResourceSet;
+}
+
+export function createSnapshots<Mesh>(translator: Translator<Mesh>, settings: MeshSettings): Snapshots {
+  let last: Mesh | undefined;
+  const build = (objects: Iterable<MeshObject>, keep: boolean): ((node: ProxyNode) => ResourceSet) => {
+    const mesh = translator.buildMesh([...objects], settings, last);
+    if (keep) last = mesh;
+    const sets = new Map<string, ResourceSet>();
+    return (node) => {
+      const key = translator.proxyClass(node);
+      let set = sets.get(key);
+      if (set === undefined) {
+        set = translator.translate(mesh, node, settings);
+        sets.set(key, set);
+      }
+      return set;
+    };
+  };
+  let current = build([], true);
+  return {
+    of: (node) => current(node),
+    rebuild: (objects) => {
+      current = build(objects, true);
+    },
+    trial: (objects) => build(objects, false),
+  };
+}

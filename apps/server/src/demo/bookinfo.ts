@@ -1,0 +1,89 @@
+// The Bookinfo services: each is a plain HTTP handler, placed behind a sidecar like any user's program.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type CallResult, getJson } from './calls.ts';
+import type { DemoServiceSpec } from './demo-spec.ts';
+import { type Book, type Review, renderProductPage } from './product-page.ts';
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
+
+const BOOK: Book = {
+  id: 0,
+  title: 'The Comedy of Errors',
+  author: 'William Shakespeare',
+  year: 1595,
+  type: 'paperback',
+  pages: 200,
+  publisher: 'PublisherA',
+  language: 'English',
+  'ISBN-10': '1234567890',
+  'ISBN-13': '123-1234567890',
+};
+
+export function createHandler(spec: DemoServiceSpec): Handler {
+  const serve = { productpage, details, reviews, ratings }[spec.name];
+  return (request, response) => {
+    if (request.url === '/health') return json(response, 200, { status: `${spec.name} ${spec.version} is healthy` });
+    return serve(spec, request, response);
+  };
+}
+
+function upstream(spec: DemoServiceSpec, name: 'details' | 'reviews' | 'ratings', path: string, request: IncomingMessage): Promise<CallResult> {
+  const base = spec.upstreams[name];
+  if (base === undefined) return Promise.resolve({ ok: false, status: 0, reason: `no address for ${name}: set ${name.toUpperCase()}_URL` });
+  return getJson(`${base}${path}`, request.headers);
+}
+
+async function productpage(spec: DemoServiceSpec, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = new URL(request.url ?? '/', 'http://productpage').pathname;
+  if (path === '/api/v1/products') return json(response, 200, [{ id: BOOK.id, title: BOOK.title }]);
+  const api = /^\/api\/v1\/products\/(\d+)(?:\/(reviews|ratings))?$/.exec(path);
+  if (api !== null) {
+    const [, id, part] = api;
+    const result = await (part === undefined ? upstream(spec, 'details', `/details/${id}`, request) : upstream(spec, 'reviews', `/reviews/${id}`, request));
+    return result.ok ? json(response, 200, result.body) : json(response, result.status || 503, { error: result.reason });
+  }
+  if (path !== '/' && path !== '/productpage') return json(response, 404, { error: `no page ${path}` });
+  // The page asks one after the other, as Bookinfo's does, so that a trace shows both.
+  const detailsResult = await upstream(spec, 'details', '/details/0', request);
+  const reviewsResult = await upstream(spec, 'reviews', '/reviews/0', request);
+  const html = renderProductPage(BOOK.title, detailsResult, reviewsResult);
+  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': Buffer.byteLength(html) });
+  response.end(html);
+}
+
+function details(_spec: DemoServiceSpec, request: IncomingMessage, response: ServerResponse): void {
+  if (!/^\/details\/\d+$/.test(request.url ?? '')) return json(response, 404, { error: 'use /details/<id>' });
+  return json(response, 200, BOOK);
+}
+
+async function reviews(spec: DemoServiceSpec, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const id = /^\/reviews\/(\d+)$/.exec(request.url ?? '')?.[1];
+  if (id === undefined) return json(response, 404, { error: 'use /reviews/<id>' });
+  const list: Review[] = [
+    { reviewer: 'Reviewer1', text: 'An extremely entertaining play by Shakespeare. The slapstick humour is refreshing!' },
+    { reviewer: 'Reviewer2', text: 'Absolutely fun and entertaining. The play lacks thematic depth when compared to other plays by Shakespeare.' },
+  ];
+  if (spec.version !== 'v1') {
+    const result = await upstream(spec, 'ratings', `/ratings/${id}`, request);
+    const color = spec.version === 'v2' ? 'black' : 'red';
+    const stars = result.ok ? (result.body as { ratings: Record<string, number> }).ratings : {};
+    for (const review of list) {
+      const value = stars[review.reviewer];
+      review.rating = value === undefined ? { error: 'Ratings service is currently unavailable' } : { stars: value, color };
+    }
+  }
+  return json(response, 200, { id, version: spec.version, reviews: list });
+}
+
+function ratings(_spec: DemoServiceSpec, request: IncomingMessage, response: ServerResponse): void {
+  const id = /^\/ratings\/(\d+)$/.exec(request.url ?? '')?.[1];
+  if (id === undefined) return json(response, 404, { error: 'use /ratings/<id>' });
+  return json(response, 200, { id: Number(id), ratings: { Reviewer1: 5, Reviewer2: 4 } });
+}
+
+function json(response: ServerResponse, status: number, body: unknown): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}

@@ -1,0 +1,104 @@
+// The demo's workloads: what runs, who calls whom, on which ports.
+
+import type { MeshObject, UpstreamPort } from '@weft/mesh-core/model';
+import type { ControlClient } from '../agent/control-client.ts';
+import type { PortBook } from '../agent/ports.ts';
+import { type WorkloadPlan, planWorkload } from '../agent/workload.ts';
+import type { DemoServiceName, DemoServiceSpec, DemoSpec } from '../demo/demo-spec.ts';
+import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
+
+const NAMESPACE = 'bookinfo';
+const SERVICE_PORT = 9080;
+
+const WORKLOADS: readonly { service: DemoServiceName; version: string; calls: readonly DemoServiceName[] }[] = [
+  { service: 'productpage', version: 'v1', calls: ['details', 'reviews'] },
+  { service: 'details', version: 'v1', calls: [] },
+  { service: 'reviews', version: 'v1', calls: [] },
+  { service: 'reviews', version: 'v2', calls: ['ratings'] },
+  { service: 'reviews', version: 'v3', calls: ['ratings'] },
+  { service: 'ratings', version: 'v1', calls: [] },
+];
+
+export interface GatewayPlan {
+  namespace: string;
+  workload: string;
+  port: number;
+  adminPort: number;
+}
+
+export interface DemoPlan {
+  workloads: readonly WorkloadPlan[];
+  gateway: GatewayPlan;
+  controlPort: number;
+}
+
+export async function planDemo(ports: PortBook, gatewayPort: number): Promise<DemoPlan> {
+  const workloads: WorkloadPlan[] = [];
+  for (const { service, version, calls } of WORKLOADS)
+    workloads.push(
+      await planWorkload(
+        {
+          service,
+          version,
+          namespace: NAMESPACE,
+          serviceAccount: `bookinfo-${service}`,
+          servicePort: SERVICE_PORT,
+          upstreams: calls.map((name) => ({ host: `${name}.${NAMESPACE}.svc.cluster.local`, port: SERVICE_PORT })),
+        },
+        ports,
+      ),
+    );
+  return {
+    workloads,
+    gateway: { namespace: 'ingress', workload: 'ingressgateway', port: gatewayPort, adminPort: await ports.allocate('ingressgateway.ingress/admin') },
+    controlPort: await ports.allocate('demo/control'),
+  };
+}
+
+/** What the demo process is started with. */
+export function demoSpec(plan: DemoPlan, rps: number): DemoSpec {
+  return {
+    services: plan.workloads.map((workload): DemoServiceSpec => {
+      const [port] = workload.inbound;
+      if (port === undefined) throw new Error(`${workload.workload} has no port`);
+      return { name: workload.service as DemoServiceName, version: workload.version, port: port.appPort, upstreams: Object.fromEntries(workload.upstreams.map(upstreamUrl)) };
+    }),
+    load: { target: `http://127.0.0.1:${plan.gateway.port}/productpage`, rps, controlPort: plan.controlPort },
+  };
+}
+
+function upstreamUrl(upstream: UpstreamPort): [string, string] {
+  return [upstream.host.split('.')[0] ?? upstream.host, `http://127.0.0.1:${upstream.listenPort}`];
+}
+
+/** The ingress gateway is a proxy without an application; Gateway objects find it by the label Istio's own gateway has. */
+export async function gatewaySpec(gateway: GatewayPlan, client: ControlClient, stateDir: string): Promise<ProxySpec> {
+  const grant = await client.joinToken({ namespace: gateway.namespace, workload: gateway.workload, serviceAccount: gateway.workload });
+  return {
+    workload: gateway.workload,
+    namespace: gateway.namespace,
+    serviceAccount: gateway.workload,
+    trustDomain: grant.trustDomain,
+    meshId: grant.meshId,
+    role: 'router',
+    labels: { app: gateway.workload, istio: 'ingressgateway', version: 'v1', 'service.istio.io/canonical-name': gateway.workload, 'service.istio.io/canonical-revision': 'v1' },
+    ip: '127.0.0.1',
+    httpProxyPort: 0,
+    inbound: [],
+    upstreams: [],
+    adminPort: gateway.adminPort,
+    xdsAddress: grant.xdsAddress,
+    rootCaPem: grant.rootCaPem,
+    joinToken: grant.token,
+    otlpEndpoint: grant.otlpEndpoint,
+    stateDir,
+  };
+}
+
+/** The seed's Gateway with its port moved to where this machine's gateway listens. */
+export function withGatewayPort(gateway: MeshObject, port: number): MeshObject {
+  const spec = structuredClone(gateway.spec) as { servers: { port: { number: number } }[] };
+  const [server] = spec.servers;
+  if (server !== undefined) server.port.number = port;
+  return { ...gateway, spec };
+}

@@ -1,0 +1,56 @@
+// The command line of `weft up`.
+
+import { type Command, Option } from 'commander';
+import { StartError } from '../agent/errors.ts';
+import { type UpOptions, PORT_FLAGS, parsePort, stateDirectory } from './up-options.ts';
+import { up } from './up.ts';
+
+export function registerUp(program: Command): void {
+  const command = program
+    .command('up')
+    .description('start a mesh on this machine: control plane, sidecars with mutual TLS, the Bookinfo demo under load, and the console')
+    .option('--envoy <workload...>', 'give these workloads stock Envoy as their sidecar, e.g. --envoy reviews-v2', [])
+    .addOption(new Option('--data-plane <kind>', 'data plane of the whole demo').choices(['embedded', 'envoy']).default('embedded'))
+    .option('--load <rps>', 'requests per second of the load generator', '20')
+    .option('--trace-sampling <percent>', 'share of new traces recorded', '100')
+    .addOption(new Option('--trace-export <kind=endpoint>', 'send spans on: jaeger=http://host:14268/api/traces or otlp=http://host:4318'))
+    .option('--port-base <port>', 'first of the loopback ports given to sidecars and demo services', '21000');
+  for (const { flag, env, fallback, what } of PORT_FLAGS) command.addOption(new Option(`${flag} <port>`, `port of ${what}`).env(env).default(String(fallback)));
+  command.action(async (flags: Record<string, unknown>) => {
+    const mesh = await up(readOptions(flags), (line) => process.stderr.write(`weft: ${line}\n`));
+    process.stdout.write(`Weft is running: ${mesh.url}  (product page: http://127.0.0.1:${mesh.plan.gateway.port}/productpage, stop with Ctrl-C)\n`);
+    const signal = await new Promise<string>((resolve) => {
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => resolve(name));
+    });
+    // A second signal while stopping ends at once.
+    process.once('SIGINT', () => process.exit(130));
+    await mesh.stop();
+    process.exit(signal === 'SIGINT' ? 130 : 0);
+  });
+}
+
+function readOptions(flags: Record<string, unknown>): UpOptions {
+  const text = (key: string): string => String(flags[key]);
+  const ports = Object.fromEntries(PORT_FLAGS.map(({ key, flag }) => [key, parsePort(text(key), flag)])) as Pick<UpOptions, (typeof PORT_FLAGS)[number]['key']>;
+  const load = Number(text('load'));
+  if (!(load >= 0 && load <= 2_000)) throw new StartError('WEFT_USAGE', `--load is ${text('load')}; it must be a number from 0 to 2000`);
+  const traceSampling = Number(text('traceSampling'));
+  if (!(traceSampling >= 0 && traceSampling <= 100)) throw new StartError('WEFT_USAGE', `--trace-sampling is ${text('traceSampling')}; it must be a percentage from 0 to 100`);
+  return {
+    ...ports,
+    portBase: parsePort(text('portBase'), '--port-base'),
+    stateDir: stateDirectory(process.env),
+    load,
+    envoy: flags['envoy'] as string[],
+    dataPlane: flags['dataPlane'] === 'envoy' ? 'envoy' : 'embedded',
+    traceSampling,
+    ...(typeof flags['traceExport'] === 'string' ? { traceExport: parseTraceExport(flags['traceExport']) } : {}),
+  };
+}
+
+function parseTraceExport(value: string): { kind: 'jaeger' | 'otlp'; endpoint: string } {
+  const match = /^(jaeger|otlp)=(https?:\/\/.+)$/.exec(value);
+  const [, kind, endpoint] = match ?? [];
+  if ((kind !== 'jaeger' && kind !== 'otlp') || endpoint === undefined) throw new StartError('WEFT_USAGE', `--trace-export is ${value}; write jaeger=http://host:14268/api/traces or otlp=http://host:4318`);
+  return { kind, endpoint };
+}

@@ -1,0 +1,59 @@
+// Flags of `weft up` with their environment twins, checked before anything starts.
+
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { isFree } from '../agent/ports.ts';
+import { StartError } from '../agent/errors.ts';
+
+export interface UpOptions {
+  port: number;
+  xdsPort: number;
+  xdsTlsPort: number;
+  otlpGrpcPort: number;
+  otlpHttpPort: number;
+  gatewayPort: number;
+  portBase: number;
+  stateDir: string;
+  /** Requests a second of the demo's load generator. */
+  load: number;
+  /** Workloads whose sidecar is stock Envoy (`reviews-v2`). */
+  envoy: readonly string[];
+  /** All sidecars and the gateway on stock Envoy. */
+  dataPlane: 'embedded' | 'envoy';
+  traceSampling: number;
+  traceExport?: { kind: 'jaeger' | 'otlp'; endpoint: string };
+}
+
+export const PORT_FLAGS = [
+  { key: 'port', flag: '--port', env: 'WEFT_PORT', fallback: 20001, what: 'console and API' },
+  { key: 'xdsPort', flag: '--xds-port', env: 'WEFT_XDS_PORT', fallback: 15010, what: 'xDS' },
+  { key: 'xdsTlsPort', flag: '--xds-tls-port', env: 'WEFT_XDS_TLS_PORT', fallback: 15012, what: 'xDS with mTLS' },
+  { key: 'otlpGrpcPort', flag: '--otlp-grpc-port', env: 'WEFT_OTLP_GRPC_PORT', fallback: 4317, what: 'OTLP over gRPC' },
+  { key: 'otlpHttpPort', flag: '--otlp-http-port', env: 'WEFT_OTLP_HTTP_PORT', fallback: 4318, what: 'OTLP over HTTP' },
+  { key: 'gatewayPort', flag: '--gateway-port', env: 'WEFT_GATEWAY_PORT', fallback: 8080, what: 'the ingress gateway' },
+] as const;
+
+/** `~/.weft`, or `WEFT_HOME`. */
+export function stateDirectory(env: NodeJS.ProcessEnv): string {
+  return resolve(env['WEFT_HOME'] ?? join(homedir(), '.weft'));
+}
+
+/** Throws a StartError for the first thing that would stop the mesh from starting: a taken port, a directory that cannot be written. */
+export async function checkMachine(options: UpOptions): Promise<void> {
+  try {
+    mkdirSync(options.stateDir, { recursive: true });
+    accessSync(options.stateDir, constants.W_OK);
+  } catch (error) {
+    throw new StartError('WEFT_STATE_DIR', `cannot write the state directory ${options.stateDir}: ${(error as Error).message}. Make it writable or set WEFT_HOME to another one.`, { cause: error });
+  }
+  for (const { key, flag, env, what } of PORT_FLAGS)
+    if (!(await isFree(options[key])))
+      throw new StartError('WEFT_PORT_TAKEN', `port ${options[key]} (${what}) is taken on 127.0.0.1: stop what uses it, or choose another with ${flag} or ${env}.`);
+}
+
+export function parsePort(text: string, flag: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new StartError('WEFT_USAGE', `${flag} is ${text}; it must be a port from 1 to 65535`);
+  return port;
+}

@@ -1,0 +1,130 @@
+// `weft up`: starts server, proxies and demo, tells when traffic is on the graph, and stops all of it again.
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DEFAULT_MESH_SETTINGS, type MeshObject } from '@weft/mesh-core/model';
+import { type Child, startChild } from '../agent/child.ts';
+import { type ControlClient, createControlClient } from '../agent/control-client.ts';
+import { findEnvoy, startEnvoy } from '../agent/envoy.ts';
+import { StartError } from '../agent/errors.ts';
+import { openPortBook } from '../agent/ports.ts';
+import { proxySpec, workloadEntry } from '../agent/workload.ts';
+import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
+import type { ServerOptions } from '../server-options.ts';
+import { type DemoPlan, demoSpec, gatewaySpec, planDemo, withGatewayPort } from './demo-plan.ts';
+import { untilTraffic } from './until-traffic.ts';
+import { type UpOptions, checkMachine } from './up-options.ts';
+
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+const repository = resolve(dist, '../../..');
+const SEED = join(repository, 'examples/bookinfo/bookinfo.yaml');
+
+export interface RunningMesh {
+  url: string;
+  plan: DemoPlan;
+  children: Readonly<Record<string, Child>>;
+  stop(): Promise<void>;
+}
+
+/** Resolves when traffic is on the graph. On failure everything started so far is stopped, and a StartError says why. */
+export async function up(options: UpOptions, log: (line: string) => void): Promise<RunningMesh> {
+  await checkMachine(options);
+  const envoyBinary = options.envoy.length > 0 || options.dataPlane === 'envoy' ? findEnvoy(process.env) : undefined;
+  const children: Record<string, Child> = {};
+  const stop = async (): Promise<void> => {
+    // Load first, then proxies, then the server they report to.
+    for (const name of ['demo', ...Object.keys(children).filter((n) => n !== 'demo' && n !== 'server'), 'server']) {
+      const child = children[name];
+      delete children[name];
+      await child?.stop();
+    }
+  };
+  try {
+    const run = join(options.stateDir, 'run');
+    const logs = join(options.stateDir, 'logs');
+    mkdirSync(run, { recursive: true });
+    const ports = openPortBook(join(options.stateDir, 'ports.json'), options.portBase);
+    const plan = await planDemo(ports, options.gatewayPort);
+    ports.save();
+
+    const node = (name: string, script: string, spec: unknown, readyLine: (line: string) => boolean): Child => {
+      const specFile = join(run, `${name}.json`);
+      writeFileSync(specFile, JSON.stringify(spec, null, 2), { mode: 0o600 });
+      const child = startChild({
+        name,
+        command: process.execPath,
+        args: [join(dist, script), specFile],
+        logFile: join(logs, `${name}.log`),
+        readyLine,
+        pidFile: join(run, `${name}.pid`),
+        onExit: (reason) => log(`${name} ${reason}; starting it again (log: ${join(logs, `${name}.log`)})`),
+      });
+      children[name] = child;
+      return child;
+    };
+    const isReady = (line: string): boolean => line.startsWith('{"ready"');
+
+    const server = node('server', 'main.js', serverOptions(options, plan), isReady);
+    // The services do not need the mesh to start: both come up side by side.
+    const demo = node('demo', 'demo/main.js', demoSpec(plan, 0), isReady);
+    await Promise.all([server.ready(), demo.ready()]);
+
+    const url = `http://127.0.0.1:${options.port}`;
+    const client = createControlClient(url, 'weft up');
+    await seed(client, options.gatewayPort);
+    await client.apply(plan.workloads.map((w) => workloadEntry(w)), 'register the demo workloads');
+
+    const onEnvoy = (workload: string): boolean => options.dataPlane === 'envoy' || options.envoy.includes(workload);
+    const stateDir = join(options.stateDir, 'proxies');
+    const specs: ProxySpec[] = await Promise.all([gatewaySpec(plan.gateway, client, stateDir), ...plan.workloads.map((w) => proxySpec(w, client, stateDir))]);
+    const unknown = options.envoy.find((name) => !specs.some((s) => s.workload === name));
+    if (unknown !== undefined) throw new StartError('WEFT_USAGE', `--envoy ${unknown}: the demo has no such workload. It has ${specs.map((s) => s.workload).join(', ')}.`);
+    const embedded = specs.filter((s) => !onEnvoy(s.workload));
+    const proxies = embedded.length === 0 ? undefined : node('proxies', 'proxy/main.js', embedded, isReady);
+    for (const spec of specs.filter((s) => onEnvoy(s.workload)))
+      children[`envoy-${spec.workload}`] = await startEnvoy({ spec, binary: envoyBinary ?? '', dir: join(run, `envoy-${spec.workload}`), logFile: join(logs, `envoy-${spec.workload}.log`), onExit: (reason) => log(`envoy-${spec.workload} ${reason}`) });
+    await proxies?.ready();
+    await setLoad(plan.controlPort, options.load);
+    if (options.load > 0) await untilTraffic(client, 60_000);
+    return { url, plan, children, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function serverOptions(options: UpOptions, plan: DemoPlan): ServerOptions {
+  return {
+    stateDir: options.stateDir,
+    host: '127.0.0.1',
+    port: options.port,
+    xdsPort: options.xdsPort,
+    xdsTlsPort: options.xdsTlsPort,
+    otlpGrpcPort: options.otlpGrpcPort,
+    otlpHttpPort: options.otlpHttpPort,
+    settings: { ...DEFAULT_MESH_SETTINGS, tracingSamplingPercent: options.traceSampling, otlp: { host: '127.0.0.1', grpcPort: options.otlpGrpcPort, httpPort: options.otlpHttpPort } },
+    demoControlUrl: `http://127.0.0.1:${plan.controlPort}/`,
+    ...(options.traceExport === undefined ? {} : { traceExport: options.traceExport }),
+    consoleDir: join(repository, 'apps/web/dist'),
+  };
+}
+
+/** Writes the demo's configuration on the very first start only; afterwards it is the user's. */
+async function seed(client: ControlClient, gatewayPort: number): Promise<void> {
+  const services = await client.list('Service', 'bookinfo');
+  if (services.length === 0) {
+    if (!existsSync(SEED)) throw new StartError('WEFT_STATE_DIR', `the demo configuration ${SEED} is missing from this checkout`);
+    await client.applyYaml(readFileSync(SEED, 'utf8'), 'demo configuration');
+  }
+  const gateway = (await client.list('Gateway', 'bookinfo')).find((g) => g.metadata.name === 'bookinfo-gateway');
+  if (gateway !== undefined && portOf(gateway) !== gatewayPort) await client.apply([withGatewayPort(gateway, gatewayPort)], `--gateway-port ${gatewayPort}`);
+}
+
+function portOf(gateway: MeshObject): number | undefined {
+  return (gateway.spec as { servers?: { port?: { number?: number } }[] }).servers?.[0]?.port?.number;
+}
+
+async function setLoad(controlPort: number, rps: number): Promise<void> {
+  await fetch(`http://127.0.0.1:${controlPort}/`, { method: 'PUT', body: JSON.stringify({ rps }), signal: AbortSignal.timeout(5_000) });
+}

@@ -1,0 +1,64 @@
+// Access logs to files, batched: lines wait at most 100 ms, so a busy proxy writes ten times a second and not per request.
+
+import { type WriteStream, createWriteStream } from 'node:fs';
+import type { RequestRecord } from '../http/hooks.ts';
+import { accessLogLine } from './format.ts';
+
+const FLUSH_MS = 100;
+/** Beyond this many waiting characters lines are dropped and counted: logging must not use up the memory of a slow disk's proxy. */
+const MAX_PENDING = 4 * 1024 * 1024;
+
+export interface AccessLogs {
+  onRequest(record: RequestRecord): void;
+  dropped(): number;
+  /** Writes what is left. */
+  close(): Promise<void>;
+}
+
+/** Writes what each manager's `accessLog` asks for; `/dev/stdout` and `/dev/stderr` are this process's own. */
+export function openAccessLogs(epochOffsetMs: number, log: (message: string) => void): AccessLogs {
+  const files = new Map<string, { lines: string[]; size: number; stream: NodeJS.WritableStream; own: WriteStream | undefined }>();
+  let timer: NodeJS.Timeout | undefined;
+  let dropped = 0;
+
+  const open = (path: string): NonNullable<ReturnType<typeof files.get>> => {
+    const own = path === '/dev/stdout' || path === '/dev/stderr' ? undefined : createWriteStream(path, { flags: 'a', mode: 0o640 });
+    own?.once('error', (error) => log(`cannot write the access log ${path}: ${error.message}`));
+    own?.on('error', () => undefined);
+    const file = { lines: [], size: 0, stream: own ?? (path === '/dev/stderr' ? process.stderr : process.stdout), own };
+    files.set(path, file);
+    return file;
+  };
+  const flush = (): void => {
+    timer = undefined;
+    for (const file of files.values()) {
+      if (file.lines.length === 0) continue;
+      file.stream.write(file.lines.join(''));
+      file.lines = [];
+      file.size = 0;
+    }
+  };
+  return {
+    onRequest(record) {
+      for (const target of record.manager.accessLog) {
+        if (target.kind !== 'file') continue;
+        const file = files.get(target.path) ?? open(target.path);
+        if (file.size + (file.own?.writableLength ?? 0) > MAX_PENDING) {
+          dropped += 1;
+          continue;
+        }
+        const line = accessLogLine(record, epochOffsetMs);
+        file.lines.push(line);
+        file.size += line.length;
+        timer ??= setTimeout(flush, FLUSH_MS);
+      }
+    },
+    dropped: () => dropped,
+    async close() {
+      clearTimeout(timer);
+      flush();
+      const open = [...files.values()].flatMap(({ own }) => (own === undefined || own.destroyed ? [] : [own]));
+      await Promise.all(open.map((own) => new Promise<void>((resolve) => own.end(resolve))));
+    },
+  };
+}

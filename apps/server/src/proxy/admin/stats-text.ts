@@ -1,0 +1,62 @@
+// Runtime counters as text, under Envoy's names where Envoy has one.
+
+import type { RuntimeStats } from '../http/hooks.ts';
+
+/** `name: value` lines, sorted. */
+export function statsText(stats: RuntimeStats, extra: Readonly<Record<string, number>>): string {
+  const lines = new Map<string, number>(Object.entries(extra));
+  for (const c of stats.clusters) {
+    const put = (name: string, value: number): void => void lines.set(`cluster.${c.name}.${name}`, value);
+    put('upstream_cx_active', c.activeConnections);
+    put('upstream_cx_total', c.totalConnections);
+    put('upstream_cx_connect_fail', c.connectFailures);
+    put('upstream_rq_active', c.activeRequests);
+    put('upstream_rq_pending_active', c.pendingRequests);
+    put('upstream_rq_total', c.totalRequests);
+    put('upstream_rq_retry', c.retries);
+    put('upstream_rq_retry_overflow', c.retryOverflow);
+    put('upstream_rq_pending_overflow', c.overflow);
+    put('upstream_rq_timeout', c.timeouts);
+    put('membership_total', c.endpoints.length);
+    put('membership_healthy', c.endpoints.filter((e) => !e.ejected && (e.health === 'healthy' || e.health === 'unknown')).length);
+    put('outlier_detection.ejections_active', c.endpoints.filter((e) => e.ejected).length);
+  }
+  for (const l of stats.listeners) {
+    lines.set(`listener.${l.address}_${l.port}.downstream_cx_active`, l.activeConnections);
+    lines.set(`listener.${l.address}_${l.port}.downstream_cx_total`, l.totalConnections);
+    lines.set(`listener.${l.address}_${l.port}.downstream_rq_total`, l.totalRequests);
+    lines.set(`listener.${l.address}_${l.port}.downstream_cx_refused`, l.refusedConnections);
+  }
+  return [...lines]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}: ${value}\n`)
+    .join('');
+}
+
+/** Envoy's /clusters text. */
+export function clustersText(stats: RuntimeStats): string {
+  return stats.clusters
+    .flatMap((c) => [
+      `${c.name}::added_via_api::true`,
+      ...c.endpoints.flatMap((e) => {
+        const put = (name: string, value: string | number): string => `${c.name}::${e.address}::${name}::${value}`;
+        const flags = [
+          ...(e.ejected ? ['/failed_outlier_check'] : []),
+          ...(e.health === 'unhealthy' ? ['/failed_eds_health'] : []),
+          ...(e.health === 'degraded' ? ['/eds_status_degraded'] : []),
+        ].join('');
+        return [
+          put('cx_active', e.activeConnections),
+          put('rq_active', e.activeRequests),
+          put('rq_total', e.totalRequests),
+          put('rq_success', e.success),
+          put('rq_error', e.errors),
+          put('health_flags', flags === '' ? 'healthy' : flags),
+          put('weight', e.weight),
+          put('priority', e.priority),
+        ];
+      }),
+    ])
+    .map((line) => `${line}\n`)
+    .join('');
+}

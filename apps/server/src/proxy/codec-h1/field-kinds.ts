@@ -1,0 +1,113 @@
+// The header fields the proxy itself acts on. Fields are recognised while their bytes are checked: a running hash of the
+// lower-cased name finds the candidate, a byte comparison confirms it, so no string is made for a field nobody asks about.
+
+export const Field = {
+  other: 0,
+  connection: 1,
+  keepAlive: 2,
+  proxyConnection: 3,
+  te: 4,
+  transferEncoding: 5,
+  upgrade: 6,
+  contentLength: 7,
+  host: 8,
+  expect: 9,
+  http2Settings: 10,
+  forwardedFor: 11,
+  forwardedProto: 12,
+  requestId: 13,
+  clientCert: 14,
+  userAgent: 15,
+  traceparent: 16,
+  tracestate: 17,
+  server: 18,
+  date: 19,
+  contentType: 20,
+  attemptCount: 21,
+  serviceTime: 22,
+  grpcStatus: 23,
+  rateLimited: 24,
+  decorator: 25,
+  /** Named by the Connection field: not forwarded. */
+  stripped: 26,
+} as const;
+
+const names: readonly (readonly [string, number])[] = [
+  ['connection', Field.connection],
+  ['keep-alive', Field.keepAlive],
+  ['proxy-connection', Field.proxyConnection],
+  ['te', Field.te],
+  ['transfer-encoding', Field.transferEncoding],
+  ['upgrade', Field.upgrade],
+  ['content-length', Field.contentLength],
+  ['host', Field.host],
+  ['expect', Field.expect],
+  ['http2-settings', Field.http2Settings],
+  ['x-forwarded-for', Field.forwardedFor],
+  ['x-forwarded-proto', Field.forwardedProto],
+  ['x-request-id', Field.requestId],
+  ['x-forwarded-client-cert', Field.clientCert],
+  ['user-agent', Field.userAgent],
+  ['traceparent', Field.traceparent],
+  ['tracestate', Field.tracestate],
+  ['server', Field.server],
+  ['date', Field.date],
+  ['content-type', Field.contentType],
+  ['x-envoy-attempt-count', Field.attemptCount],
+  ['x-envoy-upstream-service-time', Field.serviceTime],
+  ['grpc-status', Field.grpcStatus],
+  ['x-envoy-ratelimited', Field.rateLimited],
+  ['x-envoy-decorator-operation', Field.decorator],
+];
+
+export interface KnownField {
+  bytes: Uint8Array;
+  kind: number;
+}
+
+/** One step of the name hash over lower-cased bytes. */
+export function hashStep(hash: number, byte: number): number {
+  return (Math.imul(hash, 31) + byte) | 0;
+}
+
+function hashOf(name: string): number {
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) hash = hashStep(hash, name.charCodeAt(i));
+  return hash;
+}
+
+export const knownFields: ReadonlyMap<number, KnownField> = new Map(
+  names.map(([name, kind]) => [hashOf(name), { bytes: Uint8Array.from(name, (char) => char.charCodeAt(0)), kind }]),
+);
+
+/** Never taken off by a Connection field that names them: they carry framing or routing, or are handled anyway. */
+export const framingFields: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'keep-alive', 'close']);
+
+/** Fields a trailer section must not carry (RFC 9110 §6.5.1). */
+export const forbiddenTrailers: ReadonlySet<string> = new Set([
+  'transfer-encoding',
+  'content-length',
+  'host',
+  'connection',
+  'trailer',
+  'te',
+  'upgrade',
+  'keep-alive',
+  'expect',
+  'range',
+  'max-forwards',
+  'content-encoding',
+  'content-type',
+  'content-range',
+  'cache-control',
+  'authorization',
+  'proxy-authorization',
+  'cookie',
+  'set-cookie',
+  'proxy-connection',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'x-forwarded-client-cert',
+]);

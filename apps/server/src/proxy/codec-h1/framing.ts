@@ -1,0 +1,73 @@
+// Body framing (RFC 9112 §6.3) and Connection options, common to requests and responses. Anything ambiguous is refused.
+
+import { Field, framingFields } from './field-kinds.ts';
+import type { HeaderBlock } from './header-block.ts';
+
+export const Body = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
+
+export class Framing {
+  chunked = false;
+  /** -1 = no Content-Length. */
+  contentLength = -1;
+  close = false;
+  keepAlive = false;
+  upgradeListed = false;
+  /** Value of the Upgrade field, lower case, '' = none. */
+  upgrade = '';
+}
+
+/** Fills `framing` from the fields and marks those named by Connection as stripped. Returns 0 or -status. */
+export function readFraming(block: HeaderBlock, framing: Framing): number {
+  framing.chunked = framing.close = framing.keepAlive = framing.upgradeListed = false;
+  framing.contentLength = -1;
+  framing.upgrade = '';
+  let named: string[] | undefined;
+  for (let i = 0; i < block.count; i++) {
+    switch (block.kinds[i]) {
+      case Field.contentLength: {
+        if (framing.contentLength >= 0) return -400;
+        framing.contentLength = parseLength(block.value(i));
+        if (framing.contentLength < 0) return -400;
+        break;
+      }
+      case Field.transferEncoding: {
+        if (framing.chunked) return -400;
+        const coding = block.value(i).toLowerCase();
+        if (coding !== 'chunked') return coding.includes('chunked') && coding.includes(',') ? -501 : -400;
+        framing.chunked = true;
+        break;
+      }
+      case Field.upgrade:
+        framing.upgrade = framing.upgrade === '' ? block.value(i).toLowerCase() : `${framing.upgrade},${block.value(i).toLowerCase()}`;
+        break;
+      case Field.connection: {
+        for (const part of block.value(i).split(',')) {
+          const option = part.trim().toLowerCase();
+          if (option === 'close') framing.close = true;
+          else if (option === 'keep-alive') framing.keepAlive = true;
+          else if (option === 'upgrade') framing.upgradeListed = true;
+          else if (option !== '' && !framingFields.has(option)) (named ??= []).push(option);
+        }
+        break;
+      }
+      default:
+    }
+  }
+  if (framing.chunked && framing.contentLength >= 0) return -400;
+  if (named !== undefined) {
+    for (let i = 0; i < block.count; i++) if (named.includes(block.lowerName(i))) block.kinds[i] = Field.stripped;
+  }
+  return 0;
+}
+
+/** 1 to 15 digits, so that the number is exact; -1 otherwise. */
+function parseLength(text: string): number {
+  if (text.length === 0 || text.length > 15) return -1;
+  let length = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    length = length * 10 + digit;
+  }
+  return length;
+}

@@ -1,0 +1,115 @@
+// Fields of one message as offsets into its head: nothing is copied until somebody asks for a value.
+
+import { nameByte, valueByte } from './chars.ts';
+import { Field, hashStep, knownFields } from './field-kinds.ts';
+
+export const maxHeadBytes = 60 * 1024;
+export const maxFields = 100;
+
+/** Results of a parse besides a position: not all bytes are here yet, or a refusal with its status as a negative number. */
+export const incomplete = 0;
+
+export class HeaderBlock {
+  /** The head as latin1; offsets point into it. */
+  text = '';
+  count = 0;
+  /** Where the field lines end, before the empty line. */
+  end = 0;
+  /** Per field: start and end of the name, start and end of the value. */
+  readonly at: Uint16Array = new Uint16Array(4 * maxFields);
+  readonly kinds: Uint8Array = new Uint8Array(maxFields);
+
+  value(index: number): string {
+    return this.text.slice(this.at[index * 4 + 2], this.at[index * 4 + 3]);
+  }
+
+  lowerName(index: number): string {
+    return this.text.slice(this.at[index * 4], this.at[index * 4 + 1]).toLowerCase();
+  }
+
+  /** Index of the first field of a kind, -1 when absent. */
+  indexOf(kind: number): number {
+    for (let i = 0; i < this.count; i++) if (this.kinds[i] === kind) return i;
+    return -1;
+  }
+
+  /** First value of a kind of field. */
+  known(kind: number): string | undefined {
+    const index = this.indexOf(kind);
+    return index < 0 ? undefined : this.value(index);
+  }
+
+  /** Whether field `index` has this lower-case name. */
+  isNamed(index: number, name: string): boolean {
+    const start = this.at[index * 4] ?? 0;
+    if ((this.at[index * 4 + 1] ?? 0) - start !== name.length) return false;
+    for (let i = 0; i < name.length; i++) if (nameByte[this.text.charCodeAt(start + i)] !== name.charCodeAt(i)) return false;
+    return true;
+  }
+
+  /** First value of a field by its lower-case name. */
+  get(name: string): string | undefined {
+    for (let i = 0; i < this.count; i++) if (this.isNamed(i, name)) return this.value(i);
+    return undefined;
+  }
+
+  /** Start of the line of field `index`; of `count`, the end of all lines. */
+  lineStart(index: number): number {
+    return index >= this.count ? this.end : (this.at[index * 4] ?? 0);
+  }
+}
+
+/**
+ * Reads field lines up to and including the empty line. `start` is the first byte of the first line, `base` that of the message
+ * (offsets are kept relative to it). Returns the position after the empty line, `incomplete`, or -status.
+ */
+export function parseFields(bytes: Uint8Array, start: number, limit: number, base: number, block: HeaderBlock): number {
+  const { at, kinds } = block;
+  let count = 0;
+  let i = start;
+  for (;;) {
+    if (i >= limit) return incomplete;
+    if (bytes[i] === 0x0d) {
+      if (i + 1 >= limit) return incomplete;
+      if (bytes[i + 1] !== 0x0a) return -400;
+      block.count = count;
+      block.end = i - base;
+      return i + 2;
+    }
+    if (count === maxFields) return -431;
+    const nameStart = i;
+    let hash = 0;
+    let lower = 0;
+    while (i < limit && (lower = nameByte[bytes[i] as number] as number) !== 0) {
+      hash = hashStep(hash, lower);
+      i++;
+    }
+    if (i >= limit) return incomplete;
+    // Also refuses obs-fold (a line that begins with a space), a missing colon and white space before it.
+    if (bytes[i] !== 0x3a || i === nameStart) return -400;
+    const nameEnd = i++;
+    while (i < limit && (bytes[i] === 0x20 || bytes[i] === 0x09)) i++;
+    const valueStart = i;
+    while (i < limit && valueByte[bytes[i] as number] === 1) i++;
+    if (i + 1 >= limit) return i < limit && bytes[i] !== 0x0d ? -400 : incomplete;
+    if (bytes[i] !== 0x0d || bytes[i + 1] !== 0x0a) return -400;
+    let valueEnd = i;
+    while (valueEnd > valueStart && (bytes[valueEnd - 1] === 0x20 || bytes[valueEnd - 1] === 0x09)) valueEnd--;
+    i += 2;
+    if (i - base > maxHeadBytes) return -431;
+    const slot = count * 4;
+    at[slot] = nameStart - base;
+    at[slot + 1] = nameEnd - base;
+    at[slot + 2] = valueStart - base;
+    at[slot + 3] = valueEnd - base;
+    const known = knownFields.get(hash);
+    kinds[count] = known !== undefined && sameName(bytes, nameStart, nameEnd, known.bytes) ? known.kind : Field.other;
+    count++;
+  }
+}
+
+function sameName(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
+  if (end - start !== name.length) return false;
+  for (let i = 0; i < name.length; i++) if (nameByte[bytes[start + i] as number] !== name[i]) return false;
+  return true;
+}

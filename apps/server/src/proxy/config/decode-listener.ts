@@ -1,0 +1,187 @@
+// Listener with its filter chains.
+
+import { decodeAddress, decodeStringMatch } from './decode-common.ts';
+import { decodeRouteConfigFields } from './decode-route.ts';
+import type { Fields } from './fields.ts';
+import type { AccessLog, CustomTag, DownstreamTls, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig, TcpProxy } from './model.ts';
+
+export function decodeListenerFields(fields: Fields): ListenerConfig {
+  const { address, port } = decodeAddress(fields.object('address'));
+  const direction = fields.text('trafficDirection');
+  let inspectTls = false;
+  for (const filter of fields.list('listenerFilters')) {
+    const type = filter.object('typedConfig')?.type() ?? '';
+    if (type.endsWith('.TlsInspector')) inspectTls = true;
+    else filter.problem('typedConfig', `the listener filter ${type} is not supported`);
+  }
+  const listener: ListenerConfig = {
+    name: fields.text('name'),
+    address,
+    port,
+    direction: direction === 'INBOUND' ? 'inbound' : direction === 'OUTBOUND' ? 'outbound' : 'unspecified',
+    chains: fields.list('filterChains').map(decodeChain),
+    inspectTls,
+  };
+  fields.ignore('listenerFiltersTimeout', 'perConnectionBufferLimitBytes', 'bindToPort', 'metadata', 'statPrefix', 'drainType');
+  fields.end();
+  return listener;
+}
+
+function decodeChain(fields: Fields): FilterChain {
+  const match = fields.object('filterChainMatch');
+  const transport = match?.text('transportProtocol') ?? '';
+  const socket = fields.object('transportSocket')?.object('typedConfig');
+  const tls = socket === undefined || socket.type().endsWith('RawBuffer') ? undefined : decodeDownstreamTls(socket);
+  const chain: FilterChain = {
+    name: fields.text('name'),
+    match: {
+      transportProtocol: transport === 'tls' ? 'tls' : transport === 'raw_buffer' ? 'raw_buffer' : 'any',
+      applicationProtocols: match?.texts('applicationProtocols') ?? [],
+      serverNames: match?.texts('serverNames') ?? [],
+    },
+    ...(tls === undefined ? {} : { tls }),
+  };
+  match?.end();
+  const filters = fields.list('filters');
+  const [filter] = filters;
+  const config = filter?.object('typedConfig');
+  const type = config?.type() ?? '';
+  fields.end();
+  if (filters.length === 1 && config !== undefined && type.endsWith('.HttpConnectionManager')) return { ...chain, http: decodeManager(config) };
+  if (filters.length === 1 && config !== undefined && type.endsWith('.TcpProxy')) return { ...chain, tcp: decodeTcpProxy(config) };
+  fields.problem('filters', `exactly one of HttpConnectionManager and TcpProxy is supported, not ${filters.length} filters (${type})`);
+  return chain;
+}
+
+function decodeTcpProxy(fields: Fields): TcpProxy {
+  const weighted = fields.object('weightedClusters')?.list('clusters');
+  const none = { add: [], remove: [] };
+  const clusters = weighted?.map((c) => ({ name: c.text('name'), weight: c.number('weight', 1), requestHeaders: none, responseHeaders: none })) ?? [
+    { name: fields.text('cluster'), weight: 1, requestHeaders: none, responseHeaders: none },
+  ];
+  const proxy = { statPrefix: fields.text('statPrefix'), clusters, idleTimeoutMs: fields.ms('idleTimeout', 3_600_000) };
+  fields.ignore('accessLog');
+  fields.end();
+  return proxy;
+}
+
+function decodeDownstreamTls(fields: Fields): DownstreamTls {
+  const context = fields.object('commonTlsContext');
+  const combined = context?.object('combinedValidationContext');
+  const certificateSecret = context?.list('tlsCertificateSdsSecretConfigs')[0]?.text('name') ?? '';
+  if (certificateSecret === '') fields.problem('commonTlsContext', 'a certificate by SDS is needed');
+  const validationSecret = (combined?.object('validationContextSdsSecretConfig') ?? context?.object('validationContextSdsSecretConfig'))?.text('name');
+  return {
+    certificateSecret,
+    ...(validationSecret === undefined ? {} : { validationSecret }),
+    requireClientCertificate: fields.flag('requireClientCertificate'),
+    alpn: context?.texts('alpnProtocols') ?? [],
+    peerSans:
+      combined
+        ?.object('defaultValidationContext')
+        ?.list('matchTypedSubjectAltNames')
+        .map((san) => decodeStringMatch(san.object('matcher') ?? san)) ?? [],
+  };
+}
+
+function decodeManager(fields: Fields): HttpConnectionManager {
+  const rds = fields.object('rds');
+  const inline = fields.object('routeConfig');
+  const filters = fields.list('httpFilters').flatMap(decodeHttpFilter);
+  const peer = filters.find((f) => f.kind === 'peer-metadata');
+  const codec = fields.text('codecType', 'AUTO');
+  const tracing = fields.object('tracing');
+  const forward = fields.text('forwardClientCertDetails', 'SANITIZE');
+  const common = fields.object('commonHttpProtocolOptions');
+  const manager: HttpConnectionManager = {
+    statPrefix: fields.text('statPrefix'),
+    routes: inline === undefined ? { rds: rds?.text('routeConfigName') ?? '' } : { inline: decodeRouteConfigFields(inline) },
+    codec: codec === 'HTTP1' ? 'http1' : codec === 'HTTP2' ? 'http2' : 'auto',
+    serverName: fields.text('serverName', 'envoy'),
+    useRemoteAddress: fields.flag('useRemoteAddress'),
+    forwardClientCert: forward === 'APPEND_FORWARD' ? 'append_forward' : forward === 'SANITIZE_SET' ? 'sanitize_set' : 'sanitize',
+    upgradeTypes: fields.list('upgradeConfigs').map((u) => u.text('upgradeType').toLowerCase()),
+    streamIdleTimeoutMs: fields.ms('streamIdleTimeout', 300_000),
+    idleTimeoutMs: common?.ms('idleTimeout', 3_600_000) ?? 3_600_000,
+    ...(tracing === undefined
+      ? {}
+      : {
+          tracing: {
+            samplingPercent: tracing.object('randomSampling')?.number('value') ?? 100,
+            direction: 'egress' as const,
+            customTags: tracing.list('customTags').map(decodeTag),
+          },
+        }),
+    accessLog: fields.list('accessLog').flatMap(decodeAccessLog),
+    ...(peer?.kind === 'peer-metadata' ? { peerHeader: peer.header } : {}),
+    filters,
+  };
+  fields.ignore(
+    'setCurrentClientCertDetails',
+    'generateRequestId',
+    'normalizePath',
+    'httpProtocolOptions',
+    'http2ProtocolOptions',
+    'mergeSlashes',
+    'stripTrailingHostDot',
+    'requestTimeout',
+    'drainTimeout',
+    'delayedCloseTimeout',
+    'preserveExternalRequestId',
+    'alwaysSetRequestIdInResponse',
+    'xffNumTrustedHops',
+  );
+  fields.end();
+  return manager;
+}
+
+function decodeHttpFilter(fields: Fields): HttpFilter[] {
+  const config = fields.object('typedConfig');
+  const type = config?.type() ?? '';
+  if (type.endsWith('.router.v3.Router')) return [{ kind: 'router' }];
+  if (type.endsWith('.fault.v3.HTTPFault')) return [{ kind: 'fault' }];
+  if (type.endsWith('.cors.v3.Cors')) return [{ kind: 'cors' }];
+  if (type.endsWith('.header_to_metadata.v3.Config')) {
+    const rules = config?.list('requestRules') ?? [];
+    const header = rules[0]?.text('header') ?? '';
+    // The one use this proxy knows: lifting the peer's identity.
+    const known = rules.every((r) => r.text('header') === header && r.object('onHeaderPresent')?.text('metadataNamespace') === 'weft.peer');
+    if (known && header !== '') return [{ kind: 'peer-metadata', header }];
+  }
+  fields.problem('typedConfig', `the HTTP filter ${type} is not supported`);
+  return [];
+}
+
+function decodeTag(fields: Fields): CustomTag {
+  const tag = fields.text('tag');
+  const literal = fields.object('literal');
+  if (literal !== undefined) return { tag, source: { kind: 'literal', value: literal.text('value') } };
+  const header = fields.object('requestHeader');
+  // Requests are told about when they are over, and their headers are gone by then.
+  if (header !== undefined) fields.problem('requestHeader', 'tags from request headers are not supported');
+  if (header !== undefined) return { tag, source: { kind: 'header', name: header.text('name').toLowerCase(), default: header.text('defaultValue') } };
+  const metadata = fields.object('metadata');
+  const kind = metadata?.object('kind');
+  const key = metadata?.object('metadataKey');
+  if (kind?.has('route') !== true && kind?.has('host') !== true) fields.problem('metadata.kind', 'only route and host metadata are supported');
+  return {
+    tag,
+    source: {
+      kind: kind?.has('host') === true ? 'host-metadata' : 'route-metadata',
+      key: key?.text('key') ?? '',
+      path: key?.list('path').map((p) => p.text('key')) ?? [],
+    },
+  };
+}
+
+function decodeAccessLog(fields: Fields): AccessLog[] {
+  const config = fields.object('typedConfig');
+  const type = config?.type() ?? '';
+  if (type.endsWith('.FileAccessLog')) {
+    if (config?.has('logFormat') === true) fields.problem('typedConfig.logFormat', 'a format of its own is not supported; the default text format is');
+    return [{ kind: 'file', path: config?.text('path') ?? '', format: 'text' }];
+  }
+  if (type.endsWith('TypedStruct')) return [{ kind: 'istio-stats' }];
+  fields.problem('typedConfig', `the access logger ${type} is not supported`);
+  return [];
+}

@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { parseYaml, validateObject } from '@weft/mesh-core/config';
+import { ClusterSchema, Cluster_LbPolicy } from '@weft/mesh-core/gen/envoy/config/cluster/v3/cluster_pb';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '@weft/mesh-core/model';
+import { buildMesh, translate } from '@weft/mesh-core/translate';
+import { TYPE_URL } from '@weft/mesh-core/xds';
+import { expect, test } from 'vitest';
+import { DecodeError, decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig } from './decode.ts';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../../../..');
+const bookinfo = parseYaml(readFileSync(join(root, 'examples/bookinfo/bookinfo.yaml'), 'utf8')).documents.map((d): MeshObject => {
+  const { object, problems } = validateObject(d.value, d);
+  if (object === undefined) throw new Error(JSON.stringify(problems));
+  return object;
+});
+const reviews = (version: string, port: number): MeshObject => ({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'WorkloadEntry',
+  metadata: { name: `reviews-${version}`, namespace: 'bookinfo' },
+  spec: {
+    address: '127.0.0.1',
+    ports: { http: port },
+    labels: { app: 'reviews', version, 'security.istio.io/tlsMode': 'istio' },
+    serviceAccount: 'bookinfo-reviews',
+  },
+});
+const node = (role: ProxyNode['role']): ProxyNode => ({
+  id: `${role}~127.0.0.1~productpage-v1.bookinfo~bookinfo.svc.cluster.local`,
+  role,
+  dataPlane: 'embedded',
+  ip: '127.0.0.1',
+  workload: 'productpage-v1',
+  namespace: 'bookinfo',
+  identity: { trustDomain: 'cluster.local', namespace: 'bookinfo', serviceAccount: 'bookinfo-productpage' },
+  labels: role === 'router' ? { istio: 'ingressgateway' } : { app: 'productpage', version: 'v1' },
+  httpProxyPort: role === 'router' ? 0 : 15_001,
+  inbound: role === 'router' ? [] : [{ name: 'http', servicePort: 9080, listenPort: 21_001, appPort: 9999 }],
+  upstreams: role === 'router' ? [] : [{ host: 'reviews.bookinfo.svc.cluster.local', port: 9080, listenPort: 21_010 }],
+  adminPort: 15_000,
+  version: '0.1.0',
+});
+const settings = { ...DEFAULT_MESH_SETTINGS, accessLogFile: '/dev/stdout' };
+const translated = (role: ProxyNode['role']) =>
+  translate(buildMesh([...bookinfo, reviews('v1', 21_002), reviews('v2', 21_003)], settings), node(role), settings);
+
+test.each(['sidecar', 'router'] as const)('everything the translator sends a %s can be done', (role) => {
+  const set = translated(role);
+  const decoders = [
+    [TYPE_URL.listener, decodeListener],
+    [TYPE_URL.route, decodeRouteConfig],
+    [TYPE_URL.cluster, decodeCluster],
+    [TYPE_URL.endpoint, decodeEndpoints],
+  ] as const;
+  const refused: string[] = [];
+  let count = 0;
+  for (const [typeUrl, decode] of decoders)
+    for (const { name, body } of set[typeUrl].values()) {
+      count += 1;
+      try {
+        decode(body, name);
+      } catch (error) {
+        refused.push(...(error as DecodeError).problems);
+      }
+    }
+  expect(refused).toEqual([]);
+  expect(count).toBeGreaterThan(role === 'router' ? 3 : 10);
+});
+
+test('an inbound listener keeps its TLS chain, its secrets and the peer header', () => {
+  const resource = translated('sidecar')[TYPE_URL.listener].get('virtualInbound_21001');
+  const listener = decodeListener(resource?.body ?? new Uint8Array(), 'virtualInbound_21001');
+  expect(listener).toMatchObject({ address: '127.0.0.1', port: 21_001, direction: 'inbound', inspectTls: true });
+  const [mtls] = listener.chains;
+  expect(mtls).toMatchObject({
+    match: { transportProtocol: 'tls' },
+    tls: { certificateSecret: 'default', validationSecret: 'ROOTCA', requireClientCertificate: true },
+  });
+  expect(mtls?.http).toMatchObject({ peerHeader: 'x-weft-peer', streamIdleTimeoutMs: 0, accessLog: [{ kind: 'file', path: '/dev/stdout' }] });
+});
+
+test('the 90/10 route keeps weights, retries, span name and the object it came from', () => {
+  const name = 'reviews.bookinfo.svc.cluster.local:9080';
+  const config = decodeRouteConfig(translated('sidecar')[TYPE_URL.route].get(name)?.body ?? new Uint8Array(), name);
+  const [route] = config.virtualHosts[0]?.routes ?? [];
+  expect(route?.action).toMatchObject({ kind: 'forward', clusters: [{ weight: 90 }, { weight: 10 }], retry: { retries: 2 } });
+  expect(route?.operation).toBe('reviews:9080/*');
+  expect(route?.metadata['istio']).toMatchObject({ config: expect.stringContaining('/virtual-service/') as string });
+});
+
+test('a subset cluster keeps endpoint TLS, identity, pool limits and ejection', () => {
+  const name = 'outbound|9080|v1|reviews.bookinfo.svc.cluster.local';
+  const set = translated('sidecar');
+  const cluster = decodeCluster(set[TYPE_URL.cluster].get(name)?.body ?? new Uint8Array(), name);
+  expect(cluster).toMatchObject({
+    discovery: 'eds',
+    circuitBreaker: { maxConnections: 100 },
+    outlier: { consecutive5xx: 5, intervalMs: 30_000, maxEjectionPercent: 100 },
+  });
+  expect(cluster.tlsMatches[0]).toMatchObject({
+    endpoint: { tlsMode: 'istio' },
+    tls: { certificateSecret: 'default', peerSans: [{ kind: 'exact', value: 'spiffe://cluster.local/ns/bookinfo/sa/bookinfo-reviews' }] },
+  });
+  const endpoints = decodeEndpoints(set[TYPE_URL.endpoint].get(cluster.edsName)?.body ?? new Uint8Array(), cluster.edsName);
+  const [endpoint] = endpoints.localities[0]?.endpoints ?? [];
+  expect(endpoint).toMatchObject({
+    address: '127.0.0.1',
+    port: 21_002,
+    metadata: { 'weft.peer': { workload: 'reviews-v1' }, 'envoy.transport_socket_match': { tlsMode: 'istio' } },
+  });
+});
+
+test('what it cannot do is refused by field, all of it at once', () => {
+  const body = toBinary(
+    ClusterSchema,
+    create(ClusterSchema, {
+      name: 'c',
+      lbPolicy: Cluster_LbPolicy.RING_HASH,
+      closeConnectionsOnHostHealthFailure: false,
+      ignoreHealthOnHostRemoval: true,
+      wrrStub: undefined,
+    } as never),
+  );
+  expect(() => decodeCluster(body, 'c')).toThrow(/c\.lbPolicy: ring-hash is not supported; c\.ignoreHealthOnHostRemoval: this proxy cannot do it/);
+});

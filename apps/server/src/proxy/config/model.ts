@@ -1,0 +1,246 @@
+// The proxy's own view of its configuration: plain data decoded from xDS messages (decode.ts), compiled into route tables
+// and pools by the request path. Every field here is honoured; what cannot be honoured is refused (NACK) by decode.ts.
+
+export interface ListenerConfig {
+  name: string;
+  address: string;
+  port: number;
+  direction: 'inbound' | 'outbound' | 'unspecified';
+  /** First chain whose match fits. Without TLS chains the socket is never sniffed. */
+  chains: readonly FilterChain[];
+  /** Wait for the first bytes to tell TLS from plaintext (tls_inspector is present). */
+  inspectTls: boolean;
+}
+
+export interface FilterChain {
+  name: string;
+  match: { transportProtocol: 'tls' | 'raw_buffer' | 'any'; applicationProtocols: readonly string[]; serverNames: readonly string[] };
+  tls?: DownstreamTls;
+  /** Exactly one of http and tcp. */
+  http?: HttpConnectionManager;
+  tcp?: TcpProxy;
+}
+
+export interface DownstreamTls {
+  certificateSecret: string;
+  validationSecret?: string;
+  requireClientCertificate: boolean;
+  alpn: readonly string[];
+  /** Accepted URI SANs of the peer. Empty = any signed by the CA. */
+  peerSans: readonly StringMatch[];
+}
+
+export interface UpstreamTls {
+  certificateSecret?: string;
+  validationSecret?: string;
+  sni: string;
+  alpn: readonly string[];
+  peerSans: readonly StringMatch[];
+}
+
+export type StringMatch = { kind: 'exact' | 'prefix' | 'suffix' | 'regex' | 'contains'; value: string; ignoreCase: boolean };
+
+export interface HttpConnectionManager {
+  statPrefix: string;
+  /** RDS name, or the routes inline. */
+  routes: { rds: string } | { inline: RouteConfig };
+  /** http1, http2 or by preface/ALPN. */
+  codec: 'auto' | 'http1' | 'http2';
+  serverName: string;
+  /** Trust x-forwarded-for and internal headers of the peer (true for sidecars on loopback), or start them anew (gateway). */
+  useRemoteAddress: boolean;
+  /** `sanitize` drops x-forwarded-client-cert. */
+  forwardClientCert: 'sanitize' | 'append_forward' | 'sanitize_set';
+  upgradeTypes: readonly string[];
+  /** 0 = none. */
+  streamIdleTimeoutMs: number;
+  idleTimeoutMs: number;
+  tracing?: { samplingPercent: number; direction: 'ingress' | 'egress'; customTags: readonly CustomTag[] };
+  accessLog: readonly AccessLog[];
+  /** Compact peer identity header written by a client sidecar; on inbound lifted into the request's peer and removed. */
+  peerHeader?: string;
+  /** HTTP filters by kind, in order, those Weft has; router is last. */
+  filters: readonly HttpFilter[];
+}
+
+export type HttpFilter = { kind: 'router' } | { kind: 'peer-metadata'; header: string } | { kind: 'fault' } | { kind: 'cors' };
+
+export interface CustomTag {
+  tag: string;
+  /** Literal, or taken from route/host metadata or a request header. */
+  source:
+    | { kind: 'literal'; value: string }
+    | { kind: 'route-metadata' | 'host-metadata'; key: string; path: readonly string[] }
+    | { kind: 'header'; name: string; default: string };
+}
+
+export type AccessLog = { kind: 'file'; path: string; format: 'text' | 'json'; template?: string } | { kind: 'istio-stats' };
+
+export interface TcpProxy {
+  statPrefix: string;
+  clusters: readonly WeightedCluster[];
+  idleTimeoutMs: number;
+}
+
+export interface RouteConfig {
+  name: string;
+  virtualHosts: readonly VirtualHost[];
+}
+
+export interface VirtualHost {
+  name: string;
+  domains: readonly string[];
+  routes: readonly Route[];
+  requestHeaders: HeaderOps;
+  responseHeaders: HeaderOps;
+}
+
+export interface Route {
+  name: string;
+  match: RouteMatch;
+  action: ForwardAction | RedirectAction | DirectResponseAction;
+  requestHeaders: HeaderOps;
+  responseHeaders: HeaderOps;
+  /** `filter_metadata`; Istio puts the object the route came from under `istio.config`. */
+  metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Span name (`reviews.bookinfo.svc.cluster.local:9080/*`). */
+  operation: string;
+}
+
+export interface RouteMatch {
+  path: { kind: 'prefix' | 'exact' | 'regex' | 'path-separated-prefix'; value: string };
+  caseSensitive: boolean;
+  headers: readonly HeaderMatch[];
+  query: readonly { name: string; match: StringMatch | 'present' }[];
+}
+
+export interface HeaderMatch {
+  /** Lower case; `:method`, `:authority`, `:scheme` for those. */
+  name: string;
+  match: StringMatch | 'present' | 'absent';
+  invert: boolean;
+  treatMissingAsEmpty: boolean;
+}
+
+export interface HeaderOps {
+  /** `overwrite` = set, else append. Names lower case. */
+  add: readonly { name: string; value: string; overwrite: boolean }[];
+  remove: readonly string[];
+}
+
+export interface WeightedCluster {
+  name: string;
+  weight: number;
+  requestHeaders: HeaderOps;
+  responseHeaders: HeaderOps;
+  hostRewrite?: string;
+}
+
+export interface ForwardAction {
+  kind: 'forward';
+  /** One entry = plain cluster. Weights relative to their sum. */
+  clusters: readonly WeightedCluster[];
+  /** 0 = none. */
+  timeoutMs: number;
+  idleTimeoutMs: number;
+  retry?: RetryPolicy;
+  hostRewrite?: string;
+  prefixRewrite?: string;
+  regexRewrite?: { pattern: string; substitution: string };
+  hashPolicies: readonly HashPolicy[];
+  mirrors: readonly { cluster: string; percent: number }[];
+}
+
+export type HashPolicy =
+  | { kind: 'header'; name: string; terminal: boolean }
+  | { kind: 'cookie'; name: string; path: string; ttlMs?: number; terminal: boolean }
+  | { kind: 'source-ip'; terminal: boolean }
+  | { kind: 'query'; name: string; terminal: boolean };
+
+export interface RedirectAction {
+  kind: 'redirect';
+  status: number;
+  scheme?: string;
+  host?: string;
+  port?: number;
+  path?: string;
+  prefixRewrite?: string;
+  stripQuery: boolean;
+}
+
+export interface DirectResponseAction {
+  kind: 'direct-response';
+  status: number;
+  body: Uint8Array;
+}
+
+export interface RetryPolicy {
+  /** Envoy's names: `5xx`, `reset`, `connect-failure`, ... */
+  on: readonly string[];
+  statusCodes: readonly number[];
+  /** Retries after the first try. */
+  retries: number;
+  perTryTimeoutMs: number;
+  perTryIdleTimeoutMs: number;
+  baseIntervalMs: number;
+  maxIntervalMs: number;
+  avoidPreviousHosts: boolean;
+  hostSelectionAttempts: number;
+}
+
+export interface ClusterConfig {
+  name: string;
+  discovery: 'eds' | 'static' | 'strict-dns' | 'logical-dns' | 'original-dst';
+  /** EDS resource name. */
+  edsName: string;
+  /** Endpoints of static and DNS clusters. */
+  endpoints?: LoadAssignment;
+  connectTimeoutMs: number;
+  lb: 'least-request' | 'round-robin' | 'random' | 'ring-hash' | 'maglev' | 'original-dst';
+  http: { protocol: 'http1' | 'http2' | 'auto' | 'downstream'; idleTimeoutMs: number; maxRequestsPerConnection: number };
+  circuitBreaker: {
+    maxConnections: number;
+    maxPendingRequests: number;
+    maxRequests: number;
+    maxRetries: number;
+    retryBudget?: { percent: number; minConcurrency: number };
+  };
+  outlier?: OutlierConfig;
+  /** 0 = panic off; Envoy's default 50. */
+  panicThresholdPercent: number;
+  /** First whose `endpoint` labels are all in the endpoint's `envoy.transport_socket_match` metadata; none = `tls`. */
+  tlsMatches: readonly { name: string; endpoint: Readonly<Record<string, string>>; tls?: UpstreamTls }[];
+  tls?: UpstreamTls;
+  /** `filter_metadata`; Istio's `istio.services` names the destination service. */
+  metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export interface OutlierConfig {
+  consecutive5xx: number;
+  enforcingConsecutive5xx: number;
+  consecutiveGatewayFailure: number;
+  enforcingConsecutiveGatewayFailure: number;
+  splitLocalOrigin: boolean;
+  consecutiveLocalOriginFailure: number;
+  enforcingConsecutiveLocalOriginFailure: number;
+  intervalMs: number;
+  baseEjectionMs: number;
+  maxEjectionMs: number;
+  maxEjectionPercent: number;
+}
+
+export interface LoadAssignment {
+  clusterName: string;
+  localities: readonly { region: string; zone: string; subZone: string; priority: number; weight: number; endpoints: readonly Endpoint[] }[];
+}
+
+export interface Endpoint {
+  address: string;
+  port: number;
+  weight: number;
+  health: 'healthy' | 'unhealthy' | 'draining' | 'degraded' | 'unknown';
+  /** `filter_metadata` by namespace. */
+  metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export type Secret = { kind: 'certificate'; name: string; chainPem: string; keyPem: string } | { kind: 'validation'; name: string; caPem: string };

@@ -1,0 +1,29 @@
+// What starts one embedded proxy: written by the agent as JSON, read by proxy/main.ts. A fleet process gets a list of these.
+
+import type { InboundPort, ProxyRole, UpstreamPort } from '@weft/mesh-core/model';
+
+export interface ProxySpec {
+  workload: string;
+  namespace: string;
+  serviceAccount: string;
+  trustDomain: string;
+  meshId: string;
+  role: ProxyRole;
+  labels: Record<string, string>;
+  /** Address peers reach it at. */
+  ip: string;
+  httpProxyPort: number;
+  inbound: readonly InboundPort[];
+  upstreams: readonly UpstreamPort[];
+  adminPort: number;
+  /** Control plane, mTLS: `127.0.0.1:15012`. */
+  xdsAddress: string;
+  /** PEM of the mesh root, to trust the control plane. */
+  rootCaPem: string;
+  /** Exchanged once for a certificate (CreateCertificate); kept to do it again after a long absence. */
+  joinToken: string;
+  /** OTLP/HTTP base, `http://127.0.0.1:4318`. */
+  otlpEndpoint: string;
+  /** Directory for the last good configuration; '' = keep none. */
+  stateDir: string;
+}

@@ -1,0 +1,132 @@
+// Heads as they leave: lines are passed on as slices of the head they came in, minus those of this hop, plus ours.
+
+import { Field } from '../codec-h1/field-kinds.ts';
+import type { HeaderBlock } from '../codec-h1/header-block.ts';
+import type { RequestHead } from '../codec-h1/request-head.ts';
+import type { ConnectionContext } from './downstream.ts';
+
+/** Kinds that are never passed on as they came: hop-by-hop, framing, or written anew. */
+const requestHop = kinds(
+  Field.connection,
+  Field.keepAlive,
+  Field.proxyConnection,
+  Field.te,
+  Field.transferEncoding,
+  Field.upgrade,
+  Field.contentLength,
+  Field.host,
+  Field.http2Settings,
+  Field.attemptCount,
+  Field.decorator,
+  Field.stripped,
+);
+const responseHop = kinds(
+  Field.connection,
+  Field.keepAlive,
+  Field.proxyConnection,
+  Field.transferEncoding,
+  Field.upgrade,
+  Field.contentLength,
+  Field.http2Settings,
+  Field.serviceTime,
+  Field.decorator,
+  Field.stripped,
+);
+
+function kinds(...list: readonly number[]): Uint8Array {
+  const table = new Uint8Array(32);
+  for (const kind of list) table[kind] = 1;
+  return table;
+}
+
+/** Lines of `fields` that pass, joined into as few slices as possible. */
+function passedLines(fields: HeaderBlock, hop: Uint8Array, drop: ReadonlySet<string> | undefined, alsoDrop: (kind: number, index: number) => boolean): string {
+  let text = '';
+  let from = -1;
+  for (let i = 0; i < fields.count; i++) {
+    const kind = fields.kinds[i] ?? 0;
+    const goes = hop[kind] === 0 && !alsoDrop(kind, i) && (drop === undefined || !drop.has(fields.lowerName(i)));
+    if (goes && from < 0) from = fields.lineStart(i);
+    else if (!goes && from >= 0) {
+      text += fields.text.slice(from, fields.lineStart(i));
+      from = -1;
+    }
+  }
+  return from < 0 ? text : text + fields.text.slice(from, fields.end);
+}
+
+export interface RequestAdditions {
+  requestId: string;
+  /** The request's own id is kept. */
+  keepRequestId: boolean;
+  traceparent: string | undefined;
+  tracestate: string | undefined;
+  drop: ReadonlySet<string> | undefined;
+  /** Lines of header operations. */
+  lines: string;
+}
+
+/** Field lines of the request for the next hop, without Host, framing and attempt count. */
+export function requestLines(head: RequestHead, context: ConnectionContext, extra: RequestAdditions): string {
+  const { manager } = context;
+  const edge = manager.useRemoteAddress;
+  const peerHeader = peerHeaderOf(context);
+  const traced = extra.traceparent !== undefined;
+  const text = passedLines(head.fields, requestHop, extra.drop, (kind, index) => {
+    switch (kind) {
+      case Field.other:
+        // From outside the mesh nobody may steer retries and time-outs.
+        return (peerHeader !== '' && head.fields.isNamed(index, peerHeader)) || (edge && head.fields.lowerName(index).startsWith('x-envoy-'));
+      case Field.clientCert:
+        return true;
+      case Field.requestId:
+        return !extra.keepRequestId;
+      case Field.forwardedFor:
+      case Field.forwardedProto:
+        return edge;
+      case Field.traceparent:
+        return traced;
+      case Field.tracestate:
+        return traced && extra.tracestate !== undefined;
+      default:
+        return false;
+    }
+  });
+  let added = extra.keepRequestId ? '' : `x-request-id: ${extra.requestId}\r\n`;
+  const dropped = extra.drop;
+  if (edge) {
+    const before = head.fields.known(Field.forwardedFor);
+    added += `x-forwarded-for: ${before === undefined ? '' : `${before}, `}${context.remoteAddress}\r\n`;
+  }
+  if (edge || head.fields.indexOf(Field.forwardedProto) < 0) added += context.tls && edge ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
+  if (extra.traceparent !== undefined) added += `traceparent: ${extra.traceparent}\r\n`;
+  if (extra.tracestate !== undefined && extra.tracestate !== '') added += `tracestate: ${extra.tracestate}\r\n`;
+  const identity = context.deps.peerIdentity ?? '';
+  if (peerHeader !== '' && identity !== '' && context.listener.direction !== 'inbound' && dropped?.has(peerHeader) !== true)
+    added += `${peerHeader}: ${identity}\r\n`;
+  return text + added + clientCertLine(head, context) + extra.lines;
+}
+
+/** The header that carries a peer's identity on this listener, '' = none. */
+export function peerHeaderOf(context: ConnectionContext): string {
+  if (context.manager.peerHeader !== undefined) return context.manager.peerHeader;
+  for (const filter of context.manager.filters) if (filter.kind === 'peer-metadata') return filter.header;
+  return '';
+}
+
+function clientCertLine(head: RequestHead, context: ConnectionContext): string {
+  const mode = context.manager.forwardClientCert;
+  if (mode === 'sanitize' || context.principal === undefined) return '';
+  const own = `By=${context.ownIdentity};Hash=${context.certificateHash};URI=${context.principal}`;
+  const before = mode === 'append_forward' ? head.fields.known(Field.clientCert) : undefined;
+  return `x-forwarded-client-cert: ${before === undefined ? '' : `${before},`}${own}\r\n`;
+}
+
+/** Field lines of an upstream's response for the client, without framing. */
+export function responseLines(fields: HeaderBlock, serverName: string, drop: ReadonlySet<string> | undefined): string {
+  return passedLines(fields, responseHop, drop, (kind) => kind === Field.server && serverName !== '');
+}
+
+export function noBodyStatus(status: number): boolean {
+  return status < 200 || status === 204 || status === 304;
+}

@@ -1,0 +1,194 @@
+// The seam between the data path and everything else in the proxy process: what the runtime needs (RuntimeDeps), what it
+// offers (ProxyRuntime), and what it tells about each request (RequestRecord). Telemetry, tracing and admin know only this file.
+
+import type { ClusterConfig, Endpoint, HttpConnectionManager, ListenerConfig, LoadAssignment, Route, RouteConfig, Secret } from '../config/model.ts';
+
+/** Read-only look at a request before it is routed. Valid only during the call it is passed to. */
+export interface HeadersView {
+  readonly method: string;
+  /** Path with query, as received. */
+  readonly path: string;
+  /** Host header or the authority of an absolute target; as received. */
+  readonly authority: string;
+  readonly scheme: 'http' | 'https';
+  /** First value of the field (`name` in lower case); undefined when absent. */
+  get(name: string): string | undefined;
+}
+
+/** What the tracer decided for one request. A new object per sampled request, or a shared constant when not sampled. */
+export interface TraceDecision {
+  sampled: boolean;
+  /** Header to send upstream in place of any `traceparent` of the request; undefined = pass the request's own on. */
+  traceparent: string | undefined;
+  /** Header to send upstream in place of any `tracestate`; undefined = pass on. */
+  tracestate?: string | undefined;
+  /** Lower-case hex of this span; '' when not sampled. */
+  traceId: string;
+  spanId: string;
+  /** '' = root. */
+  parentSpanId: string;
+}
+
+export interface Tracer {
+  /** Called once per request on connection managers with `tracing`, before routing. Must not keep `headers`. */
+  onRequest(headers: HeadersView, listener: ListenerConfig, manager: HttpConnectionManager): TraceDecision;
+}
+
+/** Who is at the other end of the downstream connection. */
+export interface PeerInfo {
+  /** URI SAN of the verified client certificate (`spiffe://...`). */
+  principal: string | undefined;
+  /** Value of the manager's `peerHeader` (`x-weft-peer`); only kept when the connection is mTLS. */
+  header: string | undefined;
+}
+
+/**
+ * One finished request. The object belongs to the connection and is overwritten by its next request: copy what outlives the
+ * `onRequestEnd` call. Byte counts are wire bytes on the downstream side.
+ */
+export interface RequestRecord {
+  direction: 'inbound' | 'outbound' | 'unspecified';
+  listener: ListenerConfig;
+  manager: HttpConnectionManager;
+  /** `deps.clock()` when the request head was complete, ms. */
+  startedAt: number;
+  durationMs: number;
+  requestHeaderBytes: number;
+  requestBodyBytes: number;
+  responseHeaderBytes: number;
+  responseBodyBytes: number;
+  /** Status sent downstream; 0 = the client went away first. */
+  status: number;
+  /** Envoy's short flags joined by commas; '-' = none. */
+  responseFlags: string;
+  route: Route | undefined;
+  virtualHost: string;
+  routeConfig: string;
+  cluster: ClusterConfig | undefined;
+  endpoint: Endpoint | undefined;
+  method: string;
+  /** As received, with query. */
+  path: string;
+  authority: string;
+  protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+  peer: PeerInfo;
+  /** Downstream connection is TLS. */
+  tls: boolean;
+  /** Tries sent upstream; 0 = none. */
+  attempts: number;
+  requestId: string;
+  /** Undefined on managers without `tracing`. */
+  trace: TraceDecision | undefined;
+  /** `ip:port` of the last endpoint tried, '' = none. */
+  upstreamAddress: string;
+  /** `ip:port` of the client. */
+  downstreamAddress: string;
+  userAgent: string;
+  contentType: string;
+  /** `grpc-status` of the response head or trailers, '' when absent. */
+  grpcStatus: string;
+  /** Why the response is what it is, in Envoy's words (`via_upstream`, `route_not_found`, ...). */
+  details: string;
+}
+
+/** One finished (or, with `final` false, opened) TCP proxy connection. */
+export interface TcpRecord {
+  phase: 'opened' | 'closed';
+  direction: 'inbound' | 'outbound' | 'unspecified';
+  listener: ListenerConfig;
+  cluster: ClusterConfig | undefined;
+  endpoint: Endpoint | undefined;
+  peer: PeerInfo;
+  tls: boolean;
+  startedAt: number;
+  durationMs: number;
+  /** From the client, and to it. */
+  receivedBytes: number;
+  sentBytes: number;
+  responseFlags: string;
+  downstreamAddress: string;
+  upstreamAddress: string;
+}
+
+export interface RuntimeDeps {
+  /** Monotonic ms (`performance.now`). */
+  clock(): number;
+  /** [0, 1) */
+  random(): number;
+  onRequestEnd(record: RequestRecord): void;
+  onTcp?(record: TcpRecord): void;
+  tracer?: Tracer;
+  /** This proxy's own value for outbound `peer-metadata` (`workload;namespace;app;...`); '' = send none. */
+  peerIdentity?: string;
+  /** One line, no newline; for things an operator must see (a listener that cannot bind, a certificate that does not load). */
+  log?(message: string): void;
+}
+
+export interface ClusterStats {
+  name: string;
+  activeConnections: number;
+  idleConnections: number;
+  activeRequests: number;
+  pendingRequests: number;
+  totalConnections: number;
+  connectFailures: number;
+  totalRequests: number;
+  retries: number;
+  retryOverflow: number;
+  overflow: number;
+  timeouts: number;
+  endpoints: readonly EndpointStats[];
+}
+
+export interface EndpointStats {
+  address: string;
+  health: Endpoint['health'];
+  weight: number;
+  priority: number;
+  ejected: boolean;
+  activeRequests: number;
+  activeConnections: number;
+  totalRequests: number;
+  success: number;
+  errors: number;
+}
+
+export interface ListenerStats {
+  name: string;
+  address: string;
+  port: number;
+  listening: boolean;
+  activeConnections: number;
+  totalConnections: number;
+  totalRequests: number;
+  /** Connections refused by the sniff, a TLS handshake or the peer's identity. */
+  refusedConnections: number;
+}
+
+export interface RuntimeStats {
+  clusters: readonly ClusterStats[];
+  listeners: readonly ListenerStats[];
+}
+
+/** The data path. Every apply swaps atomically: requests in flight keep the configuration they started with. */
+export interface ProxyRuntime {
+  /**
+   * The complete set of listeners. Unchanged addresses keep their socket; a changed chain serves new connections while old ones
+   * get `connection: close` on their next response. Resolves when all sockets are bound or failed; rejects with a
+   * `ListenerBindError` naming those that could not be bound (the others serve).
+   */
+  applyListeners(listeners: readonly ListenerConfig[]): Promise<void>;
+  applyRoutes(routes: RouteConfig): void;
+  removeRoutes(name: string): void;
+  applyCluster(cluster: ClusterConfig): void;
+  removeCluster(name: string): void;
+  applyEndpoints(assignment: LoadAssignment): void;
+  removeEndpoints(clusterName: string): void;
+  /** @throws SecretError when the PEM does not load; the old secret stays in use. */
+  applySecret(secret: Secret): void;
+  /** Stops accepting, closes idle connections, waits for running requests at most `ms`, then closes all. */
+  drain(ms: number): Promise<void>;
+  /** Closes everything now. */
+  close(): Promise<void>;
+  stats(): RuntimeStats;
+}

@@ -1,0 +1,245 @@
+import { createServer, request, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import type { RetryPolicy } from '../config/model.ts';
+import { cluster, exchangeRaw, route, routes, startRaw, startRig } from '../listener/testing/rig.ts';
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+const track = <T extends { close(): Promise<void> }>(thing: T): T => {
+  cleanups.push(() => thing.close());
+  return thing;
+};
+const noOps = { add: [], remove: [] };
+
+async function app(handler: RequestListener): Promise<number> {
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+function ask(
+  port: number,
+  options: { method?: string; path?: string; body?: string; headers?: Record<string, string> } = {},
+): Promise<{ status: number; body: string; headers: Record<string, unknown> }> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      { port, host: '127.0.0.1', method: options.method ?? 'GET', path: options.path ?? '/', headers: options.headers ?? {} },
+      (response) => {
+        let body = '';
+        response.setEncoding('latin1').on('data', (part: string) => (body += part));
+        response.on('error', reject).on('end', () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }));
+      },
+    );
+    sent.on('error', reject).end(options.body);
+  });
+}
+
+function retry(overrides: Partial<RetryPolicy>): RetryPolicy {
+  return {
+    on: ['5xx'],
+    statusCodes: [],
+    retries: 2,
+    perTryTimeoutMs: 0,
+    perTryIdleTimeoutMs: 0,
+    baseIntervalMs: 1,
+    maxIntervalMs: 10,
+    avoidPreviousHosts: true,
+    hostSelectionAttempts: 5,
+    ...overrides,
+  };
+}
+
+test('a route timeout answers 504 UT', async () => {
+  const upstream = track(await startRaw(() => undefined));
+  const rig = track(await startRig({ clusters: [cluster([upstream.port])], routes: routes([route({ timeoutMs: 60 })]) }));
+  expect((await ask(rig.port)).status).toBe(504);
+  expect(rig.records[0]).toMatchObject({ responseFlags: 'UT', attempts: 1 });
+  expect(rig.records[0]?.durationMs).toBeGreaterThanOrEqual(60);
+});
+
+test('a per-try timeout tries again, with the body', async () => {
+  let count = 0;
+  const upstream = await app((incoming, response) => {
+    if (++count > 1) incoming.pipe(response);
+  });
+  const rig = track(await startRig({ clusters: [cluster([upstream])], routes: routes([route({ retry: retry({ perTryTimeoutMs: 60 }) })]) }));
+  expect(await ask(rig.port, { method: 'POST', body: 'again' })).toMatchObject({ status: 200, body: 'again' });
+  expect(rig.records[0]).toMatchObject({ attempts: 2, responseFlags: '-' });
+});
+
+test.each<[string, string[], number[], number, number]>([
+  ['5xx', ['5xx'], [], 500, 200],
+  ['gateway-error for 502', ['gateway-error'], [], 502, 200],
+  ['gateway-error not for 500', ['gateway-error'], [], 500, 500],
+  ['retriable-4xx', ['retriable-4xx'], [], 409, 200],
+  ['retriable-status-codes', ['retriable-status-codes'], [429], 429, 200],
+  ['a listed code only', ['retriable-status-codes'], [429], 503, 503],
+])('retries on %s', async (_, on, statusCodes, first, last) => {
+  let count = 0;
+  const upstream = await app((__, response) => {
+    response.statusCode = ++count === 1 ? first : 200;
+    response.end('done');
+  });
+  const rig = track(await startRig({ clusters: [cluster([upstream])], routes: routes([route({ retry: retry({ on, statusCodes }) })]) }));
+  expect((await ask(rig.port)).status).toBe(last);
+  expect(rig.records[0]?.attempts).toBe(first === last ? 1 : 2);
+});
+
+test('a connect failure goes on to another host; a reset is UC without a policy', async () => {
+  const good = await app((_, response) => response.end('good'));
+  const rig = track(await startRig({ clusters: [cluster([1, good])], routes: routes([route({ retry: retry({ on: ['connect-failure'] }) })]) }));
+  for (let i = 0; i < 4; i++) expect((await ask(rig.port)).status).toBe(200);
+  expect(rig.records.some((record) => record.attempts === 2)).toBe(true);
+});
+
+test('retries end: the last failure is given with URX', async () => {
+  const upstream = await app((_, response) => {
+    response.statusCode = 500;
+    response.end('bad');
+  });
+  const rig = track(await startRig({ clusters: [cluster([upstream])], routes: routes([route({ retry: retry({ retries: 2 }) })]) }));
+  expect(await ask(rig.port)).toMatchObject({ status: 500, body: 'bad' });
+  expect(rig.records[0]).toMatchObject({ attempts: 3, responseFlags: 'URX' });
+});
+
+test('the breaker answers 503 UO above its limits and admits again below', async () => {
+  const held: (() => void)[] = [];
+  const upstream = await app((_, response) => void held.push(() => response.end('ok')));
+  const limits = { maxConnections: 1, maxPendingRequests: 1, maxRequests: 100, maxRetries: 3 };
+  const rig = track(await startRig({ clusters: [cluster([upstream], { circuitBreaker: limits })] }));
+  const first = ask(rig.port);
+  await expect.poll(() => held.length).toBe(1);
+  const second = ask(rig.port);
+  await expect.poll(() => rig.runtime.stats().clusters[0]?.pendingRequests).toBe(1);
+  const third = await ask(rig.port);
+  expect(third).toMatchObject({ status: 503 });
+  expect(third.headers['x-envoy-overloaded']).toBe('true');
+  expect(rig.records[0]?.responseFlags).toBe('UO');
+  held.shift()?.();
+  expect((await first).status).toBe(200);
+  await expect.poll(() => held.length).toBe(1);
+  held.shift()?.();
+  expect((await second).status).toBe(200);
+  expect(rig.runtime.stats().clusters[0]).toMatchObject({ pendingRequests: 0, activeRequests: 0 });
+});
+
+test('consecutive errors eject a host and it comes back', async () => {
+  let broken = true;
+  const bad = await app((_, response) => {
+    response.statusCode = broken ? 500 : 200;
+    response.end('bad');
+  });
+  const good = await app((_, response) => response.end('good'));
+  const outlier = {
+    consecutive5xx: 3,
+    enforcingConsecutive5xx: 100,
+    consecutiveGatewayFailure: 5,
+    enforcingConsecutiveGatewayFailure: 0,
+    splitLocalOrigin: false,
+    consecutiveLocalOriginFailure: 5,
+    enforcingConsecutiveLocalOriginFailure: 100,
+    intervalMs: 50,
+    baseEjectionMs: 150,
+    maxEjectionMs: 300,
+    maxEjectionPercent: 100,
+  };
+  const rig = track(await startRig({ clusters: [cluster([bad, good], { outlier })] }));
+  const ejected = (): boolean => rig.runtime.stats().clusters[0]?.endpoints.some((endpoint) => endpoint.ejected) ?? false;
+  for (let i = 0; i < 20 && !ejected(); i++) await ask(rig.port);
+  expect(ejected()).toBe(true);
+  broken = false;
+  expect((await Promise.all([ask(rig.port), ask(rig.port), ask(rig.port), ask(rig.port)])).map((answer) => answer.body)).toEqual([
+    'good',
+    'good',
+    'good',
+    'good',
+  ]);
+  await expect.poll(ejected, { timeout: 3000 }).toBe(false);
+});
+
+test('weights hold and header operations apply per destination', async () => {
+  const a = await app((incoming, response) => response.end(`a ${String(incoming.headers['x-to'])}`));
+  const b = await app((incoming, response) => response.end(`b ${String(incoming.headers['x-to'])}`));
+  const to = (name: string, weight: number): object => ({
+    name,
+    weight,
+    requestHeaders: { add: [{ name: 'x-to', value: name, overwrite: true }], remove: [] },
+    responseHeaders: { add: [{ name: 'x-from', value: name, overwrite: false }], remove: ['date'] },
+  });
+  let turn = 0;
+  const rig = track(
+    await startRig({
+      clusters: [cluster([a], { name: 'ca' }), cluster([b], { name: 'cb' })],
+      routes: routes([route({ clusters: [to('ca', 90), to('cb', 10)] as never, prefixRewrite: '/new', hostRewrite: 'other' })]),
+      // The weighted pick is the only draw of these clusters that matters: one host each.
+      deps: { random: () => (turn++ % 100) / 100 },
+    }),
+  );
+  const bodies: string[] = [];
+  for (let i = 0; i < 100; i++) bodies.push((await ask(rig.port, { headers: { 'x-to': 'spoofed' } })).body);
+  const share = bodies.filter((body) => body === 'b cb').length;
+  expect(bodies.every((body) => body === 'a ca' || body === 'b cb')).toBe(true);
+  expect(share).toBeGreaterThan(4);
+  expect(share).toBeLessThan(17);
+});
+
+test('swapping routes, clusters and listeners under load loses nothing', async () => {
+  const a = await app((_, response) => response.end('a'));
+  const b = await app((_, response) => response.end('b'));
+  const split = (x: number): ReturnType<typeof routes> =>
+    routes([
+      route({
+        clusters: [
+          { name: 'ca', weight: x, requestHeaders: noOps, responseHeaders: noOps },
+          { name: 'cb', weight: 100 - x, requestHeaders: noOps, responseHeaders: noOps },
+        ],
+      }),
+    ]);
+  const rig = track(await startRig({ clusters: [cluster([a], { name: 'ca' }), cluster([b], { name: 'cb' })], routes: split(50) }));
+  let running = true;
+  let bad = 0;
+  let good = 0;
+  const client = async (): Promise<void> => {
+    while (running) {
+      const status = await ask(rig.port).then(
+        (answer) => answer.status,
+        () => 0,
+      );
+      if (status === 200) good++;
+      else bad++;
+    }
+  };
+  const clients = Array.from({ length: 4 }, client);
+  for (let i = 0; i < 50; i++) {
+    rig.runtime.applyRoutes(split(i * 2));
+    rig.runtime.applyCluster(cluster([a, b], { name: i % 2 === 0 ? 'ca' : 'cb', connectTimeoutMs: 1000 + i }));
+    const seen = good;
+    await expect.poll(() => good > seen + 3, { interval: 1 }).toBe(true);
+  }
+  running = false;
+  await Promise.all(clients);
+  expect(bad).toBe(0);
+  expect(good).toBeGreaterThan(150);
+});
+
+test('drain: running requests end with connection: close, then all is closed', async () => {
+  let release: () => void = () => undefined;
+  const upstream = await app((_, response) => {
+    release = () => response.end('late');
+  });
+  const rig = await startRig({ clusters: [cluster([upstream])] });
+  const answer = exchangeRaw(rig.port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+  await expect.poll(() => rig.runtime.stats().clusters[0]?.activeRequests).toBe(1);
+  const drained = rig.runtime.drain(3000);
+  await expect.poll(() => rig.runtime.stats().listeners[0]?.listening ?? false).toBe(false);
+  release();
+  expect(await answer).toMatch(/connection: close\r\n[\s\S]*late$/);
+  await drained;
+});

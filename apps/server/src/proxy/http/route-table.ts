@@ -1,0 +1,106 @@
+// A route configuration compiled: virtual hosts to look up, routes to test in order, and everything a request needs once chosen.
+
+import {
+  compileRegexRewrite,
+  compileRetryOn,
+  compileRouteMatch,
+  compileVirtualHosts,
+  compileWeightedChoice,
+  rewritePrefix,
+  type RequestView,
+  type RetryDecider,
+  type RoutePredicate,
+  type VirtualHostTable,
+  type WeightedChoice,
+} from '@weft/mesh-core/traffic';
+import type { ForwardAction, HeaderOps, Route, RouteConfig, VirtualHost } from '../config/model.ts';
+import { compileHeaderOps, type CompiledHeaderOps } from './header-ops.ts';
+
+export interface Target {
+  cluster: string;
+  weight: number;
+  hostRewrite: string | undefined;
+  requestHeaders: CompiledHeaderOps;
+  responseHeaders: CompiledHeaderOps;
+}
+
+export interface CompiledRoute {
+  config: Route;
+  matches: RoutePredicate;
+  forward: CompiledForward | undefined;
+  responseHeaders: CompiledHeaderOps;
+}
+
+export interface CompiledForward {
+  action: ForwardAction;
+  targets: WeightedChoice<Target>;
+  rewritePath(path: string): string;
+  retry: RetryDecider | undefined;
+}
+
+export interface CompiledVirtualHost {
+  name: string;
+  domains: readonly string[];
+  routes: readonly CompiledRoute[];
+}
+
+export interface RouteTable {
+  name: string;
+  hosts: VirtualHostTable<CompiledVirtualHost>;
+}
+
+/** Where a listener finds its routes; RDS fills it. A request reads `table` once. */
+export interface RouteSlot {
+  table: RouteTable | undefined;
+}
+
+/** @throws RegexError */
+export function compileRouteTable(config: RouteConfig): RouteTable {
+  const hosts = config.virtualHosts.map((host) => ({
+    name: host.name,
+    domains: host.domains,
+    routes: host.routes.map((route) => compileRoute(route, host)),
+  }));
+  return { name: config.name, hosts: compileVirtualHosts(hosts) };
+}
+
+/** First route of the host that matches. */
+export function findRoute(host: CompiledVirtualHost, request: RequestView): CompiledRoute | undefined {
+  for (const route of host.routes) if (route.matches(request)) return route;
+  return undefined;
+}
+
+function compileRoute(route: Route, host: VirtualHost): CompiledRoute {
+  const matches = compileRouteMatch(route.match);
+  const responseHeaders = compileHeaderOps([route.responseHeaders, host.responseHeaders]);
+  const { action } = route;
+  if (action.kind !== 'forward') return { config: route, matches, forward: undefined, responseHeaders };
+  const levels = (own: HeaderOps, ofRoute: HeaderOps, ofHost: HeaderOps): CompiledHeaderOps => compileHeaderOps([own, ofRoute, ofHost]);
+  const targets = action.clusters.map((cluster) => ({
+    cluster: cluster.name,
+    weight: action.clusters.length === 1 ? Math.max(cluster.weight, 1) : cluster.weight,
+    // Istio: a rewrite on the route beats the destination's.
+    hostRewrite: action.hostRewrite ?? cluster.hostRewrite,
+    requestHeaders: levels(cluster.requestHeaders, route.requestHeaders, host.requestHeaders),
+    responseHeaders: levels(cluster.responseHeaders, route.responseHeaders, host.responseHeaders),
+  }));
+  return {
+    config: route,
+    matches,
+    responseHeaders,
+    forward: {
+      action,
+      targets: compileWeightedChoice(targets),
+      rewritePath: pathRewriter(route, action),
+      retry: action.retry === undefined || action.retry.retries === 0 ? undefined : compileRetryOn(action.retry.on, action.retry.statusCodes),
+    },
+  };
+}
+
+function pathRewriter(route: Route, action: ForwardAction): (path: string) => string {
+  const { regexRewrite, prefixRewrite } = action;
+  if (regexRewrite !== undefined) return compileRegexRewrite(regexRewrite.pattern, regexRewrite.substitution);
+  if (prefixRewrite === undefined || prefixRewrite === '' || route.match.path.kind === 'regex') return (path) => path;
+  const matched = route.match.path.value.length;
+  return (path) => rewritePrefix(path, matched, prefixRewrite);
+}

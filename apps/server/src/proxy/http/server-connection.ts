@@ -1,0 +1,259 @@
+// An HTTP/1.1 connection from a client: reads requests one after another, keeps what is pipelined until its turn.
+
+import type { Socket } from 'node:net';
+import { STATUS_CODES } from 'node:http';
+import { BodyReader, type BodySink } from '../codec-h1/body-reader.ts';
+import { Body } from '../codec-h1/framing.ts';
+import { parseRequestHead, RequestHead } from '../codec-h1/request-head.ts';
+import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
+import { WireWriter } from '../transport/wire-writer.ts';
+import type { ConnectionContext, DownstreamStream } from './downstream.ts';
+import { Exchange } from './exchange.ts';
+
+/** A head that has begun must be complete by then. */
+const headTimeoutMs = 60_000;
+/** After the last response: time for the client to read it before a close that might cut it off. */
+const lingerMs = 1000;
+
+export class ServerConnection implements DownstreamStream, BodySink, TimerTarget {
+  closing = false;
+  requests = 0;
+  private readonly socket: Socket;
+  private readonly context: ConnectionContext;
+  private readonly out: WireWriter;
+  private readonly head = new RequestHead();
+  private readonly body = new BodyReader();
+  private readonly exchange: Exchange;
+  private readonly timer = new WheelTimer(this);
+  private state: 'head' | 'body' | 'waiting' | 'tunnel' | 'closed' = 'head';
+  private rest: Buffer | undefined;
+  private running = false;
+  private readonly onRequest: () => void;
+
+  constructor(socket: Socket, context: ConnectionContext, onRequest: () => void) {
+    this.socket = socket;
+    this.context = context;
+    this.onRequest = onRequest;
+    this.out = new WireWriter(socket);
+    this.exchange = new Exchange(context, this);
+    socket.on('data', (chunk: Buffer) => this.onData(chunk));
+    socket.on('drain', () => this.onDrain());
+    socket.on('end', () => this.onEnd());
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => this.onClose());
+    this.waitIdle();
+  }
+
+  get bytesSent(): number {
+    return this.out.bytes;
+  }
+
+  /** Nothing is running or half received. */
+  get idle(): boolean {
+    return this.state === 'head' && this.rest === undefined && !this.exchange.active;
+  }
+
+  /** The next response is the last. */
+  drain(): void {
+    this.closing = true;
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  onTimer(): void {
+    if (this.state === 'head' && this.rest !== undefined) this.refuse(408);
+    else this.socket.destroy();
+  }
+
+  add(text: string): void {
+    this.out.add(text);
+  }
+
+  data(bytes: Buffer, start: number, end: number, shared: boolean): void {
+    this.out.data(bytes, start, end, shared);
+  }
+
+  flush(): boolean {
+    return this.out.flush();
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    // What is pipelined waits unread.
+    if (this.state === 'body' || this.state === 'tunnel' || (this.state === 'waiting' && this.rest === undefined)) this.socket.resume();
+  }
+
+  destroy(): void {
+    this.out.flush();
+    this.socket.destroy();
+  }
+
+  tunnel(): void {
+    this.state = 'tunnel';
+    const early = this.rest;
+    this.rest = undefined;
+    if (early !== undefined) this.exchange.onTunnelData(early);
+    this.socket.resume();
+  }
+
+  tunnelEnd(): void {
+    this.socket.end();
+  }
+
+  finished(close: boolean): void {
+    if (this.state === 'closed') return;
+    // The end of the request may still be in the read being handed over.
+    if (this.state === 'body' && this.exchange.reading && !close) return;
+    if (close || this.state === 'body') return this.linger();
+    this.state = 'head';
+    this.proceed();
+  }
+
+  onBodyData(bytes: Buffer, start: number, end: number): void {
+    this.exchange.onRequestData(bytes, start, end);
+  }
+
+  private waitIdle(): void {
+    this.context.wheel.set(this.timer, this.context.manager.idleTimeoutMs || 3_600_000);
+  }
+
+  /** After a response: what is pipelined, once the client has taken what it was sent. */
+  private proceed(): void {
+    if (this.running || this.socket.writableNeedDrain) return;
+    if (this.rest !== undefined) {
+      const { rest } = this;
+      this.rest = undefined;
+      this.run(rest);
+    }
+    if (this.state === 'head') {
+      if (this.rest === undefined) this.waitIdle();
+      if (!this.socket.writableNeedDrain) this.socket.resume();
+    }
+  }
+
+  private onDrain(): void {
+    this.exchange.onDownstreamDrain();
+    if (this.state === 'head') this.proceed();
+  }
+
+  private onData(chunk: Buffer): void {
+    if (this.state === 'closed') return;
+    if (this.state === 'tunnel') return this.exchange.onTunnelData(chunk);
+    this.run(chunk);
+  }
+
+  private run(chunk: Buffer): void {
+    let bytes = chunk;
+    if (this.rest !== undefined) {
+      bytes = Buffer.concat([this.rest, chunk]);
+      // Nothing can be complete without a line end.
+      if (this.state === 'head' && !chunk.includes(0x0a) && bytes.length < 60 * 1024) {
+        this.rest = bytes;
+        return;
+      }
+      this.rest = undefined;
+    }
+    this.running = true;
+    this.exchange.reading = true;
+    let i = 0;
+    while (i < bytes.length && this.state !== 'waiting' && this.state !== 'closed' && this.state !== 'tunnel') {
+      if (this.state === 'head') {
+        if (this.socket.writableNeedDrain) break;
+        const next = parseRequestHead(bytes, i, bytes.length, this.head);
+        if (next < 0) {
+          this.refuse(-next);
+          break;
+        }
+        if (next === 0) {
+          this.context.wheel.set(this.timer, headTimeoutMs);
+          break;
+        }
+        i = next;
+        this.beginRequest();
+        continue;
+      }
+      i = this.body.feed(bytes, i, bytes.length, this);
+      if (this.body.failed) {
+        this.refuse(400);
+        break;
+      }
+      if (this.body.done) this.endRequest();
+    }
+    this.exchange.reading = false;
+    this.running = false;
+    this.afterRead(bytes, i);
+  }
+
+  private afterRead(bytes: Buffer, position: number): void {
+    if (this.state === 'closed') return;
+    if (position < bytes.length) {
+      const left = bytes.subarray(position);
+      if (this.state === 'tunnel') return this.exchange.onTunnelData(left);
+      this.rest = left;
+      if (this.state === 'waiting' || this.socket.writableNeedDrain) this.socket.pause();
+    }
+    if (this.exchange.active) this.exchange.onRequestFlush();
+    // The answer came before the request was complete.
+    else if (this.state === 'body') this.linger();
+  }
+
+  private beginRequest(): void {
+    const { framing } = this.head;
+    this.context.wheel.clear(this.timer);
+    this.requests++;
+    this.onRequest();
+    const mode = framing.chunked ? Body.chunked : framing.contentLength > 0 ? Body.length : Body.none;
+    this.body.start(mode, framing.contentLength);
+    this.state = 'body';
+    this.exchange.begin(this.head, mode);
+    if (this.body.done && this.isReading()) this.endRequest();
+  }
+
+  private isReading(): boolean {
+    return this.state === 'body';
+  }
+
+  private endRequest(): void {
+    // Answered already: the connection is free for the next one.
+    this.state = this.exchange.active ? 'waiting' : 'head';
+    this.exchange.onRequestEnd(this.body.trailers);
+    if (!this.exchange.active) this.out.flush();
+  }
+
+  /** A message that cannot be trusted: say so if nothing was said, and never read on. */
+  private refuse(status: number): void {
+    if (this.exchange.active) {
+      this.exchange.onDownstreamClosed(false);
+      return this.destroy();
+    }
+    this.out.add(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-length: 0\r\nconnection: close\r\ndate: ${new Date().toUTCString()}\r\n\r\n`);
+    this.linger();
+  }
+
+  private linger(): void {
+    this.state = 'closed';
+    this.out.flush();
+    this.socket.end();
+    this.socket.resume();
+    this.rest = undefined;
+    this.context.wheel.set(this.timer, lingerMs);
+  }
+
+  private onEnd(): void {
+    if (this.state === 'tunnel') return this.exchange.onDownstreamClosed(true);
+    if (this.state === 'head' && !this.exchange.active) this.socket.end();
+    else if (this.state !== 'closed') this.socket.destroy();
+  }
+
+  private onClose(): void {
+    this.context.wheel.clear(this.timer);
+    const tunnel = this.state === 'tunnel';
+    this.state = 'closed';
+    this.exchange.onDownstreamClosed(tunnel);
+  }
+}

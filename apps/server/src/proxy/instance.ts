@@ -1,0 +1,222 @@
+// One embedded proxy: identity, configuration from the control plane, the data path, telemetry and admin, put together.
+
+import { DEFAULT_MESH_SETTINGS, NODE_METADATA, spiffeId } from '@weft/mesh-core/model';
+import type { PeerLabels } from '@weft/mesh-core/telemetry';
+import { openAccessLogs } from './access-log/access-log.ts';
+import { type Admin, type ProxyState, startAdmin } from './admin/admin.ts';
+import type { ProxySpec } from './config/proxy-spec.ts';
+import type { ProxyRuntime, RuntimeDeps } from './http/hooks.ts';
+import { keepIdentity } from './identity/keep-identity.ts';
+import { startOtlpExporter } from './telemetry/otlp-exporter.ts';
+import { createPrometheus } from './telemetry/prometheus.ts';
+import { createRequestMetrics } from './telemetry/request-metrics.ts';
+import { createTcpMetrics } from './telemetry/tcp-metrics.ts';
+import { createTracer, spanOf } from './tracing/tracer.ts';
+import { type Configuration, createConfiguration } from './xds-client/configuration.ts';
+import { openLastGood } from './xds-client/last-good.ts';
+import { type XdsClient, startXdsClient } from './xds-client/xds-client.ts';
+
+const VERSION = '0.1.0';
+/** How long the control plane may take before the configuration of the last run is used. */
+const LAST_GOOD_AFTER_MS = 2_000;
+/** A port taken by a program about to end is free soon. */
+const REBIND_AFTER_MS = 2_000;
+
+export interface ProxyDeps {
+  createRuntime(deps: RuntimeDeps): ProxyRuntime;
+  log(message: string): void;
+  /** The operator asked this process to end (`/quitquitquit`). */
+  quit?(): void;
+}
+
+export interface ProxyHandle {
+  /** `<workload>.<namespace>` */
+  name: string;
+  adminPort: number;
+  /** Resolves when the first listeners are bound; rejects when one of them cannot be. */
+  ready: Promise<void>;
+  state(): ProxyState;
+  /** Finishes running requests within `ms`, sends what telemetry is left, then closes. */
+  drain(ms: number): Promise<void>;
+}
+
+/** Resolves when the admin port is bound; rejects when it cannot be. The rest comes as the control plane gives it: see `ready`. */
+export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<ProxyHandle> {
+  const name = `${spec.workload}.${spec.namespace}`;
+  const logging = { enabled: true };
+  const log = (message: string): void => {
+    if (logging.enabled) deps.log(`${name}: ${message}`);
+  };
+  const epochOffsetMs = Date.now() - performance.now();
+  const nodeId = `${spec.role}~${spec.ip}~${name}~${spec.namespace}.svc.cluster.local`;
+  const self = selfLabels(spec);
+  const lastGood = openLastGood(spec.stateDir, name, log);
+  const metrics = createRequestMetrics(self, Date.now);
+  const tcpMetrics = createTcpMetrics(self, Date.now);
+  const resource = {
+    'service.name': `${self.canonicalService}.${spec.namespace}`,
+    'weft.workload': spec.workload,
+    'weft.namespace': spec.namespace,
+    'weft.node_id': nodeId,
+  };
+  const exporter = startOtlpExporter(spec.otlpEndpoint, resource, [metrics, tcpMetrics], Date.now);
+  const accessLogs = openAccessLogs(epochOffsetMs, log);
+
+  let state: ProxyState = 'PRE_INITIALIZING';
+  let rebindTimer: NodeJS.Timeout | undefined;
+  let xds: XdsClient | undefined;
+  let requests = 0;
+  const runtime = deps.createRuntime({
+    clock: () => performance.now(),
+    random: Math.random,
+    tracer: createTracer(Math.random),
+    peerIdentity: [self.workload, self.namespace, self.app, self.version, self.canonicalService, self.canonicalRevision, self.cluster].join(';'),
+    log,
+    onTcp: tcpMetrics.onTcp,
+    onRequestEnd(record) {
+      requests += 1;
+      metrics.onRequest(record);
+      const span = spanOf(record, nodeId, spec.role === 'router', epochOffsetMs);
+      if (span !== undefined) exporter.addSpan(span);
+      if (record.manager.accessLog.length > 0) accessLogs.onRequest(record);
+    },
+  });
+
+  const { promise: ready, resolve: isLive, reject: cannotBind } = withResolvers();
+  // Looked at by whoever waits for it; nobody has to.
+  ready.catch(() => undefined);
+  const configuration: Configuration = createConfiguration(runtime, {
+    changed: () => lastGood.changed(configuration),
+    live: (_listeners, error) => {
+      if (error !== undefined) {
+        cannotBind(error);
+        clearTimeout(rebindTimer);
+        rebindTimer = setTimeout(() => void configuration.rebind(), REBIND_AFTER_MS);
+      }
+      if (state === 'PRE_INITIALIZING') state = 'LIVE';
+      isLive();
+    },
+  });
+
+  let stopped: Promise<void> | undefined;
+  let admin: Admin | undefined;
+  const drain = (ms: number): Promise<void> => {
+    stopped ??= (async () => {
+      state = 'DRAINING';
+      clearTimeout(lastGoodTimer);
+      clearTimeout(rebindTimer);
+      identity.stop();
+      xds?.stop();
+      await runtime.drain(ms);
+      await runtime.close();
+      await Promise.all([exporter.stop(), accessLogs.close(), admin?.close()]);
+      lastGood.close();
+    })();
+    return stopped;
+  };
+
+  admin = await startAdmin({
+    port: spec.adminPort,
+    runtime,
+    configuration,
+    prometheus: createPrometheus(metrics, tcpMetrics),
+    state: () => state,
+    info: () => ({
+      version: VERSION,
+      node: { id: nodeId, cluster: `${self.app}.${spec.namespace}` },
+      uptimeSeconds: Math.round(process.uptime()),
+      controlPlane: xds?.state() ?? { connected: false },
+      certificateExpires: identity.current() === undefined ? null : new Date(identity.current()?.notAfter ?? 0).toISOString(),
+    }),
+    stats: () => ({
+      'control_plane.connected_state': xds?.state().connected === true ? 1 : 0,
+      'server.uptime': Math.round(process.uptime()),
+      'weft.requests_total': requests,
+      'weft.spans_dropped': exporter.droppedSpans(),
+      'weft.access_log_dropped': accessLogs.dropped(),
+    }),
+    drain: () => {
+      state = 'DRAINING';
+      void runtime.drain(5_000);
+    },
+    quit: () => deps.quit?.(),
+    logging,
+  }).catch(async (error: unknown) => {
+    await Promise.all([exporter.stop(), accessLogs.close(), runtime.close()]);
+    throw error;
+  });
+
+  const identity = keepIdentity(spec, lastGood, log, () => {
+    xds ??= startXdsClient({
+      address: spec.xdsAddress,
+      rootCaPem: spec.rootCaPem,
+      identity: () => identity.require(),
+      node: { id: nodeId, cluster: `${self.app}.${spec.namespace}`, metadata: nodeMetadata(spec), version: VERSION },
+      configuration,
+      log,
+    });
+  });
+  const lastGoodTimer = setTimeout(() => {
+    if (state === 'PRE_INITIALIZING' && xds?.state().connected !== true) void restore();
+  }, LAST_GOOD_AFTER_MS);
+  const restore = async (): Promise<void> => {
+    try {
+      if (!(await lastGood.restore(configuration))) return;
+      const kept = identity.current();
+      // The proxy's own identity serves mutual TLS until the control plane gives it a certificate for that.
+      if (kept !== undefined)
+        await configuration.applyLocalSecrets([
+          { kind: 'certificate', name: 'default', chainPem: kept.chainPem, keyPem: kept.keyPem },
+          { kind: 'validation', name: 'ROOTCA', caPem: spec.rootCaPem },
+        ]);
+      log('control plane not reachable; serving the configuration of the last run');
+    } catch (error) {
+      log(`the configuration of the last run cannot be used: ${(error as Error).message}`);
+    }
+  };
+
+  return { name, adminPort: admin.port, ready, state: () => state, drain };
+}
+
+function selfLabels(spec: ProxySpec): PeerLabels {
+  const { labels } = spec;
+  const app = labels['app'] ?? '';
+  const version = labels['version'] ?? '';
+  return {
+    workload: spec.workload,
+    namespace: spec.namespace,
+    app,
+    version,
+    canonicalService: labels['service.istio.io/canonical-name'] ?? (app === '' ? spec.workload : app),
+    canonicalRevision: labels['service.istio.io/canonical-revision'] ?? (version === '' ? 'latest' : version),
+    cluster: DEFAULT_MESH_SETTINGS.clusterId,
+    principal: spiffeId(spec),
+  };
+}
+
+function nodeMetadata(spec: ProxySpec) {
+  return {
+    [NODE_METADATA.namespace]: spec.namespace,
+    [NODE_METADATA.workload]: spec.workload,
+    [NODE_METADATA.serviceAccount]: spec.serviceAccount,
+    [NODE_METADATA.labels]: spec.labels,
+    [NODE_METADATA.meshId]: spec.meshId,
+    [NODE_METADATA.dataPlane]: 'embedded',
+    [NODE_METADATA.httpProxyPort]: spec.httpProxyPort,
+    [NODE_METADATA.inbound]: spec.inbound.map((port) => ({ ...port })),
+    [NODE_METADATA.upstreams]: spec.upstreams.map((upstream) => ({ ...upstream })),
+    [NODE_METADATA.adminPort]: spec.adminPort,
+    [NODE_METADATA.version]: VERSION,
+  };
+}
+
+/** `Promise.withResolvers`, which Node 20 does not have. */
+function withResolvers(): { promise: Promise<void>; resolve: () => void; reject: (error: Error) => void } {
+  let resolve: () => void = () => undefined;
+  let reject: (error: Error) => void = () => undefined;
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

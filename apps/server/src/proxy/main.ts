@@ -1,0 +1,56 @@
+// The proxy program: `node dist/proxy/main.js <specs.json>` runs every proxy of the file in this process.
+// SIGHUP or the IPC message `{specs}` changes the set; SIGTERM drains; it ends by itself when its parent is gone.
+
+import { createProxyRuntime } from './http/runtime.ts';
+import { createFleet, readSpecs } from './fleet.ts';
+import type { ProxySpec } from './config/proxy-spec.ts';
+
+const DRAIN_MS = 5_000;
+/** Listeners should be up by then; those that are not are reported as failed, and go on trying. */
+const READY_MS = 20_000;
+
+const [, , specFile] = process.argv;
+if (specFile === undefined) {
+  process.stderr.write('usage: node proxy/main.js <specs.json>\n');
+  process.exit(2);
+}
+
+const log = (message: string): void => void process.stderr.write(`${new Date().toISOString()} ${message}\n`);
+let ending: Promise<void> | undefined;
+const end = (reason: string): void => {
+  ending ??= (async () => {
+    log(`ending: ${reason}`);
+    await fleet.drain(DRAIN_MS);
+    process.exit(0);
+  })();
+};
+const fleet = createFleet({ createRuntime: createProxyRuntime, log, quit: () => end('/quitquitquit') });
+const report = async (specs: readonly ProxySpec[]): Promise<void> => {
+  const result = await fleet.set(specs, READY_MS);
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+};
+
+process.on('SIGTERM', () => end('SIGTERM'));
+process.on('SIGINT', () => end('SIGINT'));
+process.on('SIGHUP', () => {
+  try {
+    void report(readSpecs(specFile));
+  } catch (error) {
+    log((error as Error).message);
+  }
+});
+process.on('message', (message: unknown) => {
+  if (typeof message === 'object' && message !== null && 'specs' in message && Array.isArray(message.specs)) void report(message.specs as ProxySpec[]);
+});
+process.on('disconnect', () => end('the supervisor is gone'));
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) end('the supervisor is gone');
+}, 1_000).unref();
+
+try {
+  await report(readSpecs(specFile));
+} catch (error) {
+  log((error as Error).message);
+  process.exit(1);
+}

@@ -1,0 +1,85 @@
+// Pushes metrics every second and spans in batches over OTLP/HTTP. Bounded: spans that cannot be sent are dropped and counted;
+// metrics are cumulative, so a push that fails is made up for by the next.
+
+import { Agent, request as httpRequest } from 'node:http';
+import { type Attributes, type OtlpMetric, type OtlpSpan, encodeMetrics, encodeTraces } from '@weft/mesh-core/telemetry';
+
+const INTERVAL_MS = 1_000;
+const MAX_SPANS = 4_096;
+const MAX_BATCH = 512;
+
+export interface MetricSource {
+  /** What changed since it was last taken, as cumulative values; `putBack` when it could not be sent. */
+  takeChanged(timeMs: number): { metrics: OtlpMetric[]; putBack(): void };
+}
+
+export interface OtlpExporter {
+  addSpan(span: OtlpSpan): void;
+  droppedSpans(): number;
+  /** Sends what is left; resolves when sent or failed. */
+  stop(): Promise<void>;
+}
+
+export function startOtlpExporter(endpoint: string, resource: Attributes, sources: readonly MetricSource[], now: () => number): OtlpExporter {
+  const agent = new Agent({ keepAlive: true, maxSockets: 2 });
+  const spans: OtlpSpan[] = [];
+  let dropped = 0;
+  let pushing = false;
+
+  const pushMetrics = async (): Promise<void> => {
+    const taken = sources.map((source) => source.takeChanged(now()));
+    const metrics = taken.flatMap((t) => t.metrics);
+    if (metrics.length === 0) return;
+    if (!(await post(agent, `${endpoint}/v1/metrics`, encodeMetrics([{ resource, metrics }])))) for (const { putBack } of taken) putBack();
+  };
+  const pushSpans = async (): Promise<void> => {
+    if (spans.length === 0) return;
+    const batch = spans.splice(0, MAX_BATCH);
+    if (!(await post(agent, `${endpoint}/v1/traces`, encodeTraces([{ resource, spans: batch }])))) {
+      dropped += batch.length;
+      return;
+    }
+    if (spans.length >= MAX_BATCH) await pushSpans();
+  };
+  const push = async (): Promise<void> => {
+    if (pushing) return;
+    pushing = true;
+    try {
+      await Promise.all([pushMetrics(), pushSpans()]);
+    } finally {
+      pushing = false;
+    }
+  };
+  const timer = setInterval(() => void push(), INTERVAL_MS);
+  return {
+    addSpan(span) {
+      if (spans.length >= MAX_SPANS) dropped += 1;
+      else spans.push(span);
+      if (spans.length >= MAX_BATCH && !pushing) void push();
+    },
+    droppedSpans: () => dropped,
+    async stop() {
+      clearInterval(timer);
+      await push();
+      agent.destroy();
+    },
+  };
+}
+
+/** True when the receiver took it. */
+export function post(agent: Agent, url: string, body: Uint8Array): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = httpRequest(
+      url,
+      { agent, method: 'POST', headers: { 'content-type': 'application/x-protobuf', 'content-length': body.length }, timeout: 3_000 },
+      (response) => {
+        response.resume();
+        response.on('end', () => resolve((response.statusCode ?? 500) < 300));
+        response.on('error', () => resolve(false));
+      },
+    );
+    request.on('timeout', () => request.destroy());
+    request.on('error', () => resolve(false));
+    request.end(body);
+  });
+}

@@ -1,0 +1,197 @@
+// Istio's standard metrics, counted in rows whose labels are resolved once per destination or peer, never per request.
+
+import {
+  BUCKET_BOUNDS,
+  type Labels,
+  METRIC,
+  type OtlpMetric,
+  type OtlpPoint,
+  type PeerLabels,
+  UNKNOWN_PEER,
+  labelsFor,
+  parsePeerHeader,
+} from '@weft/mesh-core/telemetry';
+import type { ClusterConfig, Endpoint } from '../config/model.ts';
+import type { RequestRecord } from '../http/hooks.ts';
+import { type ServiceName, endpointPeer, serviceOf, serviceOfOperation } from './destination.ts';
+import type { MetricSource } from './otlp-exporter.ts';
+
+export interface Histogram {
+  counts: Float64Array;
+  sum: number;
+}
+
+/** One label set. */
+export interface MetricRow {
+  labels: Labels;
+  startMs: number;
+  requests: number;
+  duration: Histogram;
+  requestBytes: Histogram;
+  responseBytes: Histogram;
+  /** Changed since it was last sent. */
+  dirty: boolean;
+}
+
+/** What is common to all requests to one endpoint, or from one peer; cells by status, flags and gRPC status. */
+interface Scope {
+  source: PeerLabels;
+  destination: PeerLabels;
+  service: ServiceName | undefined;
+  mutualTls: boolean;
+  cells: Map<string, MetricRow>;
+}
+
+/** Label sets at most; what comes beyond is counted in one row with unknown peers, so that totals stay right. */
+const MAX_ROWS = 5_000;
+const MAX_PEERS = 1_000;
+const NOBODY = labelsFor({
+  reporter: 'source',
+  source: UNKNOWN_PEER,
+  destination: UNKNOWN_PEER,
+  service: undefined,
+  protocol: 'http',
+  code: 0,
+  grpcStatus: '',
+  flags: '-',
+  mutualTls: false,
+});
+const UNKNOWN_ENDS = Object.fromEntries(Object.entries(NOBODY).filter(([label]) => label.startsWith('source_') || label.startsWith('destination_')));
+
+export interface RequestMetrics extends MetricSource {
+  onRequest(record: RequestRecord): void;
+  rows(): Iterable<MetricRow>;
+}
+
+/** `self` is this workload; `now` gives Unix ms. */
+export function createRequestMetrics(self: PeerLabels, now: () => number): RequestMetrics {
+  const rows = new Map<string, MetricRow>();
+  let overflow: MetricRow | undefined;
+  const newRow = (labels: Labels): MetricRow => ({
+    labels,
+    startMs: now(),
+    requests: 0,
+    duration: histogram(),
+    requestBytes: histogram(),
+    responseBytes: histogram(),
+    dirty: true,
+  });
+  const outbound = new WeakMap<Endpoint, Scope>();
+  const outboundNoEndpoint = new WeakMap<ClusterConfig, Scope>();
+  const noCluster: Scope = { source: self, destination: UNKNOWN_PEER, service: undefined, mutualTls: false, cells: new Map() };
+  const peers = new Map<string, Scope>();
+
+  const outboundScope = (cluster: ClusterConfig | undefined, endpoint: Endpoint | undefined): Scope => {
+    if (cluster === undefined) return noCluster;
+    const known = endpoint === undefined ? outboundNoEndpoint.get(cluster) : outbound.get(endpoint);
+    if (known !== undefined) return known;
+    const scope: Scope = {
+      source: self,
+      destination: endpoint === undefined ? UNKNOWN_PEER : endpointPeer(endpoint),
+      service: serviceOf(cluster),
+      mutualTls: false,
+      cells: new Map(),
+    };
+    if (endpoint === undefined) outboundNoEndpoint.set(cluster, scope);
+    else outbound.set(endpoint, scope);
+    return scope;
+  };
+
+  const inboundScope = (record: RequestRecord): Scope => {
+    const principal = record.peer.principal ?? '';
+    // The header is believed only when TLS proved the peer; the runtime drops it otherwise.
+    const key = `${record.route?.operation ?? ''}|${principal}|${record.peer.header ?? ''}`;
+    const known = peers.get(key);
+    if (known !== undefined) return known;
+    const source = peers.size < MAX_PEERS ? parsePeerHeader(record.peer.header, principal) : UNKNOWN_PEER;
+    const scope: Scope = { source, destination: self, service: serviceOfOperation(record.route?.operation), mutualTls: principal !== '', cells: new Map() };
+    if (peers.size < MAX_PEERS) peers.set(key, scope);
+    return scope;
+  };
+
+  const cell = (scope: Scope, record: RequestRecord, key: string): MetricRow => {
+    const labels = labelsFor({
+      reporter: record.direction === 'inbound' ? 'destination' : 'source',
+      source: scope.source,
+      destination: scope.destination,
+      service: scope.service,
+      protocol: record.contentType.startsWith('application/grpc') ? 'grpc' : 'http',
+      code: record.status,
+      grpcStatus: record.grpcStatus,
+      flags: record.responseFlags,
+      mutualTls: scope.mutualTls,
+    });
+    // A new endpoint object with the same labels goes on in the same row.
+    const rowKey = Object.values(labels).join('|');
+    let row = rows.get(rowKey);
+    if (row === undefined) {
+      const full = rows.size >= MAX_ROWS;
+      row = full ? (overflow ??= newRow({ ...labels, ...UNKNOWN_ENDS })) : newRow(labels);
+      rows.set(full ? '' : rowKey, row);
+    }
+    scope.cells.set(key, row);
+    return row;
+  };
+
+  return {
+    onRequest(record) {
+      const scope = record.direction === 'inbound' ? inboundScope(record) : outboundScope(record.cluster, record.endpoint);
+      const key =
+        record.responseFlags === '-' && record.grpcStatus === '' ? String(record.status) : `${record.status}|${record.responseFlags}|${record.grpcStatus}`;
+      const row = scope.cells.get(key) ?? cell(scope, record, key);
+      row.requests += 1;
+      row.dirty = true;
+      observe(row.duration, record.durationMs);
+      observe(row.requestBytes, record.requestHeaderBytes + record.requestBodyBytes);
+      observe(row.responseBytes, record.responseHeaderBytes + record.responseBodyBytes);
+    },
+    rows: () => rows.values(),
+    takeChanged(timeMs) {
+      const changed = [...rows.values()].filter((row) => row.dirty);
+      for (const row of changed) row.dirty = false;
+      return {
+        metrics: changed.length === 0 ? [] : toOtlp(changed, timeMs),
+        putBack: () => {
+          for (const row of changed) row.dirty = true;
+        },
+      };
+    },
+  };
+}
+
+function histogram(): Histogram {
+  return { counts: new Float64Array(BUCKET_BOUNDS.length + 1), sum: 0 };
+}
+
+function observe(into: Histogram, value: number): void {
+  let bucket = 0;
+  while (bucket < BUCKET_BOUNDS.length && value > (BUCKET_BOUNDS[bucket] ?? Infinity)) bucket += 1;
+  into.counts[bucket] = (into.counts[bucket] ?? 0) + 1;
+  into.sum += value;
+}
+
+/** The rows as cumulative OTLP. */
+function toOtlp(rows: readonly MetricRow[], timeMs: number): OtlpMetric[] {
+  const histogramMetric = (name: string, unit: string, pick: (row: MetricRow) => Histogram): OtlpMetric => ({
+    name,
+    unit,
+    kind: 'histogram',
+    temporality: 'cumulative',
+    points: rows.map((row): OtlpPoint => {
+      const { counts, sum } = pick(row);
+      return { attributes: row.labels, startMs: row.startMs, timeMs, count: row.requests, sum, bounds: BUCKET_BOUNDS, bucketCounts: Array.from(counts) };
+    }),
+  });
+  return [
+    {
+      name: METRIC.requests,
+      unit: '1',
+      kind: 'sum',
+      temporality: 'cumulative',
+      points: rows.map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: row.requests })),
+    },
+    histogramMetric(METRIC.duration, 'ms', (row) => row.duration),
+    histogramMetric(METRIC.requestBytes, 'By', (row) => row.requestBytes),
+    histogramMetric(METRIC.responseBytes, 'By', (row) => row.responseBytes),
+  ];
+}

@@ -1,0 +1,99 @@
+// Istio's TCP metrics: connections and bytes per destination or peer. Bytes count when a connection closes.
+
+import { type Label, METRIC, type OtlpMetric, type PeerLabels, UNKNOWN_PEER, labelsFor, parsePeerHeader } from '@weft/mesh-core/telemetry';
+import type { TcpRecord } from '../http/hooks.ts';
+import { endpointPeer, serviceOf } from './destination.ts';
+import type { MetricSource } from './otlp-exporter.ts';
+
+type TcpLabels = Omit<Record<Label, string>, 'response_code' | 'grpc_response_status'>;
+
+export interface TcpRow {
+  labels: TcpLabels;
+  startMs: number;
+  opened: number;
+  closed: number;
+  sent: number;
+  received: number;
+  dirty: boolean;
+}
+
+export interface TcpMetrics extends MetricSource {
+  onTcp(record: TcpRecord): void;
+  rows(): Iterable<TcpRow>;
+}
+
+const MAX_ROWS = 1_000;
+
+/** `self` is this workload; `now` gives Unix ms. */
+export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetrics {
+  const rows = new Map<string, TcpRow>();
+
+  const rowOf = (record: TcpRecord): TcpRow | undefined => {
+    const inbound = record.direction === 'inbound';
+    const principal = record.peer.principal ?? '';
+    // Opening and closing must be the same row: flags, known only at the end, are left out.
+    const {
+      response_code: _code,
+      grpc_response_status: _status,
+      ...labels
+    } = labelsFor({
+      reporter: inbound ? 'destination' : 'source',
+      source: inbound ? parsePeerHeader(record.peer.header, principal) : self,
+      destination: inbound ? self : record.endpoint === undefined ? UNKNOWN_PEER : endpointPeer(record.endpoint),
+      service: record.cluster === undefined ? undefined : serviceOf(record.cluster),
+      protocol: 'tcp',
+      code: 0,
+      grpcStatus: '',
+      flags: '-',
+      mutualTls: principal !== '',
+    });
+    const key = Object.values(labels).join('|');
+    let row = rows.get(key);
+    if (row === undefined && rows.size < MAX_ROWS) {
+      row = { labels, startMs: now(), opened: 0, closed: 0, sent: 0, received: 0, dirty: true };
+      rows.set(key, row);
+    }
+    return row;
+  };
+
+  return {
+    onTcp(record) {
+      const row = rowOf(record);
+      if (row === undefined) return;
+      row.dirty = true;
+      if (record.phase === 'opened') row.opened += 1;
+      else {
+        row.closed += 1;
+        row.sent += record.sentBytes;
+        row.received += record.receivedBytes;
+      }
+    },
+    rows: () => rows.values(),
+    takeChanged(timeMs) {
+      const changed = [...rows.values()].filter((row) => row.dirty);
+      for (const row of changed) row.dirty = false;
+      return {
+        metrics: changed.length === 0 ? [] : toOtlp(changed, timeMs),
+        putBack: () => {
+          for (const row of changed) row.dirty = true;
+        },
+      };
+    },
+  };
+}
+
+function toOtlp(rows: readonly TcpRow[], timeMs: number): OtlpMetric[] {
+  const counter = (name: string, unit: string, pick: (row: TcpRow) => number): OtlpMetric => ({
+    name,
+    unit,
+    kind: 'sum',
+    temporality: 'cumulative',
+    points: rows.map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: pick(row) })),
+  });
+  return [
+    counter(METRIC.tcpOpened, '1', (row) => row.opened),
+    counter(METRIC.tcpClosed, '1', (row) => row.closed),
+    counter(METRIC.tcpSent, 'By', (row) => row.sent),
+    counter(METRIC.tcpReceived, 'By', (row) => row.received),
+  ];
+}

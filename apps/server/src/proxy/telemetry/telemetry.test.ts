@@ -1,0 +1,159 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type OtlpPoint, type OtlpSpan, UNKNOWN_PEER, decodeMetrics, decodeTraces } from '@weft/mesh-core/telemetry';
+import { afterEach, expect, test } from 'vitest';
+import { until } from '../../control-plane/testing/harness.ts';
+import { accessLogLine } from '../access-log/format.ts';
+import type { ClusterConfig, Endpoint } from '../config/model.ts';
+import type { RequestRecord, TcpRecord } from '../http/hooks.ts';
+import { type OtlpExporter, startOtlpExporter } from './otlp-exporter.ts';
+import { createPrometheus } from './prometheus.ts';
+import { createRequestMetrics } from './request-metrics.ts';
+import { createTcpMetrics } from './tcp-metrics.ts';
+
+const self = { ...UNKNOWN_PEER, workload: 'web-v1', namespace: 'a', canonicalService: 'web' };
+const cluster = {
+  name: 'outbound|80||db.a.svc.cluster.local',
+  metadata: { istio: { services: [{ host: 'db.a.svc.cluster.local', name: 'db', namespace: 'a' }] } },
+} as unknown as ClusterConfig;
+const endpoint: Endpoint = { address: '127.0.0.1', port: 1, weight: 1, health: 'healthy', metadata: { 'weft.peer': { workload: 'db-v1', namespace: 'a' } } };
+const record = (change: Partial<RequestRecord> = {}): RequestRecord =>
+  ({
+    direction: 'outbound',
+    startedAt: 0,
+    durationMs: 7,
+    requestHeaderBytes: 100,
+    requestBodyBytes: 20,
+    responseHeaderBytes: 50,
+    responseBodyBytes: 3_000,
+    status: 200,
+    responseFlags: '-',
+    route: undefined,
+    cluster,
+    endpoint,
+    method: 'GET',
+    path: '/',
+    authority: 'db',
+    protocol: 'HTTP/1.1',
+    peer: { principal: undefined, header: undefined },
+    contentType: '',
+    grpcStatus: '',
+    requestId: 'r',
+    upstreamAddress: '127.0.0.1:1',
+    downstreamAddress: '127.0.0.1:2',
+    userAgent: 'test',
+    details: 'via_upstream',
+    ...change,
+  }) as RequestRecord;
+
+let exporter: OtlpExporter | undefined;
+afterEach(async () => exporter?.stop());
+
+test('counts per destination and code; a new object for the same endpoint goes on in its row', () => {
+  const metrics = createRequestMetrics(self, () => 1);
+  metrics.onRequest(record());
+  metrics.onRequest(record({ endpoint: { ...endpoint }, durationMs: 20 }));
+  metrics.onRequest(record({ status: 503, responseFlags: 'UH', endpoint: undefined }));
+  const rows = [...metrics.rows()];
+  expect(rows.map((r) => [r.labels.destination_workload, r.labels.destination_service, r.labels.response_code, r.labels.response_flags, r.requests])).toEqual([
+    ['db-v1', 'db.a.svc.cluster.local', '200', '-', 2],
+    ['unknown', 'db.a.svc.cluster.local', '503', 'UH', 1],
+  ]);
+  expect(rows[0]?.duration.sum).toBe(27);
+  expect(Array.from(rows[0]?.duration.counts ?? []).slice(0, 5)).toEqual([0, 0, 0, 1, 1]);
+});
+
+test('a plaintext peer that claims nothing is unknown, one with a certificate has its principal', () => {
+  const metrics = createRequestMetrics(self, () => 1);
+  const inbound = { direction: 'inbound' as const, cluster: undefined, endpoint: undefined };
+  metrics.onRequest(record(inbound));
+  metrics.onRequest(record({ ...inbound, peer: { principal: 'spiffe://cluster.local/ns/a/sa/c', header: 'c-v1;a;c;v1;c;v1;weft' } }));
+  expect([...metrics.rows()].map((r) => [r.labels.source_workload, r.labels.source_principal, r.labels.connection_security_policy])).toEqual([
+    ['unknown', 'unknown', 'none'],
+    ['c-v1', 'spiffe://cluster.local/ns/a/sa/c', 'mutual_tls'],
+  ]);
+});
+
+test('more label sets than the limit end in one row, and no request is lost', () => {
+  const metrics = createRequestMetrics(self, () => 1);
+  for (let i = 0; i < 5_500; i += 1) metrics.onRequest(record({ endpoint: { ...endpoint, metadata: { 'weft.peer': { workload: `w${i}` } } } }));
+  const rows = [...metrics.rows()];
+  expect(rows.length).toBe(5_001);
+  expect(rows.reduce((sum, r) => sum + r.requests, 0)).toBe(5_500);
+});
+
+test('TCP connections are counted at both ends of their life in one row', async () => {
+  const tcp = createTcpMetrics(self, () => 1);
+  const connection = {
+    direction: 'outbound',
+    cluster,
+    endpoint,
+    peer: { principal: undefined, header: undefined },
+    receivedBytes: 10,
+    sentBytes: 900,
+  } as unknown as TcpRecord;
+  tcp.onTcp({ ...connection, phase: 'opened' });
+  tcp.onTcp({ ...connection, phase: 'closed', responseFlags: 'UF' });
+  expect([...tcp.rows()]).toMatchObject([
+    { opened: 1, closed: 1, sent: 900, received: 10, labels: { request_protocol: 'tcp', destination_service_name: 'db' } },
+  ]);
+  const text = await createPrometheus(
+    createRequestMetrics(self, () => 1),
+    tcp,
+  ).metrics();
+  expect(text).toMatch(/^istio_tcp_sent_bytes_total\{reporter="source".*\} 900$/m);
+  expect(text).not.toContain('response_code');
+});
+
+test('while the receiver refuses, counts wait and spans are dropped and counted; then the totals arrive', async () => {
+  let up = false;
+  const points: OtlpPoint[] = [];
+  const spans: OtlpSpan[] = [];
+  let refused = 0;
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      if (!up) refused += 1;
+      else if (request.url === '/v1/metrics')
+        points.push(...decodeMetrics(Buffer.concat(chunks)).flatMap((r) => r.metrics.find((m) => m.name === 'istio_requests_total')?.points ?? []));
+      else spans.push(...decodeTraces(Buffer.concat(chunks)).flatMap((r) => r.spans));
+      response.writeHead(up ? 200 : 503).end();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const metrics = createRequestMetrics(self, () => 1);
+  exporter = startOtlpExporter(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { 'service.name': 'web.a' }, [metrics], Date.now);
+  const span: OtlpSpan = {
+    traceId: 'a'.repeat(32),
+    spanId: 'b'.repeat(16),
+    parentSpanId: '',
+    name: 'n',
+    kind: 3,
+    startUs: 1,
+    endUs: 2,
+    attributes: {},
+    events: [],
+    status: 0,
+  };
+  metrics.onRequest(record());
+  exporter.addSpan(span);
+  await until(() => refused >= 2);
+  await until(() => exporter?.droppedSpans() === 1);
+  up = true;
+  metrics.onRequest(record());
+  exporter.addSpan(span);
+  await until(() => points.length > 0 && spans.length > 0);
+  expect(points.at(-1)).toMatchObject({ value: 2 });
+  expect(spans.length).toBe(1);
+  server.closeAllConnections();
+  server.close();
+});
+
+test('an access log line is one line whatever the client sends', () => {
+  const line = accessLogLine(record({ userAgent: 'a"\n[2026] "GET /forged', path: '/p?q="x"' }), 0);
+  expect(line).toBe(
+    '[1970-01-01T00:00:00.000Z] "GET /p?q=\\x22x\\x22 HTTP/1.1" 200 - via_upstream - "-" 20 3000 7 7 "-" "a\\x22\\x0a[2026] \\x22GET /forged" "r" "db" "127.0.0.1:1" outbound|80||db.a.svc.cluster.local - - 127.0.0.1:2 - -\n',
+  );
+});

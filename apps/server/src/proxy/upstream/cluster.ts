@@ -1,0 +1,165 @@
+// One upstream cluster: endpoints, balancer, breaker, outlier detection. Configuration and endpoints change in place, so pools
+// survive; a request keeps the endpoint it chose.
+
+import { isDeepStrictEqual } from 'node:util';
+import { buildBalancer, CircuitBreaker, OutlierDetector, type Balancer, type BalancerPolicy, type OutlierResult } from '@weft/mesh-core/traffic';
+import type { ClusterConfig, LoadAssignment } from '../config/model.ts';
+import type { ClusterStats, EndpointStats, RuntimeDeps } from '../http/hooks.ts';
+import type { SecretStore } from '../transport/secrets.ts';
+import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
+import { EndpointState } from './endpoint.ts';
+
+export class ClusterRuntime implements TimerTarget {
+  config: ClusterConfig;
+  readonly breaker: CircuitBreaker;
+  readonly secrets: SecretStore;
+  readonly wheel: TimerWheel;
+  totalConnections = 0;
+  connectFailures = 0;
+  totalRequests = 0;
+  retries = 0;
+  retryOverflow = 0;
+  overflow = 0;
+  timeouts = 0;
+  private readonly deps: RuntimeDeps;
+  private readonly endpoints = new Map<string, EndpointState>();
+  private readonly random: () => number;
+  private readonly timer: WheelTimer = new WheelTimer(this);
+  private assignment: LoadAssignment | undefined;
+  private detector: OutlierDetector | undefined;
+  private balancer: Balancer<EndpointState> = { pick: () => undefined };
+  private ejected = 0;
+
+  constructor(config: ClusterConfig, deps: RuntimeDeps, secrets: SecretStore, wheel: TimerWheel) {
+    this.config = config;
+    this.deps = deps;
+    this.secrets = secrets;
+    this.wheel = wheel;
+    this.random = () => deps.random();
+    this.breaker = new CircuitBreaker(config.circuitBreaker);
+    this.configure(config);
+  }
+
+  update(config: ClusterConfig): void {
+    const before = this.config;
+    if (isDeepStrictEqual(before, config)) return;
+    this.config = config;
+    const sameSockets = isDeepStrictEqual([before.tls, before.tlsMatches, before.http], [config.tls, config.tlsMatches, config.http]);
+    if (!sameSockets) for (const endpoint of this.endpoints.values()) endpoint.closeIdle();
+    this.configure(config);
+  }
+
+  private configure(config: ClusterConfig): void {
+    this.breaker.limits = config.circuitBreaker;
+    this.detector = config.outlier === undefined ? undefined : new OutlierDetector(config.outlier);
+    this.wheel.clear(this.timer);
+    if (config.outlier !== undefined) this.wheel.set(this.timer, config.outlier.intervalMs || 10_000);
+    if (config.outlier === undefined) for (const endpoint of this.endpoints.values()) endpoint.outlier.ejected = false;
+    if (config.endpoints !== undefined) this.assign(config.endpoints);
+    else this.rebuild();
+  }
+
+  /** Takes a new set of endpoints; those of the same address keep pool and health. */
+  assign(assignment: LoadAssignment): void {
+    this.assignment = assignment;
+    const kept = new Set<string>();
+    for (const locality of assignment.localities) {
+      for (const config of locality.endpoints) {
+        const key = `${config.address}:${config.port}`;
+        kept.add(key);
+        let state = this.endpoints.get(key);
+        if (state === undefined) this.endpoints.set(key, (state = new EndpointState(this, config)));
+        else if (!isDeepStrictEqual(state.config.metadata, config.metadata)) state.closeIdle();
+        state.config = config;
+        state.priority = locality.priority;
+      }
+    }
+    for (const [key, state] of this.endpoints) {
+      if (kept.has(key)) continue;
+      this.endpoints.delete(key);
+      state.remove();
+    }
+    this.rebuild();
+  }
+
+  /** Undefined = no healthy endpoint. Up to `tries` further draws avoid the endpoints in `tried`. */
+  pick(tried: readonly EndpointState[], tries: number): EndpointState | undefined {
+    let picked = this.balancer.pick(this.random);
+    for (let i = 0; i < tries && picked !== undefined && tried.includes(picked); i++) picked = this.balancer.pick(this.random);
+    return picked;
+  }
+
+  report(endpoint: EndpointState, result: OutlierResult): void {
+    if (result.kind === 'status' && result.status < 500) endpoint.success++;
+    else endpoint.errors++;
+    if (this.detector === undefined) return;
+    const out = this.detector.report(endpoint, result, this.ejected, this.endpoints.size, this.deps.clock(), this.deps.random());
+    if (out) this.rebuild();
+  }
+
+  onTimer(): void {
+    if (this.detector === undefined) return;
+    if (this.detector.tick(this.endpoints.values(), this.deps.clock())) this.rebuild();
+    this.wheel.set(this.timer, this.detector.rules.intervalMs || 10_000);
+  }
+
+  remove(): void {
+    this.wheel.clear(this.timer);
+    for (const endpoint of this.endpoints.values()) endpoint.remove();
+  }
+
+  closeAll(): void {
+    this.wheel.clear(this.timer);
+    for (const endpoint of this.endpoints.values()) endpoint.closeAll();
+  }
+
+  stats(): ClusterStats {
+    const endpoints: EndpointStats[] = [];
+    let active = 0;
+    let idle = 0;
+    for (const endpoint of this.endpoints.values()) {
+      active += endpoint.connections.size;
+      idle += endpoint.idleCount;
+      endpoints.push({
+        address: endpoint.address,
+        health: endpoint.config.health,
+        weight: endpoint.config.weight,
+        priority: endpoint.priority,
+        ejected: endpoint.outlier.ejected,
+        activeRequests: endpoint.active,
+        activeConnections: endpoint.connections.size,
+        totalRequests: endpoint.total,
+        success: endpoint.success,
+        errors: endpoint.errors,
+      });
+    }
+    const { totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, timeouts } = this;
+    return {
+      name: this.config.name,
+      activeConnections: active,
+      idleConnections: idle,
+      activeRequests: this.breaker.requests,
+      pendingRequests: this.breaker.pending,
+      ...{ totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, timeouts },
+      endpoints,
+    };
+  }
+
+  private rebuild(): void {
+    this.ejected = 0;
+    for (const endpoint of this.endpoints.values()) if (endpoint.outlier.ejected) this.ejected++;
+    const localities = (this.assignment?.localities ?? []).map((locality) => ({
+      priority: locality.priority,
+      weight: locality.weight,
+      hosts: locality.endpoints.flatMap((config) => this.endpoints.get(`${config.address}:${config.port}`) ?? []),
+    }));
+    const usable = (endpoint: EndpointState): boolean =>
+      !endpoint.outlier.ejected && endpoint.config.health !== 'unhealthy' && endpoint.config.health !== 'draining';
+    this.balancer = buildBalancer(balancerPolicy(this.config.lb), localities, usable, this.config.panicThresholdPercent);
+  }
+}
+
+/** Hash policies without a hash choose at random, and so does a policy that only makes sense with one. */
+function balancerPolicy(lb: ClusterConfig['lb']): BalancerPolicy {
+  return lb === 'least-request' || lb === 'round-robin' ? lb : 'random';
+}

@@ -1,0 +1,261 @@
+// One HTTP/1.1 connection to an endpoint: connect (with TLS and the check of the peer's identity), send, read, go back to the pool.
+
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { BodyReader, type BodySink } from '../codec-h1/body-reader.ts';
+import { Field } from '../codec-h1/field-kinds.ts';
+import { Body } from '../codec-h1/framing.ts';
+import { parseResponseHead, ResponseHead } from '../codec-h1/response-head.ts';
+import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
+import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
+import type { EndpointState } from './endpoint.ts';
+import type { UpstreamTlsPlan } from './tls-plan.ts';
+import type { UpstreamEvents, UpstreamRequest, UpstreamStream } from './stream.ts';
+
+/** All plaintext connections read into this one buffer: a read is handled to its end before the next begins. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+const discardLimit = 64 * 1024;
+
+type State = 'connecting' | 'idle' | 'busy' | 'tunnel' | 'closed';
+
+export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget {
+  state: State = 'connecting';
+  reused = false;
+  served = 0;
+  /** How long the peer says it keeps an idle connection, ms; 0 = unknown. */
+  peerKeepAliveMs = 0;
+  readonly timer: WheelTimer = new WheelTimer(this);
+  private readonly endpoint: EndpointState;
+  private readonly socket: Socket;
+  private readonly out: WireWriter;
+  private readonly head = new ResponseHead();
+  private readonly body = new BodyReader();
+  private events: UpstreamEvents | undefined;
+  private partial: Buffer | undefined;
+  private headRead = false;
+  private toHead = false;
+  private chunked = false;
+  private requestSent = false;
+  private discarded = 0;
+  private shared = false;
+  private timedOut = false;
+  private handshakeFailed = false;
+
+  constructor(endpoint: EndpointState, tls: UpstreamTlsPlan | undefined) {
+    this.endpoint = endpoint;
+    const { address: host, port } = endpoint.config;
+    if (tls === undefined) {
+      const callback = (count: number): boolean => {
+        this.read(readBuffer, 0, count, true);
+        return true;
+      };
+      this.socket = connectPlain({ host, port, noDelay: true, onread: { buffer: readBuffer, callback } });
+      this.socket.once('connect', () => this.ready());
+    } else {
+      const socket = connectTls({
+        host,
+        port,
+        ALPNProtocols: tls.alpn,
+        secureContext: tls.context,
+        ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
+        checkServerIdentity: (_, certificate) => (tls.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),
+      });
+      socket.setNoDelay(true);
+      socket.once('connect', () => {
+        this.handshakeFailed = true;
+      });
+      socket.once('secureConnect', () => this.ready());
+      socket.on('data', (chunk: Buffer) => this.read(chunk, 0, chunk.length, false));
+      this.socket = socket;
+    }
+    this.out = new WireWriter(this.socket);
+    this.socket.on('error', () => this.socket.destroy());
+    this.socket.on('end', () => this.onEnd());
+    this.socket.on('close', () => this.onClose());
+    this.socket.on('drain', () => this.events?.onUpstreamDrain());
+    endpoint.cluster.wheel.set(this.timer, endpoint.cluster.config.connectTimeoutMs || 5000);
+  }
+
+  onTimer(): void {
+    this.timedOut = this.state === 'connecting';
+    this.socket.destroy();
+  }
+
+  start(request: UpstreamRequest, events: UpstreamEvents): void {
+    this.endpoint.cluster.wheel.clear(this.timer);
+    this.state = 'busy';
+    this.events = events;
+    this.reused = this.served > 0;
+    this.served++;
+    this.headRead = this.requestSent = false;
+    this.partial = undefined;
+    this.discarded = 0;
+    this.toHead = request.method === 'HEAD';
+    this.chunked = request.body === Body.chunked;
+    const framing = this.chunked ? 'transfer-encoding: chunked\r\n' : request.length >= 0 ? `content-length: ${request.length}\r\n` : '';
+    const upgrade = request.upgrade === '' ? '' : `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`;
+    this.out.add(`${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.authority}\r\n${request.lines}${framing}${upgrade}\r\n`);
+  }
+
+  data(bytes: Buffer, start: number, end: number, shared: boolean): void {
+    if (this.chunked && this.state === 'busy') writeChunk(this.out, bytes, start, end, shared);
+    else this.out.data(bytes, start, end, shared);
+  }
+
+  text(body: string): void {
+    if (body !== '') this.out.add(this.chunked ? `${body.length.toString(16)}\r\n${body}\r\n` : body);
+  }
+
+  end(trailers: string): void {
+    if (this.chunked) this.out.add(`0\r\n${trailers}\r\n`);
+    this.requestSent = true;
+  }
+
+  flush(): boolean {
+    return this.out.flush();
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  abort(): void {
+    this.events = undefined;
+    this.close();
+  }
+
+  discard(): void {
+    this.events = undefined;
+    this.socket.resume();
+    if (this.state === 'busy' && !this.requestSent) this.close();
+  }
+
+  tunnel(): void {
+    this.state = 'tunnel';
+    this.chunked = false;
+  }
+
+  tunnelEnd(): void {
+    this.out.flush();
+    this.socket.end();
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  onBodyData(bytes: Buffer, start: number, end: number): void {
+    if (this.events !== undefined) this.events.onUpstreamData(bytes, start, end, this.shared);
+    else if ((this.discarded += end - start) > discardLimit) this.close();
+  }
+
+  private ready(): void {
+    this.handshakeFailed = false;
+    this.endpoint.cluster.wheel.clear(this.timer);
+    this.state = 'idle';
+    this.endpoint.connected(this);
+  }
+
+  private read(bytes: Buffer, start: number, end: number, shared: boolean): void {
+    if (this.state === 'tunnel') {
+      this.events?.onUpstreamData(bytes, start, end, shared);
+      this.events?.onUpstreamFlush();
+      return;
+    }
+    // Bytes nobody asked for: the connection cannot be trusted to be in step.
+    if (this.state !== 'busy') return this.close();
+    let source = bytes;
+    let i = start;
+    let limit = end;
+    this.shared = shared;
+    if (this.partial !== undefined) {
+      source = Buffer.concat([this.partial, bytes.subarray(start, end)]);
+      this.partial = undefined;
+      this.shared = false;
+      i = 0;
+      limit = source.length;
+    }
+    while (!this.headRead) {
+      if (i >= limit) return this.events?.onUpstreamFlush();
+      const next = parseResponseHead(source, i, limit, this.head, this.toHead);
+      if (next < 0) return this.fail('protocol');
+      if (next === 0) {
+        this.partial = Buffer.from(source.subarray(i, limit));
+        return this.events?.onUpstreamFlush();
+      }
+      i = next;
+      if (this.head.status >= 200) {
+        this.headRead = true;
+        this.body.start(this.head.body, this.head.framing.contentLength);
+        this.events?.onUpstreamHead(this.head);
+      } else if (this.head.status === 101) {
+        this.events?.onUpstreamHead(this.head);
+        if (this.inTunnel()) return i < limit ? this.read(source, i, limit, this.shared) : undefined;
+        return this.isOpen() ? this.fail('protocol') : undefined;
+      } else {
+        this.events?.onUpstreamInterim(this.head);
+      }
+      if (!this.isOpen()) return;
+    }
+    i = this.body.feed(source, i, limit, this);
+    if (!this.isOpen()) return;
+    if (this.body.failed) return this.fail('protocol');
+    if (this.body.done) return this.complete(i < limit);
+    this.events?.onUpstreamFlush();
+  }
+
+  private inTunnel(): boolean {
+    return this.state === 'tunnel';
+  }
+
+  private isOpen(): boolean {
+    return this.state !== 'closed' && !this.socket.destroyed;
+  }
+
+  /** Bytes beyond the message: never pooled (RFC 9112 §9.2). */
+  private complete(extra: boolean): void {
+    const { events } = this;
+    this.events = undefined;
+    const hint = this.head.fields.known(Field.keepAlive);
+    const seconds = hint === undefined ? undefined : /timeout=(\d{1,5})/.exec(hint)?.[1];
+    this.peerKeepAliveMs = seconds === undefined ? 0 : Number(seconds) * 1000;
+    this.socket.resume();
+    if (extra || !this.requestSent || !this.head.reusable) this.close();
+    else {
+      this.state = 'idle';
+      this.endpoint.released(this);
+    }
+    events?.onUpstreamEnd(this.body.trailers);
+  }
+
+  private fail(kind: 'reset' | 'protocol'): void {
+    const { events } = this;
+    this.events = undefined;
+    this.close();
+    events?.onUpstreamFailed(kind);
+  }
+
+  private onEnd(): void {
+    if (this.state === 'tunnel') this.events?.onTunnelEnd();
+    else if (this.state === 'busy' && this.headRead) {
+      this.body.finish();
+      if (this.body.done) this.complete(true);
+      else this.fail('reset');
+    } else this.close();
+  }
+
+  private onClose(): void {
+    const before = this.state;
+    this.state = 'closed';
+    this.endpoint.cluster.wheel.clear(this.timer);
+    this.endpoint.closed(this, before === 'connecting', this.timedOut ? 'timeout' : this.handshakeFailed ? 'tls' : 'connection');
+    const { events } = this;
+    this.events = undefined;
+    if (before === 'tunnel') events?.onTunnelEnd();
+    else events?.onUpstreamFailed('reset');
+  }
+}

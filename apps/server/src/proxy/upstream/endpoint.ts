@@ -1,0 +1,135 @@
+// One endpoint of a cluster: its pool (last used first), those who wait for a connection, its health.
+
+import { OutlierState, type BalancedHost } from '@weft/mesh-core/traffic';
+import type { Endpoint } from '../config/model.ts';
+import type { ClusterRuntime } from './cluster.ts';
+import { UpstreamConnection } from './connection.ts';
+import type { StreamWaiter } from './stream.ts';
+import { chooseUpstreamTls, planUpstreamTls } from './tls-plan.ts';
+
+export class EndpointState implements BalancedHost {
+  config: Endpoint;
+  priority = 0;
+  /** Requests that chose this endpoint and have not ended. */
+  active = 0;
+  total = 0;
+  success = 0;
+  errors = 0;
+  readonly outlier: OutlierState = new OutlierState();
+  readonly cluster: ClusterRuntime;
+  readonly connections: Set<UpstreamConnection> = new Set();
+  readonly address: string;
+  private readonly idle: UpstreamConnection[] = [];
+  private readonly waiting: StreamWaiter[] = [];
+  private connecting = 0;
+  private removed = false;
+
+  constructor(cluster: ClusterRuntime, config: Endpoint) {
+    this.cluster = cluster;
+    this.config = config;
+    this.address = `${config.address}:${config.port}`;
+  }
+
+  get weight(): number {
+    return Math.max(this.config.weight, 1);
+  }
+
+  get idleCount(): number {
+    return this.idle.length;
+  }
+
+  /** Gives a stream now or later. False = the pending queue is full. */
+  acquire(waiter: StreamWaiter): boolean {
+    const connection = this.idle.pop();
+    if (connection !== undefined) {
+      waiter.onStream(connection);
+      return true;
+    }
+    const { breaker } = this.cluster;
+    if (!breaker.mayWait()) return false;
+    breaker.pending++;
+    this.waiting.push(waiter);
+    if (this.connecting < this.waiting.length) this.open();
+    return true;
+  }
+
+  /** The waiter no longer waits. */
+  cancel(waiter: StreamWaiter): void {
+    const index = this.waiting.indexOf(waiter);
+    if (index < 0) return;
+    this.waiting.splice(index, 1);
+    this.cluster.breaker.pending--;
+  }
+
+  connected(connection: UpstreamConnection): void {
+    this.connecting--;
+    this.offer(connection);
+  }
+
+  released(connection: UpstreamConnection): void {
+    const limit = this.cluster.config.http.maxRequestsPerConnection;
+    if (this.removed || (limit > 0 && connection.served >= limit)) connection.close();
+    else this.offer(connection);
+  }
+
+  closed(connection: UpstreamConnection, wasConnecting: boolean, reason: 'connection' | 'timeout' | 'tls'): void {
+    this.connections.delete(connection);
+    this.cluster.breaker.connections--;
+    const index = this.idle.indexOf(connection);
+    if (index >= 0) this.idle.splice(index, 1);
+    if (wasConnecting) {
+      this.connecting--;
+      this.cluster.connectFailures++;
+      this.takeWaiter()?.onConnectFailed(this, reason);
+    }
+    if (this.connecting < this.waiting.length) this.open();
+  }
+
+  /** Idle connections close now, others when their request ends. */
+  remove(): void {
+    this.removed = true;
+    this.closeIdle();
+  }
+
+  closeIdle(): void {
+    for (const connection of this.idle.slice()) connection.close();
+  }
+
+  closeAll(): void {
+    for (const connection of [...this.connections]) connection.close();
+  }
+
+  private open(): void {
+    const { breaker } = this.cluster;
+    // An endpoint without any connection may have one, or it could starve behind the others (as Envoy does).
+    if (!breaker.mayConnect() && this.connections.size > 0) return;
+    const tls = chooseUpstreamTls(this.cluster.config, this.config);
+    const plan = tls === undefined ? undefined : planUpstreamTls(tls, this.cluster.secrets);
+    if (tls !== undefined && plan === undefined) {
+      this.cluster.connectFailures++;
+      // Not from inside acquire(): the caller has not been told yet that it waits.
+      setImmediate(() => this.takeWaiter()?.onConnectFailed(this, 'tls'));
+      return;
+    }
+    this.connecting++;
+    breaker.connections++;
+    this.cluster.totalConnections++;
+    this.connections.add(new UpstreamConnection(this, plan));
+  }
+
+  private offer(connection: UpstreamConnection): void {
+    const waiter = this.takeWaiter();
+    if (waiter !== undefined) return waiter.onStream(connection);
+    this.idle.push(connection);
+    const own = this.cluster.config.http.idleTimeoutMs || 3_600_000;
+    // A second earlier than the peer, so that a request does not meet its close.
+    const peer = connection.peerKeepAliveMs > 0 ? Math.max(connection.peerKeepAliveMs - 1000, 100) : own;
+    this.cluster.wheel.set(connection.timer, Math.min(own, peer));
+  }
+
+  private takeWaiter(): StreamWaiter | undefined {
+    const waiter = this.waiting.shift();
+    if (waiter !== undefined) this.cluster.breaker.pending--;
+    return waiter;
+  }
+}

@@ -1,0 +1,58 @@
+// One request on its way to one endpoint, whatever the protocol: HTTP/1.1 connections implement it, an HTTP/2 stream can.
+
+import type { ResponseHead } from '../codec-h1/response-head.ts';
+import type { EndpointState } from './endpoint.ts';
+
+export interface UpstreamRequest {
+  method: string;
+  path: string;
+  authority: string;
+  /** Field lines without Host and framing, each with its line end. */
+  lines: string;
+  /** `Body.*` */
+  body: number;
+  /** With `Body.length`. */
+  length: number;
+  /** Asks to leave HTTP: the value of Upgrade, '' = no. */
+  upgrade: string;
+}
+
+export interface UpstreamStream {
+  /** Gathers the head; nothing leaves before `flush`. */
+  start(request: UpstreamRequest, events: UpstreamEvents): void;
+  data(bytes: Buffer, start: number, end: number, shared: boolean): void;
+  text(body: string): void;
+  end(trailers: string): void;
+  /** False = `onUpstreamDrain` follows. */
+  flush(): boolean;
+  pause(): void;
+  resume(): void;
+  /** The answer is no longer wanted; the connection is closed. */
+  abort(): void;
+  /** The rest of the answer is read and dropped, so that the connection can be used again. */
+  discard(): void;
+  /** After 101: bytes both ways. */
+  tunnel(): void;
+  tunnelEnd(): void;
+  /** A connection used before: its failure before any answer may only mean that it went stale. */
+  readonly reused: boolean;
+}
+
+export interface UpstreamEvents {
+  onUpstreamInterim(head: ResponseHead): void;
+  /** Final head, or 101. `head` is valid during the call only. */
+  onUpstreamHead(head: ResponseHead): void;
+  onUpstreamData(bytes: Buffer, start: number, end: number, shared: boolean): void;
+  /** End of one read: time to flush. */
+  onUpstreamFlush(): void;
+  onUpstreamEnd(trailers: string): void;
+  onUpstreamFailed(kind: 'reset' | 'protocol'): void;
+  onUpstreamDrain(): void;
+  onTunnelEnd(): void;
+}
+
+/** Waits for a stream of an endpoint. */
+export interface StreamWaiter {
+  onStream(stream: UpstreamStream): void;
+  onConnectFailed(endpoint: EndpointState, reason: 'connection' | 'timeout' | 'tls'): void;
+}

@@ -1,0 +1,190 @@
+// What the proxy has been told, by type and name, and how it reaches the runtime: decoded whole before anything is applied,
+// listeners only once what they refer to is here, clusters dropped only once no route names them.
+
+import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds';
+import { decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../config/decode.ts';
+import type { ClusterConfig, ListenerConfig, RouteConfig, Secret } from '../config/model.ts';
+import type { ProxyRuntime } from '../http/hooks.ts';
+import { clustersOf, managersOf, routesNamedBy, secretsNamedBy, secretsOfCluster } from './references.ts';
+
+export interface RawResource {
+  name: string;
+  version: string;
+  body: Uint8Array;
+}
+
+export interface Configuration {
+  /** Decodes all, then applies all. Throws a DecodeError and changes nothing when one of them cannot be done. */
+  apply(typeUrl: TypeUrl, resources: readonly RawResource[], removed: readonly string[]): Promise<void>;
+  /** Secrets that do not come from the control plane; its own replace them. */
+  applyLocalSecrets(secrets: readonly Secret[]): Promise<void>;
+  /** Names of this type that listeners and clusters refer to. */
+  references(typeUrl: TypeUrl): Set<string>;
+  versions(typeUrl: TypeUrl): Record<string, string>;
+  forget(typeUrl: TypeUrl, names: readonly string[]): void;
+  /** Tries again to bind the listeners that could not be. */
+  rebind(): Promise<void>;
+  raw(typeUrl: TypeUrl): RawResource[];
+  listeners(): readonly ListenerConfig[];
+  clusters(): readonly ClusterConfig[];
+}
+
+export interface ConfigurationEvents {
+  /** Something was applied. */
+  changed(): void;
+  /** The runtime was given this set of listeners; `error` when some could not be bound. */
+  live(listeners: readonly ListenerConfig[], error: Error | undefined): void;
+}
+
+export function createConfiguration(runtime: ProxyRuntime, events: ConfigurationEvents): Configuration {
+  const raw = new Map<TypeUrl, Map<string, RawResource>>(Object.values(TYPE_URL).map((t) => [t, new Map<string, RawResource>()]));
+  // Names the control plane has said something about, if only that they do not exist.
+  const answered = new Map<TypeUrl, Set<string>>(Object.values(TYPE_URL).map((t) => [t, new Set<string>()]));
+  const listeners = new Map<string, ListenerConfig>();
+  const clusters = new Map<string, ClusterConfig>();
+  const routes = new Map<string, RouteConfig>();
+  const condemned = new Set<string>();
+  let live = new Map<string, ListenerConfig>();
+  let unbound = false;
+
+  const rawOf = (typeUrl: TypeUrl): Map<string, RawResource> => raw.get(typeUrl) ?? new Map<string, RawResource>();
+  const isAnswered = (typeUrl: TypeUrl, name: string): boolean => answered.get(typeUrl)?.has(name) === true;
+
+  const applyDecoded = (typeUrl: TypeUrl, resources: readonly RawResource[], removed: readonly string[]): void => {
+    switch (typeUrl) {
+      case TYPE_URL.cluster: {
+        for (const cluster of resources.map((r) => decodeCluster(r.body, r.name))) {
+          condemned.delete(cluster.name);
+          clusters.set(cluster.name, cluster);
+          runtime.applyCluster(cluster);
+        }
+        // Routes may still send requests there: see settle.
+        for (const name of removed) condemned.add(name);
+        return;
+      }
+      case TYPE_URL.endpoint: {
+        for (const assignment of resources.map((r) => decodeEndpoints(r.body, r.name))) runtime.applyEndpoints(assignment);
+        for (const name of removed) runtime.removeEndpoints(name);
+        return;
+      }
+      case TYPE_URL.route: {
+        for (const config of resources.map((r) => decodeRouteConfig(r.body, r.name))) {
+          routes.set(config.name, config);
+          runtime.applyRoutes(config);
+        }
+        for (const name of removed) {
+          routes.delete(name);
+          runtime.removeRoutes(name);
+        }
+        return;
+      }
+      case TYPE_URL.secret: {
+        // A secret taken back stays in use until it expires: connections without a certificate serve nobody.
+        for (const secret of resources.map((r) => decodeSecret(r.body, r.name))) runtime.applySecret(secret);
+        return;
+      }
+      case TYPE_URL.listener: {
+        for (const listener of resources.map((r) => decodeListener(r.body, r.name))) listeners.set(listener.name, listener);
+        for (const name of removed) listeners.delete(name);
+        return;
+      }
+    }
+  };
+
+  const isWarm = (listener: ListenerConfig): boolean => {
+    // At first start requests must not meet clusters without endpoints.
+    if (live.size === 0)
+      for (const cluster of clusters.values()) if (cluster.discovery === 'eds' && !isAnswered(TYPE_URL.endpoint, cluster.edsName)) return false;
+    return (
+      routesNamedBy(listener).every((name) => isAnswered(TYPE_URL.route, name)) && secretsNamedBy(listener).every((name) => isAnswered(TYPE_URL.secret, name))
+    );
+  };
+
+  /** Brings listeners into use that have become complete, then drops clusters nothing names any more. */
+  const settle = async (): Promise<Error | undefined> => {
+    const next = new Map<string, ListenerConfig>();
+    for (const [name, listener] of listeners) {
+      const chosen = live.get(name) === listener || isWarm(listener) ? listener : live.get(name);
+      if (chosen !== undefined) next.set(name, chosen);
+    }
+    let failure: Error | undefined;
+    const changed = unbound || next.size !== live.size || [...next].some(([name, listener]) => live.get(name) !== listener);
+    if (changed) {
+      live = next;
+      try {
+        await runtime.applyListeners([...next.values()]);
+      } catch (error) {
+        failure = error as Error;
+      }
+      unbound = failure !== undefined;
+      events.live([...next.values()], failure);
+    }
+    if (condemned.size > 0) {
+      const named = new Set(
+        [...routes.values(), ...managersOf(live.values()).flatMap((m) => ('inline' in m.routes ? [m.routes.inline] : []))].flatMap(clustersOf),
+      );
+      for (const chain of [...live.values()].flatMap((l) => l.chains)) for (const cluster of chain.tcp?.clusters ?? []) named.add(cluster.name);
+      for (const name of condemned) {
+        if (named.has(name)) continue;
+        condemned.delete(name);
+        clusters.delete(name);
+        runtime.removeCluster(name);
+      }
+    }
+    return failure;
+  };
+
+  return {
+    async apply(typeUrl, resources, removed) {
+      applyDecoded(typeUrl, resources, removed);
+      const kept = rawOf(typeUrl);
+      const heard = answered.get(typeUrl);
+      for (const resource of resources) {
+        kept.set(resource.name, resource);
+        heard?.add(resource.name);
+      }
+      for (const name of removed) {
+        kept.delete(name);
+        heard?.add(name);
+      }
+      events.changed();
+      const failure = await settle();
+      // Only who sent the listeners can do something about their ports.
+      if (failure !== undefined && typeUrl === TYPE_URL.listener) throw failure;
+    },
+    async applyLocalSecrets(secrets) {
+      for (const secret of secrets) {
+        runtime.applySecret(secret);
+        answered.get(TYPE_URL.secret)?.add(secret.name);
+      }
+      await settle();
+    },
+    references(typeUrl) {
+      const names = new Set<string>();
+      const inUse = [...listeners.values(), ...live.values()];
+      if (typeUrl === TYPE_URL.endpoint) for (const cluster of clusters.values()) if (cluster.discovery === 'eds') names.add(cluster.edsName);
+      if (typeUrl === TYPE_URL.route) for (const name of inUse.flatMap(routesNamedBy)) names.add(name);
+      if (typeUrl === TYPE_URL.secret)
+        for (const name of [...inUse.flatMap(secretsNamedBy), ...[...clusters.values()].flatMap(secretsOfCluster)]) names.add(name);
+      return names;
+    },
+    versions: (typeUrl) => Object.fromEntries([...rawOf(typeUrl)].map(([name, r]) => [name, r.version])),
+    forget(typeUrl, names) {
+      for (const name of names) {
+        rawOf(typeUrl).delete(name);
+        answered.get(typeUrl)?.delete(name);
+        if (typeUrl === TYPE_URL.endpoint) runtime.removeEndpoints(name);
+        if (typeUrl === TYPE_URL.route) {
+          routes.delete(name);
+          runtime.removeRoutes(name);
+        }
+      }
+    },
+    async rebind() {
+      if (unbound) await settle();
+    },
+    raw: (typeUrl) => [...rawOf(typeUrl).values()],
+    listeners: () => [...live.values()],
+    clusters: () => [...clusters.values()],
+  };
+}

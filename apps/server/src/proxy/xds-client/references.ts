@@ -1,0 +1,31 @@
+// Which other resources a listener, cluster or route config names.
+
+import type { ClusterConfig, HttpConnectionManager, ListenerConfig, RouteConfig } from '../config/model.ts';
+
+export function managersOf(listeners: Iterable<ListenerConfig>): HttpConnectionManager[] {
+  return [...listeners].flatMap((l) => l.chains).flatMap((chain) => (chain.http === undefined ? [] : [chain.http]));
+}
+
+/** RDS names. */
+export function routesNamedBy(listener: ListenerConfig): string[] {
+  return managersOf([listener]).flatMap((manager) => ('rds' in manager.routes ? [manager.routes.rds] : []));
+}
+
+/** SDS names of the listener's TLS chains. */
+export function secretsNamedBy(listener: ListenerConfig): string[] {
+  return listener.chains.flatMap(({ tls }) => [tls?.certificateSecret, tls?.validationSecret]).filter((name) => name !== undefined);
+}
+
+/** SDS names of the cluster's TLS settings. */
+export function secretsOfCluster(cluster: ClusterConfig): string[] {
+  return [cluster.tls, ...cluster.tlsMatches.map((m) => m.tls)]
+    .flatMap((tls) => [tls?.certificateSecret, tls?.validationSecret])
+    .filter((name) => name !== undefined);
+}
+
+/** Clusters a route config sends or mirrors to. */
+export function clustersOf(routes: RouteConfig): string[] {
+  return routes.virtualHosts
+    .flatMap((host) => host.routes)
+    .flatMap(({ action }) => (action.kind === 'forward' ? [...action.clusters.map((c) => c.name), ...action.mirrors.map((m) => m.cluster)] : []));
+}

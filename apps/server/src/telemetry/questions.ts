@@ -1,0 +1,177 @@
+// The questions the API asks of the metrics, answered from increases per label set.
+
+import type { GraphSnapshot, GraphType, Series, SeriesQuery } from '@weft/mesh-core/api';
+import {
+  addTraffic,
+  buildCatalog,
+  buildGraph,
+  type Catalog,
+  deduplicate,
+  type EdgeStats,
+  errorShare,
+  noTraffic,
+  quantile,
+  rowMatcher,
+  type Traffic,
+} from '@weft/mesh-core/graph';
+import type { MeshObject } from '@weft/mesh-core/model';
+import type { ProxyStatus } from '@weft/mesh-core/api';
+import type { MetricStore } from './stores.ts';
+
+export interface GraphQuery {
+  /** Empty = all. */
+  namespaces: string[];
+  windowSec: number;
+  graphType: GraphType;
+  includeIdle: boolean;
+}
+
+export interface SplitQuery {
+  /** `reviews.bookinfo.svc.cluster.local` */
+  host: string;
+  subsets: { name: string; labels: Record<string, string> }[];
+  /** Unix ms to count from; a number below 10^11 is taken as an age in ms. */
+  sinceMs: number;
+}
+
+export interface SubsetStats {
+  subset: string;
+  rps: number;
+  requests: number;
+  /** Share of requests, 0-1. */
+  errors: number;
+  /** ms, -1 = no sample. */
+  p50: number;
+  p95: number;
+  p99: number;
+}
+
+export interface Asked {
+  metrics: MetricStore;
+  objects: () => readonly MeshObject[];
+  proxies: () => readonly ProxyStatus[];
+  /** Unix ms. */
+  clock: () => number;
+  startedAt: number;
+}
+
+/** Edges that were exported within this time are drawn as idle ones. */
+const IDLE_EDGE_MS = 15 * 60_000;
+const MAX_STEPS = 1_000;
+const EPOCH_LIMIT = 1e11;
+
+export function graphOf(asked: Asked, query: GraphQuery, notes: readonly string[]): GraphSnapshot {
+  const at = asked.clock();
+  const rows = asked.metrics.increases({ from: at - query.windowSec * 1_000, to: at, ...(query.includeIdle ? { idleMs: IDLE_EDGE_MS } : {}) });
+  return buildGraph({ ...query, at, rows, objects: asked.objects(), proxies: asked.proxies(), notes });
+}
+
+/** Requests per subset, counted at one end of each hop; workloads no subset selects are left out. */
+export function splitStatsOf(asked: Asked, query: SplitQuery): SubsetStats[] {
+  const at = asked.clock();
+  const from = query.sinceMs < EPOCH_LIMIT ? at - query.sinceMs : query.sinceMs;
+  const catalog = catalogOf(asked);
+  const rows = deduplicate(asked.metrics.increases({ from, to: at, match: toHost(query.host) }));
+  const seconds = Math.max(1, (at - Math.max(from, asked.startedAt)) / 1_000);
+  return query.subsets.map(({ name, labels }) => {
+    const traffic = noTraffic();
+    for (const counted of rows) if (isMember(counted.row, labels, catalog)) addTraffic(traffic, counted);
+    return {
+      subset: name,
+      rps: traffic.answers.requests / seconds,
+      requests: traffic.answers.requests,
+      errors: errorShare(traffic.answers),
+      ...quantilesOf(traffic),
+    };
+  });
+}
+
+/** Rate, error share (0-1) and p95 (ms, -1 = no sample) of what arrives at a service. */
+export function serviceStatsOf(asked: Asked, host: string, windowSec: number): { rps: number; errors: number; p95: number } {
+  const at = asked.clock();
+  const traffic = sum(asked.metrics.increases({ from: at - windowSec * 1_000, to: at, match: toHost(host) }));
+  return { rps: traffic.answers.requests / windowSec, errors: errorShare(traffic.answers), p95: quantile(traffic.histogram, 0.95) };
+}
+
+/** One value per step, of the step that ends at the time; more than 1,000 steps are widened to 1,000. */
+export function seriesOf(asked: Asked, query: SeriesQuery): Series {
+  const stepMs = Math.max(query.stepMs, Math.ceil((query.end - query.start) / MAX_STEPS));
+  const belongs = rowMatcher(query.of, catalogOf(asked));
+  const memo = new Map<Readonly<Record<string, string>>, boolean>();
+  const match = (labels: Readonly<Record<string, string>>): boolean => {
+    let known = memo.get(labels);
+    if (known === undefined) memo.set(labels, (known = belongs(labels)));
+    return known;
+  };
+  const times: number[] = [];
+  const lines = new Map<string, (number | null)[]>();
+  for (let time = query.start + stepMs; time <= query.end; time += stepMs) {
+    const groups = new Map<string, Traffic>();
+    for (const counted of deduplicate(asked.metrics.increases({ from: time - stepMs, to: time, match, buckets: query.metric.startsWith('p') }))) {
+      const name = lineOf(counted.row, query.by);
+      let traffic = groups.get(name);
+      if (traffic === undefined) groups.set(name, (traffic = noTraffic()));
+      addTraffic(traffic, counted);
+    }
+    for (const name of groups.keys())
+      if (!lines.has(name))
+        lines.set(
+          name,
+          times.map((earlier) => emptyValue(asked, query, earlier)),
+        );
+    for (const [name, values] of lines) {
+      const traffic = groups.get(name);
+      values.push(traffic === undefined ? emptyValue(asked, query, time) : valueOf(traffic, query.metric, stepMs));
+    }
+    times.push(time);
+  }
+  return { times, lines: [...lines].map(([name, values]) => ({ name, values })).toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
+/** No requests are a rate of 0, but only while the store was listening; they have no error share and no latency. */
+function emptyValue(asked: Asked, query: SeriesQuery, time: number): number | null {
+  return query.metric === 'rps' && time >= asked.startedAt && time <= asked.clock() + query.stepMs ? 0 : null;
+}
+
+function valueOf(traffic: Traffic, metric: SeriesQuery['metric'], stepMs: number): number | null {
+  if (metric === 'rps') return (traffic.answers.requests * 1_000) / stepMs;
+  if (metric === 'errors') return traffic.answers.requests + traffic.answers.noResponse === 0 ? null : errorShare(traffic.answers);
+  const value = quantile(traffic.histogram, { p50: 0.5, p95: 0.95, p99: 0.99 }[metric]);
+  return value < 0 ? null : value;
+}
+
+function lineOf({ labels }: EdgeStats, by: SeriesQuery['by']): string {
+  if (by === 'version') return labels['destination_version'] ?? 'unknown';
+  if (by === 'code') return labels['response_code'] ?? 'unknown';
+  return by === 'source' ? (labels['source_workload'] ?? 'unknown') : 'all';
+}
+
+function catalogOf(asked: Asked): Catalog {
+  return buildCatalog(asked.objects(), asked.proxies());
+}
+
+function toHost(host: string): (labels: Readonly<Record<string, string>>) => boolean {
+  const [name, namespace] = host.split('.');
+  return (labels) =>
+    labels['destination_service'] === host || (labels['destination_service_name'] === name && labels['destination_service_namespace'] === namespace);
+}
+
+/** A subset selects workloads by their labels; metrics carry app and version of them, configuration the rest. */
+function isMember({ labels }: EdgeStats, wanted: Readonly<Record<string, string>>, catalog: Catalog): boolean {
+  const known = catalog.workloads.get(`${labels['destination_workload_namespace']}/${labels['destination_workload']}`)?.labels;
+  return Object.entries(wanted).every(([key, value]) => {
+    if (known !== undefined) return known[key] === value;
+    if (key === 'version') return labels['destination_version'] === value;
+    return key === 'app' && labels['destination_app'] === value;
+  });
+}
+
+function sum(rows: readonly EdgeStats[]): Traffic {
+  const traffic = noTraffic();
+  for (const counted of deduplicate(rows)) addTraffic(traffic, counted);
+  return traffic;
+}
+
+function quantilesOf(traffic: Traffic): { p50: number; p95: number; p99: number } {
+  return { p50: quantile(traffic.histogram, 0.5), p95: quantile(traffic.histogram, 0.95), p99: quantile(traffic.histogram, 0.99) };
+}

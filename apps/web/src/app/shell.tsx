@@ -1,0 +1,158 @@
+import { IconActivity, IconCpu, IconHierarchy, IconLayoutGrid, IconMoon, IconSearch, IconSun, IconTimeline, IconBraces } from '@tabler/icons-react';
+import { Link, Outlet, useLocation } from '@tanstack/react-router';
+import { type ReactElement, useEffect, useState } from 'react';
+import { useConfigList, useLiveState, useStatus } from '../data/hooks.ts';
+import { useSettings } from '../data/settings.ts';
+import { Palette } from './palette.tsx';
+
+const NAV = [
+  { to: '/overview', label: 'Overview', Icon: IconLayoutGrid },
+  { to: '/graph', label: 'Graph', Icon: IconHierarchy },
+  { heading: 'Observe', to: '/traces', label: 'Traces', Icon: IconTimeline },
+  { heading: 'Control', to: '/config', label: 'Config', Icon: IconBraces },
+  { heading: 'Mesh', to: '/proxies', label: 'Proxies', Icon: IconCpu },
+] as const;
+const WINDOWS = [
+  [10, '10 s'],
+  [30, '30 s'],
+  [60, '1 min'],
+  [300, '5 min'],
+  [900, '15 min'],
+  [3600, '1 h'],
+] as const;
+
+/** Navigation, the bar with what holds for every view, and the view itself. */
+export function Shell(): ReactElement {
+  const status = useStatus();
+  const liveState = useLiveState();
+  const settings = useSettings();
+  const path = useLocation({ select: (l) => l.pathname });
+  const [palette, setPalette] = useState(false);
+  const configErrors = useConfigList().data?.items.reduce((sum, i) => sum + i.errors, 0) ?? 0;
+
+  useEffect(() => {
+    document.documentElement.dataset['theme'] = settings.theme;
+  }, [settings.theme]);
+  useEffect(() => {
+    const open = (event: KeyboardEvent): void => {
+      if (event.key.toLowerCase() === 'k' && (event.metaKey || event.ctrlKey)) {
+        event.preventDefault();
+        setPalette(true);
+      }
+    };
+    addEventListener('keydown', open);
+    return () => removeEventListener('keydown', open);
+  }, []);
+
+  const bad = status !== undefined && (status.proxies.nacked > 0 || status.proxies.disconnected > 0);
+  return (
+    <div className="app">
+      <nav className="nav" aria-label="Main">
+        <div className="brand">
+          <svg width="22" height="22" viewBox="0 0 22 22" aria-hidden="true">
+            <rect width="22" height="22" rx="6" fill="var(--accent)" />
+            <g fill="none" stroke="var(--on-accent)" strokeWidth="2" strokeLinecap="round">
+              <path d="M4.5 8h5M13.5 8h4M4.5 14h3M11 14h6.5" />
+              <path d="M8 4.500v2M8 10v7.500M14 4.500v7.500M14 15.800v1.700" />
+            </g>
+          </svg>
+          Weft
+        </div>
+        <div className="mesh">
+          <span>{status?.mesh ?? '…'}</span>
+        </div>
+        {NAV.map((item) => (
+          <div key={item.to}>
+            {'heading' in item && <h6>{item.heading}</h6>}
+            <Link to={item.to} className={path.startsWith(item.to) ? 'on' : ''}>
+              <item.Icon size={16} stroke={1.5} aria-hidden="true" />
+              {item.label}
+              {item.to === '/config' && configErrors > 0 && <span className="n e">{configErrors}</span>}
+              {item.to === '/proxies' && <span className="n">{status?.proxies.total}</span>}
+            </Link>
+          </div>
+        ))}
+        <div className="foot">
+          <div>
+            <i className={`dot ${status === undefined ? 'idle' : bad ? 'err' : ''}`} />
+            <b>{status === undefined ? 'No status yet' : `${status.proxies.synced} of ${status.proxies.total} proxies synced`}</b>
+          </div>
+          <div className="muted" style={{ paddingLeft: 16 }}>
+            Config revision {status?.revision ?? '–'}
+          </div>
+        </div>
+      </nav>
+      <header className="bar">
+        <h1>{NAV.find((n) => path.startsWith(n.to))?.label ?? 'Weft'}</h1>
+        <span className="sep" />
+        <select className="pill" aria-label="Namespace" value={settings.namespace} onChange={(e) => settings.set({ namespace: e.target.value })}>
+          <option value="">All namespaces</option>
+          {status?.namespaces.map((n) => (
+            <option key={n}>{n}</option>
+          ))}
+        </select>
+        <span style={{ flex: 1 }} />
+        <button type="button" className="search" onClick={() => setPalette(true)}>
+          <IconSearch size={14} aria-hidden="true" />
+          Search or jump to<kbd>⌘K</kbd>
+        </button>
+        <select className="pill" aria-label="Range" value={settings.windowSec} onChange={(e) => settings.set({ windowSec: Number(e.target.value) })}>
+          {WINDOWS.map(([seconds, label]) => (
+            <option key={seconds} value={seconds}>
+              Last {label}
+            </option>
+          ))}
+        </select>
+        <span className="seg" role="group" aria-label="Mode">
+          <button type="button" className={settings.paused ? '' : 'on'} aria-pressed={!settings.paused} onClick={() => settings.set({ paused: false })}>
+            <i className={`dot ${liveState === 'live' ? '' : 'warn'}`} />
+            Live
+          </button>
+          <button type="button" className={settings.paused ? 'on' : ''} aria-pressed={settings.paused} onClick={() => settings.set({ paused: true })}>
+            Pause
+          </button>
+        </span>
+        <button
+          type="button"
+          className="btn icon"
+          aria-label="Switch theme"
+          onClick={() => settings.set({ theme: settings.theme === 'dark' ? 'light' : 'dark' })}
+        >
+          {settings.theme === 'dark' ? <IconSun size={16} /> : <IconMoon size={16} />}
+        </button>
+      </header>
+      <main>
+        {liveState === 'lost' && (
+          <div className="banner" role="alert">
+            <IconActivity size={14} style={{ display: 'inline' }} /> Live channel lost. Figures are stale; trying again…
+          </div>
+        )}
+        <Outlet />
+      </main>
+      <div className="toasts" aria-live="polite">
+        {settings.toasts.map((t) => (
+          <div className="toast" key={t.id}>
+            <span>{t.text}</span>
+            {t.action && (
+              <button
+                type="button"
+                className="btn sm"
+                data-testid={t.action.testId}
+                onClick={() => {
+                  t.action?.run();
+                  settings.dismiss(t.id);
+                }}
+              >
+                {t.action.label}
+              </button>
+            )}
+            <button type="button" aria-label="Dismiss" onClick={() => settings.dismiss(t.id)}>
+              ×
+            </button>
+          </div>
+        ))}
+      </div>
+      {palette && <Palette close={() => setPalette(false)} />}
+    </div>
+  );
+}

@@ -1,0 +1,42 @@
+import { create } from 'zustand';
+
+export type Theme = 'light' | 'dark';
+export interface Toast {
+  id: number;
+  text: string;
+  action?: { label: string; testId?: string; run(): void };
+}
+interface Settings {
+  theme: Theme;
+  paused: boolean;
+  windowSec: number;
+  /** '' = all. */
+  namespace: string;
+  toasts: Toast[];
+  set(change: Partial<Pick<Settings, 'theme' | 'paused' | 'windowSec' | 'namespace'>>): void;
+  toast(toast: Omit<Toast, 'id'>): void;
+  dismiss(id: number): void;
+}
+
+const stored = globalThis.localStorage?.getItem('weft-theme');
+const prefersDark = typeof matchMedia === 'function' && matchMedia('(prefers-color-scheme: dark)').matches;
+let nextToast = 1;
+
+/** What the person chose for the whole console. */
+export const useSettings = create<Settings>((set) => ({
+  theme: stored === 'dark' || stored === 'light' ? stored : prefersDark ? 'dark' : 'light',
+  paused: false,
+  windowSec: 30,
+  namespace: '',
+  toasts: [],
+  set(change) {
+    if (change.theme !== undefined) localStorage.setItem('weft-theme', change.theme);
+    set(change);
+  },
+  toast(toast) {
+    const id = nextToast++;
+    set((s) => ({ toasts: [...s.toasts.slice(-2), { ...toast, id }] }));
+    setTimeout(() => set((s) => ({ toasts: s.toasts.filter((t) => t.id !== id) })), 12_000);
+  },
+  dismiss: (id) => set((s) => ({ toasts: s.toasts.filter((t) => t.id !== id) })),
+}));

@@ -1,0 +1,104 @@
+import { type GraphNode, type GraphSnapshot, HEALTH } from '@weft/mesh-core/api';
+import { Link } from '@tanstack/react-router';
+import { type ReactElement, useState } from 'react';
+import { useSeries } from '../../data/hooks.ts';
+import { millis, percent, rate } from '../../ui/format.ts';
+import { SparkChart } from '../../ui/spark-chart.tsx';
+import { SplitPanel } from '../traffic-split/split-panel.tsx';
+import { useSplitControl } from '../traffic-split/use-split-control.ts';
+
+/** Figures, split and charts of one node. */
+export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: GraphNode; close(): void }): ReactElement {
+  const [tab, setTab] = useState<'Traffic' | 'Traces' | 'YAML'>('Traffic');
+  const [inRps = 0, inErrors = 0, outRps = 0, , , p95 = -1, , health = 0] = graph.nodeRows[graph.nodes.indexOf(node)] ?? [];
+  const [name, namespace] = node.service?.split('.') ?? [];
+  const mtls = graph.edges.some((e, i) => e.target === node.id && (graph.edgeRows[i]?.[7] ?? -1) > 0.99);
+  const word = HEALTH[health] ?? 'unknown';
+  return (
+    <aside className="panel" aria-label={`Details of ${node.label}`}>
+      <div className="ph">
+        <div className="r1">
+          <h2>{node.workload ?? node.label}</h2>
+          <span className={`chip ${word === 'healthy' ? 'ok' : word === 'degraded' ? 'warn' : word === 'failing' ? 'err' : ''}`}>{word}</span>
+          <span style={{ flex: 1 }} />
+          <button type="button" className="btn ghost icon sm" aria-label="Close" onClick={close}>
+            ×
+          </button>
+        </div>
+        <div className="kv">
+          <div>
+            <span>Requests</span>
+            <b>{rate(node.kind === 'gateway' ? outRps : inRps)}</b>
+          </div>
+          <div>
+            <span>Errors</span>
+            <b>{percent(inErrors)}</b>
+          </div>
+          <div>
+            <span>p95</span>
+            <b>{millis(p95)}</b>
+          </div>
+          <div>
+            <span>Transport</span>
+            <b>{mtls ? 'mTLS' : 'plain'}</b>
+          </div>
+        </div>
+      </div>
+      <div className="tabs" role="tablist">
+        {(['Traffic', 'Traces', 'YAML'] as const).map((t) => (
+          <button type="button" role="tab" aria-selected={t === tab} key={t} className={t === tab ? 'on' : ''} onClick={() => setTab(t)}>
+            {t}
+          </button>
+        ))}
+      </div>
+      {tab === 'Traffic' && name !== undefined && namespace !== undefined && <Split namespace={namespace} name={name} />}
+      {tab === 'Traffic' && <Charts id={node.id} />}
+      {tab === 'Traces' && (
+        <div className="sec">
+          <Link to="/traces" search={{ service: `${name ?? node.app ?? node.label}.${node.namespace}` }}>
+            Open traces of {node.label}
+          </Link>
+        </div>
+      )}
+      {tab === 'YAML' && (
+        <div className="sec">
+          {name === undefined ? (
+            <span className="muted">No service stands for this node.</span>
+          ) : (
+            ['Service', 'VirtualService', 'DestinationRule'].map((kind) => (
+              <div key={kind}>
+                <Link to="/config" search={{ object: `${kind}/${namespace}/${name}` }}>
+                  {kind} {name}
+                </Link>
+              </div>
+            ))
+          )}
+        </div>
+      )}
+    </aside>
+  );
+}
+
+function Split({ namespace, name }: { namespace: string; name: string }): ReactElement {
+  return <SplitPanel control={useSplitControl(namespace, name)} />;
+}
+function Charts({ id }: { id: string }): ReactElement {
+  const requests = useSeries('rps', id, 'version').data;
+  const latency = useSeries('p95', id, 'version').data;
+  return (
+    <div className="sec">
+      {requests && requests.lines.length > 0 && (
+        <>
+          <div className="h">Requests /s</div>
+          <SparkChart series={requests} label="Requests per second" />
+        </>
+      )}
+      {latency && latency.lines.length > 0 && (
+        <>
+          <div className="h">Latency p95, ms</div>
+          <SparkChart series={latency} label="Latency p95" />
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,18 @@
+/** Requests per second for people: `42.1 /s`. */
+export function rate(perSecond: number): string {
+  return `${perSecond >= 100 ? Math.round(perSecond) : perSecond.toFixed(1)} /s`;
+}
+/** A share 0-1 as `1.8 %`. */
+export function percent(share: number): string {
+  return share === 0 ? '0 %' : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+}
+/** Milliseconds; `–` for "no sample" (negative). */
+export function millis(ms: number): string {
+  if (ms < 0) return '–';
+  if (ms >= 1_000) return `${(ms / 1_000).toFixed(2)} s`;
+  return ms >= 10 ? `${Math.round(ms)} ms` : `${ms.toFixed(1)} ms`;
+}
+/** The colour token of a version, by its place. */
+export function seriesColor(index: number): string {
+  return `var(--s${(index % 6) + 1})`;
+}

@@ -1,0 +1,113 @@
+// Inventory, proxies, load and charts.
+
+import { z } from 'zod';
+import { healthSchema } from './graph.ts';
+
+export const proxyTypeStatusSchema = z.object({
+  /** Short type name: `listener`, `route`, `cluster`, `endpoint`, `secret`. */
+  type: z.string(),
+  sentVersion: z.string(),
+  ackedVersion: z.string(),
+  /** Unix ms. */
+  sentAt: z.number().optional(),
+  ackedAt: z.number().optional(),
+  nack: z.object({ at: z.number(), message: z.string() }).optional(),
+  resources: z.number(),
+});
+export const proxyStatusSchema = z.object({
+  id: z.string(),
+  workload: z.string(),
+  namespace: z.string(),
+  role: z.enum(['sidecar', 'router']),
+  dataPlane: z.enum(['embedded', 'envoy', 'grpc']),
+  version: z.string(),
+  address: z.string(),
+  adminPort: z.number(),
+  /** synced: everything sent is acknowledged. stale: sent, no answer yet. nacked: the last answer of some type was a refusal. */
+  state: z.enum(['synced', 'stale', 'nacked', 'disconnected']),
+  connectedAt: z.number().optional(),
+  lastSeenAt: z.number(),
+  identity: z.string(),
+  certificate: z.object({ serial: z.string(), notAfter: z.number() }).optional(),
+  types: z.array(proxyTypeStatusSchema),
+  protocol: z.enum(['sotw', 'delta']).optional(),
+});
+export type ProxyStatus = z.infer<typeof proxyStatusSchema>;
+export const proxyListSchema = z.object({ items: z.array(proxyStatusSchema) });
+
+/** GET /api/v1/services */
+export const serviceSummarySchema = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  host: z.string(),
+  ports: z.array(z.object({ name: z.string(), port: z.number(), protocol: z.string() })),
+  workloads: z.array(z.object({ name: z.string(), version: z.string(), healthyEndpoints: z.number(), endpoints: z.number() })),
+  health: healthSchema,
+  rps: z.number(),
+  errors: z.number(),
+  p95: z.number(),
+});
+export type ServiceSummary = z.infer<typeof serviceSummarySchema>;
+export const serviceListSchema = z.object({ items: z.array(serviceSummarySchema) });
+
+/** GET /api/v1/status */
+export const statusSchema = z.object({
+  version: z.string(),
+  mesh: z.string(),
+  revision: z.string(),
+  startedAt: z.number(),
+  proxies: z.object({ total: z.number(), synced: z.number(), nacked: z.number(), disconnected: z.number() }),
+  problems: z.object({ errors: z.number(), warnings: z.number() }),
+  namespaces: z.array(z.string()),
+  /** Changes at each start of the server; a live client that sees another one drops what it knows. */
+  serverId: z.string(),
+});
+export type Status = z.infer<typeof statusSchema>;
+
+/** GET and PUT /api/v1/load: the demo's load generator. 404 when no demo runs. */
+export const loadSchema = z.object({
+  /** Wanted requests per second; 0 = paused. */
+  rps: z.number(),
+  actualRps: z.number(),
+  sent: z.number(),
+  ok: z.number(),
+  failed: z.number(),
+});
+export type Load = z.infer<typeof loadSchema>;
+export const loadChangeSchema = z.strictObject({ rps: z.number().min(0).max(2_000) });
+
+/** GET /api/v1/series */
+export const seriesQuerySchema = z.object({
+  /** `rps`, `errors` (share 0-1), `p50`, `p95`, `p99` (ms). */
+  metric: z.enum(['rps', 'errors', 'p50', 'p95', 'p99']),
+  /** Node id of the graph, or `edge:<edge id>`; absent = the whole mesh. */
+  of: z.string().optional(),
+  /** One line per: `version` of the destination, `code`, `source`. */
+  by: z.enum(['none', 'version', 'code', 'source']).default('none'),
+  /** Unix ms. */
+  start: z.coerce.number(),
+  end: z.coerce.number(),
+  stepMs: z.coerce.number().int().min(1_000),
+});
+export type SeriesQuery = z.infer<typeof seriesQuerySchema>;
+export const seriesSchema = z.object({
+  /** Unix ms, shared by all lines. */
+  times: z.array(z.number()),
+  /** null = no sample in that step. */
+  lines: z.array(z.object({ name: z.string(), values: z.array(z.number().nullable()) })),
+});
+export type Series = z.infer<typeof seriesSchema>;
+
+/** Every refusal of the console's API. */
+export const apiErrorSchema = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    /** What to do about it. */
+    fix: z.string().optional(),
+    problems: z.array(z.unknown()).optional(),
+    /** On 409: the object as it is now (YAML), for a merge. */
+    current: z.object({ yaml: z.string(), resourceVersion: z.string() }).optional(),
+  }),
+});
+export type ApiError = z.infer<typeof apiErrorSchema>;

@@ -1,0 +1,58 @@
+// The objects of a mesh by kind, indexed for the analysis.
+
+import { type MeshObject, type Problem, refOf } from '../model/index.ts';
+import type { DestinationRuleSpec } from './destination-rule.ts';
+import type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
+import type { VirtualServiceSpec } from './virtual-service.ts';
+
+export interface Mesh {
+  /** By full host name. */
+  services: ReadonlyMap<string, MeshObject<ServiceSpec>>;
+  virtualServices: readonly MeshObject<VirtualServiceSpec>[];
+  rules: readonly MeshObject<DestinationRuleSpec>[];
+  /** By the full host name they are for. */
+  rulesByHost: ReadonlyMap<string, readonly MeshObject<DestinationRuleSpec>[]>;
+  /** `namespace/name` */
+  gateways: ReadonlySet<string>;
+  workloads: readonly MeshObject<WorkloadEntrySpec>[];
+  policies: readonly MeshObject<PeerAuthenticationSpec>[];
+}
+
+/** Host of a Service as Istio forms it; short names resolve in `namespace`. */
+export function resolveHost(host: string, namespace: string, domainSuffix = 'cluster.local'): string {
+  return host.includes('.') || host.includes('*') || host.includes(':') ? host : `${host}.${namespace}.svc.${domainSuffix}`;
+}
+
+/** True when `labels` has all of `wanted`. */
+export function matches(labels: Readonly<Record<string, string>> | undefined, wanted: Readonly<Record<string, string>> | undefined): boolean {
+  return Object.entries(wanted ?? {}).every(([key, value]) => labels?.[key] === value);
+}
+
+export function meshOf(objects: readonly MeshObject[]): Mesh {
+  const of = <S>(kind: string): MeshObject<S>[] => objects.filter((o) => o.kind === kind) as MeshObject<S>[];
+  const rules = of<DestinationRuleSpec>('DestinationRule').toSorted(byAge);
+  const rulesByHost = new Map<string, MeshObject<DestinationRuleSpec>[]>();
+  for (const rule of rules) {
+    const host = resolveHost(rule.spec.host, rule.metadata.namespace);
+    rulesByHost.set(host, [...(rulesByHost.get(host) ?? []), rule]);
+  }
+  return {
+    services: new Map(of<ServiceSpec>('Service').map((s) => [resolveHost(s.metadata.name, s.metadata.namespace), s])),
+    virtualServices: of<VirtualServiceSpec>('VirtualService').toSorted(byAge),
+    rules,
+    rulesByHost,
+    gateways: new Set(of('Gateway').map((g) => `${g.metadata.namespace}/${g.metadata.name}`)),
+    workloads: of('WorkloadEntry'),
+    policies: of<PeerAuthenticationSpec>('PeerAuthentication').toSorted(byAge),
+  };
+}
+
+/** Istio's precedence: oldest first, then by name, then by namespace. */
+function byAge(a: MeshObject, b: MeshObject): number {
+  const key = ({ metadata: m }: MeshObject): string => `${m.creationTimestamp ?? ''} ${m.name} ${m.namespace}`;
+  return key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
+}
+
+export function problem(object: MeshObject, severity: Problem['severity'], code: string, path: string, message: string, fix?: Problem['fix']): Problem {
+  return { severity, code, message, ref: refOf(object), path, ...(fix === undefined ? {} : { fix }) };
+}

@@ -1,0 +1,183 @@
+// VirtualServices against the rest of the mesh: where their routes lead, and which rules can never be reached.
+
+import { type MeshObject, type ObjectRef, type Problem, refOf } from '../model/index.ts';
+import { type Mesh, problem, resolveHost } from './analyze-mesh.ts';
+import type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
+import { nearest } from './nearest.ts';
+import { durationMs } from './schema-parts.ts';
+import type { VirtualServiceSpec } from './virtual-service.ts';
+
+type VirtualService = MeshObject<VirtualServiceSpec>;
+
+export function virtualServiceProblems(vs: VirtualService, mesh: Mesh): Problem[] {
+  const problems: Problem[] = [];
+  for (const [i, gateway] of (vs.spec.gateways ?? []).entries()) problems.push(...gatewayProblems(vs, gateway, `spec.gateways[${i}]`, mesh));
+  let catchAll: number | undefined;
+  for (const [i, rule] of (vs.spec.http ?? []).entries()) {
+    const path = `spec.http[${i}]`;
+    if (catchAll !== undefined)
+      problems.push(
+        problem(
+          vs,
+          'warning',
+          'WEFT_UNREACHABLE_ROUTE',
+          path,
+          `Rule ${rule.name ?? `http[${i}]`} is never reached: http[${catchAll}] matches every request. Move it up.`,
+        ),
+      );
+    else if ((rule.match ?? []).length === 0 || rule.match?.some(matchesAll) === true) catchAll = i;
+    for (const [j, match] of (rule.match ?? []).entries())
+      for (const [k, gateway] of (match.gateways ?? []).entries()) problems.push(...gatewayProblems(vs, gateway, `${path}.match[${j}].gateways[${k}]`, mesh));
+    problems.push(...routeProblems(vs, rule.route, `${path}.route`, mesh));
+    if (rule.mirror !== undefined) problems.push(...destinationProblems(vs, rule.mirror, `${path}.mirror`, mesh));
+    for (const [j, mirror] of (rule.mirrors ?? []).entries())
+      problems.push(...destinationProblems(vs, mirror.destination, `${path}.mirrors[${j}].destination`, mesh));
+    problems.push(...retryProblems(vs, rule, path));
+  }
+  for (const kind of ['tls', 'tcp'] as const)
+    for (const [i, rule] of (vs.spec[kind] ?? []).entries()) problems.push(...routeProblems(vs, rule.route, `spec.${kind}[${i}].route`, mesh));
+  return problems;
+}
+
+function gatewayProblems(vs: VirtualService, gateway: string, path: string, { gateways }: Mesh): Problem[] {
+  if (gateway === 'mesh' || gateways.has(gateway.includes('/') ? gateway : `${vs.metadata.namespace}/${gateway}`)) return [];
+  const known = [...gateways];
+  const use = nearest(gateway, known) ?? known.find((name) => name.endsWith(`/${gateway}`)) ?? (known.length === 1 ? known[0] : undefined);
+  return [
+    problem(
+      vs,
+      'error',
+      'KIA1102',
+      path,
+      `Gateway ${gateway} does not exist.${known.length === 0 ? ' Create it, or remove it here.' : ` There is ${known.join(', ')}.`}`,
+      use === undefined ? undefined : { label: `Use ${use}`, value: use },
+    ),
+  ];
+}
+
+type Weighted = { destination: DestinationSpec; weight?: number | undefined };
+function routeProblems(vs: VirtualService, route: readonly Weighted[] = [], path: string, mesh: Mesh): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Set<string>();
+  for (const [i, { destination }] of route.entries()) {
+    const place = `${path}[${i}].destination`;
+    problems.push(...destinationProblems(vs, destination, place, mesh));
+    const key = `${resolveHost(destination.host, vs.metadata.namespace)}|${destination.subset ?? ''}|${destination.port?.number ?? ''}`;
+    if (seen.has(key))
+      problems.push(
+        problem(
+          vs,
+          'warning',
+          'KIA1105',
+          place,
+          `${destination.host}${destination.subset ? ` ${destination.subset}` : ''} is a destination of this route twice. Merge the two and add their weights.`,
+        ),
+      );
+    seen.add(key);
+  }
+  const sum = route.reduce((total, { weight }) => total + (weight ?? 0), 0);
+  if (route.length > 1 && sum !== 100)
+    problems.push(problem(vs, 'warning', 'WEFT_WEIGHTS_SUM', path, `The weights add up to ${sum}, not 100; they are taken as shares of ${sum}.`));
+  return problems;
+}
+
+function destinationProblems(vs: VirtualService, destination: DestinationSpec, path: string, mesh: Mesh): Problem[] {
+  const host = resolveHost(destination.host, vs.metadata.namespace);
+  const service = mesh.services.get(host);
+  if (service === undefined) {
+    const names = [...mesh.services.values()].map((s) =>
+      s.metadata.namespace === vs.metadata.namespace ? s.metadata.name : resolveHost(s.metadata.name, s.metadata.namespace),
+    );
+    const use = nearest(destination.host, names) ?? [...mesh.services].find(([, s]) => s.metadata.name === destination.host)?.[0];
+    return [
+      problem(
+        vs,
+        'error',
+        'KIA1101',
+        `${path}.host`,
+        `No Service has the host ${destination.host} (${host}).${use === undefined ? '' : ` There is ${use}.`}`,
+        use === undefined ? undefined : { label: `Use ${use}`, value: use },
+      ),
+    ];
+  }
+  const problems: Problem[] = [];
+  const port = destination.port?.number;
+  const ports = service.spec.ports.map((p) => p.port);
+  if (port !== undefined && !ports.includes(port))
+    problems.push(
+      problem(vs, 'error', 'KIA1101', `${path}.port.number`, `Service ${destination.host} has no port ${port}. It has ${ports.join(', ')}.`, {
+        label: `Use ${ports[0]}`,
+        value: ports[0],
+      }),
+    );
+  if (destination.subset) problems.push(...subsetProblems(vs, destination.host, destination.subset, host, `${path}.subset`, mesh));
+  return problems;
+}
+
+function subsetProblems(vs: VirtualService, shownHost: string, subset: string, host: string, path: string, mesh: Mesh): Problem[] {
+  const rules = mesh.rulesByHost.get(host) ?? [];
+  const known = [...new Set(rules.flatMap((r) => r.spec.subsets ?? []).map((s) => s.name))];
+  if (known.includes(subset)) return [];
+  if (known.length === 0)
+    return [
+      problem(vs, 'error', 'KIA1107', path, `No DestinationRule for ${shownHost} has subsets, so ${subset} means nothing. Create one, or remove the subset.`),
+    ];
+  const use = nearest(subset, known.toReversed()) ?? known.at(-1);
+  return [
+    problem(vs, 'error', 'KIA1107', path, `DestinationRule ${rules[0]?.metadata.name ?? shownHost} has no subset ${subset}. It has ${known.join(', ')}.`, {
+      label: `Use ${use}`,
+      value: use,
+    }),
+  ];
+}
+
+/** A match entry that lets every request through; Istio cuts the list after it. */
+function matchesAll(match: HttpMatchSpec): boolean {
+  const { name: _name, statPrefix: _stat, ignoreUriCase: _case, uri, ...rest } = match;
+  const anyUri = uri === undefined || uri.prefix === '/' || uri.regex === '.*';
+  return anyUri && Object.values(rest).every((value) => value === undefined || (typeof value === 'object' && Object.keys(value).length === 0));
+}
+
+function retryProblems(vs: VirtualService, rule: HttpRouteSpec, path: string): Problem[] {
+  const timeout = durationMs(rule.timeout ?? '') ?? 0;
+  const perTry = durationMs(rule.retries?.perTryTimeout ?? '') ?? 0;
+  const attempts = rule.retries?.attempts ?? 2;
+  if (timeout === 0 || attempts * perTry <= timeout) return [];
+  const fit = Math.floor(timeout / attempts);
+  const message = `${attempts} attempts of ${rule.retries?.perTryTimeout} are longer than the ${rule.timeout} timeout.`;
+  return [
+    problem(
+      vs,
+      'warning',
+      'WEFT_RETRY_EXCEEDS_TIMEOUT',
+      `${path}.retries.perTryTimeout`,
+      message,
+      fit < 1 ? undefined : { label: `Set ${fit}ms`, value: `${fit}ms` },
+    ),
+  ];
+}
+
+/** `all` is oldest first: for sidecars the oldest VirtualService of a host is the one in force. */
+export function duplicateHosts(all: readonly VirtualService[]): Problem[] {
+  const first = new Map<string, ObjectRef>();
+  const problems: Problem[] = [];
+  for (const vs of all) {
+    if (vs.spec.gateways !== undefined && vs.spec.gateways.length > 0 && !vs.spec.gateways.includes('mesh')) continue;
+    for (const [i, name] of (vs.spec.hosts ?? []).entries()) {
+      const host = resolveHost(name, vs.metadata.namespace);
+      const other = first.get(host);
+      if (other === undefined) first.set(host, refOf(vs));
+      else
+        problems.push(
+          problem(
+            vs,
+            'warning',
+            'KIA1106',
+            `spec.hosts[${i}]`,
+            `VirtualService ${other.namespace}/${other.name} is for ${host} too; the older one wins and this one is not used for it.`,
+          ),
+        );
+    }
+  }
+  return problems;
+}

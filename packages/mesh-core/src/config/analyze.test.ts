@@ -1,0 +1,181 @@
+import { expect, test } from 'vitest';
+import { analyzeObjects } from './analyze.ts';
+import { validateObject } from './validate.ts';
+import { parseYaml } from './yaml-text.ts';
+
+const SERVICES = `
+apiVersion: v1
+kind: Service
+metadata: { name: reviews, namespace: bookinfo }
+spec: { selector: { app: reviews }, ports: [{ name: http, port: 9080 }] }
+---
+${['v1', 'v2', 'v3'].map((v) => `apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: { name: reviews-${v}, namespace: bookinfo }\nspec: { address: 127.0.0.1, labels: { app: reviews, version: ${v} } }`).join('\n---\n')}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: reviews, namespace: bookinfo }
+spec: { host: reviews, subsets: [{ name: v1, labels: { version: v1 } }, { name: v2, labels: { version: v2 } }, { name: v3, labels: { version: v3 } }] }
+`;
+
+let count = 0;
+const object = (kind: string, spec: string, name?: string): string => {
+  count += 1;
+  const group = kind === 'PeerAuthentication' ? 'security' : 'networking';
+  return `---\napiVersion: ${group}.istio.io/v1\nkind: ${kind}\nmetadata: { name: ${name ?? `x${count}`}, namespace: bookinfo }\nspec: ${spec}\n`;
+};
+const vs = (http: string): string => object('VirtualService', `{ hosts: [reviews], http: ${http} }`);
+const to = (subset: string, more = ''): string => `{ destination: { host: reviews, subset: ${subset} }${more} }`;
+
+function analyse(...texts: string[]) {
+  const { documents, problems } = parseYaml(SERVICES + texts.join(''));
+  const checked = documents.map((d) => validateObject(d.value, d));
+  expect([...problems, ...checked.flatMap((c) => c.problems)]).toEqual([]);
+  return analyzeObjects(checked.flatMap((c) => (c.object === undefined ? [] : [c.object])));
+}
+
+test('a mesh in order has no problems', () => {
+  expect(analyse(vs(`[{ route: [${to('v1', ', weight: 90')}, ${to('v2', ', weight: 10')}] }]`))).toEqual([]);
+});
+
+test('a missing subset names those there are, and offers one', () => {
+  expect(analyse(vs(`[{ route: [${to('v4')}] }]`))).toMatchObject([
+    {
+      severity: 'error',
+      code: 'KIA1107',
+      message: 'DestinationRule reviews has no subset v4. It has v1, v2, v3.',
+      path: 'spec.http[0].route[0].destination.subset',
+      fix: { label: 'Use v3', value: 'v3' },
+      ref: { kind: 'VirtualService', namespace: 'bookinfo' },
+    },
+  ]);
+});
+
+test.each([
+  [
+    'an unknown host',
+    vs('[{ route: [{ destination: { host: revews } }] }]'),
+    'KIA1101',
+    'spec.http[0].route[0].destination.host',
+    { label: 'Use reviews', value: 'reviews' },
+  ],
+  [
+    'an unknown port',
+    vs('[{ route: [{ destination: { host: reviews, port: { number: 80 } } }] }]'),
+    'KIA1101',
+    'spec.http[0].route[0].destination.port.number',
+    { label: 'Use 9080', value: 9080 },
+  ],
+  [
+    'an unknown host of a TCP route',
+    object('VirtualService', '{ hosts: [reviews], tcp: [{ route: [{ destination: { host: mongo } }] }] }'),
+    'KIA1101',
+    'spec.tcp[0].route[0].destination.host',
+    undefined,
+  ],
+  [
+    'an unknown mirror',
+    vs(`[{ route: [${to('v1')}], mirror: { host: reviews, subset: v9 } }]`),
+    'KIA1107',
+    'spec.http[0].mirror.subset',
+    { label: 'Use v3', value: 'v3' },
+  ],
+  [
+    'a missing gateway',
+    object('VirtualService', `{ hosts: [a.example.com], gateways: [front], http: [{ route: [${to('v1')}] }] }`),
+    'KIA1102',
+    'spec.gateways[0]',
+    undefined,
+  ],
+  [
+    'one destination twice',
+    vs(`[{ route: [${to('v1', ', weight: 50')}, ${to('v1', ', weight: 50')}] }]`),
+    'KIA1105',
+    'spec.http[0].route[1].destination',
+    undefined,
+  ],
+  [
+    'weights that do not add up',
+    vs(`[{ route: [${to('v1', ', weight: 9')}, ${to('v2', ', weight: 1')}] }]`),
+    'WEFT_WEIGHTS_SUM',
+    'spec.http[0].route',
+    undefined,
+  ],
+  [
+    'retries beyond the timeout',
+    vs(`[{ timeout: 5s, retries: { attempts: 3, perTryTimeout: 2s }, route: [${to('v1')}] }]`),
+    'WEFT_RETRY_EXCEEDS_TIMEOUT',
+    'spec.http[0].retries.perTryTimeout',
+    { label: 'Set 1666ms', value: '1666ms' },
+  ],
+  [
+    'a rule after one without match',
+    vs(`[{ route: [${to('v1')}] }, { match: [{ uri: { prefix: /x } }], route: [${to('v2')}] }]`),
+    'WEFT_UNREACHABLE_ROUTE',
+    'spec.http[1]',
+    undefined,
+  ],
+  [
+    'a rule after prefix /',
+    vs(`[{ match: [{ uri: { prefix: / } }], route: [${to('v1')}] }, { route: [${to('v2')}] }]`),
+    'WEFT_UNREACHABLE_ROUTE',
+    'spec.http[1]',
+    undefined,
+  ],
+  ['a DestinationRule for nothing', object('DestinationRule', '{ host: review }'), 'KIA0202', 'spec.host', { label: 'Use reviews', value: 'reviews' }],
+  [
+    'a subset of nothing',
+    object('DestinationRule', '{ host: reviews, subsets: [{ name: v7, labels: { version: v7 } }] }'),
+    'KIA0203',
+    'spec.subsets[0].labels',
+    undefined,
+  ],
+  ['a subset without labels', object('DestinationRule', '{ host: reviews, subsets: [{ name: all }] }'), 'KIA0209', 'spec.subsets[0]', undefined],
+  [
+    'a subset defined twice',
+    object('DestinationRule', '{ host: reviews, subsets: [{ name: v1, labels: { version: v1 } }] }'),
+    'KIA0201',
+    'spec.subsets[0].name',
+    undefined,
+  ],
+  [
+    'an ejection that cannot happen',
+    object('DestinationRule', '{ host: reviews, trafficPolicy: { outlierDetection: { interval: 30s } } }'),
+    'WEFT_OUTLIER_EJECTS_NOTHING',
+    'spec.trafficPolicy.outlierDetection',
+    { label: 'Set maxEjectionPercent 100', value: { interval: '30s', maxEjectionPercent: 100 } },
+  ],
+  [
+    'a policy for nobody',
+    object('PeerAuthentication', '{ selector: { matchLabels: { app: none } }, mtls: { mode: STRICT } }'),
+    'KIA0004',
+    'spec.selector.matchLabels',
+    undefined,
+  ],
+])('%s is told, and nothing else', (_, text, code, path, fix) => {
+  const problems = analyse(text);
+  expect(problems.map((p) => p.code)).toEqual([code]);
+  expect(problems[0]?.path).toBe(path);
+  expect(problems[0]?.fix).toEqual(fix);
+});
+
+test('a rule after one that matches a header is reached', () => {
+  expect(analyse(vs(`[{ match: [{ headers: { end-user: { exact: jason } } }], route: [${to('v2')}] }, { route: [${to('v1')}] }]`))).toEqual([]);
+});
+
+test('ejection is possible with maxEjectionPercent 50 of 3', () => {
+  expect(analyse(object('DestinationRule', '{ host: reviews, trafficPolicy: { outlierDetection: { maxEjectionPercent: 50 } } }'))).toEqual([]);
+});
+
+test('the newer of two VirtualServices for a host is told, whatever their order', () => {
+  const dated = (name: string, at: string): string => vs(`[{ route: [${to('v1')}] }]`).replace(/name: x\d+/, `name: ${name}, creationTimestamp: "${at}"`);
+  expect(analyse(dated('new', '2026-02-01T00:00:00Z'), dated('old', '2026-01-01T00:00:00Z'))).toMatchObject([
+    { code: 'KIA1106', severity: 'warning', ref: { name: 'new' }, path: 'spec.hosts[0]' },
+  ]);
+});
+
+test('two PeerAuthentications for one namespace contradict', () => {
+  const strict = '{ mtls: { mode: STRICT } }';
+  expect(analyse(object('PeerAuthentication', strict, 'a'), object('PeerAuthentication', strict, 'b'))).toMatchObject([
+    { code: 'KIA0002', severity: 'error', ref: { name: 'b' } },
+  ]);
+});

@@ -1,0 +1,12 @@
+export { analyzeObjects, matches, resolveHost } from './analyze.ts';
+export { YamlEditError } from './errors.ts';
+export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';
+export type { GatewaySpec } from './gateway.ts';
+export type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
+export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
+export type { StringMatchSpec } from './schema-parts.ts';
+export { durationMs } from './schema-parts.ts';
+export { jsonSchemaOf, pathText, validateObject } from './validate.ts';
+export type { VirtualServiceSpec } from './virtual-service.ts';
+export type { FieldPath, ParsedDocument } from './yaml-text.ts';
+export { editYaml, parseYaml, toYaml } from './yaml-text.ts';

@@ -1,0 +1,90 @@
+// Pieces of schema several kinds share: durations, string matches, percentages, names.
+
+import { z } from 'zod';
+
+const PART = '(\\d+(?:\\.\\d+)?|\\.\\d+)';
+const DURATION = new RegExp(`^(?:${PART}h)?(?:${PART}m(?!s))?(?:${PART}s)?(?:${PART}ms)?(?:${PART}[uµμ]s)?(?:${PART}ns)?$`);
+const NANOSECONDS = [3_600_000_000_000, 60_000_000_000, 1_000_000_000, 1_000_000, 1_000, 1] as const;
+
+/** Milliseconds, with fractions down to the nanosecond, of a duration as Istio takes it (`2s`, `1m30s`, `250ms`); undefined when it is none. */
+export function durationMs(text: string): number | undefined {
+  const match = DURATION.exec(text);
+  if (match === null || text === '') return undefined;
+  return NANOSECONDS.reduce((sum, unit, i) => sum + Math.round(Number(match[i + 1] ?? 0) * unit), 0) / 1_000_000;
+}
+
+const LIKE = 'must be a duration with its unit, like 2s, 250ms or 1m30s';
+
+/** Istio: at least 1 ms and whole milliseconds. */
+export const duration = z.string(LIKE).refine((text) => {
+  const ms = durationMs(text);
+  return ms !== undefined && ms >= 1 && Number.isInteger(ms);
+}, 'must be a duration of at least 1ms in whole milliseconds, like 2s, 250ms or 1m30s');
+
+/** As `duration`, and `0s` switches the timeout off. */
+export const durationOrZero = z.string(LIKE).refine((text) => {
+  const ms = durationMs(text);
+  return ms !== undefined && Number.isInteger(ms);
+}, 'must be a duration in whole milliseconds, like 2s or 250ms, or 0s');
+
+export const wholeSeconds = z.string(LIKE).refine((text) => {
+  const ms = durationMs(text);
+  return ms !== undefined && ms % 1_000 === 0;
+}, 'must be a duration in whole seconds, like 60s');
+
+/** Whether a proxy (RE2) can compile the expression: no look-around, no back-references. Approximated by the platform's own compiler. */
+function isRe2(source: string): boolean {
+  if (/\(\?(?:[=!]|<[=!])/.test(source) || /(?:^|[^\\])(?:\\\\)*\\[1-9]/.test(source)) return false;
+  try {
+    // RE2 writes flags and names its own way; they say nothing about whether the rest compiles.
+    return new RegExp(source.replace(/\(\?P</g, '(?<').replace(/\(\?[imsU-]+([:)])/g, (_, end: string) => (end === ')' ? '(?:)' : '(?:'))) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+/** At most 1024 characters, not empty, and compiles. */
+export const regex = z.string().min(1).max(1_024).refine(isRe2, 'is no regular expression of RE2 syntax');
+
+const matchFields = { exact: z.string().optional(), prefix: z.string().min(1, 'must not be empty').optional() };
+const oneOf = (m: object): boolean => Object.keys(m).length <= 1;
+export const stringMatch = z.strictObject({ ...matchFields, regex: regex.optional() }).refine(oneOf, 'must have one of exact, prefix, regex');
+/** For headers and query parameters, where the regex `*` (and `{}`) asks for presence. */
+export const presenceMatch = z
+  .strictObject({ ...matchFields, regex: z.union([z.literal('*'), regex]).optional() })
+  .refine(oneOf, 'must have one of exact, prefix, regex');
+export type StringMatchSpec = z.infer<typeof stringMatch>;
+
+export const percent = z.strictObject({ value: z.number().min(0).max(100).optional() });
+export const portNumber = z.number().int().min(1).max(65_535);
+const labelKey = z
+  .string()
+  .regex(/^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/, 'must be a label name: letters, digits, -, _ and .');
+const labelValue = z.string().regex(/^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$/, 'must be a label value: at most 63 letters, digits, -, _ and .');
+export const labels = z.record(labelKey, labelValue);
+export const uint32 = z.number().int().min(0).max(4_294_967_295);
+export const positiveInt32 = z.number().int().min(0).max(2_147_483_647);
+export const selector = z.strictObject({ matchLabels: labels.optional() });
+/** DNS name, short name, wildcard (`*`, `*.example.com`, `*-x.example.com`) or address. */
+export const hostName = z
+  .string()
+  .min(1)
+  .max(255)
+  .regex(
+    /^(\*|(\*[.-])?[A-Za-z0-9_]([-A-Za-z0-9_.:]*[A-Za-z0-9_])?\.?|[0-9a-fA-F:.]+(\/\d+)?)$/,
+    'must be a host name, a wildcard like *.example.com, or an address',
+  );
+
+/** Adds an issue for every name that was there before. `what` opens the message. */
+export function refuseDuplicates(
+  names: readonly (string | undefined)[],
+  path: (index: number) => (string | number)[],
+  what: string,
+  context: z.RefinementCtx,
+): void {
+  const seen = new Set<string>();
+  for (const [i, name] of names.entries()) {
+    if (name !== undefined && seen.has(name)) context.addIssue({ code: 'custom', path: path(i), message: `${what} ${name} is used twice` });
+    if (name !== undefined) seen.add(name);
+  }
+}

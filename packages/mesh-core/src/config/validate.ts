@@ -1,0 +1,121 @@
+// One object: from untrusted value to a MeshObject, with every problem named by field path (and line, when it came from text).
+
+import { z } from 'zod';
+import { type MeshObject, type Problem, KINDS, apiVersionOf } from '../model/index.ts';
+import { destinationRuleSpec } from './destination-rule.ts';
+import { gatewaySpec } from './gateway.ts';
+import { fieldIssues } from './issue-text.ts';
+import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
+import { didYouMean } from './nearest.ts';
+import { labels as labelsSchema } from './schema-parts.ts';
+import { virtualServiceSpec } from './virtual-service.ts';
+import type { ParsedDocument } from './yaml-text.ts';
+
+const SPECS: Readonly<Record<string, z.ZodType>> = {
+  Service: serviceSpec,
+  VirtualService: virtualServiceSpec,
+  DestinationRule: destinationRuleSpec,
+  Gateway: gatewaySpec,
+  WorkloadEntry: workloadEntrySpec,
+  PeerAuthentication: peerAuthenticationSpec,
+};
+
+const dnsName = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'must be a DNS name: lower-case letters, digits, - and .');
+const metadataSchema = z.looseObject({
+  name: dnsName,
+  namespace: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: lower-case letters, digits and -')
+    .optional(),
+  labels: labelsSchema.optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+  uid: z.string().optional(),
+  resourceVersion: z.string().optional(),
+  generation: z.number().optional(),
+  creationTimestamp: z.string().nullish(),
+});
+
+const TOP_LEVEL = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
+
+/** Validates `input`; `object` is there only when no problem is an error. `at` gives problems their lines. */
+export function validateObject(input: unknown, at?: ParsedDocument): { object?: MeshObject; problems: Problem[] } {
+  const problems: Problem[] = [];
+  const add = (path: readonly (string | number)[], message: string, code = 'WEFT_SCHEMA'): void => {
+    problems.push({ severity: 'error', code, message, ...(path.length === 0 ? {} : { path: pathText(path) }), ...at?.locate(path) });
+  };
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    add([], 'an object with apiVersion, kind, metadata and spec is expected', 'WEFT_NOT_AN_OBJECT');
+    return { problems };
+  }
+  const record = input as Record<string, unknown>;
+  const kind = KINDS.find((k) => k.kind === record['kind']);
+  if (kind === undefined) {
+    add(
+      ['kind'],
+      record['kind'] === undefined
+        ? 'kind is required'
+        : `kind ${String(record['kind'])} is not served here; it is one of ${KINDS.map((k) => k.kind).join(', ')}`,
+      'WEFT_UNKNOWN_KIND',
+    );
+    return { problems };
+  }
+  const versions = kind.versions.map((v) => apiVersionOf(kind, v));
+  if (!versions.includes(String(record['apiVersion'])))
+    add(
+      ['apiVersion'],
+      `${record['apiVersion'] === undefined ? 'apiVersion is required' : `apiVersion ${String(record['apiVersion'])} is not one of ${kind.kind}`}: use ${versions.join(', ')}`,
+      'WEFT_UNKNOWN_VERSION',
+    );
+  for (const key of Object.keys(record)) if (!TOP_LEVEL.includes(key)) add([key], `unknown field ${key}${didYouMean(key, TOP_LEVEL)}`);
+
+  const metadata = metadataSchema.safeParse(record['metadata']);
+  if (!metadata.success)
+    for (const { path, message } of fieldIssues(metadata.error, metadataSchema, record['metadata'], 'metadata')) add(['metadata', ...path], message);
+  const schema = SPECS[kind.kind];
+  const spec = schema?.safeParse(record['spec'] ?? {});
+  if (schema !== undefined && spec?.success === false)
+    for (const { path, message } of fieldIssues(spec.error, schema, record['spec'] ?? {}, 'spec')) add(['spec', ...path], message);
+  if (problems.length > 0 || !metadata.success) {
+    const ref = { kind: kind.kind, namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };
+    return { problems: problems.map((p) => ({ ...p, ref })) };
+  }
+  const { name, namespace = 'default', labels, annotations, uid, resourceVersion, generation, creationTimestamp } = metadata.data;
+  return {
+    object: {
+      apiVersion: String(record['apiVersion']),
+      kind: kind.kind,
+      metadata: {
+        name,
+        namespace,
+        ...(labels === undefined ? {} : { labels }),
+        ...(annotations === undefined ? {} : { annotations }),
+        ...(uid === undefined ? {} : { uid }),
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+        ...(generation === undefined ? {} : { generation }),
+        ...(typeof creationTimestamp === 'string' ? { creationTimestamp } : {}),
+      },
+      spec: spec?.data ?? {},
+    },
+    problems,
+  };
+}
+
+function nameIn(record: Record<string, unknown>, key: 'name' | 'namespace'): string | undefined {
+  const metadata = record['metadata'];
+  const value = typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>)[key] : undefined;
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** `spec.http[0].route[1].weight` */
+export function pathText(path: readonly (string | number)[]): string {
+  return path.map((part, i) => (typeof part === 'number' ? `[${part}]` : /^[\w-]+$/.test(part) ? `${i === 0 ? '' : '.'}${part}` : `["${part}"]`)).join('');
+}
+
+/** JSON Schema of a kind's spec, for completion in the editor. */
+export function jsonSchemaOf(kind: string): unknown {
+  const schema = SPECS[kind];
+  return schema === undefined ? undefined : z.toJSONSchema(schema, { unrepresentable: 'any' });
+}

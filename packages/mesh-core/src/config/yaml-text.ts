@@ -1,0 +1,188 @@
+// YAML text to documents with places: every later problem can be told with its line.
+
+import { type Document, Lexer, LineCounter, isCollection, isMap, isNode, isPair, isScalar, parseAllDocuments, parseDocument, stringify, visit } from 'yaml';
+import type { MeshObject, Problem } from '../model/index.ts';
+import { YamlEditError } from './errors.ts';
+
+const MAX_BYTES = 262_144;
+const MAX_DEPTH = 100;
+
+export type FieldPath = readonly (string | number)[];
+
+export interface ParsedDocument {
+  /** The plain value. */
+  value: unknown;
+  /** The document's own text, comments kept. */
+  text: string;
+  /** Place of the value at `path`, or of its nearest parent that exists. */
+  locate(path: FieldPath): Pick<Problem, 'line' | 'column' | 'endLine' | 'endColumn'>;
+}
+
+/** Parses one or several YAML documents. Refuses more than 256 KiB, aliases and nesting beyond 100; empty documents are skipped. */
+export function parseYaml(text: string): { documents: ParsedDocument[]; problems: Problem[] } {
+  const bytes = utf8Length(text);
+  if (bytes > MAX_BYTES) return refused('WEFT_YAML_TOO_LARGE', `the text has ${bytes} bytes; at most ${MAX_BYTES} are taken`);
+  const lines = new LineCounter();
+  const place = (offset: number): { line: number; column: number } => {
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
+  const brackets = tooManyBrackets(text);
+  if (brackets !== undefined) return refused('WEFT_YAML_DEPTH', `nesting is deeper than ${MAX_DEPTH}`, brackets);
+  const parsed = compose(text, lines);
+  if (parsed === undefined) return refused('WEFT_YAML_DEPTH', `nesting is deeper than ${MAX_DEPTH}`);
+  const documents: ParsedDocument[] = [];
+  const problems: Problem[] = [];
+  for (const document of parsed) {
+    const found = document.errors.map((error): Problem => ({ severity: 'error', code: 'WEFT_YAML_SYNTAX', message: error.message, ...place(error.pos[0]) }));
+    const deep = tooDeep(document.contents);
+    if (deep !== undefined) found.push({ severity: 'error', code: 'WEFT_YAML_DEPTH', message: `nesting is deeper than ${MAX_DEPTH}`, ...place(deep) });
+    else
+      visit(document, {
+        Alias: (_, node) => {
+          found.push({
+            severity: 'error',
+            code: 'WEFT_YAML_ALIAS',
+            message: `the alias *${node.source} is not taken: write the value out`,
+            ...place(node.range?.[0] ?? 0),
+          });
+        },
+        // The parser's own check compares every key with every other: seconds for a map of thousands.
+        Map: (_, node) => {
+          const seen = new Set<unknown>();
+          for (const { key } of node.items) {
+            if (!isScalar(key)) continue;
+            if (seen.has(key.value))
+              found.push({
+                severity: 'error',
+                code: 'WEFT_YAML_SYNTAX',
+                message: `the key ${String(key.value)} is there twice`,
+                ...place(key.range?.[0] ?? 0),
+              });
+            seen.add(key.value);
+          }
+        },
+      });
+    problems.push(...found);
+    if (found.length > 0) continue;
+    const value: unknown = document.toJS();
+    if (value === null || value === undefined) continue;
+    const range = document.range;
+    documents.push({ value, text: text.slice(range[0], range[2]).replace(/^(---.*\n)/, ''), locate: (path) => locate(document, lines, path) });
+  }
+  return { documents, problems };
+}
+
+function refused(code: string, message: string, line?: number): { documents: ParsedDocument[]; problems: Problem[] } {
+  return { documents: [], problems: [{ severity: 'error', code, message, ...(line === undefined ? {} : { line }) }] };
+}
+
+/** Undefined when the nesting is too deep for the parser itself, which recurses. */
+function compose(text: string, lines: LineCounter): Document.Parsed[] | undefined {
+  try {
+    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+    return Array.isArray(parsed) ? parsed : [];
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function utf8Length(text: string): number {
+  let bytes = 0;
+  for (const char of text) {
+    const code = char.codePointAt(0) ?? 0;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x1_00_00 ? 3 : 4;
+  }
+  return bytes;
+}
+
+/** Line of the first bracket nested too deep, from the tokens alone: before the real parser spends time on them. */
+function tooManyBrackets(text: string): number | undefined {
+  let line = 1;
+  let depth = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (token === '[' || token === '{') depth += 1;
+    else if (token === ']' || token === '}') depth -= 1;
+    if (depth > MAX_DEPTH) return line;
+    for (const char of token) if (char === '\n') line += 1;
+  }
+  return undefined;
+}
+
+/** Offset of the first node nested too deep. Not recursive: it decides whether recursing is safe. */
+function tooDeep(root: unknown): number | undefined {
+  const open: { node: unknown; depth: number }[] = [{ node: root, depth: 0 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { node, depth } = next;
+    if (depth > MAX_DEPTH) return isNode(node) ? (node.range?.[0] ?? 0) : 0;
+    if (isPair(node)) open.push({ node: node.key, depth }, { node: node.value, depth });
+    else if (isCollection(node)) for (const item of node.items) open.push({ node: item, depth: depth + 1 });
+  }
+  return undefined;
+}
+
+function locate(document: Document, lines: LineCounter, path: FieldPath): Pick<Problem, 'line' | 'column' | 'endLine' | 'endColumn'> {
+  for (let length = path.length; length >= 0; length -= 1) {
+    const head = path.slice(0, length);
+    const parent = length === 0 ? undefined : head.slice(0, -1);
+    const holder: unknown = parent === undefined ? undefined : parent.length === 0 ? document.contents : document.getIn(parent, true);
+    const key = isMap(holder) ? holder.items.find((item) => isScalar(item.key) && item.key.value === head.at(-1))?.key : undefined;
+    const node: unknown = length === 0 ? document.contents : document.getIn(head, true);
+    // A scalar is marked itself; a block, or a key without a value, at its key.
+    const marked = isScalar(node) && node.range ? node : isScalar(key) ? key : node;
+    const range = isNode(marked) ? marked.range : undefined;
+    if (range === undefined || range === null) continue;
+    const start = lines.linePos(range[0]);
+    const end = lines.linePos(isScalar(marked) ? range[1] : range[0]);
+    return { line: start.line, column: start.col, endLine: end.line, endColumn: end.col };
+  }
+  return {};
+}
+
+/** YAML of an object in the order people write it. Server-set metadata is left out. */
+export function toYaml(object: MeshObject): string {
+  const { name, namespace, labels, annotations } = object.metadata;
+  return stringify(
+    {
+      apiVersion: object.apiVersion,
+      kind: object.kind,
+      metadata: { name, namespace, ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) },
+      spec: object.spec,
+    },
+    { lineWidth: 0 },
+  );
+}
+
+/**
+ * Sets values in a YAML text (removes those set to undefined); comments and the layout of everything else stay.
+ * A scalar in place of a scalar changes no other character; larger edits may move a comment beside a block's key to the next line. Throws YamlEditError when the text is no YAML or a path leads through a scalar.
+ */
+export function editYaml(text: string, edits: readonly { path: FieldPath; value: unknown }[]): string {
+  const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false });
+  const [error] = document.errors;
+  if (error !== undefined) throw new YamlEditError(`the text cannot be edited: ${error.message}`);
+  const splices = edits.map(({ path, value }) => splice(document.getIn(path, true), value));
+  if (splices.every((s) => s !== undefined))
+    return splices.toSorted((a, b) => b.from - a.from).reduce((result, { from, to, value }) => result.slice(0, from) + value + result.slice(to), text);
+  for (const { path, value } of edits) {
+    try {
+      if (value === undefined) document.deleteIn(path);
+      else document.setIn(path, value);
+    } catch (cause) {
+      throw new YamlEditError(`${path.join('.')} cannot be set: a part of the path is no map or list`, { cause });
+    }
+  }
+  // Lists that stand at the column of their key stay there.
+  const indentSeq = !/^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ \t]*#[^\n]*\n)*\1- /m.test(text);
+  return document.toString({ lineWidth: 0, flowCollectionPadding: /\{ /.test(text), indentSeq });
+}
+
+/** The replacement of one scalar's characters by another's; undefined when it takes more than that. */
+function splice(node: unknown, value: unknown): { from: number; to: number; value: string } | undefined {
+  if (!isScalar(node) || !node.range || node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED' || node.range[0] === node.range[1]) return undefined;
+  const [from, to] = node.range;
+  if (typeof value === 'number' || typeof value === 'boolean') return { from, to, value: String(value) };
+  if (typeof value !== 'string') return undefined;
+  return { from, to, value: /^[\w./-]+$/.test(value) && stringify(value).trimEnd() === value ? value : JSON.stringify(value) };
+}

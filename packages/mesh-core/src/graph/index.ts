@@ -1,0 +1,12 @@
+export type { GraphInput } from './build-graph.ts';
+export { buildGraph } from './build-graph.ts';
+export type { Catalog, CatalogService, CatalogWorkload, GraphProxy } from './catalog.ts';
+export { buildCatalog } from './catalog.ts';
+export type { CountedRow } from './deduplicate.ts';
+export { deduplicate } from './deduplicate.ts';
+export type { EdgeStats, Histogram } from './edge-stats.ts';
+export { addBuckets, quantile } from './edge-stats.ts';
+export { errorShare } from './health.ts';
+export { rowMatcher } from './row-matcher.ts';
+export type { Traffic } from './topology.ts';
+export { addTraffic, noTraffic } from './topology.ts';

@@ -1,0 +1,10 @@
+export type { MeshObject, ObjectMeta, ObjectRef, Problem, Severity } from './object.ts';
+export { refKey, refOf } from './object.ts';
+export type { Kind } from './kinds.ts';
+export { KINDS, apiVersionOf, findKind } from './kinds.ts';
+export type { Identity } from './identity.ts';
+export { parseSpiffeId, spiffeId } from './identity.ts';
+export type { InboundPort, ProxyNode, ProxyRole, UpstreamPort } from './proxy-node.ts';
+export { NODE_METADATA } from './proxy-node.ts';
+export type { MeshSettings } from './mesh-settings.ts';
+export { DEFAULT_MESH_SETTINGS } from './mesh-settings.ts';

@@ -1,0 +1,31 @@
+// The kinds of configuration Weft serves, with their API groups as Kubernetes and Istio name them.
+
+/** One kind in the registry; `versions[0]` is the one written back to users who do not name a version. */
+export interface Kind {
+  kind: string;
+  group: string;
+  versions: readonly [string, ...string[]];
+  plural: string;
+  singular: string;
+  shortNames: readonly string[];
+}
+
+export const KINDS: readonly Kind[] = [
+  { kind: 'Service', group: '', versions: ['v1'], plural: 'services', singular: 'service', shortNames: ['svc'] },
+  { kind: 'VirtualService', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'virtualservices', singular: 'virtualservice', shortNames: ['vs'] },
+  { kind: 'DestinationRule', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'destinationrules', singular: 'destinationrule', shortNames: ['dr'] },
+  { kind: 'Gateway', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'gateways', singular: 'gateway', shortNames: ['gw'] },
+  { kind: 'WorkloadEntry', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'workloadentries', singular: 'workloadentry', shortNames: ['we'] },
+  { kind: 'PeerAuthentication', group: 'security.istio.io', versions: ['v1', 'v1beta1'], plural: 'peerauthentications', singular: 'peerauthentication', shortNames: ['pa'] },
+];
+
+/** `networking.istio.io/v1`, or `v1` for the core group. */
+export function apiVersionOf(kind: Kind, version: string = kind.versions[0]): string {
+  return kind.group === '' ? version : `${kind.group}/${version}`;
+}
+
+/** Finds a kind by kind name, plural, singular or short name, any case; undefined when Weft does not serve it. */
+export function findKind(name: string): Kind | undefined {
+  const wanted = name.toLowerCase();
+  return KINDS.find((k) => k.kind.toLowerCase() === wanted || k.plural === wanted || k.singular === wanted || k.shortNames.includes(wanted));
+}

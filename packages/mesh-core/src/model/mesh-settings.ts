@@ -1,0 +1,31 @@
+// Mesh-wide settings, after Istio's MeshConfig; only the keys Weft reads.
+
+export interface MeshSettings {
+  trustDomain: string;
+  rootNamespace: string;
+  clusterId: string;
+  meshId: string;
+  /** DNS suffix of Service hosts. */
+  domainSuffix: string;
+  outboundTrafficPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+  connectTimeoutMs: number;
+  /** Share of new traces recorded, 0-100. Istio's default is 1; the demo uses 100. */
+  tracingSamplingPercent: number;
+  /** '' = no access log, '/dev/stdout' = text lines. */
+  accessLogFile: string;
+  /** Where proxies send OTLP. */
+  otlp: { host: string; grpcPort: number; httpPort: number };
+}
+
+export const DEFAULT_MESH_SETTINGS: MeshSettings = {
+  trustDomain: 'cluster.local',
+  rootNamespace: 'istio-system',
+  clusterId: 'weft',
+  meshId: 'demo-mesh',
+  domainSuffix: 'cluster.local',
+  outboundTrafficPolicy: 'ALLOW_ANY',
+  connectTimeoutMs: 10_000,
+  tracingSamplingPercent: 1,
+  accessLogFile: '',
+  otlp: { host: '127.0.0.1', grpcPort: 4317, httpPort: 4318 },
+};

@@ -1,0 +1,245 @@
+import { expect, test } from 'vitest';
+import {
+  buildBalancer,
+  CircuitBreaker,
+  compileRegexRewrite,
+  compileRetryOn,
+  compileRouteMatch,
+  compileStringMatch,
+  compileVirtualHosts,
+  compileWeightedChoice,
+  OutlierDetector,
+  OutlierState,
+  RegexError,
+  retryBackoffMs,
+  rewritePrefix,
+  type OutlierRules,
+  type RequestView,
+  type RouteMatchSpec,
+} from './index.ts';
+
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+}
+
+function view(path: string, headers: Record<string, string> = {}, method = 'GET'): RequestView {
+  return { method, path, authority: 'a', scheme: 'http', get: (name) => headers[name] };
+}
+
+const match = (overrides: Partial<RouteMatchSpec>): RouteMatchSpec => ({
+  path: { kind: 'prefix', value: '/' },
+  caseSensitive: true,
+  headers: [],
+  query: [],
+  ...overrides,
+});
+
+test.each([
+  ['prefix', '/api', true, '/api/x?y', true],
+  ['prefix', '/api', true, '/apix', true],
+  ['prefix', '/api', true, '/x?/api', false],
+  ['path-separated-prefix', '/api', true, '/apix', false],
+  ['path-separated-prefix', '/api', true, '/api/x', true],
+  ['exact', '/a', true, '/a?b', true],
+  ['exact', '/a', true, '/a/', false],
+  ['exact', '/A', false, '/a', true],
+  ['regex', '/v[12]/.*', true, '/v1/x', true],
+  ['regex', '/v[12]', true, '/v1/x', false],
+] as const)('%s %s (case %s) on %s is %s', (kind, value, caseSensitive, path, expected) => {
+  expect(compileRouteMatch(match({ path: { kind, value }, caseSensitive }))(view(path))).toBe(expected);
+});
+
+test('headers and query parameters must all fit', () => {
+  const exact = { kind: 'exact', value: 'jason', ignoreCase: false } as const;
+  const header = (overrides: object): RouteMatchSpec =>
+    match({ headers: [{ name: 'end-user', match: exact, invert: false, treatMissingAsEmpty: false, ...overrides }] });
+  expect(compileRouteMatch(header({}))(view('/', { 'end-user': 'jason' }))).toBe(true);
+  expect(compileRouteMatch(header({}))(view('/'))).toBe(false);
+  expect(compileRouteMatch(header({ invert: true }))(view('/'))).toBe(true);
+  expect(compileRouteMatch(header({ match: 'absent' }))(view('/'))).toBe(true);
+  expect(compileRouteMatch(header({ match: 'present' }))(view('/'))).toBe(false);
+  expect(compileRouteMatch(header({ name: ':method', match: { ...exact, value: 'POST' } }))(view('/', {}, 'POST'))).toBe(true);
+  const query = compileRouteMatch(match({ query: [{ name: 'u', match: { ...exact, value: 'a b' } }] }));
+  expect([query(view('/?u=a%20b')), query(view('/?u=a+b')), query(view('/?u=c')), query(view('/'))]).toEqual([true, true, false, false]);
+});
+
+test('a bad pattern is named; a pattern that would backtrack is linear', () => {
+  expect(() => compileStringMatch({ kind: 'regex', value: '(', ignoreCase: false })).toThrow(RegexError);
+  expect(compileStringMatch({ kind: 'regex', value: '(a+)+$', ignoreCase: false })(`${'a'.repeat(2000)}!`)).toBe(false);
+});
+
+test('virtual hosts: exact, longest suffix, longest prefix, any; ports and case do not matter', () => {
+  const hosts = [['reviews', 'reviews:9080'], ['*.com'], ['*.example.com'], ['api.*'], ['*']].map((domains) => ({ domains }));
+  const table = compileVirtualHosts(hosts);
+  const index = (name: string): number => hosts.indexOf(table.find(name) as { domains: string[] });
+  expect(['Reviews', 'reviews:80', 'a.com', 'a.example.com:81', 'api.net', '.com', 'other', '[::1]:80'].map(index)).toEqual([0, 0, 1, 2, 3, 4, 4, 4]);
+  expect(compileVirtualHosts([{ domains: ['a'] }]).find('b')).toBeUndefined();
+});
+
+test('weighted choice follows the weights and never takes 0', () => {
+  const choice = compileWeightedChoice([
+    { name: 'a', weight: 90 },
+    { name: 'b', weight: 10 },
+    { name: 'c', weight: 0 },
+  ]);
+  const random = generator(1);
+  const counts: Record<string, number> = {};
+  for (let i = 0; i < 10_000; i++) {
+    const name = choice.pick(random())?.name ?? 'none';
+    counts[name] = (counts[name] ?? 0) + 1;
+  }
+  expect(counts['c']).toBeUndefined();
+  expect(counts['b']).toBeGreaterThan(900);
+  expect(counts['b']).toBeLessThan(1100);
+  expect(compileWeightedChoice([{ weight: 0 }]).pick(0.5)).toBeUndefined();
+});
+
+test('back-off doubles up to the cap, jittered from 0', () => {
+  expect([1, 2, 3, 4, 5, 9].map((retry) => Math.round(retryBackoffMs(retry, 25, 250, 0.999999)))).toEqual([25, 50, 100, 200, 250, 250]);
+  expect(retryBackoffMs(3, 25, 250, 0)).toBe(0);
+});
+
+test('retry conditions', () => {
+  const on =
+    (names: string[], codes: number[] = []): ((status: number) => boolean) =>
+    (status) =>
+      compileRetryOn(names, codes).shouldRetry({ kind: 'response', status, rateLimited: false });
+  expect([500, 503, 404].map(on(['5xx']))).toEqual([true, true, false]);
+  expect([500, 502, 504].map(on(['gateway-error']))).toEqual([false, true, true]);
+  expect([409, 404].map(on(['retriable-4xx']))).toEqual([true, false]);
+  expect([418, 503].map(on(['retriable-status-codes'], [418]))).toEqual([true, false]);
+  expect([418, 503].map(on(['503']))).toEqual([false, true]);
+  const connect = compileRetryOn(['connect-failure'], []);
+  expect([connect.shouldRetry({ kind: 'connect-failure' }), connect.shouldRetry({ kind: 'reset', sent: true })]).toEqual([true, false]);
+  const unsent = compileRetryOn(['reset-before-request'], []);
+  expect([unsent.shouldRetry({ kind: 'reset', sent: false }), unsent.shouldRetry({ kind: 'reset', sent: true })]).toEqual([true, false]);
+  expect(compileRetryOn(['5xx'], []).shouldRetry({ kind: 'response', status: 503, rateLimited: true })).toBe(false);
+});
+
+test('breaker: limits and retry budget', () => {
+  const breaker = new CircuitBreaker({ maxConnections: 1, maxPendingRequests: 0, maxRequests: 2, maxRetries: 1 });
+  expect([breaker.mayConnect(), breaker.mayWait(), breaker.mayRequest(), breaker.mayRetry()]).toEqual([true, false, true, true]);
+  breaker.requests = 2;
+  breaker.retries = 1;
+  expect([breaker.mayRequest(), breaker.mayRetry()]).toEqual([false, false]);
+  breaker.limits = { ...breaker.limits, retryBudget: { percent: 100, minConcurrency: 0 } };
+  expect(breaker.mayRetry()).toBe(true);
+});
+
+const rules: OutlierRules = {
+  consecutive5xx: 3,
+  enforcingConsecutive5xx: 100,
+  consecutiveGatewayFailure: 2,
+  enforcingConsecutiveGatewayFailure: 0,
+  splitLocalOrigin: false,
+  consecutiveLocalOriginFailure: 2,
+  enforcingConsecutiveLocalOriginFailure: 100,
+  intervalMs: 10,
+  baseEjectionMs: 100,
+  maxEjectionMs: 250,
+  maxEjectionPercent: 50,
+};
+
+test('outliers: ejected after the count, longer each time, back on the tick', () => {
+  const detector = new OutlierDetector(rules);
+  const host = { outlier: new OutlierState() };
+  const fail = (now: number): boolean => [1, 2, 3].map(() => detector.report(host, { kind: 'status', status: 500 }, 0, 2, now, 0)).at(-1) ?? false;
+  detector.report(host, { kind: 'status', status: 500 }, 0, 2, 0, 0);
+  detector.report(host, { kind: 'status', status: 200 }, 0, 2, 0, 0);
+  expect(host.outlier.serverErrors).toBe(0);
+  expect(fail(0)).toBe(true);
+  expect(host.outlier.ejectedUntil).toBe(100);
+  expect([detector.tick([host], 99), detector.tick([host], 100), host.outlier.ejected]).toEqual([false, true, false]);
+  expect(fail(200)).toBe(true);
+  expect(host.outlier.ejectedUntil).toBe(400);
+  detector.tick([host], 400);
+  expect(fail(500) && host.outlier.ejectedUntil).toBe(750);
+});
+
+test('outliers: the percentage holds, and local failures count apart when split', () => {
+  const host = { outlier: new OutlierState() };
+  const detector = new OutlierDetector(rules);
+  expect([1, 2, 3, 4].map(() => detector.report(host, { kind: 'status', status: 500 }, 1, 2, 0, 0))).toEqual([false, false, false, false]);
+  const split = new OutlierDetector({ ...rules, splitLocalOrigin: true });
+  expect([1, 2].map(() => split.report(host, { kind: 'local' }, 0, 4, 0, 0))).toEqual([false, true]);
+});
+
+const hosts = (...weights: number[]): { weight: number; active: number; up: boolean; id: number }[] =>
+  weights.map((weight, id) => ({ weight, active: 0, up: true, id }));
+const locality = <H>(list: readonly H[], priority = 0, weight = 0): { priority: number; weight: number; hosts: readonly H[] } => ({
+  priority,
+  weight,
+  hosts: list,
+});
+const shares = (pick: () => { id: number } | undefined, rounds = 10_000): Record<number, number> => {
+  const counts: Record<number, number> = {};
+  for (let i = 0; i < rounds; i++) {
+    const id = pick()?.id ?? -1;
+    counts[id] = (counts[id] ?? 0) + 1 / rounds;
+  }
+  return counts;
+};
+
+test.each(['least-request', 'round-robin', 'random'] as const)('%s keeps weights when idle and avoids what is down', (policy) => {
+  const all = hosts(3, 1, 1);
+  const down = all[2];
+  if (down !== undefined) down.up = false;
+  const random = generator(7);
+  const balancer = buildBalancer(policy, [locality(all)], (host) => host.up, 0);
+  const seen = shares(() => balancer.pick(random));
+  expect(seen[2]).toBeUndefined();
+  expect(seen[0]).toBeGreaterThan(0.72);
+  expect(seen[0]).toBeLessThan(0.78);
+});
+
+test('least request prefers the idler of two', () => {
+  const [busy, idle] = hosts(1, 1);
+  if (busy === undefined || idle === undefined) throw new Error('two hosts');
+  busy.active = 10;
+  const random = generator(3);
+  const balancer = buildBalancer('least-request', [locality([busy, idle])], () => true, 0);
+  expect(shares(() => balancer.pick(random))[1]).toBeCloseTo(0.75, 1);
+});
+
+test('priorities: 140 % rule, spill-over, panic, nobody', () => {
+  const first = hosts(1, 1, 1, 1);
+  const second = hosts(1).map((host) => ({ ...host, id: 9 }));
+  const random = generator(5);
+  const share = (down: number, panic = 0): number => {
+    first.forEach((host, index) => (host.up = index >= down));
+    const balancer = buildBalancer('random', [locality(first), locality(second, 1)], (host) => host.up, panic);
+    return shares(() => balancer.pick(random), 4000)[9] ?? 0;
+  };
+  expect(share(0)).toBe(0);
+  expect(share(1)).toBe(0);
+  expect(share(2)).toBeCloseTo(0.3, 1);
+  expect(share(4)).toBeCloseTo(1, 6);
+  const none = buildBalancer('random', [locality(first)], () => false, 0);
+  const panic = buildBalancer('random', [locality(first)], () => false, 50);
+  expect([none.pick(random), panic.pick(random) === undefined]).toEqual([undefined, false]);
+});
+
+test('weighted localities', () => {
+  const random = generator(11);
+  const balancer = buildBalancer(
+    'random',
+    [
+      locality(hosts(1), 0, 80),
+      locality(
+        hosts(1).map((host) => ({ ...host, id: 1 })),
+        0,
+        20,
+      ),
+    ],
+    () => true,
+    0,
+  );
+  expect(shares(() => balancer.pick(random))[1]).toBeCloseTo(0.2, 1);
+});
+
+test('rewrites leave the query alone', () => {
+  expect(rewritePrefix('/api/x?y=/api', 4, '/v2')).toBe('/v2/x?y=/api');
+  expect(rewritePrefix('/api', 4, '')).toBe('/');
+  expect(compileRegexRewrite('^/service/([^/]+)(/.*)$', '\\2/instance/\\1')('/service/foo/v1?a=$1')).toBe('/v1/instance/foo?a=$1');
+});

@@ -1,0 +1,61 @@
+// Small builders the resource files share.
+
+import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import type { ProxyNode } from '../model/index.ts';
+
+export const ADS: JsonObject = { ads: {}, resourceApiVersion: 'V3', initialFetchTimeout: '0s' };
+/** The service of a cluster once more as a plain struct: Envoy's `%CLUSTER_METADATA()%` cannot look into lists. */
+export const SERVICE_METADATA = 'weft.service';
+export const PEER_HEADER = 'x-weft-peer';
+
+export function any(type: string, value: JsonObject = {}): JsonObject {
+  return { '@type': `type.googleapis.com/${type}`, ...value };
+}
+
+export function socketAddress(address: string, port: number): JsonObject {
+  return { socketAddress: { address, portValue: port } };
+}
+
+/** proto3 JSON duration. */
+export function seconds(ms: number): string {
+  return `${ms / 1_000}s`;
+}
+
+export function clusterName(host: string, port: number, subset = ''): string {
+  return `outbound|${port}|${subset}|${host}`;
+}
+
+/** Seven fields of the peer header, in order. */
+export const PEER_FIELDS = ['workload', 'namespace', 'app', 'version', 'canonical_service', 'canonical_revision', 'cluster'] as const;
+
+/** Who a proxy says it is to its peers. */
+export function peerIdentity(node: ProxyNode, clusterId: string): Record<(typeof PEER_FIELDS)[number], string> {
+  const { labels } = node;
+  const app = labels['app'] ?? '';
+  const version = labels['version'] ?? '';
+  return {
+    workload: node.workload,
+    namespace: node.namespace,
+    app,
+    version,
+    canonical_service: labels['service.istio.io/canonical-name'] ?? (app === '' ? node.workload : app),
+    canonical_revision: labels['service.istio.io/canonical-revision'] ?? (version === '' ? 'latest' : version),
+    cluster: clusterId,
+  };
+}
+
+export function without(object: Record<string, JsonValue | undefined>): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter((e): e is [string, JsonValue] => e[1] !== undefined));
+}
+
+/** `Map.groupBy`, which Node 20 does not have. */
+export function grouped<K, V>(items: Iterable<V>, keyOf: (item: V) => K): Map<K, V[]> {
+  const groups = new Map<K, V[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
+}

@@ -1,0 +1,179 @@
+// What a gateway proxy opens: one listener per port of the Gateways that select it, routes by host.
+
+import type { JsonObject } from '@bufbuild/protobuf';
+import { type GatewaySpec, matches, resolveHost } from '../config/index.ts';
+import type { MeshObject, ProxyNode } from '../model/index.ts';
+import { any, grouped, socketAddress } from './common.ts';
+import { downstreamTls, hcm, rds } from './listeners.ts';
+import { type Mesh, hostMatches, visible } from './mesh.ts';
+import { virtualServiceRoutes, withPeer } from './routes.ts';
+
+interface Server {
+  gateway: MeshObject<GatewaySpec>;
+  /** `<namespace>/<name>` of the Gateway, as VirtualServices bind to it. */
+  key: string;
+  server: GatewaySpec['servers'][number];
+}
+
+interface GatewayPort {
+  listener: JsonObject;
+  routes: JsonObject[];
+}
+
+/**
+ * Ports of a gateway proxy. Plaintext servers of a port share one chain and route configuration `http.<port>`; each TLS server
+ * has a chain by SNI and `https.<port>.<port name>.<gateway>.<namespace>`. TLS servers whose certificate this control plane
+ * cannot hand out (`credentialName`, PASSTHROUGH) and TCP servers open nothing: see {@link unservedServers}.
+ */
+export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
+  const ports = grouped(serversOf(mesh, node).filter(isServed), (s) => s.server.port.number);
+  return [...ports].map(([port, servers]) => {
+    // Plaintext and TLS cannot share a port: the oldest Gateway decides which it is.
+    const [first] = servers;
+    const tls = first !== undefined && isTls(first);
+    const same = servers.filter((s) => isTls(s) === tls);
+    const name = `${node.ip}_${port}`;
+    const manager = (routeName: string, mtls: boolean): JsonObject =>
+      hcm(mesh, node, {
+        statPrefix: `outbound_${name}`,
+        routes: rds(routeName),
+        direction: 'outbound',
+        reporter: 'source',
+        serverName: 'istio-envoy',
+        edge: true,
+        mtls,
+      });
+    const base = { name, address: socketAddress(first?.server.bind ?? node.ip, port), trafficDirection: 'OUTBOUND' };
+    if (!tls)
+      return {
+        listener: { ...base, filterChains: [{ name, filters: [manager(`http.${port}`, false)] }] },
+        routes: [routeConfig(mesh, node, `http.${port}`, port, same)],
+      };
+    return {
+      listener: {
+        ...base,
+        listenerFilters: [
+          { name: 'envoy.filters.listener.tls_inspector', typedConfig: any('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector') },
+        ],
+        filterChains: same.map((s) => {
+          const serverNames = s.server.hosts.map(bareHost).filter((h) => h !== '*');
+          return {
+            name: secureName(s),
+            ...(serverNames.length === s.server.hosts.length ? { filterChainMatch: { serverNames } } : {}),
+            filters: [manager(secureName(s), false)],
+            transportSocket: serverTls(s.server.tls),
+          };
+        }),
+      },
+      routes: same.map((s) => routeConfig(mesh, node, secureName(s), port, [s])),
+    };
+  });
+}
+
+/** Servers a gateway proxy should open and does not, with the reason, for the console. */
+export function unservedServers(mesh: Mesh, node: ProxyNode): { gateway: string; port: number; reason: string }[] {
+  return serversOf(mesh, node)
+    .filter((s) => !isServed(s))
+    .map(({ key, server }) => ({
+      gateway: key,
+      port: server.port.number,
+      reason: isTls({ server })
+        ? `TLS mode ${server.tls?.mode ?? 'PASSTHROUGH'} with credentialName ${server.tls?.credentialName ?? '(none)'} has no certificate here; use serverCertificate and privateKey files, or ISTIO_MUTUAL`
+        : `protocol ${server.port.protocol} is not served by gateways`,
+    }));
+}
+
+function serversOf(mesh: Mesh, node: ProxyNode): Server[] {
+  return mesh.gateways
+    .filter((g) => matches(node.labels, g.spec.selector))
+    .flatMap((gateway) => gateway.spec.servers.map((server) => ({ gateway, key: `${gateway.metadata.namespace}/${gateway.metadata.name}`, server })));
+}
+
+function isTls({ server }: Pick<Server, 'server'>): boolean {
+  return server.port.protocol === 'HTTPS' || server.port.protocol === 'TLS';
+}
+
+function isServed({ server }: Pick<Server, 'server'>): boolean {
+  const { protocol } = server.port;
+  if (protocol === 'HTTPS') return server.tls?.mode === 'ISTIO_MUTUAL' || (server.tls?.serverCertificate !== undefined && server.tls.privateKey !== undefined);
+  return protocol === 'HTTP' || protocol === 'HTTP2' || protocol === 'GRPC' || protocol === 'GRPC-WEB';
+}
+
+function secureName({ gateway, server }: Server): string {
+  return `https.${server.port.number}.${server.port.name}.${gateway.metadata.name}.${gateway.metadata.namespace}`;
+}
+
+function serverTls(tls: Server['server']['tls']): JsonObject {
+  if (tls?.mode === 'ISTIO_MUTUAL') return downstreamTls();
+  const mutual = tls?.mode === 'MUTUAL' || tls?.mode === 'OPTIONAL_MUTUAL';
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typedConfig: any('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
+      requireClientCertificate: tls?.mode === 'MUTUAL',
+      commonTlsContext: {
+        tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' },
+        alpnProtocols: ['h2', 'http/1.1'],
+        tlsCertificates: [{ certificateChain: { filename: tls?.serverCertificate ?? '' }, privateKey: { filename: tls?.privateKey ?? '' } }],
+        ...(mutual && tls.caCertificates !== undefined ? { validationContext: { trustedCa: { filename: tls.caCertificates } } } : {}),
+      },
+    }),
+  };
+}
+
+/** Virtual hosts of the VirtualServices bound to these servers; rules for one host are joined by age, catch-alls last. */
+function routeConfig(mesh: Mesh, node: ProxyNode, name: string, port: number, servers: readonly Server[]): JsonObject {
+  const byDomain = new Map<string, JsonObject[]>();
+  const redirected = new Set<string>();
+  for (const vs of mesh.virtualServices) {
+    const bindings = (vs.spec.gateways ?? []).map((g) => (g.includes('/') ? g : `${vs.metadata.namespace}/${g}`));
+    if (!visible(vs.spec.exportTo, vs.metadata.namespace, node.namespace)) continue;
+    for (const [key, ofGateway] of grouped(
+      servers.filter((s) => bindings.includes(s.key)),
+      (s) => s.key,
+    )) {
+      const domains = new Set<string>();
+      for (const { server, gateway } of ofGateway)
+        for (const host of vs.spec.hosts ?? [])
+          for (const serverHost of server.hosts) {
+            const domain = commonHost(
+              serverHost,
+              resolveHost(host, vs.metadata.namespace, mesh.settings.domainSuffix),
+              gateway.metadata.namespace,
+              vs.metadata.namespace,
+            );
+            if (domain === undefined) continue;
+            domains.add(domain);
+            if (server.tls?.httpsRedirect === true) redirected.add(domain);
+          }
+      for (const domain of domains) byDomain.set(domain, [...(byDomain.get(domain) ?? []), ...virtualServiceRoutes({ mesh, node, gateway: key, port }, vs)]);
+    }
+  }
+  const toHttps = [{ name: 'https-redirect', match: { prefix: '/' }, redirect: { httpsRedirect: true } }];
+  const virtualHosts = [...byDomain].map(([host, routes]) =>
+    withPeer(node, mesh, {
+      name: `${host}:${port}`,
+      domains: host === '*' ? ['*'] : [host, `${host}:${port}`],
+      routes: redirected.has(host) ? toHttps : catchAllLast(routes),
+    }),
+  );
+  const blackHole = { name: `blackhole:${port}`, domains: ['*'], routes: [] };
+  return { name, validateClusters: false, virtualHosts: byDomain.has('*') ? virtualHosts : [...virtualHosts, blackHole] };
+}
+
+function bareHost(serverHost: string): string {
+  return serverHost.slice(serverHost.indexOf('/') + 1);
+}
+
+/** The narrower of a server's and a VirtualService's host; undefined when they have nothing in common. */
+function commonHost(serverHost: string, host: string, gatewayNamespace: string, vsNamespace: string): string | undefined {
+  const pattern = bareHost(serverHost);
+  const scope = serverHost.includes('/') ? serverHost.slice(0, serverHost.indexOf('/')) : '*';
+  if (scope !== '*' && vsNamespace !== (scope === '.' ? gatewayNamespace : scope)) return undefined;
+  if (hostMatches(pattern, host)) return host;
+  return hostMatches(host, pattern) ? pattern : undefined;
+}
+
+function catchAllLast(routes: readonly JsonObject[]): JsonObject[] {
+  const isCatchAll = (r: JsonObject): boolean => JSON.stringify(r['match']) === '{"prefix":"/"}';
+  return [...routes.filter((r) => !isCatchAll(r)), ...routes.filter(isCatchAll)];
+}

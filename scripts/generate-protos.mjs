@@ -1,0 +1,71 @@
+// Generates TypeScript for the xDS protobufs into packages/mesh-core/src/gen (git-ignored).
+// Input: the protos shipped inside @grpc/grpc-js-xds (Apache-2.0) plus our own few in packages/mesh-core/protos.
+// Only the import closure of ROOTS is copied, because strict compilers refuse the tree as shipped
+// (v2 files are missing, and the bundled validate.proto lacks a field the Envoy files use).
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const core = join(root, 'packages/mesh-core');
+const require = createRequire(join(core, 'package.json'));
+const deps = join(dirname(require.resolve('@grpc/grpc-js-xds/package.json')), 'deps');
+const includeDirs = ['envoy-api', 'googleapis', 'protoc-gen-validate', 'xds'].map((d) => join(deps, d));
+const ownProtos = join(core, 'protos');
+
+const ROOTS = readFileSync(join(ownProtos, 'xds-roots.txt'), 'utf8')
+  .split('\n')
+  .map((l) => l.trim())
+  .filter((l) => l !== '' && !l.startsWith('#'));
+
+const work = join(root, '.cache/protos');
+rmSync(work, { recursive: true, force: true });
+mkdirSync(work, { recursive: true });
+
+function copyClosure(path) {
+  const target = join(work, path);
+  if (existsSync(target) || path.startsWith('google/protobuf/')) return;
+  const dir = includeDirs.find((d) => existsSync(join(d, path)));
+  if (dir === undefined) throw new Error(`proto ${path} is not in @grpc/grpc-js-xds; remove it from packages/mesh-core/protos/xds-roots.txt`);
+  let text = readFileSync(join(dir, path), 'utf8').replaceAll('\r\n', '\n');
+  if (path === 'validate/validate.proto' && !text.includes('ignore_empty'))
+    text = addIgnoreEmpty(text);
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, text);
+  for (const match of text.matchAll(/^import (?:public |weak )?"([^"]+)";/gm)) copyClosure(match[1]);
+}
+
+/** Envoy's files use StringRules.ignore_empty (and siblings), which the bundled older validate.proto lacks. */
+function addIgnoreEmpty(text) {
+  return text.replace(/^message (\w+Rules) \{$/gm, (line, name) =>
+    ['StringRules', 'BytesRules', 'RepeatedRules', 'MapRules'].includes(name) || /^(U?Int|SInt|S?Fixed|Float|Double)/.test(name)
+      ? `${line}\n    optional bool ignore_empty = 100;`
+      : line,
+  );
+}
+
+for (const path of ROOTS) copyClosure(path);
+for (const file of readdirSync(ownProtos, { recursive: true }))
+  if (String(file).endsWith('.proto')) {
+    mkdirSync(dirname(join(work, String(file))), { recursive: true });
+    cpSync(join(ownProtos, String(file)), join(work, String(file)));
+  }
+
+writeFileSync(join(work, 'buf.yaml'), 'version: v2\nmodules:\n  - path: .\n');
+writeFileSync(
+  join(work, 'buf.gen.yaml'),
+  `version: v2
+plugins:
+  - local: [${JSON.stringify(process.execPath)}, ${JSON.stringify(join(dirname(require.resolve('@bufbuild/protoc-gen-es/package.json')), 'bin/protoc-gen-es'))}]
+    out: ${JSON.stringify(join(core, 'src/gen'))}
+    strategy: all
+    opt: [target=ts, import_extension=ts]
+`,
+);
+rmSync(join(core, 'src/gen'), { recursive: true, force: true });
+execFileSync(process.execPath, [join(dirname(require.resolve('@bufbuild/buf/package.json')), 'bin/buf'), 'generate'], {
+  cwd: work,
+  stdio: 'inherit',
+});

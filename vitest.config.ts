@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+const source = { resolve: { conditions: ['source'] }, ssr: { resolve: { conditions: ['source'], externalConditions: ['source'] } } };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { ...source, test: { name: 'mesh-core', root: 'packages/mesh-core', include: ['src/**/*.test.ts'] } },
+      { ...source, test: { name: 'server', root: 'apps/server', include: ['src/**/*.test.ts', 'test/**/*.test.ts'], testTimeout: 30_000 } },
+      { ...source, test: { name: 'web', root: 'apps/web', include: ['src/**/*.test.{ts,tsx}'], environment: 'jsdom' } },
+      { test: { name: 'scripts', root: 'scripts', include: ['**/*.test.{ts,mjs}'] } },
+    ],
+  },
+});
