@@ -30,8 +30,7 @@ function copyClosure(path) {
   const dir = includeDirs.find((d) => existsSync(join(d, path)));
   if (dir === undefined) throw new Error(`proto ${path} is not in @grpc/grpc-js-xds; remove it from packages/mesh-core/protos/xds-roots.txt`);
   let text = readFileSync(join(dir, path), 'utf8').replaceAll('\r\n', '\n');
-  if (path === 'validate/validate.proto' && !text.includes('ignore_empty'))
-    text = addIgnoreEmpty(text);
+  if (path === 'validate/validate.proto' && !text.includes('ignore_empty')) text = addIgnoreEmpty(text);
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, text);
   for (const match of text.matchAll(/^import (?:public |weak )?"([^"]+)";/gm)) copyClosure(match[1]);

@@ -32,7 +32,9 @@ function onPath(name) {
 function attempt(what, command, args) {
   const result = spawnSync(command, args, { encoding: 'utf8', timeout: 600_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
   if (result.status === 0) return true;
-  process.stderr.write(`weft: skipped: ${what} is not installable here: ${(result.error?.message ?? result.stderr.trim().split('\n').at(-1)) || `${command} ended with ${result.status}`}\n`);
+  process.stderr.write(
+    `weft: skipped: ${what} is not installable here: ${(result.error?.message ?? result.stderr.trim().split('\n').at(-1)) || `${command} ended with ${result.status}`}\n`,
+  );
   return false;
 }
 

@@ -12,7 +12,8 @@ const cache = join(root, '.cache');
 /** Ends the process with one clear line when this Node is too old for the toolchain. */
 export function requireNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major < 20 || (major === 20 && minor < 19)) fail(`Weft needs Node 20.19 or newer, this is ${process.versions.node} (${process.execPath}). Install a newer Node and try again.`);
+  if (major < 20 || (major === 20 && minor < 19))
+    fail(`Weft needs Node 20.19 or newer, this is ${process.versions.node} (${process.execPath}). Install a newer Node and try again.`);
 }
 
 export function fail(message) {
@@ -57,7 +58,8 @@ function fingerprint(inputs) {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return;
     if (stat.isDirectory()) {
-      for (const entry of readdirSync(path).toSorted()) if (!['node_modules', 'dist', 'gen', 'dist-test', 'dist-types'].includes(entry)) visit(join(path, entry));
+      for (const entry of readdirSync(path).toSorted())
+        if (!['node_modules', 'dist', 'gen', 'dist-test', 'dist-types'].includes(entry)) visit(join(path, entry));
     } else hash.update(`${relative(root, path)}:${stat.size}:${stat.mtimeMs}\n`);
   };
   for (const input of inputs) visit(join(root, input));
@@ -81,10 +83,15 @@ export function ensureGenerated() {
 
 /** Compiles server and core (tsc) and the console (vite). */
 export function ensureBuilt() {
-  step('server', ['packages/mesh-core/src', 'packages/mesh-core/package.json', 'apps/server/src', 'tsconfig.base.json', '.cache/protos.stamp'], ['apps/server/dist/cli/main.js'], () => {
-    process.stderr.write('weft: compiling the server\n');
-    run(process.execPath, [bin('typescript', 'bin/tsc'), '-b', 'apps/server'], { quiet: true });
-  });
+  step(
+    'server',
+    ['packages/mesh-core/src', 'packages/mesh-core/package.json', 'apps/server/src', 'tsconfig.base.json', '.cache/protos.stamp'],
+    ['apps/server/dist/cli/main.js'],
+    () => {
+      process.stderr.write('weft: compiling the server\n');
+      run(process.execPath, [bin('typescript', 'bin/tsc'), '-b', 'apps/server'], { quiet: true });
+    },
+  );
   if (!existsSync(join(root, 'apps/web/src/app/main.tsx'))) return;
   step('web', ['packages/mesh-core/src/api', 'packages/mesh-core/src/config', 'packages/mesh-core/src/model', 'apps/web'], ['apps/web/dist/index.html'], () => {
     process.stderr.write('weft: building the console\n');

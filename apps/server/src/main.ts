@@ -46,7 +46,14 @@ async function serve({ stateDir, host, settings, ...ports }: ServerOptions): Pro
   const store = await openJournalStore({ dir: join(stateDir, 'config'), now: Date.now, log });
   const ca = await createCertificateAuthority({ stateDir: join(stateDir, 'ca'), trustDomain: settings.trustDomain });
   const secrets = createSecretProvider({ ca, onError: (error) => log(`certificate: ${String(error)}`) });
-  const controlPlane = createControlPlane({ store, settings, ca, secrets, ports: { plain: ports.xdsPort, tls: ports.xdsTlsPort, host }, log: ({ level, message, fields }) => log(`${level} ${message} ${JSON.stringify(fields)}`) });
+  const controlPlane = createControlPlane({
+    store,
+    settings,
+    ca,
+    secrets,
+    ports: { plain: ports.xdsPort, tls: ports.xdsTlsPort, host },
+    log: ({ level, message, fields }) => log(`${level} ${message} ${JSON.stringify(fields)}`),
+  });
   const telemetry = createTelemetry({
     clock: Date.now,
     objects: () => store.list().items,
@@ -92,6 +99,9 @@ async function serve({ stateDir, host, settings, ...ports }: ServerOptions): Pro
 }
 
 function demoLoad(url: string): { get: () => Promise<Load>; set: (rps: number) => Promise<Load> } {
-  const call = async (body?: object): Promise<Load> => (await fetch(url, { signal: AbortSignal.timeout(3_000), ...(body === undefined ? {} : { method: 'PUT', body: JSON.stringify(body) }) })).json() as Promise<Load>;
+  const call = async (body?: object): Promise<Load> =>
+    (
+      await fetch(url, { signal: AbortSignal.timeout(3_000), ...(body === undefined ? {} : { method: 'PUT', body: JSON.stringify(body) }) })
+    ).json() as Promise<Load>;
   return { get: () => call(), set: (rps) => call({ rps }) };
 }

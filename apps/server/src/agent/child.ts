@@ -59,7 +59,16 @@ export function startChild(options: ChildOptions): Child {
     };
     current.stderr?.on('data', keep);
     ready = new Promise<void>((resolve, reject) => {
-      const limit = setTimeout(() => reject(new StartError('WEFT_CHILD_FAILED', `${options.name} was not ready after ${(options.readyTimeoutMs ?? 20_000) / 1000} s. Its log: ${options.logFile}`)), options.readyTimeoutMs ?? 20_000);
+      const limit = setTimeout(
+        () =>
+          reject(
+            new StartError(
+              'WEFT_CHILD_FAILED',
+              `${options.name} was not ready after ${(options.readyTimeoutMs ?? 20_000) / 1000} s. Its log: ${options.logFile}`,
+            ),
+          ),
+        options.readyTimeoutMs ?? 20_000,
+      );
       limit.unref();
       let buffered = '';
       current.stdout?.on('data', (chunk: Buffer) => {

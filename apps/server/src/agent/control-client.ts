@@ -10,7 +10,11 @@ export interface ControlClient {
   applyYaml(yaml: string, reason: string): Promise<void>;
   list(kind: string, namespace?: string): Promise<MeshObject[]>;
   remove(ref: ObjectRef): Promise<void>;
-  joinToken(workload: { namespace: string; workload: string; serviceAccount: string }): Promise<{ token: string; rootCaPem: string; xdsAddress: string; otlpEndpoint: string; trustDomain: string; meshId: string }>;
+  joinToken(workload: {
+    namespace: string;
+    workload: string;
+    serviceAccount: string;
+  }): Promise<{ token: string; rootCaPem: string; xdsAddress: string; otlpEndpoint: string; trustDomain: string; meshId: string }>;
   getJson(path: string): Promise<unknown>;
   putJson(path: string, body: unknown): Promise<unknown>;
 }

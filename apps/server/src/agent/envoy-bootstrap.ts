@@ -36,7 +36,12 @@ export function envoyBootstrap(spec: ProxySpec, credential: XdsCredential, versi
     },
     admin: { address: socketAddress('127.0.0.1', spec.adminPort) },
     dynamic_resources: {
-      ads_config: { api_type: 'DELTA_GRPC', transport_api_version: 'V3', set_node_on_first_message_only: true, grpc_services: [{ envoy_grpc: { cluster_name: 'weft-xds' } }] },
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        set_node_on_first_message_only: true,
+        grpc_services: [{ envoy_grpc: { cluster_name: 'weft-xds' } }],
+      },
       lds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
       cds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
     },
@@ -62,7 +67,17 @@ export function envoyBootstrap(spec: ProxySpec, credential: XdsCredential, versi
                 // Envoy's clients stop at 1.2 unless told.
                 tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
                 // By file SDS, not inline: the credential of this very connection must be renewed without a restart.
-                tls_certificate_sds_secret_configs: [{ name: 'xds', sds_config: { path_config_source: { path: `${credential.certificateFile}.sds.json`, watched_directory: { path: directoryOf(credential.certificateFile) } } } }],
+                tls_certificate_sds_secret_configs: [
+                  {
+                    name: 'xds',
+                    sds_config: {
+                      path_config_source: {
+                        path: `${credential.certificateFile}.sds.json`,
+                        watched_directory: { path: directoryOf(credential.certificateFile) },
+                      },
+                    },
+                  },
+                ],
                 validation_context: { trusted_ca: { filename: credential.rootCaFile } },
               },
             },

@@ -25,19 +25,22 @@ export async function startCredential(spec: ProxySpec, dir: string): Promise<Ren
   };
   const schedule = (current: XdsIdentity): void => {
     const half = (current.notBefore + current.notAfter) / 2;
-    timer = setTimeout(() => {
-      requestIdentity(spec, current).then(
-        (renewed) => {
-          identity = renewed;
-          write();
-          schedule(renewed);
-        },
-        () => {
-          timer = setTimeout(() => schedule(current), 60_000);
-          timer.unref();
-        },
-      );
-    }, Math.min(Math.max(1_000, half - Date.now()), 2_147_000_000));
+    timer = setTimeout(
+      () => {
+        requestIdentity(spec, current).then(
+          (renewed) => {
+            identity = renewed;
+            write();
+            schedule(renewed);
+          },
+          () => {
+            timer = setTimeout(() => schedule(current), 60_000);
+            timer.unref();
+          },
+        );
+      },
+      Math.min(Math.max(1_000, half - Date.now()), 2_147_000_000),
+    );
     timer.unref();
   };
   write();

@@ -12,7 +12,12 @@ export function startStatsForwarder(spec: ProxySpec): () => void {
   const agent = new Agent({ keepAlive: true });
   const startMs = Date.now();
   const canonical = spec.labels['service.istio.io/canonical-name'] ?? spec.labels['app'] ?? spec.workload;
-  const resource = { 'service.name': `${canonical}.${spec.namespace}`, 'weft.workload': spec.workload, 'weft.namespace': spec.namespace, 'weft.node_id': `${spec.role}~${spec.ip}~${spec.workload}.${spec.namespace}~${spec.namespace}.svc.cluster.local` };
+  const resource = {
+    'service.name': `${canonical}.${spec.namespace}`,
+    'weft.workload': spec.workload,
+    'weft.namespace': spec.namespace,
+    'weft.node_id': `${spec.role}~${spec.ip}~${spec.workload}.${spec.namespace}~${spec.namespace}.svc.cluster.local`,
+  };
   let busy = false;
   const forward = async (): Promise<void> => {
     if (busy) return;
@@ -66,7 +71,8 @@ export function parseIstioStats(text: string, startMs: number, timeMs: number): 
     else if (kind === 'count') histogram.count = value;
     else histogram.buckets.push({ le: tags['le'] === '+Inf' ? Infinity : Number(tags['le']), count: value });
   }
-  const result: OtlpMetric[] = counters.length === 0 ? [] : [{ name: 'istio_requests_total', unit: '1', kind: 'sum', temporality: 'cumulative', points: counters }];
+  const result: OtlpMetric[] =
+    counters.length === 0 ? [] : [{ name: 'istio_requests_total', unit: '1', kind: 'sum', temporality: 'cumulative', points: counters }];
   for (const [name, series] of histograms)
     result.push({
       name,
@@ -75,7 +81,15 @@ export function parseIstioStats(text: string, startMs: number, timeMs: number): 
       temporality: 'cumulative',
       points: [...series.values()].map(({ labels, buckets, sum, count }) => {
         const sorted = buckets.toSorted((a, b) => a.le - b.le);
-        return { attributes: labels, startMs, timeMs, sum, count, bounds: sorted.filter((b) => Number.isFinite(b.le)).map((b) => b.le), bucketCounts: sorted.map((b, i) => b.count - (sorted[i - 1]?.count ?? 0)) };
+        return {
+          attributes: labels,
+          startMs,
+          timeMs,
+          sum,
+          count,
+          bounds: sorted.filter((b) => Number.isFinite(b.le)).map((b) => b.le),
+          bucketCounts: sorted.map((b, i) => b.count - (sorted[i - 1]?.count ?? 0)),
+        };
       }),
     });
   return result;
@@ -88,7 +102,8 @@ function istioLabels(tags: Readonly<Record<string, string>>): Record<string, str
     const value = tags[label] ?? '';
     if (label === 'response_flags') labels[label] = value === '' ? '-' : value;
     else if (label === 'grpc_response_status') labels[label] = value === '-' ? '' : value;
-    else if (label === 'connection_security_policy') labels[label] = value === 'unknown' ? 'unknown' : value.startsWith('TLS') || value === 'mutual_tls' ? 'mutual_tls' : 'none';
+    else if (label === 'connection_security_policy')
+      labels[label] = value === 'unknown' ? 'unknown' : value.startsWith('TLS') || value === 'mutual_tls' ? 'mutual_tls' : 'none';
     else labels[label] = value === '' || value === '-' ? (label.endsWith('revision') ? 'latest' : 'unknown') : value;
   }
   return labels;

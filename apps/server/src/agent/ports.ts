@@ -42,7 +42,11 @@ export function openPortBook(file: string, base: number): PortBook {
         writeFileSync(temporary, `${JSON.stringify(known, null, 2)}\n`);
         renameSync(temporary, file);
       } catch (error) {
-        throw new StartError('WEFT_STATE_DIR', `cannot write ${file}: ${(error as Error).message}. Make the directory writable or set WEFT_HOME to another one.`, { cause: error });
+        throw new StartError(
+          'WEFT_STATE_DIR',
+          `cannot write ${file}: ${(error as Error).message}. Make the directory writable or set WEFT_HOME to another one.`,
+          { cause: error },
+        );
       }
     },
   };
@@ -51,7 +55,9 @@ export function openPortBook(file: string, base: number): PortBook {
 function read(file: string): Record<string, number> {
   try {
     const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).filter((e): e is [string, number] => Number.isInteger(e[1]))) : {};
+    return typeof value === 'object' && value !== null
+      ? Object.fromEntries(Object.entries(value).filter((e): e is [string, number] => Number.isInteger(e[1])))
+      : {};
   } catch {
     // Missing or torn: ports are only remembered for convenience.
     return {};

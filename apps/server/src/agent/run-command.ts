@@ -21,12 +21,16 @@ export function registerRun(program: Command): void {
     .option('--port-base <port>', 'first of the loopback ports given to the sidecar', '22000')
     .argument('<command...>', 'the program and its arguments, after --')
     .passThroughOptions()
-    .addHelpText('after', '\nThe program finds its upstreams in <SERVICE>_URL, <SERVICE>_SERVICE_HOST, <SERVICE>_SERVICE_PORT and WEFT_UPSTREAM_<SERVICE>.\n\nExample: weft run --service hello --port 9000 -- node app.js')
+    .addHelpText(
+      'after',
+      '\nThe program finds its upstreams in <SERVICE>_URL, <SERVICE>_SERVICE_HOST, <SERVICE>_SERVICE_PORT and WEFT_UPSTREAM_<SERVICE>.\n\nExample: weft run --service hello --port 9000 -- node app.js',
+    )
     .action(async (words: string[], flags: Record<string, unknown>, command: Command) => {
       const [first, ...rest] = words;
       if (first === undefined) throw new StartError('WEFT_USAGE', 'name the program to run after --');
       const name = String(flags['service']);
-      if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)) throw new StartError('WEFT_USAGE', `--service is ${name}; it must be a DNS label: lower-case letters, digits and -, starting with a letter`);
+      if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
+        throw new StartError('WEFT_USAGE', `--service is ${name}; it must be a DNS label: lower-case letters, digits and -, starting with a letter`);
       process.exitCode = await runInMesh(
         {
           server: String(command.optsWithGlobals()['server'] ?? process.env['WEFT_SERVER'] ?? 'http://127.0.0.1:20001'),

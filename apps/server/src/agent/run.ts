@@ -98,7 +98,8 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
     process.off('SIGINT', forward);
     process.off('SIGTERM', forward);
     await writing;
-    if (registered) await leave(plan, ownService, client).catch((error: unknown) => log(`could not take ${plan.workload} out of the mesh: ${(error as Error).message}`));
+    if (registered)
+      await leave(plan, ownService, client).catch((error: unknown) => log(`could not take ${plan.workload} out of the mesh: ${(error as Error).message}`));
     await sidecar.stop();
   }
 }
@@ -112,7 +113,14 @@ async function startSidecar(options: RunOptions, plan: WorkloadPlan, client: Con
   const specFile = join(options.stateDir, 'run', `${name}.json`);
   mkdirSync(dirname(specFile), { recursive: true });
   writeFileSync(specFile, JSON.stringify([spec]), { mode: 0o600 });
-  const child = startChild({ name: `sidecar of ${plan.workload}`, command: process.execPath, args: [join(dist, 'proxy/main.js'), specFile], logFile, readyLine: (line) => line.startsWith('{"ready"'), onExit });
+  const child = startChild({
+    name: `sidecar of ${plan.workload}`,
+    command: process.execPath,
+    args: [join(dist, 'proxy/main.js'), specFile],
+    logFile,
+    readyLine: (line) => line.startsWith('{"ready"'),
+    onExit,
+  });
   try {
     await child.ready();
   } catch (error) {
@@ -134,13 +142,23 @@ async function leave(plan: WorkloadPlan, ownService: MeshObject | undefined, cli
 function chooseUpstreams(options: RunOptions, services: readonly MeshObject[]): { host: string; port: number }[] {
   const known = services
     .filter((s) => s.metadata.name !== options.service || s.metadata.namespace !== options.namespace)
-    .flatMap((s) => ((s.spec as { ports?: { port: number }[] }).ports ?? []).map(({ port }) => ({ name: `${s.metadata.name}.${s.metadata.namespace}`, host: `${s.metadata.name}.${s.metadata.namespace}.svc.cluster.local`, port })));
+    .flatMap((s) =>
+      ((s.spec as { ports?: { port: number }[] }).ports ?? []).map(({ port }) => ({
+        name: `${s.metadata.name}.${s.metadata.namespace}`,
+        host: `${s.metadata.name}.${s.metadata.namespace}.svc.cluster.local`,
+        port,
+      })),
+    );
   if (options.upstreams.length === 0) return known.map(({ host, port }) => ({ host, port }));
   return options.upstreams.map((wanted) => {
     const [text = '', portText] = wanted.split(':');
     const name = text.includes('.') ? text.split('.').slice(0, 2).join('.') : `${text}.${options.namespace}`;
     const found = known.find((k) => k.name === name && (portText === undefined || k.port === Number(portText)));
-    if (found === undefined) throw new StartError('WEFT_USAGE', `--upstream ${wanted}: the mesh has no such service. It has ${known.map((k) => `${k.name}:${k.port}`).join(', ') || 'none'}.`);
+    if (found === undefined)
+      throw new StartError(
+        'WEFT_USAGE',
+        `--upstream ${wanted}: the mesh has no such service. It has ${known.map((k) => `${k.name}:${k.port}`).join(', ') || 'none'}.`,
+      );
     return { host: found.host, port: found.port };
   });
 }

@@ -37,7 +37,8 @@ export async function planWorkload(request: WorkloadRequest, ports: PortBook): P
   const listenPort = await ports.allocate(`${key}/inbound`);
   const appPort = request.appPort ?? (await ports.allocate(`${key}/app`));
   const upstreams: UpstreamPort[] = [];
-  for (const upstream of request.upstreams) upstreams.push({ ...upstream, listenPort: await ports.allocate(`${key}/upstream/${upstream.host}:${upstream.port}`) });
+  for (const upstream of request.upstreams)
+    upstreams.push({ ...upstream, listenPort: await ports.allocate(`${key}/upstream/${upstream.host}:${upstream.port}`) });
   return {
     workload,
     namespace: request.namespace,

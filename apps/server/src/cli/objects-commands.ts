@@ -24,7 +24,12 @@ function readFiles(paths: readonly string[]): string {
     if (path === '-') return [readFileSync(0, 'utf8')];
     const files = statSync(path, { throwIfNoEntry: false });
     if (files === undefined) throw new StartError('WEFT_USAGE', `there is no file ${path}`);
-    return files.isDirectory() ? readdirSync(path).filter((f) => /\.(ya?ml|json)$/.test(f)).toSorted().map((f) => readFileSync(join(path, f), 'utf8')) : [readFileSync(path, 'utf8')];
+    return files.isDirectory()
+      ? readdirSync(path)
+          .filter((f) => /\.(ya?ml|json)$/.test(f))
+          .toSorted()
+          .map((f) => readFileSync(join(path, f), 'utf8'))
+      : [readFileSync(path, 'utf8')];
   });
   return texts.join('\n---\n');
 }
@@ -92,9 +97,20 @@ export function registerObjects(program: Command): void {
     .option('-n, --namespace <namespace>', 'namespace', 'default')
     .action(async (kindName: string, name: string, options: { namespace: string }, command: Command) => {
       const kind = kindOf(kindName);
-      const object = (await clientOf(command).getJson(`/api/v1/config/${kind.kind}/${options.namespace}/${name}`)) as { yaml: string; resourceVersion: string; problems: { severity: string; code: string; path?: string; line?: number; message: string }[] };
+      const object = (await clientOf(command).getJson(`/api/v1/config/${kind.kind}/${options.namespace}/${name}`)) as {
+        yaml: string;
+        resourceVersion: string;
+        problems: { severity: string; code: string; path?: string; line?: number; message: string }[];
+      };
       print(object.yaml.trimEnd());
       print('');
-      print(object.problems.length === 0 ? 'No problems.' : table(['SEVERITY', 'CODE', 'LINE', 'PROBLEM'], object.problems.map((p) => [p.severity, p.code, String(p.line ?? ''), `${p.path === undefined ? '' : `${p.path}: `}${p.message}`])));
+      print(
+        object.problems.length === 0
+          ? 'No problems.'
+          : table(
+              ['SEVERITY', 'CODE', 'LINE', 'PROBLEM'],
+              object.problems.map((p) => [p.severity, p.code, String(p.line ?? ''), `${p.path === undefined ? '' : `${p.path}: `}${p.message}`]),
+            ),
+      );
     });
 }

@@ -21,9 +21,20 @@ export function registerTraffic(program: Command): void {
       const types = ['cluster', 'listener', 'endpoint', 'route', 'secret'];
       const cell = (proxy: ProxyStatus, type: string): string => {
         const t = proxy.types.find((p) => p.type === type);
-        return t === undefined ? '-' : t.nack !== undefined && t.ackedVersion !== t.sentVersion ? 'NACK' : t.ackedVersion === t.sentVersion ? 'SYNCED' : 'STALE';
+        return t === undefined
+          ? '-'
+          : t.nack !== undefined && t.ackedVersion !== t.sentVersion
+            ? 'NACK'
+            : t.ackedVersion === t.sentVersion
+              ? 'SYNCED'
+              : 'STALE';
       };
-      return print(table(['PROXY', 'DATA PLANE', 'STATE', ...types.map((t) => t.toUpperCase())], items.map((p) => [`${p.workload}.${p.namespace}`, `${p.dataPlane} ${p.version}`, p.state.toUpperCase(), ...types.map((t) => cell(p, t))])));
+      return print(
+        table(
+          ['PROXY', 'DATA PLANE', 'STATE', ...types.map((t) => t.toUpperCase())],
+          items.map((p) => [`${p.workload}.${p.namespace}`, `${p.dataPlane} ${p.version}`, p.state.toUpperCase(), ...types.map((t) => cell(p, t))]),
+        ),
+      );
     });
 
   program
@@ -41,7 +52,19 @@ export function registerTraffic(program: Command): void {
       let split = (await client.getJson(path)) as TrafficSplit;
       if (weights.length > 0) split = (await client.putJson(path, { weights: parseWeights(weights), resourceVersion: split.resourceVersion })) as TrafficSplit;
       if (options.output === 'json') return print(JSON.stringify(split, undefined, 2));
-      return print(table(['SUBSET', 'WEIGHT', 'OBSERVED', 'REQUESTS/S', 'ERRORS', 'P95'], split.destinations.map((d) => [d.subset, `${d.weight} %`, d.observed < 0 ? '-' : `${d.observed.toFixed(1)} %`, d.rps.toFixed(1), `${(d.errors * 100).toFixed(2)} %`, d.p95 < 0 ? '-' : `${d.p95.toFixed(0)} ms`])));
+      return print(
+        table(
+          ['SUBSET', 'WEIGHT', 'OBSERVED', 'REQUESTS/S', 'ERRORS', 'P95'],
+          split.destinations.map((d) => [
+            d.subset,
+            `${d.weight} %`,
+            d.observed < 0 ? '-' : `${d.observed.toFixed(1)} %`,
+            d.rps.toFixed(1),
+            `${(d.errors * 100).toFixed(2)} %`,
+            d.p95 < 0 ? '-' : `${d.p95.toFixed(0)} ms`,
+          ]),
+        ),
+      );
     });
 
   program

@@ -39,7 +39,9 @@ function definitionList(book: Book): string {
 }
 
 function reviewList(body: { version: string; reviews: Review[] }): string {
-  const items = body.reviews.map((review) => `<blockquote><p>${escape(review.text)}</p><small>${escape(review.reviewer)}</small> ${stars(review.rating)}</blockquote>`);
+  const items = body.reviews.map(
+    (review) => `<blockquote><p>${escape(review.text)}</p><small>${escape(review.reviewer)}</small> ${stars(review.rating)}</blockquote>`,
+  );
   return `${items.join('')}<small>Reviews served by: reviews-${escape(body.version)}</small>`;
 }
 

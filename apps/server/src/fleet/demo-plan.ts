@@ -61,7 +61,12 @@ export function demoSpec(plan: DemoPlan, rps: number): DemoSpec {
     services: plan.workloads.map((workload): DemoServiceSpec => {
       const [port] = workload.inbound;
       if (port === undefined) throw new Error(`${workload.workload} has no port`);
-      return { name: workload.service as DemoServiceName, version: workload.version, port: port.appPort, upstreams: Object.fromEntries(workload.upstreams.map(upstreamUrl)) };
+      return {
+        name: workload.service as DemoServiceName,
+        version: workload.version,
+        port: port.appPort,
+        upstreams: Object.fromEntries(workload.upstreams.map(upstreamUrl)),
+      };
     }),
     load: { target: `http://127.0.0.1:${plan.gateway.port}/productpage`, rps, controlPort: plan.controlPort },
   };
@@ -81,7 +86,13 @@ export async function gatewaySpec(gateway: GatewayPlan, client: ControlClient, s
     trustDomain: grant.trustDomain,
     meshId: grant.meshId,
     role: 'router',
-    labels: { app: gateway.workload, istio: 'ingressgateway', version: 'v1', 'service.istio.io/canonical-name': gateway.workload, 'service.istio.io/canonical-revision': 'v1' },
+    labels: {
+      app: gateway.workload,
+      istio: 'ingressgateway',
+      version: 'v1',
+      'service.istio.io/canonical-name': gateway.workload,
+      'service.istio.io/canonical-revision': 'v1',
+    },
     ip: '127.0.0.1',
     httpProxyPort: 0,
     inbound: [],

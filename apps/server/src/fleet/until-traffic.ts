@@ -13,7 +13,8 @@ export async function untilTraffic(client: ControlClient, timeoutMs: number): Pr
     const graph = (await client.getJson('/api/v1/graph?windowSec=10').catch(() => undefined)) as GraphSnapshot | undefined;
     const busy = graph?.edges.filter((_, i) => (graph.edgeRows[i]?.[RPS] ?? 0) > 0) ?? [];
     if (busy.some((e) => e.source.startsWith('gw:')) && busy.some((e) => !e.source.startsWith('gw:'))) return;
-    if (Date.now() > deadline) throw new StartError('WEFT_CHILD_FAILED', `no traffic reached the graph within ${timeoutMs / 1000} s; see the logs in the state directory`);
+    if (Date.now() > deadline)
+      throw new StartError('WEFT_CHILD_FAILED', `no traffic reached the graph within ${timeoutMs / 1000} s; see the logs in the state directory`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -35,7 +35,8 @@ function readOptions(flags: Record<string, unknown>): UpOptions {
   const load = Number(text('load'));
   if (!(load >= 0 && load <= 2_000)) throw new StartError('WEFT_USAGE', `--load is ${text('load')}; it must be a number from 0 to 2000`);
   const traceSampling = Number(text('traceSampling'));
-  if (!(traceSampling >= 0 && traceSampling <= 100)) throw new StartError('WEFT_USAGE', `--trace-sampling is ${text('traceSampling')}; it must be a percentage from 0 to 100`);
+  if (!(traceSampling >= 0 && traceSampling <= 100))
+    throw new StartError('WEFT_USAGE', `--trace-sampling is ${text('traceSampling')}; it must be a percentage from 0 to 100`);
   return {
     ...ports,
     portBase: parsePort(text('portBase'), '--port-base'),
@@ -51,6 +52,7 @@ function readOptions(flags: Record<string, unknown>): UpOptions {
 function parseTraceExport(value: string): { kind: 'jaeger' | 'otlp'; endpoint: string } {
   const match = /^(jaeger|otlp)=(https?:\/\/.+)$/.exec(value);
   const [, kind, endpoint] = match ?? [];
-  if ((kind !== 'jaeger' && kind !== 'otlp') || endpoint === undefined) throw new StartError('WEFT_USAGE', `--trace-export is ${value}; write jaeger=http://host:14268/api/traces or otlp=http://host:4318`);
+  if ((kind !== 'jaeger' && kind !== 'otlp') || endpoint === undefined)
+    throw new StartError('WEFT_USAGE', `--trace-export is ${value}; write jaeger=http://host:14268/api/traces or otlp=http://host:4318`);
   return { kind, endpoint };
 }

@@ -45,11 +45,18 @@ export async function checkMachine(options: UpOptions): Promise<void> {
     mkdirSync(options.stateDir, { recursive: true });
     accessSync(options.stateDir, constants.W_OK);
   } catch (error) {
-    throw new StartError('WEFT_STATE_DIR', `cannot write the state directory ${options.stateDir}: ${(error as Error).message}. Make it writable or set WEFT_HOME to another one.`, { cause: error });
+    throw new StartError(
+      'WEFT_STATE_DIR',
+      `cannot write the state directory ${options.stateDir}: ${(error as Error).message}. Make it writable or set WEFT_HOME to another one.`,
+      { cause: error },
+    );
   }
   for (const { key, flag, env, what } of PORT_FLAGS)
     if (!(await isFree(options[key])))
-      throw new StartError('WEFT_PORT_TAKEN', `port ${options[key]} (${what}) is taken on 127.0.0.1: stop what uses it, or choose another with ${flag} or ${env}.`);
+      throw new StartError(
+        'WEFT_PORT_TAKEN',
+        `port ${options[key]} (${what}) is taken on 127.0.0.1: stop what uses it, or choose another with ${flag} or ${env}.`,
+      );
 }
 
 export function parsePort(text: string, flag: string): number {

@@ -73,17 +73,27 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
     const url = `http://127.0.0.1:${options.port}`;
     const client = createControlClient(url, 'weft up');
     await seed(client, options.gatewayPort);
-    await client.apply(plan.workloads.map((w) => workloadEntry(w)), 'register the demo workloads');
+    await client.apply(
+      plan.workloads.map((w) => workloadEntry(w)),
+      'register the demo workloads',
+    );
 
     const onEnvoy = (workload: string): boolean => options.dataPlane === 'envoy' || options.envoy.includes(workload);
     const stateDir = join(options.stateDir, 'proxies');
     const specs: ProxySpec[] = await Promise.all([gatewaySpec(plan.gateway, client, stateDir), ...plan.workloads.map((w) => proxySpec(w, client, stateDir))]);
     const unknown = options.envoy.find((name) => !specs.some((s) => s.workload === name));
-    if (unknown !== undefined) throw new StartError('WEFT_USAGE', `--envoy ${unknown}: the demo has no such workload. It has ${specs.map((s) => s.workload).join(', ')}.`);
+    if (unknown !== undefined)
+      throw new StartError('WEFT_USAGE', `--envoy ${unknown}: the demo has no such workload. It has ${specs.map((s) => s.workload).join(', ')}.`);
     const embedded = specs.filter((s) => !onEnvoy(s.workload));
     const proxies = embedded.length === 0 ? undefined : node('proxies', 'proxy/main.js', embedded, isReady);
     for (const spec of specs.filter((s) => onEnvoy(s.workload)))
-      children[`envoy-${spec.workload}`] = await startEnvoy({ spec, binary: envoyBinary ?? '', dir: join(run, `envoy-${spec.workload}`), logFile: join(logs, `envoy-${spec.workload}.log`), onExit: (reason) => log(`envoy-${spec.workload} ${reason}`) });
+      children[`envoy-${spec.workload}`] = await startEnvoy({
+        spec,
+        binary: envoyBinary ?? '',
+        dir: join(run, `envoy-${spec.workload}`),
+        logFile: join(logs, `envoy-${spec.workload}.log`),
+        onExit: (reason) => log(`envoy-${spec.workload} ${reason}`),
+      });
     await proxies?.ready();
     await setLoad(plan.controlPort, options.load);
     if (options.load > 0) await untilTraffic(client, 60_000);
@@ -103,7 +113,11 @@ function serverOptions(options: UpOptions, plan: DemoPlan): ServerOptions {
     xdsTlsPort: options.xdsTlsPort,
     otlpGrpcPort: options.otlpGrpcPort,
     otlpHttpPort: options.otlpHttpPort,
-    settings: { ...DEFAULT_MESH_SETTINGS, tracingSamplingPercent: options.traceSampling, otlp: { host: '127.0.0.1', grpcPort: options.otlpGrpcPort, httpPort: options.otlpHttpPort } },
+    settings: {
+      ...DEFAULT_MESH_SETTINGS,
+      tracingSamplingPercent: options.traceSampling,
+      otlp: { host: '127.0.0.1', grpcPort: options.otlpGrpcPort, httpPort: options.otlpHttpPort },
+    },
     demoControlUrl: `http://127.0.0.1:${plan.controlPort}/`,
     ...(options.traceExport === undefined ? {} : { traceExport: options.traceExport }),
     consoleDir: join(repository, 'apps/web/dist'),

@@ -48,7 +48,9 @@ export const configCheckSchema = z.object({
   /** Proxies whose resources would change, with the short type names. */
   proxies: z.array(z.object({ proxyId: z.string(), workload: z.string(), namespace: z.string(), types: z.array(z.string()) })),
   /** Traffic that would move, per host and destination: shares 0-100 before and after, and the rate at present. */
-  traffic: z.array(z.object({ host: z.string(), rps: z.number(), destinations: z.array(z.object({ subset: z.string(), before: z.number(), after: z.number() })) })),
+  traffic: z.array(
+    z.object({ host: z.string(), rps: z.number(), destinations: z.array(z.object({ subset: z.string(), before: z.number(), after: z.number() })) }),
+  ),
   checkedMs: z.number(),
 });
 export type ConfigCheck = z.infer<typeof configCheckSchema>;
@@ -59,7 +61,10 @@ export const configApplyRequestSchema = z.strictObject({
   resourceVersions: z.record(z.string(), z.string()).default({}),
   reason: z.string().max(500).optional(),
 });
-export const configApplySchema = z.object({ revision: z.string(), applied: z.array(z.object({ ref: objectRefSchema, verb: z.enum(['create', 'update', 'unchanged']), resourceVersion: z.string() })) });
+export const configApplySchema = z.object({
+  revision: z.string(),
+  applied: z.array(z.object({ ref: objectRefSchema, verb: z.enum(['create', 'update', 'unchanged']), resourceVersion: z.string() })),
+});
 
 export const revisionSchema = z.object({
   revision: z.string(),
@@ -69,7 +74,9 @@ export const revisionSchema = z.object({
   reason: z.string().optional(),
   /** `reviews v1=50 v2=50`, one line for people. */
   summary: z.string(),
-  changes: z.array(z.object({ ref: objectRefSchema, verb: z.enum(['create', 'update', 'delete']), before: z.string().optional(), after: z.string().optional() })),
+  changes: z.array(
+    z.object({ ref: objectRefSchema, verb: z.enum(['create', 'update', 'delete']), before: z.string().optional(), after: z.string().optional() }),
+  ),
   propagation: propagationSchema.optional(),
 });
 /** One commit of the journal; `before` and `after` are YAML (absent in lists). */

@@ -10,7 +10,18 @@ export type Health = z.infer<typeof healthSchema>;
 export const graphTypeSchema = z.enum(['versionedApp', 'service', 'workload', 'app']);
 export type GraphType = z.infer<typeof graphTypeSchema>;
 
-export const badgeSchema = z.enum(['virtual-service', 'traffic-shifting', 'request-routing', 'timeout-retry', 'circuit-breaker', 'fault-injection', 'mirroring', 'gateway', 'strict-mtls', 'missing-sidecar']);
+export const badgeSchema = z.enum([
+  'virtual-service',
+  'traffic-shifting',
+  'request-routing',
+  'timeout-retry',
+  'circuit-breaker',
+  'fault-injection',
+  'mirroring',
+  'gateway',
+  'strict-mtls',
+  'missing-sidecar',
+]);
 export type Badge = z.infer<typeof badgeSchema>;
 
 export const graphBoxSchema = z.object({

@@ -44,9 +44,21 @@ export const serverMessageSchema = z.union([
   z.object({ type: z.literal('delta'), ...frame, prev: z.number().int(), topic: z.literal('graph'), data: graphDeltaSchema }),
   z.object({ type: z.literal('snapshot'), ...frame, topic: z.literal('split'), data: trafficSplitSchema }),
   z.object({ type: z.literal('snapshot'), ...frame, topic: z.literal('proxies'), data: z.array(proxyStatusSchema) }),
-  z.object({ type: z.literal('delta'), ...frame, prev: z.number().int(), topic: z.literal('proxies'), data: z.object({ changed: z.array(proxyStatusSchema), removed: z.array(z.string()) }) }),
+  z.object({
+    type: z.literal('delta'),
+    ...frame,
+    prev: z.number().int(),
+    topic: z.literal('proxies'),
+    data: z.object({ changed: z.array(proxyStatusSchema), removed: z.array(z.string()) }),
+  }),
   z.object({ type: z.literal('snapshot'), ...frame, topic: z.literal('revisions'), data: z.array(revisionSchema) }),
-  z.object({ type: z.literal('delta'), ...frame, prev: z.number().int(), topic: z.literal('revisions'), data: z.object({ added: z.array(revisionSchema), propagation: z.array(propagationSchema) }) }),
+  z.object({
+    type: z.literal('delta'),
+    ...frame,
+    prev: z.number().int(),
+    topic: z.literal('revisions'),
+    data: z.object({ added: z.array(revisionSchema), propagation: z.array(propagationSchema) }),
+  }),
   z.object({ type: z.literal('snapshot'), ...frame, topic: z.literal('status'), data: statusSchema }),
   z.object({ type: z.literal('error'), id: z.number().int().optional(), code: z.string(), message: z.string() }),
 ]);

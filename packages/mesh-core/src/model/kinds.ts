@@ -12,11 +12,39 @@ export interface Kind {
 
 export const KINDS: readonly Kind[] = [
   { kind: 'Service', group: '', versions: ['v1'], plural: 'services', singular: 'service', shortNames: ['svc'] },
-  { kind: 'VirtualService', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'virtualservices', singular: 'virtualservice', shortNames: ['vs'] },
-  { kind: 'DestinationRule', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'destinationrules', singular: 'destinationrule', shortNames: ['dr'] },
+  {
+    kind: 'VirtualService',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    plural: 'virtualservices',
+    singular: 'virtualservice',
+    shortNames: ['vs'],
+  },
+  {
+    kind: 'DestinationRule',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    plural: 'destinationrules',
+    singular: 'destinationrule',
+    shortNames: ['dr'],
+  },
   { kind: 'Gateway', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'gateways', singular: 'gateway', shortNames: ['gw'] },
-  { kind: 'WorkloadEntry', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'workloadentries', singular: 'workloadentry', shortNames: ['we'] },
-  { kind: 'PeerAuthentication', group: 'security.istio.io', versions: ['v1', 'v1beta1'], plural: 'peerauthentications', singular: 'peerauthentication', shortNames: ['pa'] },
+  {
+    kind: 'WorkloadEntry',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    plural: 'workloadentries',
+    singular: 'workloadentry',
+    shortNames: ['we'],
+  },
+  {
+    kind: 'PeerAuthentication',
+    group: 'security.istio.io',
+    versions: ['v1', 'v1beta1'],
+    plural: 'peerauthentications',
+    singular: 'peerauthentication',
+    shortNames: ['pa'],
+  },
 ];
 
 /** `networking.istio.io/v1`, or `v1` for the core group. */

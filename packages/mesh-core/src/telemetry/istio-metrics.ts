@@ -12,7 +12,9 @@ export const METRIC = {
 } as const;
 
 /** Upper bounds of all three histograms (Envoy's default); the last bucket is +Inf. */
-export const BUCKET_BOUNDS: readonly number[] = [0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
+export const BUCKET_BOUNDS: readonly number[] = [
+  0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000,
+];
 
 /** Labels of the HTTP metrics in the order Istio emits them; TCP metrics lack response_code and grpc_response_status. */
 export const LABELS = [
@@ -58,7 +60,16 @@ export interface PeerLabels {
   principal: string;
 }
 
-export const UNKNOWN_PEER: PeerLabels = { workload: '', namespace: '', app: '', version: '', canonicalService: '', canonicalRevision: '', cluster: '', principal: '' };
+export const UNKNOWN_PEER: PeerLabels = {
+  workload: '',
+  namespace: '',
+  app: '',
+  version: '',
+  canonicalService: '',
+  canonicalRevision: '',
+  cluster: '',
+  principal: '',
+};
 
 export interface LabelInput {
   reporter: 'source' | 'destination';

@@ -33,7 +33,13 @@ export function translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): 
   const listeners: Resource[] = [];
   const routes: Resource[] = [];
   const listen = (json: JsonObject): unknown => listeners.push(encode(TYPE_URL.listener, json));
-  const routeClass = JSON.stringify(['routes', node.dataPlane, node.namespace, node.workload, Object.entries(node.labels).toSorted(([a], [b]) => (a < b ? -1 : 1))]);
+  const routeClass = JSON.stringify([
+    'routes',
+    node.dataPlane,
+    node.namespace,
+    node.workload,
+    Object.entries(node.labels).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  ]);
   const route = (name: string, make: () => JsonObject): unknown => routes.push(once(mesh, `${routeClass}|${name}`, () => encode(TYPE_URL.route, make())));
   const services = [...mesh.services.values()];
 
