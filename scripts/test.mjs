@@ -9,6 +9,7 @@ import { bin, ensureBuilt, ensureGenerated, ensureInstalled, requireNode, root, 
 requireNode();
 ensureInstalled();
 ensureGenerated();
+run(process.execPath, [bin('oxfmt', 'bin/oxfmt'), '--check'], { quiet: true });
 run(process.execPath, [bin('typescript', 'bin/tsc'), '-b']);
 run(process.execPath, [bin('oxlint', 'bin/oxlint'), '--type-aware', '--quiet']);
 ensureBuilt();

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, rmSync, writeFileSync, type WriteStream } from 'node:fs';
+import { createWriteStream, mkdirSync, renameSync, rmSync, writeFileSync, type WriteStream } from 'node:fs';
 import { dirname } from 'node:path';
 import { StartError } from './errors.ts';
 
@@ -52,7 +52,7 @@ export function startChild(options: ChildOptions): Child {
       stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc === false ? [] : (['ipc'] as const))],
     });
     child = current;
-    if (options.pidFile !== undefined && current.pid !== undefined) writeFileSync(options.pidFile, `${current.pid}\n`);
+    if (options.pidFile !== undefined && current.pid !== undefined) writePid(options.pidFile, current.pid);
     const keep = (chunk: Buffer): void => {
       log.write(chunk);
       tail = (tail + chunk.toString('utf8')).slice(-2_000);
@@ -133,4 +133,10 @@ export function startChild(options: ChildOptions): Child {
       log.end();
     },
   };
+}
+
+/** By rename: a reader that finds the file empty would take it for pid 0, which is its own process group. */
+function writePid(file: string, pid: number): void {
+  writeFileSync(`${file}.new`, `${pid}\n`);
+  renameSync(`${file}.new`, file);
 }
