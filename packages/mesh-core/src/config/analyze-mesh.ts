@@ -3,11 +3,14 @@
 import { type MeshObject, type Problem, refOf } from '../model/index.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
+import type { ServiceEntrySpec } from './service-entry.ts';
 import type { VirtualServiceSpec } from './virtual-service.ts';
 
 export interface Mesh {
   /** By full host name. */
   services: ReadonlyMap<string, MeshObject<ServiceSpec>>;
+  /** Hosts of ServiceEntries, with their ports. */
+  entries: readonly { host: string; ports: readonly number[] }[];
   virtualServices: readonly MeshObject<VirtualServiceSpec>[];
   rules: readonly MeshObject<DestinationRuleSpec>[];
   /** By the full host name they are for. */
@@ -21,6 +24,11 @@ export interface Mesh {
 /** Host of a Service as Istio forms it; short names resolve in `namespace`. */
 export function resolveHost(host: string, namespace: string, domainSuffix = 'cluster.local'): string {
   return host.includes('.') || host.includes('*') || host.includes(':') ? host : `${host}.${namespace}.svc.${domainSuffix}`;
+}
+
+/** Whether `pattern`, a name or a wildcard, covers `host`. */
+export function hostMatches(pattern: string, host: string): boolean {
+  return pattern.startsWith('*') ? host.endsWith(pattern.slice(1)) : pattern === host;
 }
 
 /** True when `labels` has all of `wanted`. */
@@ -38,6 +46,7 @@ export function meshOf(objects: readonly MeshObject[]): Mesh {
   }
   return {
     services: new Map(of<ServiceSpec>('Service').map((s) => [resolveHost(s.metadata.name, s.metadata.namespace), s])),
+    entries: of<ServiceEntrySpec>('ServiceEntry').flatMap(({ spec }) => spec.hosts.map((host) => ({ host, ports: (spec.ports ?? []).map((p) => p.number) }))),
     virtualServices: of<VirtualServiceSpec>('VirtualService').toSorted(byAge),
     rules,
     rulesByHost,

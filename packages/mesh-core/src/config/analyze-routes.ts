@@ -1,7 +1,7 @@
 // VirtualServices against the rest of the mesh: where their routes lead, and which rules can never be reached.
 
 import { type MeshObject, type ObjectRef, type Problem, refOf } from '../model/index.ts';
-import { type Mesh, problem, resolveHost } from './analyze-mesh.ts';
+import { type Mesh, hostMatches, problem, resolveHost } from './analyze-mesh.ts';
 import type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
 import { nearest } from './nearest.ts';
 import { durationMs } from './schema-parts.ts';
@@ -84,7 +84,8 @@ function routeProblems(vs: VirtualService, route: readonly Weighted[] = [], path
 function destinationProblems(vs: VirtualService, destination: DestinationSpec, path: string, mesh: Mesh): Problem[] {
   const host = resolveHost(destination.host, vs.metadata.namespace);
   const service = mesh.services.get(host);
-  if (service === undefined) {
+  const ports = service?.spec.ports.map((p) => p.port) ?? mesh.entries.find((entry) => hostMatches(entry.host, host))?.ports;
+  if (ports === undefined) {
     const names = [...mesh.services.values()].map((s) =>
       s.metadata.namespace === vs.metadata.namespace ? s.metadata.name : resolveHost(s.metadata.name, s.metadata.namespace),
     );
@@ -102,13 +103,19 @@ function destinationProblems(vs: VirtualService, destination: DestinationSpec, p
   }
   const problems: Problem[] = [];
   const port = destination.port?.number;
-  const ports = service.spec.ports.map((p) => p.port);
   if (port !== undefined && !ports.includes(port))
     problems.push(
-      problem(vs, 'error', 'KIA1101', `${path}.port.number`, `Service ${destination.host} has no port ${port}. It has ${ports.join(', ')}.`, {
-        label: `Use ${ports[0]}`,
-        value: ports[0],
-      }),
+      problem(
+        vs,
+        'error',
+        'KIA1101',
+        `${path}.port.number`,
+        `${service === undefined ? 'ServiceEntry' : 'Service'} ${destination.host} has no port ${port}. It has ${ports.join(', ')}.`,
+        {
+          label: `Use ${ports[0]}`,
+          value: ports[0],
+        },
+      ),
     );
   if (destination.subset) problems.push(...subsetProblems(vs, destination.host, destination.subset, host, `${path}.subset`, mesh));
   return problems;

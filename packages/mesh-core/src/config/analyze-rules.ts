@@ -1,7 +1,7 @@
 // DestinationRules against the rest of the mesh: their host, what their subsets select, what they can eject.
 
 import type { MeshObject, Problem } from '../model/index.ts';
-import { type Mesh, matches, problem, resolveHost } from './analyze-mesh.ts';
+import { type Mesh, hostMatches, matches, problem, resolveHost } from './analyze-mesh.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { nearest } from './nearest.ts';
 import type { WorkloadEntrySpec } from './other-kinds.ts';
@@ -13,7 +13,7 @@ export function destinationRuleProblems(rule: Rule, mesh: Mesh): Problem[] {
   const service = mesh.services.get(host);
   if (service === undefined) {
     // A wildcard is for many hosts; which workloads it selects cannot be told from here.
-    if (host.includes('*')) return [];
+    if (host.includes('*') || mesh.entries.some((entry) => hostMatches(entry.host, host))) return [];
     const use = nearest(
       rule.spec.host,
       [...mesh.services.values()].filter((s) => s.metadata.namespace === rule.metadata.namespace).map((s) => s.metadata.name),

@@ -7,7 +7,7 @@ import { type Mesh, meshOf } from './analyze-mesh.ts';
 import { duplicatePeerAuthentications, peerAuthenticationProblems } from './analyze-security.ts';
 import { duplicateHosts, virtualServiceProblems } from './analyze-routes.ts';
 
-export { matches, resolveHost } from './analyze-mesh.ts';
+export { hostMatches, matches, resolveHost } from './analyze-mesh.ts';
 
 /** Problems between objects, each with the `ref` and field path of the object to change. Objects are taken as valid on their own. */
 export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {

@@ -99,7 +99,7 @@ const loadBalancer = z
   .refine((l) => l.localityLbSetting === undefined || l.zoneAwareLbSetting === undefined, 'must have one of localityLbSetting, zoneAwareLbSetting')
   .refine((l) => l.warmup === undefined || l.warmupDurationSecs === undefined, 'must have one of warmup, warmupDurationSecs');
 
-const connectionPool = z
+export const connectionPool = z
   .strictObject({
     tcp: z
       .strictObject({

@@ -8,7 +8,7 @@ const PROTOCOLS = ['HTTP', 'HTTPS', 'GRPC', 'GRPC-WEB', 'HTTP2', 'MONGO', 'TCP',
 const version = z.enum(['TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3']);
 const keyPair = z.strictObject({ serverCertificate: z.string().optional(), privateKey: z.string().optional(), caCertificates: z.string().optional() });
 
-const serverTls = z
+export const serverTls = z
   .strictObject({
     mode: z.enum(MODES).optional(),
     httpsRedirect: z.boolean().optional(),

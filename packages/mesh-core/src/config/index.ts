@@ -1,9 +1,11 @@
-export { analyzeObjects, matches, resolveHost } from './analyze.ts';
+export { analyzeObjects, hostMatches, matches, resolveHost } from './analyze.ts';
 export { YamlEditError } from './errors.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';
 export type { GatewaySpec } from './gateway.ts';
 export type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
 export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
+export type { ServiceEntrySpec } from './service-entry.ts';
+export type { SidecarSpec } from './sidecar.ts';
 export type { StringMatchSpec } from './schema-parts.ts';
 export { durationMs } from './schema-parts.ts';
 export { jsonSchemaOf, pathText, validateObject } from './validate.ts';

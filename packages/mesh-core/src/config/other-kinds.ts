@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { labels, portNumber, selector, uint32 } from './schema-parts.ts';
 
-const portName = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be lower-case letters, digits and -');
+export const portName = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be lower-case letters, digits and -');
 
 /** A Kubernetes Service carries many fields a mesh does not read; they are kept as they are. */
 export const serviceSpec = z.looseObject({
@@ -32,20 +32,23 @@ export const serviceSpec = z.looseObject({
 });
 export type ServiceSpec = z.infer<typeof serviceSpec>;
 
+export const workloadAddress = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^(unix:\/\/(\/.*[^/]|@.+)|[A-Za-z0-9.:_-]+)$/, 'must be an IP address, a DNS name or unix:///absolute/path');
+/** What a WorkloadEntry, a WorkloadGroup's template and a ServiceEntry's endpoint have in common. */
+export const workloadFields = {
+  ports: z.record(portName, portNumber).optional(),
+  labels: labels.optional(),
+  network: z.string().max(2_048).optional(),
+  locality: z.string().max(2_048).optional(),
+  weight: uint32.optional(),
+  serviceAccount: z.string().max(253).optional(),
+};
+
 export const workloadEntrySpec = z
-  .strictObject({
-    address: z
-      .string()
-      .min(1)
-      .max(253)
-      .regex(/^(unix:\/\/(\/.*[^/]|@.+)|[A-Za-z0-9.:_-]+)$/, 'must be an IP address, a DNS name or unix:///absolute/path'),
-    ports: z.record(portName, portNumber).optional(),
-    labels: labels.optional(),
-    network: z.string().optional(),
-    locality: z.string().optional(),
-    weight: uint32.optional(),
-    serviceAccount: z.string().max(253).optional(),
-  })
+  .strictObject({ address: workloadAddress, ...workloadFields })
   .refine((w) => !w.address.startsWith('unix://') || Object.keys(w.ports ?? {}).length === 0, {
     path: ['ports'],
     message: 'a unix:// address has no ports: remove them',

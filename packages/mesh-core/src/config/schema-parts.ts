@@ -75,6 +75,26 @@ export const hostName = z
     'must be a host name, a wildcard like *.example.com, or an address',
   );
 
+/** Istio's protocol names, any case. */
+export const portProtocol = z
+  .string()
+  .regex(
+    /^(|TCP|UDP|HTTP|HTTP2|GRPC|GRPC-WEB|HTTP_PROXY|HTTPS|TLS|MONGO|REDIS|MYSQL|HBONE|DOUBLE-HBONE)$/i,
+    'must be HTTP, HTTP2, GRPC, HTTPS, TLS, TCP, MONGO, REDIS or MYSQL',
+  );
+/** IPv4 or IPv6. */
+export const ipAddress = z.union([z.ipv4(), z.ipv6()], 'must be an IP address');
+export const ipOrCidr = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'must be an IP address or a CIDR block');
+/** `*`, `.`, `~` or names of namespaces; `~` stands alone. */
+export const exportTo = z
+  .array(z.string().regex(/^([*.~]|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$/, 'must be *, ., ~ or the name of a namespace'))
+  .refine((list) => list.length < 2 || !list.includes('*'), 'must not name more beside *');
+/** `namespace/host` as Sidecars write it: `./*`, `prod/*`, `~/*`, `prod/*.example.com`. */
+export const namespacedHost = z.string().refine((text) => {
+  const [namespace = '', name, ...rest] = text.split('/');
+  return rest.length === 0 && name !== undefined && /^([*.~]|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$/.test(namespace) && hostName.safeParse(name).success;
+}, 'must be namespace/host, like ./*, */* or prod/reviews.prod.svc.cluster.local');
+
 /** Adds an issue for every name that was there before. `what` opens the message. */
 export function refuseDuplicates(
   names: readonly (string | undefined)[],

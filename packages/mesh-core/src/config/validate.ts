@@ -7,8 +7,11 @@ import { gatewaySpec } from './gateway.ts';
 import { fieldIssues } from './issue-text.ts';
 import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
 import { didYouMean } from './nearest.ts';
+import { serviceEntrySpec } from './service-entry.ts';
+import { sidecarSpec } from './sidecar.ts';
 import { labels as labelsSchema } from './schema-parts.ts';
 import { virtualServiceSpec } from './virtual-service.ts';
+import { proxyConfigSpec, workloadGroupSpec } from './workload-group.ts';
 import type { ParsedDocument } from './yaml-text.ts';
 
 const SPECS: Readonly<Record<string, z.ZodType>> = {
@@ -16,7 +19,11 @@ const SPECS: Readonly<Record<string, z.ZodType>> = {
   VirtualService: virtualServiceSpec,
   DestinationRule: destinationRuleSpec,
   Gateway: gatewaySpec,
+  ServiceEntry: serviceEntrySpec,
+  Sidecar: sidecarSpec,
   WorkloadEntry: workloadEntrySpec,
+  WorkloadGroup: workloadGroupSpec,
+  ProxyConfig: proxyConfigSpec,
   PeerAuthentication: peerAuthenticationSpec,
 };
 

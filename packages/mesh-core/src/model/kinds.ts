@@ -30,6 +30,15 @@ export const KINDS: readonly Kind[] = [
   },
   { kind: 'Gateway', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'gateways', singular: 'gateway', shortNames: ['gw'] },
   {
+    kind: 'ServiceEntry',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    plural: 'serviceentries',
+    singular: 'serviceentry',
+    shortNames: ['se'],
+  },
+  { kind: 'Sidecar', group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], plural: 'sidecars', singular: 'sidecar', shortNames: [] },
+  {
     kind: 'WorkloadEntry',
     group: 'networking.istio.io',
     versions: ['v1', 'v1beta1', 'v1alpha3'],
@@ -37,6 +46,15 @@ export const KINDS: readonly Kind[] = [
     singular: 'workloadentry',
     shortNames: ['we'],
   },
+  {
+    kind: 'WorkloadGroup',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    plural: 'workloadgroups',
+    singular: 'workloadgroup',
+    shortNames: ['wg'],
+  },
+  { kind: 'ProxyConfig', group: 'networking.istio.io', versions: ['v1beta1'], plural: 'proxyconfigs', singular: 'proxyconfig', shortNames: [] },
   {
     kind: 'PeerAuthentication',
     group: 'security.istio.io',

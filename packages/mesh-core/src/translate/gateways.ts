@@ -1,11 +1,11 @@
 // What a gateway proxy opens: one listener per port of the Gateways that select it, routes by host.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type GatewaySpec, matches, resolveHost } from '../config/index.ts';
+import { type GatewaySpec, hostMatches, matches, resolveHost } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { any, grouped, socketAddress } from './common.ts';
 import { downstreamTls, hcm, rds } from './listeners.ts';
-import { type Mesh, hostMatches, visible } from './mesh.ts';
+import { type Mesh, visible } from './mesh.ts';
 import { virtualServiceRoutes, withPeer } from './routes.ts';
 
 interface Server {

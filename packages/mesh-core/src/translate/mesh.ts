@@ -7,6 +7,7 @@ import {
   type ServiceSpec,
   type VirtualServiceSpec,
   type WorkloadEntrySpec,
+  hostMatches,
   matches,
   resolveHost,
 } from '../config/index.ts';
@@ -224,11 +225,6 @@ function publicity(exportTo: readonly string[] | undefined): number {
 export function visible(exportTo: readonly string[] | undefined, owner: string, client: string): boolean {
   if (exportTo === undefined || exportTo.length === 0) return true;
   return exportTo.some((e) => e === '*' || e === client || (e === '.' && owner === client));
-}
-
-export function hostMatches(pattern: string, host: string): boolean {
-  if (pattern === '*') return true;
-  return pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) : pattern === host;
 }
 
 export type MtlsMode = 'DISABLE' | 'PERMISSIVE' | 'STRICT';

@@ -21,6 +21,11 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     ['Hosts', (s) => JSON.stringify(s['hosts'] ?? [])],
   ],
   DestinationRule: [['Host', (s) => text(s['host'])]],
+  ServiceEntry: [
+    ['Hosts', (s) => JSON.stringify(s['hosts'] ?? [])],
+    ['Location', (s) => text(s['location'] ?? 'MESH_EXTERNAL')],
+    ['Resolution', (s) => text(s['resolution'] ?? 'NONE')],
+  ],
   WorkloadEntry: [['Address', (s) => text(s['address'])]],
   PeerAuthentication: [['Mode', (s) => text((s['mtls'] as { mode?: string } | undefined)?.mode ?? '')]],
 };
