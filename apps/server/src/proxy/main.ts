@@ -3,7 +3,6 @@
 
 import { createProxyRuntime } from './http/runtime.ts';
 import { createFleet, readSpecs } from './fleet.ts';
-import { inheritSockets } from './listener/listening-sockets.ts';
 import type { ProxySpec } from './config/proxy-spec.ts';
 
 const DRAIN_MS = 5_000;
@@ -25,8 +24,7 @@ const end = (reason: string): void => {
     process.exit(0);
   })();
 };
-const sockets = await inheritSockets(process.env);
-const fleet = createFleet({ createRuntime: createProxyRuntime, log, quit: () => end('/quitquitquit'), sockets });
+const fleet = createFleet({ createRuntime: createProxyRuntime, log, quit: () => end('/quitquitquit') });
 const report = async (specs: readonly ProxySpec[]): Promise<void> => {
   const result = await fleet.set(specs, READY_MS);
   process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -1,167 +1,164 @@
-// Choice of a host: priority by health, locality by weight, host by policy. A balancer is built from the hosts available at the
-// time and rebuilt when that changes; only `active` of a host is read live.
+// Choice of a host: priority by health, locality by weight, host by policy. A balancer is built from the hosts as they are and
+// rebuilt when their health or weights change; running requests and latency are read live.
 
-export interface BalancedHost {
-  readonly weight: number;
-  /** Running requests. */
-  readonly active: number;
-}
+import { EdfSchedule } from './edf.ts';
+import { maglevPicker, ringPicker, type HashPicker, type WeightedHost } from './hash-tables.ts';
+import { hostPicker, type HostPicker } from './host-pickers.ts';
+import type { BalancedHost, HostHealth, LbPolicy, PickRequest } from './lb-policy.ts';
+import { priorityLoads, type PriorityLoads } from './priority-load.ts';
 
 export interface BalancedLocality<H> {
   priority: number;
-  /** 0 = localities of this priority are not weighted. */
+  /** 0 = gets nothing when localities are weighted. */
   weight: number;
   hosts: readonly H[];
 }
 
-export type BalancerPolicy = 'least-request' | 'round-robin' | 'random';
-
-export interface Balancer<H> {
-  /** Undefined = no healthy host. `random` is called up to four times. */
-  pick(random: () => number): H | undefined;
+export interface BalancerRules {
+  policy: LbPolicy;
+  /** 0 = never fall back to hosts that are not well. */
+  panicPercent: number;
+  /** Percent; Envoy's default is 140. */
+  overprovisioning: number;
+  /** Localities share the load by their weights. Otherwise those are not looked at. */
+  localityWeighted: boolean;
+  /** A priority's health counts weights instead of hosts. */
+  weightedPriorityHealth: boolean;
+  /** Monotonic, ms. */
+  clock: () => number;
 }
 
-type Picker<H> = (random: () => number) => H | undefined;
+export interface Balancer<H> {
+  /** Undefined = nobody to send to. */
+  pick(request: PickRequest<H>): H | undefined;
+  readonly loads: PriorityLoads;
+}
 
-/** `available` tells whether a host may be used now; `panicPercent` 0 = never fall back to unavailable hosts. */
-export function buildBalancer<H extends BalancedHost>(
-  policy: BalancerPolicy,
-  localities: readonly BalancedLocality<H>[],
-  available: (host: H) => boolean,
-  panicPercent: number,
-): Balancer<H> {
-  const levels = [...new Set(localities.map((locality) => locality.priority))]
-    .sort((a, b) => a - b)
-    .map((priority) => {
-      const members = localities.filter((locality) => locality.priority === priority);
-      const all = members.reduce((sum, locality) => sum + locality.hosts.length, 0);
-      const up = members.reduce((sum, locality) => sum + locality.hosts.filter(available).length, 0);
-      return { members, all, up, health: all === 0 ? 0 : Math.min(100, Math.floor((140 * up) / all)) };
-    });
-  const health = Math.min(
-    100,
-    levels.reduce((sum, level) => sum + level.health, 0),
+interface Level<H> {
+  localities: readonly BalancedLocality<H>[];
+  hosts: readonly H[];
+}
+
+export function buildBalancer<H extends BalancedHost>(rules: BalancerRules, localities: readonly BalancedLocality<H>[]): Balancer<H> {
+  const count = localities.reduce((most, locality) => Math.max(most, locality.priority + 1), 0);
+  const levels = Array.from({ length: count }, (_, priority): Level<H> => {
+    const members = localities.filter((locality) => locality.priority === priority);
+    return { localities: members, hosts: members.flatMap((locality) => locality.hosts) };
+  });
+  const loads = priorityLoads(
+    levels.map(({ hosts }) => {
+      const size = (of: readonly H[]): number => (rules.weightedPriorityHealth ? of.reduce((sum, host) => sum + host.weight, 0) : of.length);
+      const healthy = hosts.filter((host) => host.health === 'healthy');
+      const degraded = hosts.filter((host) => host.health === 'degraded');
+      return {
+        total: size(hosts),
+        healthy: size(healthy),
+        degraded: size(degraded),
+        hosts: hosts.length,
+        healthyHosts: healthy.length,
+        degradedHosts: degraded.length,
+      };
+    }),
+    rules.overprovisioning,
+    rules.panicPercent,
   );
-  const panics = (level: { all: number; up: number }): boolean => health < 100 && level.all > 0 && (100 * level.up) / level.all < panicPercent;
-  const pickers = levels.map((level) => localityPicker(policy, level.members, panics(level) ? () => true : available));
-  const loads = priorityLoads(levels, health, panicPercent > 0);
-  const only = pickers[0];
-  if (only !== undefined && (pickers.length === 1 || loads[0] === 100)) return { pick: (random) => (loads[0] === 0 ? undefined : only(random)) };
+  const { policy } = rules;
+  if (policy.kind === 'ring-hash' || policy.kind === 'maglev') return hashBalancer(rules, policy, levels, loads);
+
+  const pickers = levels.map((level, i): { healthy: HostPicker<H>; degraded: HostPicker<H> } => {
+    if (loads.panic[i] === true) {
+      const all = hostPicker(policy, level.hosts, rules.clock);
+      return { healthy: all, degraded: all };
+    }
+    return {
+      healthy: levelPicker(rules, policy, level, 'healthy'),
+      degraded: (loads.degraded[i] ?? 0) > 0 ? levelPicker(rules, policy, level, 'degraded') : () => undefined,
+    };
+  });
+  const only = pickers[0]?.healthy;
+  const once: HostPicker<H> =
+    only !== undefined && loads.healthy[0] === 100
+      ? only
+      : (random) => {
+          const { priority, degraded } = choosePriority(loads, Math.floor(random() * 100));
+          const picker = pickers[priority];
+          return degraded ? picker?.degraded(random) : picker?.healthy(random);
+        };
   return {
-    pick(random) {
-      let point = random() * 100;
-      for (let i = 0; i < pickers.length; i++) {
-        point -= loads[i] ?? 0;
-        if (point < 0) return pickers[i]?.(random);
-      }
-      return undefined;
+    loads,
+    pick({ random, avoid, attempts }) {
+      let host = once(random);
+      for (let i = 0; i < attempts && host !== undefined && avoid.includes(host); i++) host = once(random);
+      return host;
     },
   };
 }
 
-/** Percent of the load per priority: each takes what its health allows, the rest spills over. */
-function priorityLoads(levels: readonly { all: number; health: number }[], health: number, panic: boolean): number[] {
-  if (health === 0) {
-    const all = levels.reduce((sum, level) => sum + level.all, 0);
-    return levels.map((level) => (panic && all > 0 ? (100 * level.all) / all : 0));
-  }
-  let left = 100;
-  const loads = levels.map((level) => {
-    const load = Math.min(left, (level.health * 100) / health);
-    left -= load;
-    return load;
+/** `point` from 0 to 99. */
+function choosePriority(loads: PriorityLoads, point: number): { priority: number; degraded: boolean } {
+  let left = point;
+  for (let i = 0; i < loads.healthy.length; i++) if ((left -= loads.healthy[i] ?? 0) < 0) return { priority: i, degraded: false };
+  for (let i = 0; i < loads.degraded.length; i++) if ((left -= loads.degraded[i] ?? 0) < 0) return { priority: i, degraded: true };
+  return { priority: 0, degraded: false };
+}
+
+/** Hosts of one health of one priority, by locality first when those are weighted. */
+function levelPicker<H extends BalancedHost>(
+  rules: BalancerRules,
+  policy: Exclude<LbPolicy, { kind: 'ring-hash' | 'maglev' }>,
+  level: Level<H>,
+  health: HostHealth,
+): HostPicker<H> {
+  const fit = (hosts: readonly H[]): H[] => hosts.filter((host) => host.health === health);
+  const weighted = rules.localityWeighted
+    ? level.localities
+        .map(({ hosts, weight }) => {
+          const members = fit(hosts);
+          const share = hosts.length === 0 ? 0 : Math.min(1, ((rules.overprovisioning / 100) * members.length) / hosts.length);
+          return { weight: weight * share, picker: hostPicker(policy, members, rules.clock) };
+        })
+        .filter((locality) => locality.weight > 0)
+    : [];
+  if (weighted.length === 0) return hostPicker(policy, fit(level.hosts), rules.clock);
+  if (weighted.length === 1) return weighted[0]?.picker ?? (() => undefined);
+  const schedule = new EdfSchedule(weighted, (locality) => locality.weight);
+  return (random) => schedule.next(random)?.picker(random);
+}
+
+/** The hash decides about the priority too, so that a key keeps its host. */
+function hashBalancer<H extends BalancedHost>(
+  rules: BalancerRules,
+  policy: Extract<LbPolicy, { kind: 'ring-hash' | 'maglev' }>,
+  levels: readonly Level<H>[],
+  loads: PriorityLoads,
+): Balancer<H> {
+  const pickers = levels.map((level, i): HashPicker<H> => {
+    const hosts = normalizedWeights(rules, level, loads.panic[i] === true);
+    return policy.kind === 'maglev' ? maglevPicker(hosts, policy.tableSize) : ringPicker(hosts, policy.minimumRingSize, policy.maximumRingSize);
   });
-  // Rounding may leave a sliver; the first priority that is alive takes it.
-  const first = loads.findIndex((load) => load > 0);
-  if (left > 0 && first >= 0) loads[first] = (loads[first] ?? 0) + left;
-  return loads;
-}
-
-function localityPicker<H extends BalancedHost>(policy: BalancerPolicy, localities: readonly BalancedLocality<H>[], usable: (host: H) => boolean): Picker<H> {
-  const weighted = localities
-    .map((locality) => {
-      const hosts = locality.hosts.filter(usable);
-      const share = locality.hosts.length === 0 ? 0 : Math.min(100, (140 * hosts.length) / locality.hosts.length);
-      return { hosts, weight: locality.weight * share };
-    })
-    .filter((locality) => locality.weight > 0);
-  if (weighted.length < 2)
-    return hostPicker(
-      policy,
-      localities.flatMap((locality) => locality.hosts.filter(usable)),
-    );
-  const pickers = weighted.map((locality) => hostPicker(policy, locality.hosts));
-  const total = weighted.reduce((sum, locality) => sum + locality.weight, 0);
-  return (random) => {
-    let point = random() * total;
-    for (let i = 0; i < weighted.length; i++) {
-      point -= weighted[i]?.weight ?? 0;
-      if (point < 0) return pickers[i]?.(random);
-    }
-    return pickers.at(-1)?.(random);
+  return {
+    loads,
+    pick({ random, hash = randomHash(random), avoid, attempts }) {
+      const picker = pickers[loads.healthy[0] === 100 ? 0 : choosePriority(loads, Number(hash % 100n)).priority];
+      let host = picker?.(hash, 0);
+      for (let i = 1; i <= attempts && host !== undefined && avoid.includes(host); i++) host = picker?.(hash, i);
+      return host;
+    },
   };
 }
 
-function hostPicker<H extends BalancedHost>(policy: BalancerPolicy, hosts: readonly H[]): Picker<H> {
-  const first = hosts[0];
-  if (first === undefined) return () => undefined;
-  if (hosts.length === 1) return () => first;
-  const equal = hosts.every((host) => host.weight === first.weight);
-  const draw = equal ? (random: () => number): H => hosts[Math.floor(random() * hosts.length)] ?? first : weightedDraw(hosts, first);
-  switch (policy) {
-    case 'random':
-      return draw;
-    case 'round-robin':
-      return equal ? rotation(hosts) : smoothRotation(hosts);
-    case 'least-request':
-      return (random) => {
-        const a = draw(random);
-        const b = draw(random);
-        // Candidates come by weight already, so an idle tie keeps the weights; load is compared per unit of weight.
-        return a.active * b.weight <= b.active * a.weight ? a : b;
-      };
-  }
+/** Without a hash the choice is a random one. */
+function randomHash(random: () => number): bigint {
+  return (BigInt(Math.floor(random() * 2 ** 32)) << 32n) | BigInt(Math.floor(random() * 2 ** 32));
 }
 
-function weightedDraw<H extends BalancedHost>(hosts: readonly H[], first: H): (random: () => number) => H {
-  const bounds: number[] = [];
-  let total = 0;
-  for (const host of hosts) bounds.push((total += Math.max(host.weight, 1)));
-  return (random) => {
-    const point = random() * total;
-    let low = 0;
-    let high = bounds.length - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (point < (bounds[middle] ?? 0)) high = middle;
-      else low = middle + 1;
-    }
-    return hosts[low] ?? first;
+function normalizedWeights<H extends BalancedHost>(rules: BalancerRules, level: Level<H>, panic: boolean): WeightedHost<H>[] {
+  const shares = (hosts: readonly H[], part: number): WeightedHost<H>[] => {
+    const fit = panic ? hosts : hosts.filter((host) => host.health === 'healthy');
+    const total = fit.reduce((sum, host) => sum + host.weight, 0);
+    return fit.map((host) => ({ host, weight: (host.weight * part) / total }));
   };
-}
-
-/** Starts anywhere, so that many proxies rebuilt at once do not all begin with the same host. */
-function rotation<H>(hosts: readonly H[]): Picker<H> {
-  let next = -1;
-  return (random) => {
-    if (next < 0) next = Math.floor(random() * hosts.length);
-    const host = hosts[next];
-    next = (next + 1) % hosts.length;
-    return host;
-  };
-}
-
-/** nginx's smooth weighted round robin: the share is exact over one cycle and turns are interleaved. */
-function smoothRotation<H extends BalancedHost>(hosts: readonly H[]): Picker<H> {
-  const current = hosts.map(() => 0);
-  const total = hosts.reduce((sum, host) => sum + Math.max(host.weight, 1), 0);
-  return () => {
-    let best = 0;
-    for (let i = 0; i < hosts.length; i++) {
-      current[i] = (current[i] ?? 0) + Math.max(hosts[i]?.weight ?? 1, 1);
-      if ((current[i] ?? 0) > (current[best] ?? 0)) best = i;
-    }
-    current[best] = (current[best] ?? 0) - total;
-    return hosts[best];
-  };
+  if (!rules.localityWeighted) return shares(level.hosts, 1);
+  const total = level.localities.reduce((sum, locality) => sum + locality.weight, 0);
+  return level.localities.flatMap(({ hosts, weight }) => (weight === 0 ? [] : shares(hosts, weight / total)));
 }

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import {
-  buildBalancer,
   CircuitBreaker,
   compileRegexRewrite,
   compileRetryOn,
@@ -163,79 +162,6 @@ test('outliers: the percentage holds, and local failures count apart when split'
   expect([1, 2, 3, 4].map(() => detector.report(host, { kind: 'status', status: 500 }, 1, 2, 0, 0))).toEqual([false, false, false, false]);
   const split = new OutlierDetector({ ...rules, splitLocalOrigin: true });
   expect([1, 2].map(() => split.report(host, { kind: 'local' }, 0, 4, 0, 0))).toEqual([false, true]);
-});
-
-const hosts = (...weights: number[]): { weight: number; active: number; up: boolean; id: number }[] =>
-  weights.map((weight, id) => ({ weight, active: 0, up: true, id }));
-const locality = <H>(list: readonly H[], priority = 0, weight = 0): { priority: number; weight: number; hosts: readonly H[] } => ({
-  priority,
-  weight,
-  hosts: list,
-});
-const shares = (pick: () => { id: number } | undefined, rounds = 10_000): Record<number, number> => {
-  const counts: Record<number, number> = {};
-  for (let i = 0; i < rounds; i++) {
-    const id = pick()?.id ?? -1;
-    counts[id] = (counts[id] ?? 0) + 1 / rounds;
-  }
-  return counts;
-};
-
-test.each(['least-request', 'round-robin', 'random'] as const)('%s keeps weights when idle and avoids what is down', (policy) => {
-  const all = hosts(3, 1, 1);
-  const down = all[2];
-  if (down !== undefined) down.up = false;
-  const random = generator(7);
-  const balancer = buildBalancer(policy, [locality(all)], (host) => host.up, 0);
-  const seen = shares(() => balancer.pick(random));
-  expect(seen[2]).toBeUndefined();
-  expect(seen[0]).toBeGreaterThan(0.72);
-  expect(seen[0]).toBeLessThan(0.78);
-});
-
-test('least request prefers the idler of two', () => {
-  const [busy, idle] = hosts(1, 1);
-  if (busy === undefined || idle === undefined) throw new Error('two hosts');
-  busy.active = 10;
-  const random = generator(3);
-  const balancer = buildBalancer('least-request', [locality([busy, idle])], () => true, 0);
-  expect(shares(() => balancer.pick(random))[1]).toBeCloseTo(0.75, 1);
-});
-
-test('priorities: 140 % rule, spill-over, panic, nobody', () => {
-  const first = hosts(1, 1, 1, 1);
-  const second = hosts(1).map((host) => ({ ...host, id: 9 }));
-  const random = generator(5);
-  const share = (down: number, panic = 0): number => {
-    first.forEach((host, index) => (host.up = index >= down));
-    const balancer = buildBalancer('random', [locality(first), locality(second, 1)], (host) => host.up, panic);
-    return shares(() => balancer.pick(random), 4000)[9] ?? 0;
-  };
-  expect(share(0)).toBe(0);
-  expect(share(1)).toBe(0);
-  expect(share(2)).toBeCloseTo(0.3, 1);
-  expect(share(4)).toBeCloseTo(1, 6);
-  const none = buildBalancer('random', [locality(first)], () => false, 0);
-  const panic = buildBalancer('random', [locality(first)], () => false, 50);
-  expect([none.pick(random), panic.pick(random) === undefined]).toEqual([undefined, false]);
-});
-
-test('weighted localities', () => {
-  const random = generator(11);
-  const balancer = buildBalancer(
-    'random',
-    [
-      locality(hosts(1), 0, 80),
-      locality(
-        hosts(1).map((host) => ({ ...host, id: 1 })),
-        0,
-        20,
-      ),
-    ],
-    () => true,
-    0,
-  );
-  expect(shares(() => balancer.pick(random))[1]).toBeCloseTo(0.2, 1);
 });
 
 test('rewrites leave the query alone', () => {

@@ -1,8 +1,10 @@
-// Cluster and ClusterLoadAssignment.
+// Cluster.
 
-import { decodeAddress, decodeMetadata, decodeStringMatch } from './decode-common.ts';
+import { decodeMetadata, decodeStringMatch } from './decode-common.ts';
+import { decodeLoadAssignment } from './decode-endpoints.ts';
+import { decodeLoadBalancing } from './decode-lb.ts';
 import type { Fields } from './fields.ts';
-import type { ClusterConfig, Endpoint, LoadAssignment, OutlierConfig, UpstreamTls } from './model.ts';
+import type { ClusterConfig, OutlierConfig, UpstreamTls } from './model.ts';
 
 const DISCOVERY: Readonly<Record<string, ClusterConfig['discovery']>> = {
   EDS: 'eds',
@@ -11,22 +13,9 @@ const DISCOVERY: Readonly<Record<string, ClusterConfig['discovery']>> = {
   LOGICAL_DNS: 'logical-dns',
   ORIGINAL_DST: 'original-dst',
 };
-const LB: Readonly<Record<string, ClusterConfig['lb']>> = {
-  ROUND_ROBIN: 'round-robin',
-  LEAST_REQUEST: 'least-request',
-  RANDOM: 'random',
-  RING_HASH: 'ring-hash',
-  MAGLEV: 'maglev',
-  CLUSTER_PROVIDED: 'original-dst',
-};
-/** What the balancer of this proxy can do today; the rest is refused, not approximated. */
-const LB_DONE = new Set<ClusterConfig['lb']>(['round-robin', 'least-request', 'random']);
-
 export function decodeClusterFields(fields: Fields): ClusterConfig {
   const name = fields.text('name');
   const discovery = DISCOVERY[fields.text('type', 'STATIC')] ?? 'static';
-  const lb = LB[fields.text('lbPolicy', 'ROUND_ROBIN')] ?? 'round-robin';
-  if (!LB_DONE.has(lb)) fields.problem('lbPolicy', `${lb} is not supported`);
   const eds = fields.object('edsClusterConfig');
   const assignment = fields.object('loadAssignment');
   const threshold = fields.object('circuitBreakers')?.list('thresholds')[0];
@@ -40,7 +29,7 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
     edsName: eds?.text('serviceName') || name,
     ...(assignment === undefined ? {} : { endpoints: decodeLoadAssignment(assignment) }),
     connectTimeoutMs: fields.ms('connectTimeout', 5_000),
-    lb,
+    ...decodeLoadBalancing(fields, common),
     http: decodeHttpOptions(fields.object('typedExtensionProtocolOptions')),
     circuitBreaker: {
       maxConnections: threshold?.number('maxConnections', 1_024) ?? 1_024,
@@ -60,18 +49,9 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
     ...(tls === undefined ? {} : { tls }),
     metadata: decodeMetadata(fields),
   };
-  fields.ignore(
-    'altStatName',
-    'respectDnsTtl',
-    'dnsLookupFamily',
-    'dnsRefreshRate',
-    'ringHashLbConfig',
-    'maglevLbConfig',
-    'upstreamConnectionOptions',
-    'perConnectionBufferLimitBytes',
-    'leastRequestLbConfig',
-    'roundRobinLbConfig',
-  );
+  common?.ignore('updateMergeWindow', 'closeConnectionsOnHostSetChange');
+  common?.end();
+  fields.ignore('altStatName', 'respectDnsTtl', 'dnsLookupFamily', 'dnsRefreshRate', 'upstreamConnectionOptions', 'perConnectionBufferLimitBytes');
   fields.end();
   return cluster;
 }
@@ -132,47 +112,4 @@ function decodeTransportSocket(fields: Fields | undefined): UpstreamTls | undefi
     alpn: context?.texts('alpnProtocols') ?? [],
     peerSans: defaults?.list('matchTypedSubjectAltNames').map((san) => decodeStringMatch(san.object('matcher') ?? san)) ?? [],
   };
-}
-
-export function decodeLoadAssignment(fields: Fields): LoadAssignment {
-  const assignment = {
-    clusterName: fields.text('clusterName'),
-    localities: fields.list('endpoints').map((group) => {
-      const locality = group.object('locality');
-      const result = {
-        region: locality?.text('region') ?? '',
-        zone: locality?.text('zone') ?? '',
-        subZone: locality?.text('subZone') ?? '',
-        priority: group.number('priority'),
-        weight: group.number('loadBalancingWeight', 1),
-        endpoints: group.list('lbEndpoints').map(decodeEndpoint),
-      };
-      group.end();
-      return result;
-    }),
-  };
-  fields.ignore('policy');
-  fields.end();
-  return assignment;
-}
-
-const HEALTH: Readonly<Record<string, Endpoint['health']>> = {
-  HEALTHY: 'healthy',
-  UNHEALTHY: 'unhealthy',
-  DRAINING: 'draining',
-  TIMEOUT: 'unhealthy',
-  DEGRADED: 'degraded',
-};
-
-function decodeEndpoint(fields: Fields): Endpoint {
-  const { address, port } = decodeAddress(fields.object('endpoint')?.object('address'));
-  const endpoint: Endpoint = {
-    address,
-    port,
-    weight: fields.number('loadBalancingWeight', 1),
-    health: HEALTH[fields.text('healthStatus')] ?? 'unknown',
-    metadata: decodeMetadata(fields),
-  };
-  fields.end();
-  return endpoint;
 }

@@ -117,11 +117,14 @@ test('what it cannot do is refused by field, all of it at once', () => {
     ClusterSchema,
     create(ClusterSchema, {
       name: 'c',
-      lbPolicy: Cluster_LbPolicy.RING_HASH,
+      lbPolicy: Cluster_LbPolicy.MAGLEV,
+      lbConfig: { case: 'maglevLbConfig', value: { tableSize: 4n } },
       closeConnectionsOnHostHealthFailure: false,
       ignoreHealthOnHostRemoval: true,
       wrrStub: undefined,
     } as never),
   );
-  expect(() => decodeCluster(body, 'c')).toThrow(/c\.lbPolicy: ring-hash is not supported; c\.ignoreHealthOnHostRemoval: this proxy cannot do it/);
+  expect(() => decodeCluster(body, 'c')).toThrow(
+    /c\.maglevLbConfig\.tableSize: 4 is not a prime number up to 5000011; c\.ignoreHealthOnHostRemoval: this proxy cannot do it/,
+  );
 });

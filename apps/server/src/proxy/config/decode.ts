@@ -7,7 +7,8 @@ import { ClusterLoadAssignmentSchema } from '@weft/mesh-core/gen/envoy/config/en
 import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/listener_pb';
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
-import { decodeClusterFields, decodeLoadAssignment } from './decode-cluster.ts';
+import { decodeClusterFields } from './decode-cluster.ts';
+import { decodeLoadAssignment } from './decode-endpoints.ts';
 import { decodeListenerFields } from './decode-listener.ts';
 import { decodeRouteConfigFields } from './decode-route.ts';
 import { Fields } from './fields.ts';

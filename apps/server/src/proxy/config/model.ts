@@ -1,6 +1,8 @@
 // The proxy's own view of its configuration: plain data decoded from xDS messages (decode.ts), compiled into route tables
 // and pools by the request path. Every field here is honoured; what cannot be honoured is refused (NACK) by decode.ts.
 
+import type { LbPolicy } from '@weft/mesh-core/traffic';
+
 export interface ListenerConfig {
   name: string;
   address: string;
@@ -196,7 +198,11 @@ export interface ClusterConfig {
   /** Endpoints of static and DNS clusters. */
   endpoints?: LoadAssignment;
   connectTimeoutMs: number;
-  lb: 'least-request' | 'round-robin' | 'random' | 'ring-hash' | 'maglev' | 'original-dst';
+  lb: LbPolicy;
+  /** Localities of one priority share its load by their weights; otherwise those are not looked at. */
+  localityWeighted: boolean;
+  /** Hash tables know hosts by `hostname` instead of their address. */
+  hashByHostname: boolean;
   http: { protocol: 'http1' | 'http2' | 'auto' | 'downstream'; idleTimeoutMs: number; maxRequestsPerConnection: number };
   circuitBreaker: {
     maxConnections: number;
@@ -231,12 +237,18 @@ export interface OutlierConfig {
 
 export interface LoadAssignment {
   clusterName: string;
+  /** Percent of its own share a priority can take before load spills over; 140. */
+  overprovisioning: number;
+  /** A priority's health counts weights instead of hosts. */
+  weightedPriorityHealth: boolean;
   localities: readonly { region: string; zone: string; subZone: string; priority: number; weight: number; endpoints: readonly Endpoint[] }[];
 }
 
 export interface Endpoint {
   address: string;
   port: number;
+  /** Of DNS clusters the name that was resolved, else what the resource says; '' = none. */
+  hostname: string;
   weight: number;
   health: 'healthy' | 'unhealthy' | 'draining' | 'degraded' | 'unknown';
   /** `filter_metadata` by namespace. */

@@ -197,7 +197,7 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
       return;
     }
     const rateLimited = head.fields.indexOf(Field.rateLimited) >= 0;
-    cluster.report(endpoint, { kind: 'status', status: head.status });
+    cluster.report(endpoint, { kind: 'status', status: head.status }, this.context.deps.clock() - this.tryStartedAt);
     if (this.mayRetry({ kind: 'response', status: head.status, rateLimited })) {
       this.stream?.discard();
       return this.retry();

@@ -105,7 +105,7 @@ class Runtime implements ProxyRuntime {
 
   removeEndpoints(clusterName: string): void {
     this.assignments.delete(clusterName);
-    this.eachOf(clusterName, (cluster) => cluster.assign({ clusterName, localities: [] }));
+    this.eachOf(clusterName, (cluster) => cluster.assign({ clusterName, overprovisioning: 140, weightedPriorityHealth: false, localities: [] }));
   }
 
   applySecret(secret: Secret): void {

@@ -69,7 +69,12 @@ async function hops(
     listener: listener({ chains: [chain({ http: manager({ filters: [{ kind: 'peer-metadata', header: 'x-weft-peer' }, { kind: 'router' }] }) })] }),
     clusters: [
       cluster([], {
-        endpoints: { clusterName: 'app', localities: [{ region: '', zone: '', subZone: '', priority: 0, weight: 0, endpoints: [peer] }] },
+        endpoints: {
+          clusterName: 'app',
+          overprovisioning: 140,
+          weightedPriorityHealth: false,
+          localities: [{ region: '', zone: '', subZone: '', priority: 0, weight: 0, endpoints: [peer] }],
+        },
         tlsMatches: [
           { name: 'istio', endpoint: { tlsMode: 'istio' }, tls: upstreamTls },
           { name: 'plain', endpoint: {} },

@@ -17,7 +17,14 @@ const cluster = {
   name: 'outbound|80||db.a.svc.cluster.local',
   metadata: { istio: { services: [{ host: 'db.a.svc.cluster.local', name: 'db', namespace: 'a' }] } },
 } as unknown as ClusterConfig;
-const endpoint: Endpoint = { address: '127.0.0.1', port: 1, weight: 1, health: 'healthy', metadata: { 'weft.peer': { workload: 'db-v1', namespace: 'a' } } };
+const endpoint: Endpoint = {
+  address: '127.0.0.1',
+  port: 1,
+  hostname: '',
+  weight: 1,
+  health: 'healthy',
+  metadata: { 'weft.peer': { workload: 'db-v1', namespace: 'a' } },
+};
 const record = (change: Partial<RequestRecord> = {}): RequestRecord =>
   ({
     direction: 'outbound',

@@ -2,12 +2,12 @@
 // survive; a request keeps the endpoint it chose.
 
 import { isDeepStrictEqual } from 'node:util';
-import { buildBalancer, CircuitBreaker, OutlierDetector, type Balancer, type BalancerPolicy, type OutlierResult } from '@weft/mesh-core/traffic';
+import { type Balancer, type OutlierResult, type PickRequest, buildBalancer, CircuitBreaker, OutlierDetector } from '@weft/mesh-core/traffic';
 import type { ClusterConfig, LoadAssignment } from '../config/model.ts';
 import type { ClusterStats, EndpointStats, RuntimeDeps } from '../http/hooks.ts';
 import type { SecretStore } from '../transport/secrets.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
-import { EndpointState } from './endpoint.ts';
+import { addressOf, EndpointState } from './endpoint.ts';
 
 export class ClusterRuntime implements TimerTarget {
   config: ClusterConfig;
@@ -23,11 +23,11 @@ export class ClusterRuntime implements TimerTarget {
   timeouts = 0;
   private readonly deps: RuntimeDeps;
   private readonly endpoints = new Map<string, EndpointState>();
-  private readonly random: () => number;
+  private readonly request: PickRequest<EndpointState>;
   private readonly timer: WheelTimer = new WheelTimer(this);
   private assignment: LoadAssignment | undefined;
   private detector: OutlierDetector | undefined;
-  private balancer: Balancer<EndpointState> = { pick: () => undefined };
+  private balancer: Balancer<EndpointState> | undefined;
   private ejected = 0;
 
   constructor(config: ClusterConfig, deps: RuntimeDeps, secrets: SecretStore, wheel: TimerWheel) {
@@ -35,7 +35,7 @@ export class ClusterRuntime implements TimerTarget {
     this.deps = deps;
     this.secrets = secrets;
     this.wheel = wheel;
-    this.random = () => deps.random();
+    this.request = { random: () => deps.random(), hash: undefined, avoid: [], attempts: 0 };
     this.breaker = new CircuitBreaker(config.circuitBreaker);
     this.configure(config);
   }
@@ -65,10 +65,10 @@ export class ClusterRuntime implements TimerTarget {
     const kept = new Set<string>();
     for (const locality of assignment.localities) {
       for (const config of locality.endpoints) {
-        const key = `${config.address}:${config.port}`;
+        const key = addressOf(config);
         kept.add(key);
         let state = this.endpoints.get(key);
-        if (state === undefined) this.endpoints.set(key, (state = new EndpointState(this, config)));
+        if (state === undefined) this.endpoints.set(key, (state = new EndpointState(this, config, this.deps.clock())));
         else if (!isDeepStrictEqual(state.config.metadata, config.metadata)) state.closeIdle();
         state.config = config;
         state.priority = locality.priority;
@@ -82,14 +82,25 @@ export class ClusterRuntime implements TimerTarget {
     this.rebuild();
   }
 
-  /** Undefined = no healthy endpoint. Up to `tries` further draws avoid the endpoints in `tried`. */
-  pick(tried: readonly EndpointState[], tries: number): EndpointState | undefined {
-    let picked = this.balancer.pick(this.random);
-    for (let i = 0; i < tries && picked !== undefined && tried.includes(picked); i++) picked = this.balancer.pick(this.random);
-    return picked;
+  /** The balancer looks at hashes: otherwise none need be computed. */
+  get usesHash(): boolean {
+    const { kind } = this.config.lb;
+    return kind === 'ring-hash' || kind === 'maglev';
   }
 
-  report(endpoint: EndpointState, result: OutlierResult): void {
+  /** Undefined = no healthy endpoint. Up to `tries` further draws avoid the endpoints in `tried`. */
+  pick(tried: readonly EndpointState[], tries: number, hash?: bigint): EndpointState | undefined {
+    const { request } = this;
+    request.avoid = tried;
+    request.attempts = tries;
+    request.hash = hash;
+    return this.balancer?.pick(request);
+  }
+
+  /** `rttMs`: how long the response head took to come. */
+  report(endpoint: EndpointState, result: OutlierResult, rttMs?: number): void {
+    const { lb } = this.config;
+    if (lb.kind === 'peak-ewma' && rttMs !== undefined) endpoint.ewma.observe(rttMs, this.deps.clock(), lb.decayMs);
     if (result.kind === 'status' && result.status < 500) endpoint.success++;
     else endpoint.errors++;
     if (this.detector === undefined) return;
@@ -151,15 +162,10 @@ export class ClusterRuntime implements TimerTarget {
     const localities = (this.assignment?.localities ?? []).map((locality) => ({
       priority: locality.priority,
       weight: locality.weight,
-      hosts: locality.endpoints.flatMap((config) => this.endpoints.get(`${config.address}:${config.port}`) ?? []),
+      hosts: locality.endpoints.flatMap((config) => this.endpoints.get(addressOf(config)) ?? []),
     }));
-    const usable = (endpoint: EndpointState): boolean =>
-      !endpoint.outlier.ejected && endpoint.config.health !== 'unhealthy' && endpoint.config.health !== 'draining';
-    this.balancer = buildBalancer(balancerPolicy(this.config.lb), localities, usable, this.config.panicThresholdPercent);
+    const { lb: policy, panicThresholdPercent: panicPercent, localityWeighted } = this.config;
+    const { overprovisioning = 140, weightedPriorityHealth = false } = this.assignment ?? {};
+    this.balancer = buildBalancer({ policy, panicPercent, localityWeighted, overprovisioning, weightedPriorityHealth, clock: this.deps.clock }, localities);
   }
-}
-
-/** Hash policies without a hash choose at random, and so does a policy that only makes sense with one. */
-function balancerPolicy(lb: ClusterConfig['lb']): BalancerPolicy {
-  return lb === 'least-request' || lb === 'round-robin' ? lb : 'random';
 }

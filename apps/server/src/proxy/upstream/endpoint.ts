@@ -1,6 +1,6 @@
 // One endpoint of a cluster: its pool (last used first), those who wait for a connection, its health.
 
-import { OutlierState, type BalancedHost } from '@weft/mesh-core/traffic';
+import { type BalancedHost, type HostHealth, OutlierState, PeakEwma } from '@weft/mesh-core/traffic';
 import type { Endpoint } from '../config/model.ts';
 import type { ClusterRuntime } from './cluster.ts';
 import { UpstreamConnection } from './connection.ts';
@@ -16,6 +16,9 @@ export class EndpointState implements BalancedHost {
   success = 0;
   errors = 0;
   readonly outlier: OutlierState = new OutlierState();
+  readonly ewma: PeakEwma = new PeakEwma();
+  /** Clock since which it takes requests, ms. */
+  healthySince: number;
   readonly cluster: ClusterRuntime;
   readonly connections: Set<UpstreamConnection> = new Set();
   readonly address: string;
@@ -24,14 +27,27 @@ export class EndpointState implements BalancedHost {
   private connecting = 0;
   private removed = false;
 
-  constructor(cluster: ClusterRuntime, config: Endpoint) {
+  constructor(cluster: ClusterRuntime, config: Endpoint, now: number) {
     this.cluster = cluster;
     this.config = config;
-    this.address = `${config.address}:${config.port}`;
+    this.address = addressOf(config);
+    this.healthySince = now;
   }
 
   get weight(): number {
     return Math.max(this.config.weight, 1);
+  }
+
+  get health(): HostHealth {
+    const { health } = this.config;
+    if (this.outlier.ejected || health === 'unhealthy' || health === 'draining') return 'unhealthy';
+    return health === 'degraded' ? 'degraded' : 'healthy';
+  }
+
+  get hashKey(): string {
+    const own = this.config.metadata['envoy.lb']?.['hash_key'];
+    if (typeof own === 'string') return own;
+    return this.cluster.config.hashByHostname && this.config.hostname !== '' ? this.config.hostname : this.address;
   }
 
   get idleCount(): number {
@@ -132,4 +148,9 @@ export class EndpointState implements BalancedHost {
     if (waiter !== undefined) this.cluster.breaker.pending--;
     return waiter;
   }
+}
+
+/** As Envoy writes it, and as its hash rings know it. */
+export function addressOf({ address, port }: { address: string; port: number }): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -146,8 +146,8 @@ test('clusters and listeners are asked for whole, endpoints by the names cluster
 
 test('a batch with one part it cannot do is refused whole, with the reason, and changes nothing', async () => {
   const { stream } = await until(() => streams[0]);
-  send(stream, 'n1', TYPE_URL.cluster, ClusterSchema, { good: eds('good'), bad: { ...eds('bad'), lbPolicy: Cluster_LbPolicy.RING_HASH } });
-  expect((await answerTo(0, 'n1')).errorDetail?.message).toBe('bad.lbPolicy: ring-hash is not supported');
+  send(stream, 'n1', TYPE_URL.cluster, ClusterSchema, { good: eds('good'), bad: { ...eds('bad'), lbPolicy: Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG } });
+  expect((await answerTo(0, 'n1')).errorDetail?.message).toBe('bad.lbPolicy: LOAD_BALANCING_POLICY_CONFIG is not supported');
   expect(applied).toEqual([]);
   expect(client.state().lastNack).toContain('bad.lbPolicy');
   send(stream, 'n2', TYPE_URL.cluster, ClusterSchema, { good: eds('good') });

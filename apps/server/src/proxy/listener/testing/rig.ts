@@ -59,7 +59,7 @@ export function routes(list: readonly Route[], name = 'routes'): RouteConfig {
 }
 
 export function endpoint(port: number, overrides: Partial<Endpoint> = {}): Endpoint {
-  return { address: '127.0.0.1', port, weight: 1, health: 'healthy', metadata: {}, ...overrides };
+  return { address: '127.0.0.1', port, hostname: '', weight: 1, health: 'healthy', metadata: {}, ...overrides };
 }
 
 export function cluster(ports: readonly number[], overrides: Partial<ClusterConfig> = {}): ClusterConfig {
@@ -70,10 +70,14 @@ export function cluster(ports: readonly number[], overrides: Partial<ClusterConf
     edsName: '',
     endpoints: {
       clusterName: name,
+      overprovisioning: 140,
+      weightedPriorityHealth: false,
       localities: [{ region: '', zone: '', subZone: '', priority: 0, weight: 0, endpoints: ports.map((port) => endpoint(port)) }],
     },
     connectTimeoutMs: 1000,
-    lb: 'round-robin',
+    lb: { kind: 'round-robin' },
+    localityWeighted: false,
+    hashByHostname: false,
     http: { protocol: 'http1', idleTimeoutMs: 0, maxRequestsPerConnection: 0 },
     circuitBreaker: { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 },
     panicThresholdPercent: 0,
