@@ -77,8 +77,8 @@ const retries = z
     backoff: duration.optional(),
   })
   .refine(
-    (r) => (r.attempts ?? 2) > 0 || (r.perTryTimeout === undefined && r.retryOn === undefined && r.retryRemoteLocalities === undefined),
-    'attempts 0 switches retries off, so perTryTimeout, retryOn and retryRemoteLocalities must be absent',
+    (r) => (r.attempts ?? 0) > 0 || (r.perTryTimeout === undefined && r.retryOn === undefined && r.retryRemoteLocalities === undefined),
+    'attempts 0, or none, switches retries off, so perTryTimeout, retryOn and retryRemoteLocalities must be absent',
   );
 
 const GRPC_STATUS = [

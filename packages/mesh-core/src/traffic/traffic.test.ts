@@ -68,12 +68,13 @@ test('a bad pattern is named; a pattern that would backtrack is linear', () => {
   expect(compileStringMatch({ kind: 'regex', value: '(a+)+$', ignoreCase: false })(`${'a'.repeat(2000)}!`)).toBe(false);
 });
 
-test('virtual hosts: exact, longest suffix, longest prefix, any; ports and case do not matter', () => {
+test('virtual hosts: exact, longest suffix, longest prefix, any; case does not matter, ports only where asked', () => {
   const hosts = [['reviews', 'reviews:9080'], ['*.com'], ['*.example.com'], ['api.*'], ['*']].map((domains) => ({ domains }));
-  const table = compileVirtualHosts(hosts);
+  const table = compileVirtualHosts(hosts, true);
   const index = (name: string): number => hosts.indexOf(table.find(name) as { domains: string[] });
   expect(['Reviews', 'reviews:80', 'a.com', 'a.example.com:81', 'api.net', '.com', 'other', '[::1]:80'].map(index)).toEqual([0, 0, 1, 2, 3, 4, 4, 4]);
-  expect(compileVirtualHosts([{ domains: ['a'] }]).find('b')).toBeUndefined();
+  const byPort = compileVirtualHosts([{ domains: ['a:80'] }, { domains: ['a'] }], false);
+  expect(['A:80', 'a', 'a:81', 'b'].map((name) => byPort.find(name)?.domains[0])).toEqual(['a:80', 'a', undefined, undefined]);
 });
 
 test('weighted choice follows the weights and never takes 0', () => {

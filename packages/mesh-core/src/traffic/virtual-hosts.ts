@@ -1,12 +1,12 @@
 // Which virtual host a Host header belongs to: exact, then longest `*suffix`, then longest `prefix*`, then `*`. Case does not
-// count. A port in the Host is ignored when no domain names it, as Istio configures Envoy.
+// count.
 
 export interface VirtualHostTable<V> {
   find(authority: string): V | undefined;
 }
 
-/** Compiles the domains; of a domain listed twice the first host keeps it. */
-export function compileVirtualHosts<V extends { readonly domains: readonly string[] }>(hosts: readonly V[]): VirtualHostTable<V> {
+/** Compiles the domains; of a domain listed twice the first host keeps it. `ignorePort`: the port of the Host does not count. */
+export function compileVirtualHosts<V extends { readonly domains: readonly string[] }>(hosts: readonly V[], ignorePort: boolean): VirtualHostTable<V> {
   const exact = new Map<string, V>();
   const suffixes: { text: string; host: V }[] = [];
   const prefixes: { text: string; host: V }[] = [];
@@ -35,10 +35,7 @@ export function compileVirtualHosts<V extends { readonly domains: readonly strin
   return {
     find(authority) {
       const name = authority.toLowerCase();
-      const found = lookup(name);
-      if (found !== undefined) return found;
-      const bare = withoutPort(name);
-      return (bare === name ? undefined : lookup(bare)) ?? fallback;
+      return lookup(ignorePort ? withoutPort(name) : name) ?? fallback;
     },
   };
 }

@@ -1,11 +1,12 @@
 // VirtualServices whose rules delegate to others, flattened before anything else looks at them.
 
-import { type HttpMatchSpec, type HttpRouteSpec, type VirtualServiceSpec, resolveHost } from '../config/index.ts';
+import { type HttpMatchSpec, type HttpRouteSpec, type StringMatchSpec, type VirtualServiceSpec, resolveHost } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
+import { gatewayKey, visible } from './visibility.ts';
 
 type VirtualService = MeshObject<VirtualServiceSpec>;
 
-/** The VirtualServices that have hosts, their delegating rules replaced by the delegates' rules; a rule whose delegate is missing is dropped. */
+/** The VirtualServices that have hosts, their delegating rules replaced by the delegates' rules; a rule whose delegate is missing, or not exported to the root's namespace, is dropped. */
 export function withDelegates(all: readonly VirtualService[], domainSuffix: string): VirtualService[] {
   const isLeaf = (vs: VirtualService): boolean => (vs.spec.hosts ?? []).length === 0;
   const leaves = new Map(all.filter(isLeaf).map((vs) => [`${vs.metadata.namespace}/${vs.metadata.name}`, vs]));
@@ -15,53 +16,85 @@ export function withDelegates(all: readonly VirtualService[], domainSuffix: stri
       if (root.spec.http?.some((rule) => rule.delegate !== undefined) !== true) return root;
       const http = root.spec.http.flatMap((rule) => {
         if (rule.delegate === undefined) return [rule];
-        const leaf = leaves.get(`${rule.delegate.namespace ?? root.metadata.namespace}/${rule.delegate.name}`);
-        return (leaf?.spec.http ?? []).flatMap((inner) => merge(rule, inner, leaf?.metadata.namespace ?? root.metadata.namespace, domainSuffix));
+        const leaf = leaves.get(`${rule.delegate.namespace || root.metadata.namespace}/${rule.delegate.name}`);
+        if (leaf === undefined || !visible(leaf.spec.exportTo, leaf.metadata.namespace, root.metadata.namespace)) return [];
+        return (leaf.spec.http ?? []).map((inner) => merge(rule, absolute(inner, leaf, domainSuffix), root)).filter((merged) => merged !== undefined);
       });
       return { ...root, spec: { ...root.spec, http } };
     });
 }
 
-function merge(root: HttpRouteSpec, leaf: HttpRouteSpec, leafNamespace: string, domainSuffix: string): HttpRouteSpec[] {
-  const rootMatches = (root.match ?? []).length === 0 ? [{}] : (root.match ?? []);
-  const leafMatches = (leaf.match ?? []).length === 0 ? [{}] : (leaf.match ?? []);
-  const match = rootMatches.flatMap((r) => leafMatches.map((l) => mergeMatch(r, l)).filter((m) => m !== undefined));
-  if (match.length === 0) return [];
-  const { delegate: _, ...inherited } = root;
-  const name = [root.name, leaf.name].filter((n) => n !== undefined).join('-');
-  // Short host names mean the delegate's namespace, which the merged rule no longer knows.
-  const absolute = <D extends { host: string }>(destination: D): D => ({ ...destination, host: resolveHost(destination.host, leafNamespace, domainSuffix) });
-  return [
-    {
-      ...inherited,
-      ...leaf,
-      match,
-      ...(name === '' ? {} : { name }),
-      ...(leaf.route === undefined ? {} : { route: leaf.route.map((r) => ({ ...r, destination: absolute(r.destination) })) }),
-      ...(leaf.mirror === undefined ? {} : { mirror: absolute(leaf.mirror) }),
-      ...(leaf.mirrors === undefined ? {} : { mirrors: leaf.mirrors.map((m) => ({ ...m, destination: absolute(m.destination) })) }),
-    },
-  ];
+/** Short names mean the delegate's namespace, which the merged rule no longer knows. */
+function absolute(rule: HttpRouteSpec, { metadata: { namespace } }: VirtualService, domainSuffix: string): HttpRouteSpec {
+  const full = <D extends { host: string }>(destination: D): D => ({ ...destination, host: resolveHost(destination.host, namespace, domainSuffix) });
+  return {
+    ...rule,
+    ...(rule.route === undefined ? {} : { route: rule.route.map((r) => ({ ...r, destination: full(r.destination) })) }),
+    ...(rule.mirror === undefined ? {} : { mirror: full(rule.mirror) }),
+    ...(rule.mirrors === undefined ? {} : { mirrors: rule.mirrors.map((m) => ({ ...m, destination: full(m.destination) })) }),
+    ...(rule.match === undefined
+      ? {}
+      : { match: rule.match.map((m) => (m.gateways === undefined ? m : { ...m, gateways: m.gateways.map((g) => gatewayKey(g, namespace)) })) }),
+  };
 }
 
-/** Both conditions at once; undefined when they contradict each other, or when that cannot be told. */
-function mergeMatch(root: HttpMatchSpec, leaf: HttpMatchSpec): HttpMatchSpec | undefined {
-  const merged: Record<string, unknown> = { ...root, ...leaf };
-  for (const key of ['headers', 'withoutHeaders', 'queryParams', 'sourceLabels'] as const) {
-    const outer: Record<string, unknown> = root[key] ?? {};
-    const inner: Record<string, unknown> = leaf[key] ?? {};
-    if (Object.keys(inner).some((k) => k in outer && JSON.stringify(outer[k]) !== JSON.stringify(inner[k]))) return undefined;
-    if (root[key] !== undefined || leaf[key] !== undefined) merged[key] = { ...outer, ...inner };
-  }
-  for (const key of ['uri', 'method', 'scheme', 'authority', 'port', 'sourceNamespace', 'gateways'] as const) {
-    const [outer, inner] = [root[key], leaf[key]];
-    if (outer === undefined || inner === undefined || JSON.stringify(outer) === JSON.stringify(inner)) continue;
-    if (key !== 'uri' || !isWithin(root.uri, leaf.uri)) return undefined;
-  }
-  return merged as HttpMatchSpec;
+/** What the leaf leaves out it has from the root. Undefined when the two contradict each other. */
+function merge(root: HttpRouteSpec, leaf: HttpRouteSpec, owner: VirtualService): HttpRouteSpec | undefined {
+  const rootMatches = (root.match ?? []).map((m) =>
+    m.gateways === undefined ? m : { ...m, gateways: m.gateways.map((g) => gatewayKey(g, owner.metadata.namespace)) },
+  );
+  const match = mergeMatches(rootMatches, leaf.match ?? []);
+  if (match === undefined) return undefined;
+  const { delegate: _, match: _match, ...inherited } = root;
+  const name = joined(root.name, leaf.name);
+  return { ...inherited, ...leaf, ...(match.length === 0 ? {} : { match }), ...(name === undefined ? {} : { name }) };
 }
 
-function isWithin(outer: HttpMatchSpec['uri'], inner: HttpMatchSpec['uri']): boolean {
-  const path = inner?.exact ?? inner?.prefix;
-  return outer?.prefix !== undefined && path !== undefined && path.startsWith(outer.prefix);
+/** Each match of the leaf under every match of the root that covers it; undefined when one is covered by none. */
+function mergeMatches(root: readonly HttpMatchSpec[], leaf: readonly HttpMatchSpec[]): HttpMatchSpec[] | undefined {
+  if (root.length === 0) return [...leaf];
+  if (leaf.length === 0) return [...root];
+  const merged = leaf.map((inner) => root.filter((outer) => !conflict(outer, inner)).map((outer) => mergeMatch(outer, inner)));
+  return merged.some((list) => list.length === 0) ? undefined : merged.flat();
+}
+
+const MAPS = ['headers', 'withoutHeaders', 'queryParams', 'sourceLabels'] as const;
+
+function mergeMatch(root: HttpMatchSpec, leaf: HttpMatchSpec): HttpMatchSpec {
+  const name = joined(root.name, leaf.name);
+  const maps = MAPS.filter((key) => root[key] !== undefined && leaf[key] !== undefined).map((key) => [key, { ...root[key], ...leaf[key] }]);
+  const gateways = leaf.gateways?.length ? leaf.gateways : root.gateways;
+  return {
+    ...root,
+    ...leaf,
+    ...(Object.fromEntries(maps) as Partial<HttpMatchSpec>),
+    ...(name === undefined ? {} : { name }),
+    ...(gateways === undefined ? {} : { gateways }),
+  };
+}
+
+/** Whether a request could meet the leaf's condition outside the root's, or that cannot be told (two patterns). */
+function conflict(root: HttpMatchSpec, leaf: HttpMatchSpec): boolean {
+  if ((['uri', 'scheme', 'method', 'authority'] as const).some((key) => stringConflict(root[key], leaf[key]))) return true;
+  for (const key of ['headers', 'withoutHeaders', 'queryParams'] as const)
+    if (Object.entries(leaf[key] ?? {}).some(([name, match]) => stringConflict(root[key]?.[name], match))) return true;
+  if ((root.ignoreUriCase ?? false) !== (leaf.ignoreUriCase ?? false)) return true;
+  if (root.port !== undefined && leaf.port !== undefined && root.port !== leaf.port) return true;
+  if (root.sourceNamespace && leaf.sourceNamespace !== root.sourceNamespace) return true;
+  if (Object.entries(leaf.sourceLabels ?? {}).some(([key, value]) => (root.sourceLabels?.[key] ?? value) !== value)) return true;
+  const allowed = root.gateways ?? [];
+  return allowed.length > 0 && (leaf.gateways ?? []).some((gateway) => !allowed.includes(gateway));
+}
+
+function stringConflict(root: StringMatchSpec | undefined, leaf: StringMatchSpec | undefined): boolean {
+  if (root === undefined || leaf === undefined) return false;
+  if (root.exact) return leaf.exact !== root.exact;
+  const inner = leaf.prefix || leaf.exact;
+  // Of regexes nobody can tell whether one lies within the other; `{}` on both sides says nothing either.
+  return !(root.prefix && inner && inner.startsWith(root.prefix));
+}
+
+function joined(root: string | undefined, leaf: string | undefined): string | undefined {
+  const name = [root, leaf].filter((part) => part).join('-');
+  return name === '' ? undefined : name;
 }

@@ -43,30 +43,32 @@ const to = (host: string, match?: object): object => ({
 function virtualHosts(
   objects: MeshObject[],
   name = 'http.8080',
-): { domains: string[]; routes?: { name: string; route?: { cluster: string }; redirect?: object }[] }[] {
+): { domains: string[]; routes?: { name: string; route?: { cluster: string }; redirect?: object }[]; requireTls?: string }[] {
   const mesh = buildMesh(objects, DEFAULT_MESH_SETTINGS);
   return decoded(translate(mesh, NODE, DEFAULT_MESH_SETTINGS), TYPE_URL.route, name)['virtualHosts'] as never;
 }
 
-test('rules of several VirtualServices for one host are joined by age, catch-alls last; other hosts meet the black hole', () => {
+test('rules of several VirtualServices for one host are joined by age, catch-alls last; without any there is a black hole', () => {
   const hosts = virtualHosts([
     gateway(server('HTTP', ['*'])),
     vs('young', ['shop.test'], [to('b', { uri: { prefix: '/b' } })], '2026-02-01T00:00:00Z'),
     vs('old', ['shop.test'], [to('a', { uri: { prefix: '/a' } }), to('rest')]),
   ]);
-  expect(hosts.map((h) => h.domains)).toEqual([['shop.test', 'shop.test:8080'], ['*']]);
+  expect(hosts.map((h) => h.domains)).toEqual([['shop.test']]);
   expect(hosts[0]?.routes?.map((r) => r.route?.cluster.split('|')[3]?.split('.')[0])).toEqual(['a', 'b', 'rest']);
-  expect(hosts[1]?.routes).toBeUndefined();
+  expect(virtualHosts([gateway(server('HTTP', ['*']))])).toMatchObject([{ name: 'blackhole:8080', domains: ['*'] }]);
 });
 
 test('a wildcard VirtualService gets no more hosts than the server has, and only from namespaces it admits', () => {
-  expect(virtualHosts([gateway(server('HTTP', ['shop.test'])), vs('any', ['*'], [to('a')])]).map((h) => h.domains[0])).toEqual(['shop.test', '*']);
+  expect(virtualHosts([gateway(server('HTTP', ['shop.test'])), vs('any', ['*'], [to('a')])]).map((h) => h.domains[0])).toEqual(['shop.test']);
   expect(virtualHosts([gateway(server('HTTP', ['./*'])), vs('foreign', ['shop.test'], [to('a')], undefined, 'other')]).map((h) => h.domains[0])).toEqual(['*']);
 });
 
-test('httpsRedirect answers 301 instead of routing', () => {
-  expect(virtualHosts([gateway(server('HTTP', ['*'], { tls: { httpsRedirect: true } })), vs('v', ['shop.test'], [to('a')])])[0]?.routes).toEqual([
-    { name: 'https-redirect', match: { prefix: '/' }, redirect: { httpsRedirect: true } },
+test('httpsRedirect asks for TLS on every host of its server, routed or not', () => {
+  const hosts = virtualHosts([gateway(server('HTTP', ['a.test', '*.b.test'], { tls: { httpsRedirect: true } })), vs('v', ['a.test'], [to('a')])]);
+  expect(hosts).toMatchObject([
+    { domains: ['a.test'], requireTls: 'ALL', routes: [{}] },
+    { domains: ['*.b.test'], requireTls: 'ALL' },
   ]);
 });
 
@@ -86,6 +88,6 @@ test('a server with certificates of the mesh is served by SNI; one whose certifi
     address: { socketAddress: { address: '127.0.0.2' } },
     filterChains: [{ filterChainMatch: { serverNames: ['a.test'] }, filters: [{ typedConfig: { rds: { routeConfigName: 'https.8080.https.gw.shop' } } }] }],
   });
-  expect(virtualHosts(objects, 'https.8080.https.gw.shop')[0]?.domains).toEqual(['a.test', 'a.test:8080']);
+  expect(virtualHosts(objects, 'https.8080.https.gw.shop')[0]?.domains).toEqual(['a.test']);
   expect(unservedServers(mesh, NODE)).toMatchObject([{ gateway: 'shop/gw', port: 8443 }]);
 });

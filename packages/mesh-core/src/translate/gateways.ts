@@ -1,19 +1,12 @@
 // What a gateway proxy opens: one listener per port of the Gateways that select it, routes by host.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type GatewaySpec, hostMatches, matches, resolveHost } from '../config/index.ts';
-import type { MeshObject, ProxyNode } from '../model/index.ts';
+import { matches } from '../config/index.ts';
+import type { ProxyNode } from '../model/index.ts';
 import { any, grouped, socketAddress } from './common.ts';
+import { type GatewayServer, bareHost, gatewayRouteConfig } from './gateway-routes.ts';
 import { downstreamTls, hcm, rds } from './listeners.ts';
-import { type Mesh, visible } from './mesh.ts';
-import { virtualServiceRoutes, withPeer } from './routes.ts';
-
-interface Server {
-  gateway: MeshObject<GatewaySpec>;
-  /** `<namespace>/<name>` of the Gateway, as VirtualServices bind to it. */
-  key: string;
-  server: GatewaySpec['servers'][number];
-}
+import type { Mesh } from './mesh.ts';
 
 interface GatewayPort {
   listener: JsonObject;
@@ -47,7 +40,7 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
     if (!tls)
       return {
         listener: { ...base, filterChains: [{ name, filters: [manager(`http.${port}`, false)] }] },
-        routes: [routeConfig(mesh, node, `http.${port}`, port, same)],
+        routes: [gatewayRouteConfig(mesh, node, `http.${port}`, same)],
       };
     return {
       listener: {
@@ -65,7 +58,7 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
           };
         }),
       },
-      routes: same.map((s) => routeConfig(mesh, node, secureName(s), port, [s])),
+      routes: same.map((s) => gatewayRouteConfig(mesh, node, secureName(s), [s])),
     };
   });
 }
@@ -83,27 +76,27 @@ export function unservedServers(mesh: Mesh, node: ProxyNode): { gateway: string;
     }));
 }
 
-function serversOf(mesh: Mesh, node: ProxyNode): Server[] {
+function serversOf(mesh: Mesh, node: ProxyNode): GatewayServer[] {
   return mesh.gateways
     .filter((g) => matches(node.labels, g.spec.selector))
     .flatMap((gateway) => gateway.spec.servers.map((server) => ({ gateway, key: `${gateway.metadata.namespace}/${gateway.metadata.name}`, server })));
 }
 
-function isTls({ server }: Pick<Server, 'server'>): boolean {
+function isTls({ server }: Pick<GatewayServer, 'server'>): boolean {
   return server.port.protocol === 'HTTPS' || server.port.protocol === 'TLS';
 }
 
-function isServed({ server }: Pick<Server, 'server'>): boolean {
+function isServed({ server }: Pick<GatewayServer, 'server'>): boolean {
   const { protocol } = server.port;
   if (protocol === 'HTTPS') return server.tls?.mode === 'ISTIO_MUTUAL' || (server.tls?.serverCertificate !== undefined && server.tls.privateKey !== undefined);
   return protocol === 'HTTP' || protocol === 'HTTP2' || protocol === 'GRPC' || protocol === 'GRPC-WEB';
 }
 
-function secureName({ gateway, server }: Server): string {
+function secureName({ gateway, server }: GatewayServer): string {
   return `https.${server.port.number}.${server.port.name}.${gateway.metadata.name}.${gateway.metadata.namespace}`;
 }
 
-function serverTls(tls: Server['server']['tls']): JsonObject {
+function serverTls(tls: GatewayServer['server']['tls']): JsonObject {
   if (tls?.mode === 'ISTIO_MUTUAL') return downstreamTls();
   const mutual = tls?.mode === 'MUTUAL' || tls?.mode === 'OPTIONAL_MUTUAL';
   return {
@@ -118,62 +111,4 @@ function serverTls(tls: Server['server']['tls']): JsonObject {
       },
     }),
   };
-}
-
-/** Virtual hosts of the VirtualServices bound to these servers; rules for one host are joined by age, catch-alls last. */
-function routeConfig(mesh: Mesh, node: ProxyNode, name: string, port: number, servers: readonly Server[]): JsonObject {
-  const byDomain = new Map<string, JsonObject[]>();
-  const redirected = new Set<string>();
-  for (const vs of mesh.virtualServices) {
-    const bindings = (vs.spec.gateways ?? []).map((g) => (g.includes('/') ? g : `${vs.metadata.namespace}/${g}`));
-    if (!visible(vs.spec.exportTo, vs.metadata.namespace, node.namespace)) continue;
-    for (const [key, ofGateway] of grouped(
-      servers.filter((s) => bindings.includes(s.key)),
-      (s) => s.key,
-    )) {
-      const domains = new Set<string>();
-      for (const { server, gateway } of ofGateway)
-        for (const host of vs.spec.hosts ?? [])
-          for (const serverHost of server.hosts) {
-            const domain = commonHost(
-              serverHost,
-              resolveHost(host, vs.metadata.namespace, mesh.settings.domainSuffix),
-              gateway.metadata.namespace,
-              vs.metadata.namespace,
-            );
-            if (domain === undefined) continue;
-            domains.add(domain);
-            if (server.tls?.httpsRedirect === true) redirected.add(domain);
-          }
-      for (const domain of domains) byDomain.set(domain, [...(byDomain.get(domain) ?? []), ...virtualServiceRoutes({ mesh, node, gateway: key, port }, vs)]);
-    }
-  }
-  const toHttps = [{ name: 'https-redirect', match: { prefix: '/' }, redirect: { httpsRedirect: true } }];
-  const virtualHosts = [...byDomain].map(([host, routes]) =>
-    withPeer(node, mesh, {
-      name: `${host}:${port}`,
-      domains: host === '*' ? ['*'] : [host, `${host}:${port}`],
-      routes: redirected.has(host) ? toHttps : catchAllLast(routes),
-    }),
-  );
-  const blackHole = { name: `blackhole:${port}`, domains: ['*'], routes: [] };
-  return { name, validateClusters: false, virtualHosts: byDomain.has('*') ? virtualHosts : [...virtualHosts, blackHole] };
-}
-
-function bareHost(serverHost: string): string {
-  return serverHost.slice(serverHost.indexOf('/') + 1);
-}
-
-/** The narrower of a server's and a VirtualService's host; undefined when they have nothing in common. */
-function commonHost(serverHost: string, host: string, gatewayNamespace: string, vsNamespace: string): string | undefined {
-  const pattern = bareHost(serverHost);
-  const scope = serverHost.includes('/') ? serverHost.slice(0, serverHost.indexOf('/')) : '*';
-  if (scope !== '*' && vsNamespace !== (scope === '.' ? gatewayNamespace : scope)) return undefined;
-  if (hostMatches(pattern, host)) return host;
-  return hostMatches(host, pattern) ? pattern : undefined;
-}
-
-function catchAllLast(routes: readonly JsonObject[]): JsonObject[] {
-  const isCatchAll = (r: JsonObject): boolean => JSON.stringify(r['match']) === '{"prefix":"/"}';
-  return [...routes.filter((r) => !isCatchAll(r)), ...routes.filter(isCatchAll)];
 }

@@ -1,5 +1,6 @@
 export { contentHash, encodeResource, registry } from './encode.ts';
 export { unservedServers } from './gateways.ts';
 export type { Mesh, MeshService, MtlsMode, Workload } from './mesh.ts';
-export { buildMesh, destinationRuleFor, mtlsModeOf, virtualServiceFor } from './mesh.ts';
+export { buildMesh, destinationRuleFor, mtlsModeOf } from './mesh.ts';
 export { proxyClass, translate } from './translate.ts';
+export { virtualServiceFor } from './virtual-services.ts';

@@ -75,7 +75,7 @@ export function inboundListener(mesh: Mesh, node: ProxyNode, port: InboundPort):
   const tcp = /^(tcp|tls|mongo|mysql|redis)/.test(port.name);
   const chain = (mtls: boolean): JsonObject => {
     const route = {
-      name: `inbound|${port.servicePort}`,
+      name: cluster,
       validateClusters: false,
       virtualHosts: [
         {
@@ -119,7 +119,13 @@ function inboundRoute(cluster: string, service: MeshService | undefined, port: I
   return {
     name: 'default',
     match: { prefix: '/' },
-    route: { cluster, timeout: '0s', retryPolicy: { retryOn: 'reset-before-request', numRetries: 2 } },
+    route: {
+      cluster,
+      timeout: '0s',
+      maxStreamDuration: { maxStreamDuration: '0s', grpcTimeoutHeaderMax: '0s' },
+      // A gRPC stream cannot be sent again.
+      ...(port.name.startsWith('grpc') ? {} : { retryPolicy: { retryOn: 'reset-before-request', numRetries: 2 } }),
+    },
     decorator: { operation: `${service?.host ?? `inbound`}:${port.servicePort}/*` },
   };
 }

@@ -15,6 +15,7 @@ import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts'
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
 import type { EncodeCache } from './encode.ts';
+import { visible } from './visibility.ts';
 
 type Protocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'https';
 
@@ -186,45 +187,6 @@ function findDestinationRule(mesh: Mesh, service: MeshService, clientNamespace: 
 /** Exact hosts before wildcards, longer wildcards before shorter. */
 function specificity(host: string): number {
   return host.startsWith('*') ? host.length : 1_000;
-}
-
-/**
- * The VirtualService sidecars of a namespace follow for a host: most specific host first; among equals private before
- * exported to namespaces before public, then the oldest. It wins whole.
- */
-export function virtualServiceFor(mesh: Mesh, host: string, clientNamespace: string, part: 'http' | 'tcp'): MeshObject<VirtualServiceSpec> | undefined {
-  const index = once(mesh, `virtual services|${part}`, () => indexByHost(mesh, part));
-  const patterns = [host, ...index.wildcards.filter((w) => hostMatches(w, host))];
-  for (const pattern of patterns) {
-    const seen = (index.byHost.get(pattern) ?? []).filter((v) => visible(v.spec.exportTo, v.metadata.namespace, clientNamespace));
-    const [winner] = seen.toSorted((a, b) => publicity(a.spec.exportTo) - publicity(b.spec.exportTo));
-    if (winner !== undefined) return winner;
-  }
-  return undefined;
-}
-
-function indexByHost(mesh: Mesh, part: 'http' | 'tcp'): { byHost: Map<string, MeshObject<VirtualServiceSpec>[]>; wildcards: string[] } {
-  const byHost = new Map<string, MeshObject<VirtualServiceSpec>[]>();
-  for (const vs of mesh.virtualServices) {
-    const { gateways, hosts } = vs.spec;
-    const toMesh = gateways === undefined || gateways.length === 0 || gateways.includes('mesh');
-    if (!toMesh || (vs.spec[part]?.length ?? 0) === 0) continue;
-    for (const name of hosts ?? []) {
-      const host = resolveHost(name, vs.metadata.namespace, mesh.settings.domainSuffix);
-      byHost.set(host, [...(byHost.get(host) ?? []), vs]);
-    }
-  }
-  return { byHost, wildcards: [...byHost.keys()].filter((h) => h.startsWith('*')).toSorted((a, b) => b.length - a.length) };
-}
-
-function publicity(exportTo: readonly string[] | undefined): number {
-  if (exportTo === undefined || exportTo.length === 0 || exportTo.includes('*')) return 2;
-  return exportTo.every((e) => e === '.') ? 0 : 1;
-}
-
-export function visible(exportTo: readonly string[] | undefined, owner: string, client: string): boolean {
-  if (exportTo === undefined || exportTo.length === 0) return true;
-  return exportTo.some((e) => e === '*' || e === client || (e === '.' && owner === client));
 }
 
 export type MtlsMode = 'DISABLE' | 'PERMISSIVE' | 'STRICT';

@@ -2,9 +2,10 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
 import { type ResourceSet, TYPE_URL } from '../xds/index.ts';
-import { buildMesh, destinationRuleFor, virtualServiceFor } from './mesh.ts';
+import { buildMesh, destinationRuleFor } from './mesh.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
+import { virtualServiceFor } from './virtual-services.ts';
 
 const SETTINGS = DEFAULT_MESH_SETTINGS;
 const HOST = 'reviews.shop.svc.cluster.local';
@@ -93,7 +94,7 @@ test('source labels, namespaces and ports are decided here, and nothing follows 
   ];
   expect(routesOf(objects).map((r) => [r['name'], (r['route'] as { cluster: string }).cluster.split('|')[2]])).toEqual([
     ['canary.cookie', 'c'],
-    ['http[3]', 'd'],
+    [undefined, 'd'],
   ]);
   expect(routesOf(objects)[0]?.['match']).toEqual({ prefix: '/', headers: [{ name: 'x-user', stringMatch: { exact: 'jason' } }] });
   expect(routesOf(objects)[1]).toMatchObject({
@@ -101,8 +102,11 @@ test('source labels, namespaces and ports are decided here, and nothing follows 
   });
 });
 
-test('no rule for a request means no route: a VirtualService whose matches all miss answers 404', () => {
-  expect(routesOf([service(), route('vs', { http: [{ match: [{ port: 80 }], route: [{ destination: { host: HOST } }] }] })])).toEqual([]);
+test('a VirtualService without any route for a client leaves the host to the next one, at last to the service', () => {
+  const elsewhere = route('vs', { http: [{ match: [{ port: 80 }], route: [{ destination: { host: HOST, subset: 'v1' } }] }] });
+  const younger = route('younger', to('v2'), '2026-02-01T00:00:00Z');
+  expect(routesOf([service(), elsewhere]).map((r) => r['name'])).toEqual(['default']);
+  expect(routesOf([service(), elsewhere, younger])).toMatchObject([{ route: { cluster: `outbound|9080|v2|${HOST}` } }]);
 });
 
 test('faults without a percentage hit nobody; retries default to two safe ones; attempts 0 switches them off', () => {
@@ -180,8 +184,8 @@ test('names of a service in the Host-keyed listener follow the client namespace'
     (
       (decoded(translated([service()], client({ namespace })), TYPE_URL.route, 'http_proxy')['virtualHosts'] as { domains: string[] }[])[0]?.domains ?? []
     ).filter((d) => !d.includes(':'));
-  expect(domains('shop')).toEqual([HOST, 'reviews.shop', 'reviews.shop.svc', 'reviews']);
-  expect(domains('other')).toEqual([HOST, 'reviews.shop', 'reviews.shop.svc']);
+  expect(domains('shop')).toEqual([HOST, `${HOST}.`, 'reviews', 'reviews.shop.svc', 'reviews.shop']);
+  expect(domains('other')).toEqual([HOST, `${HOST}.`, 'reviews.shop.svc', 'reviews.shop']);
 });
 
 test('endpoints carry identity and health; mutual TLS only where the workload takes it', () => {

@@ -4,7 +4,8 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { matches, resolveHost } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { any, clusterName } from './common.ts';
-import { type Mesh, type MeshService, virtualServiceFor } from './mesh.ts';
+import type { Mesh, MeshService } from './mesh.ts';
+import { virtualServiceFor } from './virtual-services.ts';
 
 /** The tcp_proxy filter of a service's port: the first rule of its VirtualService that fits this client, else the service itself. */
 export function tcpProxy(mesh: Mesh, node: ProxyNode, service: MeshService, port: number): JsonObject {

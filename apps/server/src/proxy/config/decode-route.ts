@@ -27,8 +27,12 @@ const STATUS_OF_REDIRECT: Readonly<Record<string, number>> = {
 const DEFAULT_TIMEOUT_MS = 15_000;
 
 export function decodeRouteConfigFields(fields: Fields): RouteConfig {
-  const config = { name: fields.text('name'), virtualHosts: fields.list('virtualHosts').map(decodeVirtualHost) };
-  fields.ignore('validateClusters', 'ignorePortInHostMatching', 'maxDirectResponseBodySizeBytes');
+  const config = {
+    name: fields.text('name'),
+    virtualHosts: fields.list('virtualHosts').map(decodeVirtualHost),
+    ignorePort: fields.flag('ignorePortInHostMatching'),
+  };
+  fields.ignore('validateClusters', 'maxDirectResponseBodySizeBytes');
   fields.end();
   return config;
 }
@@ -40,6 +44,7 @@ function decodeVirtualHost(fields: Fields): VirtualHost {
     routes: fields.list('routes').map(decodeRoute),
     requestHeaders: decodeHeaderOps(fields, 'request'),
     responseHeaders: decodeHeaderOps(fields, 'response'),
+    requireTls: fields.text('requireTls') === 'ALL',
   };
   // The attempt count header is always sent.
   fields.ignore('includeRequestAttemptCount');
@@ -168,7 +173,8 @@ function decodeForward(fields: Fields): ForwardAction {
       const fraction = m.object('runtimeFraction')?.object('defaultValue');
       const per = { HUNDRED: 1, TEN_THOUSAND: 100, MILLION: 10_000 }[fraction?.text('denominator', 'HUNDRED') ?? 'HUNDRED'] ?? 1;
       const mirror = { cluster: m.text('cluster'), percent: fraction === undefined ? 100 : fraction.number('numerator') / per };
-      m.ignore('traceSampled');
+      // No `-shadow` is ever appended to the Host.
+      m.ignore('traceSampled', 'disableShadowHostSuffixAppend');
       m.end();
       return mirror;
     }),

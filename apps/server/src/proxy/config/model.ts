@@ -87,6 +87,8 @@ export interface TcpProxy {
 export interface RouteConfig {
   name: string;
   virtualHosts: readonly VirtualHost[];
+  /** The port of a Host header does not count. */
+  ignorePort: boolean;
 }
 
 export interface VirtualHost {
@@ -95,6 +97,8 @@ export interface VirtualHost {
   routes: readonly Route[];
   requestHeaders: HeaderOps;
   responseHeaders: HeaderOps;
+  /** Requests that did not come over TLS are redirected. */
+  requireTls: boolean;
 }
 
 export interface Route {

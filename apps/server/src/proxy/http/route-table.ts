@@ -6,6 +6,7 @@ import {
   compileRouteMatch,
   compileVirtualHosts,
   compileWeightedChoice,
+  pathWithoutQuery,
   rewritePrefix,
   type RequestView,
   type RetryDecider,
@@ -41,6 +42,7 @@ export interface CompiledForward {
 export interface CompiledVirtualHost {
   name: string;
   domains: readonly string[];
+  requireTls: boolean;
   routes: readonly CompiledRoute[];
 }
 
@@ -59,13 +61,31 @@ export function compileRouteTable(config: RouteConfig): RouteTable {
   const hosts = config.virtualHosts.map((host) => ({
     name: host.name,
     domains: host.domains,
+    requireTls: host.requireTls,
     routes: host.routes.map((route) => compileRoute(route, host)),
   }));
-  return { name: config.name, hosts: compileVirtualHosts(hosts) };
+  return { name: config.name, hosts: compileVirtualHosts(hosts, config.ignorePort) };
 }
+
+const noHeaders: HeaderOps = { add: [], remove: [] };
+const toHttps: CompiledRoute = {
+  config: {
+    name: '',
+    match: { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], query: [] },
+    action: { kind: 'redirect', status: 301, scheme: 'https', stripQuery: false },
+    requestHeaders: noHeaders,
+    responseHeaders: noHeaders,
+    metadata: {},
+    operation: '',
+  },
+  matches: () => true,
+  forward: undefined,
+  responseHeaders: compileHeaderOps([]),
+};
 
 /** First route of the host that matches. */
 export function findRoute(host: CompiledVirtualHost, request: RequestView): CompiledRoute | undefined {
+  if (host.requireTls && request.scheme !== 'https') return toHttps;
   for (const route of host.routes) if (route.matches(request)) return route;
   return undefined;
 }
@@ -100,7 +120,9 @@ function compileRoute(route: Route, host: VirtualHost): CompiledRoute {
 function pathRewriter(route: Route, action: ForwardAction): (path: string) => string {
   const { regexRewrite, prefixRewrite } = action;
   if (regexRewrite !== undefined) return compileRegexRewrite(regexRewrite.pattern, regexRewrite.substitution);
-  if (prefixRewrite === undefined || prefixRewrite === '' || route.match.path.kind === 'regex') return (path) => path;
+  if (prefixRewrite === undefined || prefixRewrite === '') return (path) => path;
+  // What a regex matches is the whole path.
+  if (route.match.path.kind === 'regex') return (path) => rewritePrefix(path, pathWithoutQuery(path).length, prefixRewrite);
   const matched = route.match.path.value.length;
   return (path) => rewritePrefix(path, matched, prefixRewrite);
 }

@@ -222,3 +222,16 @@ test('a client that leaves is DC and frees the upstream', async () => {
   await expect.poll(() => rig.records[0]).toMatchObject({ status: 0, responseFlags: 'DC' });
   await expect.poll(() => rig.runtime.stats().clusters[0]?.activeConnections).toBe(0);
 });
+
+test('a virtual host that requires TLS redirects plaintext; a rewrite on a regex match replaces the whole path', async () => {
+  const upstream = await app((incoming, response) => response.end(incoming.url));
+  const rewritten = route({ prefixRewrite: '/new' }, { match: { path: { kind: 'regex', value: '/v\\d' }, caseSensitive: true, headers: [], query: [] } });
+  const table = routes([rewritten]);
+  const rig = track(await startRig({ clusters: [cluster([upstream])], routes: table }));
+  expect((await ask(rig.port, { path: '/v1?a=b' })).body).toBe('/new?a=b');
+  rig.runtime.applyRoutes({ ...table, virtualHosts: table.virtualHosts.map((host) => ({ ...host, requireTls: true })) });
+  expect(await ask(rig.port, { path: '/v1?a=b', headers: { host: 'shop.test' } })).toMatchObject({
+    status: 301,
+    headers: { location: 'https://shop.test/v1?a=b' },
+  });
+});

@@ -55,7 +55,11 @@ export function route(action: Partial<ForwardAction> | Route['action'], override
 }
 
 export function routes(list: readonly Route[], name = 'routes'): RouteConfig {
-  return { name, virtualHosts: [{ name: 'all', domains: ['*'], routes: list, requestHeaders: noOps, responseHeaders: noOps }] };
+  return {
+    name,
+    virtualHosts: [{ name: 'all', domains: ['*'], routes: list, requestHeaders: noOps, responseHeaders: noOps, requireTls: false }],
+    ignorePort: true,
+  };
 }
 
 export function endpoint(port: number, overrides: Partial<Endpoint> = {}): Endpoint {

@@ -1,0 +1,76 @@
+// RDS of gateway proxies: virtual hosts of the VirtualServices bound to the servers of a port.
+
+import type { JsonObject } from '@bufbuild/protobuf';
+import { type GatewaySpec, hostMatches } from '../config/index.ts';
+import type { MeshObject, ProxyNode } from '../model/index.ts';
+import type { Mesh } from './mesh.ts';
+import { isCatchAll } from './route-match.ts';
+import { routeConfig, withPeer } from './routes.ts';
+import { virtualServiceRoutes } from './virtual-service-routes.ts';
+import { hostsOf, virtualServicesFor } from './virtual-services.ts';
+
+export interface GatewayServer {
+  gateway: MeshObject<GatewaySpec>;
+  /** `<namespace>/<name>` of the Gateway, as VirtualServices bind to it. */
+  key: string;
+  server: GatewaySpec['servers'][number];
+}
+
+interface VirtualHost {
+  routes: JsonObject[];
+  requireTls: boolean;
+}
+
+/** Rules of several VirtualServices for one host are joined in their order, catch-alls last. A host without rules answers 404. */
+export function gatewayRouteConfig(mesh: Mesh, node: ProxyNode, name: string, servers: readonly GatewayServer[]): JsonObject {
+  const hosts = new Map<string, VirtualHost>();
+  const port = servers[0]?.server.port.number ?? 0;
+  // Made once per VirtualService and Gateway: the first server's port and TLS count, as in Istio.
+  const routesOf = new Map<string, JsonObject[]>();
+  for (const { gateway, key, server } of servers) {
+    for (const vs of virtualServicesFor(mesh, key, node.namespace)) {
+      const shared = commonHosts(serverHosts(server, gateway.metadata.namespace, vs.metadata.namespace), hostsOf(mesh, vs));
+      if (shared.length === 0) continue;
+      const id = `${key} ${vs.metadata.namespace}/${vs.metadata.name}`;
+      const routes = routesOf.get(id) ?? virtualServiceRoutes({ mesh, node, gateway: key, port: server.port.number, tls: server.tls !== undefined }, vs);
+      routesOf.set(id, routes);
+      if (routes.length === 0) continue;
+      for (const host of shared) {
+        const known = hosts.get(host) ?? { routes: [], requireTls: false };
+        hosts.set(host, { routes: [...known.routes, ...routes], requireTls: known.requireTls || server.tls?.httpsRedirect === true });
+      }
+    }
+    if (server.tls?.httpsRedirect === true)
+      for (const host of server.hosts.map((h) => bareHost(h).toLowerCase())) hosts.set(host, { routes: hosts.get(host)?.routes ?? [], requireTls: true });
+  }
+  const virtualHosts = [...hosts].map(([host, { routes, requireTls }]) =>
+    withPeer(node, mesh, { name: `${host}:${port}`, domains: [host], routes: catchAllLast(routes), ...(requireTls ? { requireTls: 'ALL' } : {}) }),
+  );
+  const blackHole = { name: `blackhole:${port}`, domains: ['*'], routes: [] };
+  return routeConfig(name, virtualHosts.length === 0 ? [blackHole] : virtualHosts, true);
+}
+
+/** `*.example.com` of `ns/*.example.com`. */
+export function bareHost(serverHost: string): string {
+  return serverHost.slice(serverHost.indexOf('/') + 1);
+}
+
+/** Hosts of a server that VirtualServices of a namespace may use. */
+function serverHosts(server: GatewayServer['server'], gatewayNamespace: string, vsNamespace: string): string[] {
+  return server.hosts
+    .filter((host) => {
+      const scope = host.includes('/') ? host.slice(0, host.indexOf('/')) : '*';
+      return scope === '*' || vsNamespace === (scope === '.' ? gatewayNamespace : scope);
+    })
+    .map((host) => bareHost(host).toLowerCase());
+}
+
+/** What two lists of hosts have in common: of each overlapping pair the narrower. */
+function commonHosts(a: readonly string[], b: readonly string[]): string[] {
+  return [...new Set(a.flatMap((x) => b.flatMap((y) => (hostMatches(x, y) ? [y] : hostMatches(y, x) ? [x] : []))))];
+}
+
+function catchAllLast(routes: readonly JsonObject[]): JsonObject[] {
+  const last = (r: JsonObject): boolean => isCatchAll(r['match'] as JsonObject);
+  return [...routes.filter((r) => !last(r)), ...routes.filter(last)];
+}

@@ -1,0 +1,63 @@
+// Which VirtualService a host follows: Istio's precedence rules as look-ups.
+
+import { type VirtualServiceSpec, hostMatches, resolveHost } from '../config/index.ts';
+import type { MeshObject } from '../model/index.ts';
+import { type Mesh, once } from './mesh.ts';
+import { MESH, gatewayKey, visible } from './visibility.ts';
+
+type VirtualService = MeshObject<VirtualServiceSpec>;
+
+/**
+ * VirtualServices bound to a gateway (or to `mesh`) that proxies of a namespace may see, in the order they claim hosts: private
+ * to the namespace, exported to it by name, public; each oldest first.
+ */
+export function virtualServicesFor(mesh: Mesh, gateway: string, clientNamespace: string): readonly VirtualService[] {
+  return once(mesh, `virtual services|${gateway}|${clientNamespace}`, () => {
+    const bound = once(mesh, `virtual services|${gateway}`, () => mesh.virtualServices.filter((vs) => isBound(vs, gateway)));
+    const order = (vs: VirtualService): number => publicity(vs.spec.exportTo, vs.metadata.namespace, clientNamespace);
+    return bound.filter((vs) => visible(vs.spec.exportTo, vs.metadata.namespace, clientNamespace)).toSorted((a, b) => order(a) - order(b));
+  });
+}
+
+/**
+ * The VirtualServices of sidecars that may claim a host, the first of them with a route for the client wins whole: those that
+ * name the host, else the first of the longest wildcard that fits.
+ */
+export function claimants(mesh: Mesh, host: string, clientNamespace: string): readonly VirtualService[] {
+  const { byHost, wildcards } = once(mesh, `virtual service hosts|${clientNamespace}`, () => indexByHost(mesh, clientNamespace));
+  const exact = byHost.get(host.toLowerCase());
+  if (exact !== undefined) return exact;
+  const wildcard = wildcards.find((w) => hostMatches(w, host));
+  return wildcard === undefined ? [] : (byHost.get(wildcard) ?? []).slice(0, 1);
+}
+
+/** The first claimant that has rules of a kind. */
+export function virtualServiceFor(mesh: Mesh, host: string, clientNamespace: string, part: 'http' | 'tcp' | 'tls'): VirtualService | undefined {
+  return claimants(mesh, host, clientNamespace).find((vs) => (vs.spec[part]?.length ?? 0) > 0);
+}
+
+/** Hosts of a VirtualService in full and in lower case. */
+export function hostsOf(mesh: Mesh, vs: VirtualService): string[] {
+  return (vs.spec.hosts ?? []).map((host) => resolveHost(host, vs.metadata.namespace, mesh.settings.domainSuffix).toLowerCase());
+}
+
+function indexByHost(mesh: Mesh, clientNamespace: string): { byHost: Map<string, VirtualService[]>; wildcards: string[] } {
+  const byHost = new Map<string, VirtualService[]>();
+  for (const vs of virtualServicesFor(mesh, MESH, clientNamespace))
+    for (const host of hostsOf(mesh, vs)) {
+      const known = byHost.get(host);
+      if (known === undefined) byHost.set(host, [vs]);
+      else known.push(vs);
+    }
+  return { byHost, wildcards: [...byHost.keys()].filter((h) => h.startsWith('*')).toSorted((a, b) => b.length - a.length) };
+}
+
+function isBound(vs: VirtualService, gateway: string): boolean {
+  const gateways = vs.spec.gateways ?? [];
+  return gateways.length === 0 ? gateway === MESH : gateways.some((name) => gatewayKey(name, vs.metadata.namespace) === gateway);
+}
+
+function publicity(exportTo: readonly string[] | undefined, owner: string, client: string): number {
+  if (exportTo === undefined || exportTo.length === 0 || exportTo.includes('*')) return 2;
+  return owner === client ? 0 : 1;
+}
