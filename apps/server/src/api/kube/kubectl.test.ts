@@ -4,6 +4,7 @@ import { mkdtempSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { REVIEWS_YAML, type TestApi, startTestApi } from '../testing/services.ts';
 
@@ -76,15 +77,15 @@ test.skipIf(missing)(
       ['--server', server, '--cache-dir', join(home, 'cache'), 'get', 'vs', '-n', 'bookinfo', '-w', '-o', 'jsonpath={.spec.http[0].route[0].weight}{"\\n"}'],
       { env: { PATH: process.env['PATH'], HOME: home, KUBECONFIG: join(home, 'none') } },
     );
-    const weights = child.stdout[Symbol.asyncIterator]();
-    expect(String((await weights.next()).value)).toBe('80\n');
+    const weights = createInterface(child.stdout)[Symbol.asyncIterator]();
+    expect((await weights.next()).value).toBe('80');
     await api.app.inject({
       method: 'POST',
       url: '/api/v1/config/apply',
       headers: { host: 'localhost' },
       payload: { yaml: REVIEWS_YAML.replace('weight: 80', 'weight: 60').replace('weight: 20', 'weight: 40') },
     });
-    expect(String((await weights.next()).value)).toBe('60\n');
+    expect((await weights.next()).value).toBe('60');
     child.kill();
   },
   60_000,
