@@ -3,6 +3,7 @@ export * from './circuit-breaker.ts';
 export * from './lb-policy.ts';
 export * from './load-balancer.ts';
 export * from './outlier.ts';
+export type { RateRules } from './outlier-rates.ts';
 export * from './peak-ewma.ts';
 export * from './priority-load.ts';
 export * from './retry.ts';

@@ -7,12 +7,9 @@ import {
   compileStringMatch,
   compileVirtualHosts,
   compileWeightedChoice,
-  OutlierDetector,
-  OutlierState,
   RegexError,
   retryBackoffMs,
   rewritePrefix,
-  type OutlierRules,
   type RequestView,
   type RouteMatchSpec,
 } from './index.ts';
@@ -125,44 +122,6 @@ test('breaker: limits and retry budget', () => {
   expect([breaker.mayRequest(), breaker.mayRetry()]).toEqual([false, false]);
   breaker.limits = { ...breaker.limits, retryBudget: { percent: 100, minConcurrency: 0 } };
   expect(breaker.mayRetry()).toBe(true);
-});
-
-const rules: OutlierRules = {
-  consecutive5xx: 3,
-  enforcingConsecutive5xx: 100,
-  consecutiveGatewayFailure: 2,
-  enforcingConsecutiveGatewayFailure: 0,
-  splitLocalOrigin: false,
-  consecutiveLocalOriginFailure: 2,
-  enforcingConsecutiveLocalOriginFailure: 100,
-  intervalMs: 10,
-  baseEjectionMs: 100,
-  maxEjectionMs: 250,
-  maxEjectionPercent: 50,
-};
-
-test('outliers: ejected after the count, longer each time, back on the tick', () => {
-  const detector = new OutlierDetector(rules);
-  const host = { outlier: new OutlierState() };
-  const fail = (now: number): boolean => [1, 2, 3].map(() => detector.report(host, { kind: 'status', status: 500 }, 0, 2, now, 0)).at(-1) ?? false;
-  detector.report(host, { kind: 'status', status: 500 }, 0, 2, 0, 0);
-  detector.report(host, { kind: 'status', status: 200 }, 0, 2, 0, 0);
-  expect(host.outlier.serverErrors).toBe(0);
-  expect(fail(0)).toBe(true);
-  expect(host.outlier.ejectedUntil).toBe(100);
-  expect([detector.tick([host], 99), detector.tick([host], 100), host.outlier.ejected]).toEqual([false, true, false]);
-  expect(fail(200)).toBe(true);
-  expect(host.outlier.ejectedUntil).toBe(400);
-  detector.tick([host], 400);
-  expect(fail(500) && host.outlier.ejectedUntil).toBe(750);
-});
-
-test('outliers: the percentage holds, and local failures count apart when split', () => {
-  const host = { outlier: new OutlierState() };
-  const detector = new OutlierDetector(rules);
-  expect([1, 2, 3, 4].map(() => detector.report(host, { kind: 'status', status: 500 }, 1, 2, 0, 0))).toEqual([false, false, false, false]);
-  const split = new OutlierDetector({ ...rules, splitLocalOrigin: true });
-  expect([1, 2].map(() => split.report(host, { kind: 'local' }, 0, 4, 0, 0))).toEqual([false, true]);
 });
 
 test('rewrites leave the query alone', () => {

@@ -3,8 +3,9 @@
 import { decodeMetadata, decodeStringMatch } from './decode-common.ts';
 import { decodeLoadAssignment } from './decode-endpoints.ts';
 import { decodeLoadBalancing } from './decode-lb.ts';
+import { decodeOutlier } from './decode-outlier.ts';
 import type { Fields } from './fields.ts';
-import type { ClusterConfig, OutlierConfig, UpstreamTls } from './model.ts';
+import type { ClusterConfig, UpstreamTls } from './model.ts';
 
 const DISCOVERY: Readonly<Record<string, ClusterConfig['discovery']>> = {
   EDS: 'eds',
@@ -72,27 +73,6 @@ function decodeHttpOptions(extensions: Fields | undefined): ClusterConfig['http'
     idleTimeoutMs: common?.ms('idleTimeout', 3_600_000) ?? 3_600_000,
     maxRequestsPerConnection: common?.number('maxRequestsPerConnection') ?? 0,
   };
-}
-
-function decodeOutlier(fields: Fields): OutlierConfig {
-  const baseEjectionMs = fields.ms('baseEjectionTime', 30_000);
-  const outlier = {
-    consecutive5xx: fields.number('consecutive5xx', 5),
-    enforcingConsecutive5xx: fields.number('enforcingConsecutive5xx', 100),
-    consecutiveGatewayFailure: fields.number('consecutiveGatewayFailure', 5),
-    enforcingConsecutiveGatewayFailure: fields.number('enforcingConsecutiveGatewayFailure', 0),
-    splitLocalOrigin: fields.flag('splitExternalLocalOriginErrors'),
-    consecutiveLocalOriginFailure: fields.number('consecutiveLocalOriginFailure', 5),
-    enforcingConsecutiveLocalOriginFailure: fields.number('enforcingConsecutiveLocalOriginFailure', 100),
-    intervalMs: fields.ms('interval', 10_000),
-    baseEjectionMs,
-    maxEjectionMs: fields.ms('maxEjectionTime', Math.max(baseEjectionMs, 300_000)),
-    maxEjectionPercent: fields.number('maxEjectionPercent', 10),
-  };
-  if (fields.number('enforcingSuccessRate', 100) !== 0) fields.problem('enforcingSuccessRate', 'ejection by success rate is not supported; send 0');
-  fields.ignore('enforcingLocalOriginSuccessRate', 'enforcingFailurePercentage', 'enforcingFailurePercentageLocalOrigin');
-  fields.end();
-  return outlier;
 }
 
 function decodeTransportSocket(fields: Fields | undefined): UpstreamTls | undefined {

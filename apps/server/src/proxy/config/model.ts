@@ -1,7 +1,7 @@
 // The proxy's own view of its configuration: plain data decoded from xDS messages (decode.ts), compiled into route tables
 // and pools by the request path. Every field here is honoured; what cannot be honoured is refused (NACK) by decode.ts.
 
-import type { LbPolicy } from '@weft/mesh-core/traffic';
+import type { LbPolicy, OutlierRules } from '@weft/mesh-core/traffic';
 
 export interface ListenerConfig {
   name: string;
@@ -215,7 +215,7 @@ export interface ClusterConfig {
     maxRetries: number;
     retryBudget?: { percent: number; minConcurrency: number };
   };
-  outlier?: OutlierConfig;
+  outlier?: OutlierRules;
   /** 0 = panic off; Envoy's default 50. */
   panicThresholdPercent: number;
   /** First whose `endpoint` labels are all in the endpoint's `envoy.transport_socket_match` metadata; none = `tls`. */
@@ -223,20 +223,6 @@ export interface ClusterConfig {
   tls?: UpstreamTls;
   /** `filter_metadata`; Istio's `istio.services` names the destination service. */
   metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-}
-
-export interface OutlierConfig {
-  consecutive5xx: number;
-  enforcingConsecutive5xx: number;
-  consecutiveGatewayFailure: number;
-  enforcingConsecutiveGatewayFailure: number;
-  splitLocalOrigin: boolean;
-  consecutiveLocalOriginFailure: number;
-  enforcingConsecutiveLocalOriginFailure: number;
-  intervalMs: number;
-  baseEjectionMs: number;
-  maxEjectionMs: number;
-  maxEjectionPercent: number;
 }
 
 export interface LoadAssignment {

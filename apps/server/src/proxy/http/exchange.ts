@@ -109,6 +109,7 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
   onStream(stream: UpstreamStream): void {
     this.waiting = false;
     this.stream = stream;
+    if (this.endpoint !== undefined) this.cluster?.report(this.endpoint, 'connected');
     const head = this.head as RequestHead;
     const length = this.body === Body.length ? head.framing.contentLength : head.framing.contentLength === 0 ? 0 : -1;
     const { method, upstreamPath: path, body, upgrade } = this;
@@ -197,7 +198,7 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
       return;
     }
     const rateLimited = head.fields.indexOf(Field.rateLimited) >= 0;
-    cluster.report(endpoint, { kind: 'status', status: head.status }, this.context.deps.clock() - this.tryStartedAt);
+    cluster.report(endpoint, head.status, this.context.deps.clock() - this.tryStartedAt);
     if (this.mayRetry({ kind: 'response', status: head.status, rateLimited })) {
       this.stream?.discard();
       return this.retry();
@@ -278,7 +279,7 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
   }
 
   private failTry(outcome: TryOutcome, status: number, flag: string, details: string): void {
-    if (this.endpoint !== undefined) this.cluster?.report(this.endpoint, { kind: 'local' });
+    if (this.endpoint !== undefined) this.cluster?.report(this.endpoint, 'connect-failure');
     if (this.mayRetry(outcome)) return this.retry();
     if (this.retriesMade > 0 && this.retriesLeft === 0 && this.route?.forward?.retry?.shouldRetry(outcome) === true) this.flag('URX');
     const text =
@@ -336,7 +337,7 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
     const { endpoint, cluster } = this;
     if (timer === this.idleTimer) return this.timeout(this.headSent ? 504 : 408, 'SI', 'stream_idle_timeout', 'stream timeout');
     if (cluster !== undefined) cluster.timeouts++;
-    if (endpoint !== undefined && !this.headSent) cluster?.report(endpoint, { kind: 'status', status: 504 });
+    if (endpoint !== undefined && !this.headSent) cluster?.report(endpoint, 'timeout');
     if (timer === this.tryTimer && this.mayRetry({ kind: 'per-try-timeout' })) {
       this.stream?.abort();
       return this.retry();

@@ -2,7 +2,7 @@ import { createServer, request, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { RetryPolicy } from '../config/model.ts';
-import { cluster, exchangeRaw, route, routes, startRaw, startRig } from '../listener/testing/rig.ts';
+import { cluster, exchangeRaw, outlierRules, route, routes, startRaw, startRig } from '../listener/testing/rig.ts';
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -137,19 +137,7 @@ test('consecutive errors eject a host and it comes back', async () => {
     response.end('bad');
   });
   const good = await app((_, response) => response.end('good'));
-  const outlier = {
-    consecutive5xx: 3,
-    enforcingConsecutive5xx: 100,
-    consecutiveGatewayFailure: 5,
-    enforcingConsecutiveGatewayFailure: 0,
-    splitLocalOrigin: false,
-    consecutiveLocalOriginFailure: 5,
-    enforcingConsecutiveLocalOriginFailure: 100,
-    intervalMs: 50,
-    baseEjectionMs: 150,
-    maxEjectionMs: 300,
-    maxEjectionPercent: 100,
-  };
+  const outlier = outlierRules({ consecutive5xx: 3, interval: '0.05s', baseEjectionTime: '0.15s', maxEjectionTime: '0.3s', maxEjectionPercent: 100 });
   const rig = track(await startRig({ clusters: [cluster([bad, good], { outlier })] }));
   const ejected = (): boolean => rig.runtime.stats().clusters[0]?.endpoints.some((endpoint) => endpoint.ejected) ?? false;
   for (let i = 0; i < 20 && !ejected(); i++) await ask(rig.port);

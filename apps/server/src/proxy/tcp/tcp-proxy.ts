@@ -101,6 +101,7 @@ export class TcpConnection implements TimerTarget {
     let ready = false;
     upstream.once(plan === undefined ? 'connect' : 'secureConnect', () => {
       ready = true;
+      cluster.report(endpoint, 'success');
       this.touch();
       context.deps.onTcp?.(record);
       socket.on('data', (chunk: Buffer) => {
@@ -118,7 +119,7 @@ export class TcpConnection implements TimerTarget {
       if (ready) socket.destroy();
       else {
         cluster.connectFailures++;
-        cluster.report(endpoint, { kind: 'local' });
+        cluster.report(endpoint, 'connect-failure');
         this.fail('UF');
       }
     });

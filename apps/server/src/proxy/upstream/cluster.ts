@@ -28,7 +28,6 @@ export class ClusterRuntime implements TimerTarget {
   private assignment: LoadAssignment | undefined;
   private detector: OutlierDetector | undefined;
   private balancer: Balancer<EndpointState> | undefined;
-  private ejected = 0;
 
   constructor(config: ClusterConfig, deps: RuntimeDeps, secrets: SecretStore, wheel: TimerWheel) {
     this.config = config;
@@ -51,10 +50,16 @@ export class ClusterRuntime implements TimerTarget {
 
   private configure(config: ClusterConfig): void {
     this.breaker.limits = config.circuitBreaker;
-    this.detector = config.outlier === undefined ? undefined : new OutlierDetector(config.outlier);
     this.wheel.clear(this.timer);
-    if (config.outlier !== undefined) this.wheel.set(this.timer, config.outlier.intervalMs || 10_000);
-    if (config.outlier === undefined) for (const endpoint of this.endpoints.values()) endpoint.outlier.ejected = false;
+    const { outlier } = config;
+    if (outlier === undefined) {
+      this.detector = undefined;
+      for (const endpoint of this.endpoints.values()) endpoint.outlier.ejected = false;
+    } else {
+      const { clock, random } = this.deps;
+      this.detector = new OutlierDetector(outlier, { clock, random, hosts: () => this.endpoints.values() });
+      this.wheel.set(this.timer, outlier.intervalMs);
+    }
     if (config.endpoints !== undefined) this.assign(config.endpoints);
     else this.rebuild();
   }
@@ -101,17 +106,15 @@ export class ClusterRuntime implements TimerTarget {
   report(endpoint: EndpointState, result: OutlierResult, rttMs?: number): void {
     const { lb } = this.config;
     if (lb.kind === 'peak-ewma' && rttMs !== undefined) endpoint.ewma.observe(rttMs, this.deps.clock(), lb.decayMs);
-    if (result.kind === 'status' && result.status < 500) endpoint.success++;
-    else endpoint.errors++;
-    if (this.detector === undefined) return;
-    const out = this.detector.report(endpoint, result, this.ejected, this.endpoints.size, this.deps.clock(), this.deps.random());
-    if (out) this.rebuild();
+    if (typeof result === 'number' ? result < 500 : result === 'success') endpoint.success++;
+    else if (result !== 'connected') endpoint.errors++;
+    if (this.detector?.report(endpoint, result) === true) this.rebuild();
   }
 
   onTimer(): void {
     if (this.detector === undefined) return;
-    if (this.detector.tick(this.endpoints.values(), this.deps.clock())) this.rebuild();
-    this.wheel.set(this.timer, this.detector.rules.intervalMs || 10_000);
+    if (this.detector.tick()) this.rebuild();
+    this.wheel.set(this.timer, this.detector.rules.intervalMs);
   }
 
   remove(): void {
@@ -157,8 +160,6 @@ export class ClusterRuntime implements TimerTarget {
   }
 
   private rebuild(): void {
-    this.ejected = 0;
-    for (const endpoint of this.endpoints.values()) if (endpoint.outlier.ejected) this.ejected++;
     const localities = (this.assignment?.localities ?? []).map((locality) => ({
       priority: locality.priority,
       weight: locality.weight,

@@ -2,6 +2,10 @@
 
 import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import type { JsonObject } from '@bufbuild/protobuf';
+import type { OutlierRules } from '@weft/mesh-core/traffic';
+import { decodeOutlier } from '../../config/decode-outlier.ts';
+import { Fields } from '../../config/fields.ts';
 import type { ClusterConfig, Endpoint, FilterChain, ForwardAction, HttpConnectionManager, ListenerConfig, Route, RouteConfig } from '../../config/model.ts';
 import type { ProxyRuntime, RequestRecord, RuntimeDeps } from '../../http/hooks.ts';
 import { createProxyRuntime } from '../../http/runtime.ts';
@@ -89,6 +93,11 @@ export function cluster(ports: readonly number[], overrides: Partial<ClusterConf
     metadata: {},
     ...overrides,
   };
+}
+
+/** Envoy's defaults but for what is given, as in an OutlierDetection message. */
+export function outlierRules(json: JsonObject): OutlierRules {
+  return decodeOutlier(new Fields(json, 'outlier', []));
 }
 
 export interface Rig {
