@@ -8,8 +8,8 @@ import type { Mesh } from '@weft/mesh-core/translate';
 import type { CertificateAuthority } from '../certificates/ca.ts';
 import type { SecretProvider } from '../certificates/secret-provider.ts';
 import type { ConfigStore, Commit } from '../config-store/config-store.ts';
-import { addAdsService } from './ads-service.ts';
-import type { AdsHooks } from './ads-service.ts';
+import { addDiscoveryServices } from './discovery-service.ts';
+import type { AdsHooks } from './discovery-service.ts';
 import { addCertificateService } from './certificate-service.ts';
 import { createChangeFeed } from './change-feed.ts';
 import { dumpResources } from './config-dump.ts';
@@ -90,7 +90,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
 
   const hooks: AdsHooks = {
     trustDomain: settings.trustDomain,
-    connect: async ({ node, dialect, peerAddress, peer, send, end }) => {
+    connect: async ({ node, dialect, scope, peerAddress, peer, send, end }) => {
       let connection: ProxyConnection | undefined;
       // Only what a certificate has proved may have a key.
       const lease = peer === undefined ? undefined : await secrets.acquire(peer.identity, () => connection?.renewSecrets());
@@ -110,7 +110,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
         lease?.release();
         throw error;
       }
-      registry.add(connection, end);
+      registry.add(connection, scope, end);
       log({ level: 'info', message: 'proxy connected', fields: { proxy: node.id, dialect, dataPlane: node.dataPlane, mtls: peer !== undefined } });
       moved(connection);
       return connection;
@@ -162,9 +162,9 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       });
       stopCertificate = certificate.stop;
       const plain = new Server(GRPC_OPTIONS);
-      addAdsService(plain, hooks);
+      addDiscoveryServices(plain, hooks);
       const tls = new Server(GRPC_OPTIONS);
-      addAdsService(tls, { ...hooks, verifyPeer: ca.verifyPeer });
+      addDiscoveryServices(tls, { ...hooks, verifyPeer: ca.verifyPeer });
       addCertificateService(tls, ca, {
         issued: (identity, serial) => log({ level: 'info', message: 'certificate issued', fields: { identity, serial } }),
         refused: (reason, peer) => log({ level: 'warn', message: 'certificate refused', fields: { reason, peer } }),

@@ -94,7 +94,7 @@ export class ProxyConnection {
 
   /** Resources as last sent. */
   sent(): ReadonlyMap<string, ReadonlyMap<string, Resource>> {
-    return new Map([...this.#stream.types].map(([typeUrl, subscription]) => [typeUrl, subscription.sent]));
+    return new Map([...this.#stream.types].map(([typeUrl, subscription]) => [typeUrl, subscription.sent()]));
   }
 
   status(): ProxyStatus {
@@ -108,7 +108,7 @@ export class ProxyConnection {
         ...(sentAt === undefined ? {} : { sentAt }),
         ...(ackedAt === undefined ? {} : { ackedAt }),
         ...(subscription.nack === undefined ? {} : { nack: { at: nackAt ?? this.lastSeenAt, message: subscription.nack } }),
-        resources: subscription.sent.size,
+        resources: subscription.count,
         outstanding: subscription.outstanding,
       };
     });

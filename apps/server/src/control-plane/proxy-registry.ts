@@ -8,29 +8,38 @@ const REMEMBER_MS = 600_000;
 
 export class ProxyRegistry {
   readonly #byId = new Map<string, ProxyConnection>();
-  readonly #live = new Map<ProxyConnection, () => void>();
+  readonly #live = new Map<ProxyConnection, { scope: string; end: () => void }>();
+  /** Live connections by node id, oldest first. */
+  readonly #siblings = new Map<string, Set<ProxyConnection>>();
   readonly #clock: () => number;
 
   constructor(clock: () => number) {
     this.#clock = clock;
   }
 
-  /** The newest connection of a node id is the one shown; `end` closes its stream. */
-  add(connection: ProxyConnection, end: () => void): void {
-    const older = this.#byId.get(connection.node.id);
-    this.#byId.set(connection.node.id, connection);
-    const endOlder = older === undefined ? undefined : this.#live.get(older);
-    this.#live.set(connection, end);
+  /** The newest connection of a node id is the one shown; `end` closes its stream, `scope` tells separate streams of one proxy apart. */
+  add(connection: ProxyConnection, scope: string, end: () => void): void {
+    const { id, dataPlane } = connection.node;
+    const older = this.#siblings.get(id) ?? new Set();
+    this.#siblings.set(id, older);
+    const replaced = [...older].filter((other) => this.#live.get(other)?.scope === scope);
+    older.add(connection);
+    this.#byId.set(id, connection);
+    this.#live.set(connection, { scope, end });
     // A proxy that came back before its old connection was noticed dead: two streams would be two truths. A gRPC
     // client keeps one stream per target with the same node id, so there both stay.
-    if (connection.node.dataPlane !== 'grpc') endOlder?.();
+    if (dataPlane !== 'grpc') for (const other of replaced) this.#live.get(other)?.end();
   }
 
   lost(connection: ProxyConnection): void {
+    const { id } = connection.node;
     this.#live.delete(connection);
-    if (this.#byId.get(connection.node.id) !== connection) return;
-    const sibling = [...this.#live.keys()].findLast((other) => other.node.id === connection.node.id);
-    if (sibling !== undefined) this.#byId.set(sibling.node.id, sibling);
+    const siblings = this.#siblings.get(id);
+    siblings?.delete(connection);
+    if (siblings?.size === 0) this.#siblings.delete(id);
+    if (this.#byId.get(id) !== connection) return;
+    const sibling = [...(siblings ?? [])].at(-1);
+    if (sibling !== undefined) this.#byId.set(id, sibling);
   }
 
   live(): ProxyConnection[] {
@@ -48,6 +57,6 @@ export class ProxyRegistry {
   }
 
   endAll(): void {
-    for (const end of this.#live.values()) end();
+    for (const { end } of this.#live.values()) end();
   }
 }

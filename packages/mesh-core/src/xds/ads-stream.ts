@@ -4,11 +4,11 @@ import { TYPE_URL } from './resource.ts';
 import type { ResourceSet } from './resource.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
-import type { RequestFact, Subscription, View, XdsRequest, XdsResponse } from './subscription.ts';
+import type { RequestFact, Step, Subscription, XdsRequest, XdsResponse } from './subscription.ts';
+import { EMPTY_VIEW, LayeredView, diffViews } from './view.ts';
+import type { View } from './view.ts';
 
 export type Dialect = 'sotw' | 'delta';
-
-const EMPTY: View = new Map();
 
 /**
  * The state machine of one stream. Additions go out as clusters, endpoints, listeners, routes, secrets; removals of
@@ -63,10 +63,9 @@ export class AdsStream {
     this.#target = snapshot;
     this.#holdsRemovals = false;
     for (const typeUrl of [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE_URL.route, TYPE_URL.secret]) {
-      const sent = this.#types.get(typeUrl)?.sent ?? EMPTY;
-      const gone = [...sent].filter(([name]) => !snapshot[typeUrl].has(name));
-      if (gone.length > 0) this.#holdsRemovals = true;
-      this.#views.set(typeUrl, gone.length === 0 ? snapshot[typeUrl] : new Map([...snapshot[typeUrl], ...gone]));
+      const kept = this.#keepHeld(typeUrl, snapshot[typeUrl]);
+      if (kept !== snapshot[typeUrl]) this.#holdsRemovals = true;
+      this.#views.set(typeUrl, kept);
     }
     this.#views.set(TYPE_URL.listener, snapshot[TYPE_URL.listener]);
     if (this.#gate === 'refused') this.#gate = 'open';
@@ -79,11 +78,11 @@ export class AdsStream {
   isCurrent(typeUrl: string, name: string): boolean {
     const subscription = this.#types.get(typeUrl);
     if (subscription === undefined || !subscription.wants(name)) return true;
-    return subscription.sent.get(name)?.version === this.#target[typeUrl as keyof ResourceSet]?.get(name)?.version;
+    return subscription.held(name)?.version === this.#target[typeUrl as keyof ResourceSet]?.get(name)?.version;
   }
 
   #view(typeUrl: string): View {
-    return this.#views.get(typeUrl) ?? EMPTY;
+    return this.#views.get(typeUrl) ?? EMPTY_VIEW;
   }
 
   #advance(out: XdsResponse[]): void {
@@ -113,27 +112,31 @@ export class AdsStream {
     return subscription === undefined || (!subscription.outstanding && subscription.nack === undefined);
   }
 
+  /** The target, and under it what the client still holds of what the target took away. */
+  #keepHeld(typeUrl: string, target: View): View {
+    const subscription = this.#types.get(typeUrl);
+    if (subscription === undefined) return target;
+    const gone = diffViews(this.#view(typeUrl), target).removed.flatMap((name) => subscription.held(name) ?? []);
+    return gone.length === 0 ? target : new LayeredView([new Map(gone.map((r) => [r.name, r])), target]);
+  }
+
   #sendClusters(out: XdsResponse[]): void {
-    const clusters = this.#types.get(TYPE_URL.cluster);
-    if (clusters === undefined) return;
-    const before = new Map(clusters.sent);
-    const response = this.#send(TYPE_URL.cluster, out);
-    if (response === undefined) return;
-    if (response.resources.some((r) => !before.has(r.name))) {
+    const step = this.#send(TYPE_URL.cluster, out);
+    if (step === undefined) return;
+    if (step.added.length > 0) {
       this.#gate = 'waiting';
       this.#endpointsBarrier = true;
     }
     // A proxy warms an updated cluster until it gets endpoints again, even when they did not change.
-    const updated = response.resources.filter((r) => before.has(r.name) && before.get(r.name)?.version !== r.version);
-    this.#types.get(TYPE_URL.endpoint)?.force(updated.map((r) => r.name));
+    this.#types.get(TYPE_URL.endpoint)?.force(step.updated);
   }
 
-  #send(typeUrl: string, out: XdsResponse[]): XdsResponse | undefined {
-    const response = this.#types.get(typeUrl)?.next(this.#view(typeUrl), () => {
+  #send(typeUrl: string, out: XdsResponse[]): Step | undefined {
+    const step = this.#types.get(typeUrl)?.next(this.#view(typeUrl), () => {
       this.#nonce += 1;
       return String(this.#nonce);
     });
-    if (response !== undefined) out.push(response);
-    return response;
+    if (step !== undefined) out.push(step.response);
+    return step;
   }
 }

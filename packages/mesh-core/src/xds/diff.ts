@@ -2,6 +2,7 @@
 
 import { TYPE_URL } from './resource.ts';
 import type { ResourceSet } from './resource.ts';
+import { diffViews } from './view.ts';
 
 /** Short type names as the console shows them: `listener`, `route`, `cluster`, `endpoint`, `secret`; another type keeps its URL. */
 export function shortTypeName(typeUrl: string): string {
@@ -12,12 +13,8 @@ export function shortTypeName(typeUrl: string): string {
 export function diffResourceSets(before: ResourceSet, after: ResourceSet): Map<string, string[]> {
   const changed = new Map<string, string[]>();
   for (const typeUrl of Object.values(TYPE_URL)) {
-    const old = before[typeUrl];
-    const now = after[typeUrl];
-    if (old === now) continue;
-    const names = [...now].filter(([name, r]) => old.get(name)?.version !== r.version).map(([name]) => name);
-    for (const name of old.keys()) if (!now.has(name)) names.push(name);
-    if (names.length > 0) changed.set(typeUrl, names);
+    const { changed: names, removed } = diffViews(before[typeUrl], after[typeUrl]);
+    if (names.length + removed.length > 0) changed.set(typeUrl, [...names, ...removed]);
   }
   return changed;
 }

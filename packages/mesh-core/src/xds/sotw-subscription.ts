@@ -1,26 +1,30 @@
 // State of the world: every request names everything wanted, every LDS/CDS response holds everything there is.
 
 import type { Resource } from './resource.ts';
-import { hasWildcard, versionOf } from './subscription.ts';
-import type { RequestFact, Subscription, View, XdsRequest, XdsResponse } from './subscription.ts';
+import { hasWildcard } from './subscription.ts';
+import type { RequestFact, Step, Subscription, XdsRequest } from './subscription.ts';
+import { EMPTY_VIEW, diffViews, versionOf, versionOfView } from './view.ts';
+import type { View } from './view.ts';
 
 /** The SotW state of one type on one stream. */
 export class SotwSubscription implements Subscription {
   readonly typeUrl: string;
-  readonly sent = new Map<string, Resource>();
   outstanding = false;
+  sentNonce = '';
   sentVersion = '';
+  ackedNonce = '';
   ackedVersion = '';
   nack: string | undefined;
+  /** What the client is in step with, as far as it wants it. */
+  #base: View = EMPTY_VIEW;
   #names = new Set<string>();
   #wildcard = false;
   #everNamed = false;
-  #lastNonce: string | undefined;
-  /** Names the client asked for and has not been answered about. */
+  /** Names the client asked for and has not been sent. */
   readonly #asked = new Set<string>();
   readonly #forced = new Set<string>();
-  #refused: string[] = [];
-  #lastSentNames: string[] = [];
+  #refused: readonly string[] = [];
+  #lastSentNames: readonly string[] = [];
 
   constructor(typeUrl: string) {
     this.typeUrl = typeUrl;
@@ -30,18 +34,33 @@ export class SotwSubscription implements Subscription {
     return this.#wildcard;
   }
 
+  get count(): number {
+    if (this.#wildcard) return this.#asked.has('*') ? 0 : this.#base.size;
+    let count = 0;
+    for (const name of this.#names) if (this.held(name) !== undefined) count += 1;
+    return count;
+  }
+
   wants(name: string): boolean {
     return this.#wildcard || this.#names.has(name);
   }
 
+  held(name: string): Resource | undefined {
+    return this.wants(name) && !this.#asked.has(name) ? this.#base.get(name) : undefined;
+  }
+
+  sent(): ReadonlyMap<string, Resource> {
+    return new Map([...this.#base].filter(([name]) => this.held(name) !== undefined));
+  }
+
   force(names: Iterable<string>): void {
-    for (const name of names) if (this.sent.has(name)) this.#forced.add(name);
+    for (const name of names) if (this.held(name) !== undefined) this.#forced.add(name);
   }
 
   receive(request: XdsRequest): RequestFact {
-    const answers = this.#lastNonce !== undefined && request.nonce === this.#lastNonce;
+    const answers = this.sentNonce !== '' && request.nonce === this.sentNonce;
     // An older nonce: the request that answers our newest response is on its way and supersedes this one.
-    if (this.#lastNonce !== undefined && request.nonce !== '' && !answers) return { kind: 'stale' };
+    if (this.sentNonce !== '' && request.nonce !== '' && !answers) return { kind: 'stale' };
     this.#subscribe(request.names);
     // Before our first response any nonce is one of an earlier stream; only what is subscribed counts.
     if (!answers) return { kind: 'subscribe' };
@@ -55,24 +74,33 @@ export class SotwSubscription implements Subscription {
     if (!wasOutstanding) return { kind: 'subscribe' };
     this.nack = undefined;
     this.#refused = [];
+    this.ackedNonce = this.sentNonce;
     this.ackedVersion = this.sentVersion;
     return { kind: 'ack' };
   }
 
-  next(view: View, nonce: () => string): XdsResponse | undefined {
-    if (this.outstanding) return undefined;
-    const full = hasWildcard(this.typeUrl);
-    const resources = full ? this.#full(view) : this.#partial(view);
-    if (resources === undefined) return undefined;
-    if (full) this.sent.clear();
-    for (const resource of resources) this.sent.set(resource.name, resource);
+  next(view: View, nonce: () => string): Step | undefined {
+    if (this.outstanding || (this.#base === view && this.#asked.size === 0 && this.#forced.size === 0)) return undefined;
+    const resources = hasWildcard(this.typeUrl) ? this.#full(view) : this.#partial(view);
+    if (resources === undefined) {
+      this.#base = view;
+      return undefined;
+    }
+    const added: string[] = [];
+    const updated: string[] = [];
+    for (const { name, version } of resources) {
+      const held = this.#asked.has('*') && !this.#names.has(name) ? undefined : this.held(name);
+      if (held === undefined) added.push(name);
+      else if (held.version !== version) updated.push(name);
+    }
+    this.#base = view;
     this.#asked.clear();
     this.#forced.clear();
     this.#lastSentNames = resources.map((r) => r.name);
-    this.#lastNonce = nonce();
+    this.sentNonce = nonce();
     this.outstanding = true;
-    this.sentVersion = versionOf(this.sent);
-    return { typeUrl: this.typeUrl, version: this.sentVersion, nonce: this.#lastNonce, resources, removed: [] };
+    this.sentVersion = this.#wildcard ? versionOfView(view) : versionOf([...this.#names].flatMap((name) => view.get(name) ?? []));
+    return { response: { typeUrl: this.typeUrl, version: this.sentVersion, nonce: this.sentNonce, resources, removed: [] }, added, updated };
   }
 
   #subscribe(list: readonly string[]): void {
@@ -85,32 +113,30 @@ export class SotwSubscription implements Subscription {
     for (const name of names) if (!this.#names.has(name)) this.#asked.add(name);
     this.#names = names;
     this.#wildcard = wildcard;
-    for (const name of this.sent.keys()) if (!this.wants(name)) this.sent.delete(name);
-    for (const name of this.#asked) if (name !== '*' && !names.has(name)) this.#asked.delete(name);
+    for (const name of this.#asked) if (name === '*' ? !wildcard : !names.has(name)) this.#asked.delete(name);
   }
 
   /** LDS and CDS: all or nothing; a name that is missing here is deleted at the client. */
   #full(view: View): Resource[] | undefined {
-    const wanted = this.#wildcard ? [...view.values()] : [...this.#names].flatMap((name) => view.get(name) ?? []);
-    const changed = wanted.length !== this.sent.size || wanted.some((r) => this.sent.get(r.name)?.version !== r.version);
-    return changed || this.#asked.size > 0 ? wanted : undefined;
+    const { changed, removed } = diffViews(this.#base, view);
+    if (this.#asked.size === 0 && this.#forced.size === 0 && ![...changed, ...removed].some((name) => this.wants(name))) return undefined;
+    return this.#wildcard ? [...view.values()] : [...this.#names].flatMap((name) => view.get(name) ?? []);
   }
 
   /** RDS, EDS, SDS: what changed or was asked for; missing does not delete, so an empty response would say nothing. */
   #partial(view: View): Resource[] | undefined {
-    for (const name of this.sent.keys()) if (!view.has(name)) this.sent.delete(name);
-    const due = [...this.#names].flatMap((name) => {
-      const resource = view.get(name);
-      if (resource === undefined) return [];
-      return this.#forced.has(name) || this.#asked.has(name) || this.sent.get(name)?.version !== resource.version ? [resource] : [];
-    });
-    if (due.length === 0) return undefined;
+    const due = new Set<Resource>();
+    for (const name of [...this.#asked, ...this.#forced, ...diffViews(this.#base, view).changed]) {
+      const resource = this.#names.has(name) ? view.get(name) : undefined;
+      if (resource !== undefined) due.add(resource);
+    }
+    if (due.size === 0) return undefined;
     // The client dropped the whole refused response: what was good in it must come again with the correction.
     for (const name of this.#refused) {
-      const resource = view.get(name);
-      if (resource !== undefined && this.#names.has(name) && !due.includes(resource)) due.push(resource);
+      const resource = this.#names.has(name) ? view.get(name) : undefined;
+      if (resource !== undefined) due.add(resource);
     }
     this.#refused = [];
-    return due;
+    return [...due];
   }
 }

@@ -150,11 +150,11 @@ describe('delta', () => {
 
   test('a reconnecting client: unchanged is skipped, changed is sent, gone is removed', () => {
     const client = new TestClient('delta', { cluster: { same: '1', newer: '2' }, endpoint: { same: '1', newer: '2' } });
-    expect(client.send('cluster', { initialVersions: { same: '1', newer: '1', gone: '1' } })).toEqual(['cluster +newer@2 -gone']);
+    expect(client.send('cluster', { initialVersions: new Map(Object.entries({ same: '1', newer: '1', gone: '1' })) })).toEqual(['cluster +newer@2 -gone']);
     client.ack('cluster');
-    expect(client.send('endpoint', { subscribe: ['same', 'newer', 'gone'], initialVersions: { same: '1', newer: '1', gone: '1' } })).toEqual([
-      'endpoint +newer@2 -gone',
-    ]);
+    expect(
+      client.send('endpoint', { subscribe: ['same', 'newer', 'gone'], initialVersions: new Map(Object.entries({ same: '1', newer: '1', gone: '1' })) }),
+    ).toEqual(['endpoint +newer@2 -gone']);
   });
 
   test('under a wildcard an unsubscribed name is answered with what the wildcard makes of it', () => {
@@ -199,7 +199,7 @@ describe('delta', () => {
       names: [],
       subscribe: ['z'],
       unsubscribe: [],
-      initialVersions: {},
+      initialVersions: new Map(),
     });
     expect(responses).toMatchObject([{ resources: [], removed: ['z'] }]);
   });

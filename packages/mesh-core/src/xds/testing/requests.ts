@@ -22,5 +22,5 @@ export function snapshot(content: Partial<Record<Short, Record<string, string>>>
 }
 
 export function request(short: Short, fields: Partial<XdsRequest> = {}): XdsRequest {
-  return { typeUrl: TYPE_URL[short], nonce: '', names: [], subscribe: [], unsubscribe: [], initialVersions: {}, ...fields };
+  return { typeUrl: TYPE_URL[short], nonce: '', names: [], subscribe: [], unsubscribe: [], initialVersions: new Map(), ...fields };
 }

@@ -1,13 +1,15 @@
-// The gRPC side of ADS: bytes in and out, who may speak for which node.
+// The gRPC side of the discovery services: bytes in and out, who may speak for which node.
 
 import { status } from '@grpc/grpc-js';
 import type { Server, ServerDuplexStream, ServiceDefinition, StatusObject } from '@grpc/grpc-js';
-import { parseProxyNode, decodeRequest, encodeResponse } from '@weft/mesh-core/xds';
+import { decodeNode, decodeRequest, encodeResponse, parseProxyNode } from '@weft/mesh-core/xds';
 import type { Dialect, XdsRequest, XdsResponse } from '@weft/mesh-core/xds';
 import { spiffeId } from '@weft/mesh-core/model';
 import type { ProxyNode } from '@weft/mesh-core/model';
 import type { PeerCertificate } from '../certificates/x509.ts';
 import type { ProxyConnection } from './proxy-connection.ts';
+import { DISCOVERY_METHODS } from './xds-services.ts';
+import type { DiscoveryMethod } from './xds-services.ts';
 
 type AdsCall = ServerDuplexStream<Buffer, Buffer>;
 
@@ -19,6 +21,8 @@ export interface AdsHooks {
   connect(options: {
     node: ProxyNode;
     dialect: Dialect;
+    /** What else may stand beside this stream: one per node and scope (`ads`, or the type of a separate stream). */
+    scope: string;
     peerAddress: string;
     peer?: PeerCertificate;
     send: (response: XdsResponse) => void;
@@ -28,36 +32,34 @@ export interface AdsHooks {
   disconnect(connection: ProxyConnection): void;
 }
 
-const PATH = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
 /** Bounds what a client can pile up before it is known. */
 const MAX_UNSETTLED_REQUESTS = 1_000;
 
 const pass = (bytes: Buffer): Buffer => bytes;
-const method = (name: string) => ({
-  path: `${PATH}/${name}`,
-  requestStream: true,
-  responseStream: true,
-  requestSerialize: pass,
-  requestDeserialize: pass,
-  responseSerialize: pass,
-  responseDeserialize: pass,
-});
-const DEFINITION: ServiceDefinition = {
-  StreamAggregatedResources: method('StreamAggregatedResources'),
-  DeltaAggregatedResources: method('DeltaAggregatedResources'),
-};
 
-/** Adds both dialects of ADS to a server. */
-export function addAdsService(server: Server, hooks: AdsHooks): void {
-  server.addService(DEFINITION, {
-    StreamAggregatedResources: (call: AdsCall) => serve(call, 'sotw', hooks),
-    DeltaAggregatedResources: (call: AdsCall) => serve(call, 'delta', hooks),
-  });
+/** Adds every discovery service, in both dialects, to a server. */
+export function addDiscoveryServices(server: Server, hooks: AdsHooks): void {
+  const definition: Record<string, ServiceDefinition[string]> = {};
+  const handlers: Record<string, (call: AdsCall) => void> = {};
+  for (const method of DISCOVERY_METHODS) {
+    definition[method.path] = {
+      path: method.path,
+      requestStream: true,
+      responseStream: true,
+      requestSerialize: pass,
+      requestDeserialize: pass,
+      responseSerialize: pass,
+      responseDeserialize: pass,
+    };
+    handlers[method.path] = (call) => serve(call, method, hooks);
+  }
+  server.addService(definition, handlers);
 }
 
-function serve(call: AdsCall, dialect: Dialect, hooks: AdsHooks): void {
+function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHooks): void {
   let connection: ProxyConnection | undefined;
   let nodeId = '';
+  let nodeBytes: Uint8Array | undefined;
   let ended = false;
   // Requests that arrive while the first one is being authorised wait in order.
   let waiting: XdsRequest[] | undefined;
@@ -77,6 +79,7 @@ function serve(call: AdsCall, dialect: Dialect, hooks: AdsHooks): void {
     const opened = await hooks.connect({
       node,
       dialect,
+      scope: only ?? 'ads',
       peerAddress: call.getPeer(),
       ...(peer === undefined ? {} : { peer }),
       send: (response) => {
@@ -99,10 +102,15 @@ function serve(call: AdsCall, dialect: Dialect, hooks: AdsHooks): void {
   call.on('data', (bytes: Buffer) => {
     if (ended) return;
     try {
-      const { node, request } = decodeRequest(dialect, bytes);
+      const { node: sentNode, request } = decodeRequest(dialect, bytes);
+      // Many clients repeat their node with every request: the same bytes need no second look.
+      const node = sentNode === undefined || (nodeBytes !== undefined && Buffer.compare(sentNode, nodeBytes) === 0) ? undefined : decodeNode(sentNode);
       if (node !== undefined && node.id !== '' && nodeId !== '' && node.id !== nodeId)
         return fail(status.INVALID_ARGUMENT, `this stream belongs to node ${nodeId}, not ${node.id}`);
+      // On a separate stream the type goes without saying.
+      if (request.typeUrl === '' && only !== undefined) request.typeUrl = only;
       if (request.typeUrl === '') return fail(status.INVALID_ARGUMENT, 'type_url is empty');
+      if (only !== undefined && request.typeUrl !== only) return fail(status.INVALID_ARGUMENT, `this stream serves ${only}, not ${request.typeUrl}`);
       if (connection !== undefined) return hooks.request(connection, request);
       if (waiting !== undefined) {
         if (waiting.push(request) > MAX_UNSETTLED_REQUESTS) fail(status.RESOURCE_EXHAUSTED, 'too many requests before the first was answered');
@@ -112,6 +120,7 @@ function serve(call: AdsCall, dialect: Dialect, hooks: AdsHooks): void {
       const parsed = parseProxyNode(node, hooks.trustDomain);
       if ('problem' in parsed) return fail(status.INVALID_ARGUMENT, parsed.problem);
       nodeId = node.id;
+      nodeBytes = sentNode;
       waiting = [request];
       begin(parsed).catch((error: unknown) =>
         fail(error instanceof NotAllowed ? status.PERMISSION_DENIED : status.INTERNAL, error instanceof Error ? error.message : String(error)),
