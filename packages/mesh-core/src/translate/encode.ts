@@ -72,7 +72,9 @@ export interface EncodeCache {
 
 /** Encodes unless the same content was encoded before. Throws what protobuf-es throws on a field that does not fit. */
 export function encodeResource(cache: EncodeCache, typeUrl: TypeUrl, name: string, json: JsonObject): Resource {
-  const key = `${typeUrl}|${JSON.stringify(json)}`;
+  // The text itself would be several times the bytes it is encoded to.
+  const text = JSON.stringify(json);
+  const key = `${typeUrl}|${name}|${text.length}|${textHash(text)}`;
   const known = cache.current.get(key) ?? cache.previous.get(key);
   if (known !== undefined) {
     cache.current.set(key, known);
@@ -86,15 +88,39 @@ export function encodeResource(cache: EncodeCache, typeUrl: TypeUrl, name: strin
   return resource;
 }
 
-/** 106 bits of two independent multiplicative hashes, in hex: pure, and equal on every replica. */
+/** `resource` with more fields behind its body: what proxies share is encoded once, what is a proxy's own is appended. */
+export function withFields(resource: Resource, fields: Uint8Array): Resource {
+  const body = new Uint8Array(resource.body.length + fields.length);
+  body.set(resource.body);
+  body.set(fields, resource.body.length);
+  return { ...resource, version: textHash(`${resource.version}${contentHash(fields)}`), body };
+}
+
+/** Bytes of some fields of a message, for {@link withFields}. */
+export function encodeFields(typeUrl: TypeUrl, json: JsonObject): Uint8Array {
+  const schema = SCHEMAS[typeUrl];
+  if (schema === undefined) throw new Error(`no schema for ${typeUrl}`);
+  return toBinary(schema, fromJson(schema, json, { registry }));
+}
+
+/** 96 bits of three mixed multiplicative hashes, in hex: pure, and equal on every replica. */
 export function contentHash(bytes: Uint8Array): string {
-  let a = 0xdeadbeef ^ bytes.length;
-  let b = 0x41c6ce57 ^ bytes.length;
+  return hash(bytes.length, (i) => bytes[i] ?? 0);
+}
+
+function textHash(text: string): string {
+  return hash(text.length, (i) => text.charCodeAt(i));
+}
+
+function hash(length: number, at: (i: number) => number): string {
+  let a = 0xdeadbeef ^ length;
+  let b = 0x41c6ce57 ^ length;
   let c = 0x9e3779b9;
-  for (const byte of bytes) {
-    a = Math.imul(a ^ byte, 2_654_435_761);
-    b = Math.imul(b ^ byte, 1_597_334_677);
-    c = Math.imul(c + byte, 2_246_822_519) ^ (c >>> 13);
+  for (let i = 0; i < length; i += 1) {
+    const unit = at(i);
+    a = Math.imul(a ^ unit, 2_654_435_761);
+    b = Math.imul(b ^ unit, 1_597_334_677);
+    c = Math.imul(c + unit, 2_246_822_519) ^ (c >>> 13);
   }
   a = Math.imul(a ^ (a >>> 16), 2_246_822_507) ^ Math.imul(b ^ (b >>> 13), 3_266_489_909);
   b = Math.imul(b ^ (b >>> 16), 2_246_822_507) ^ Math.imul(a ^ (a >>> 13), 3_266_489_909);

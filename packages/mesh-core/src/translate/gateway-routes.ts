@@ -5,7 +5,7 @@ import { type GatewaySpec, hostMatches } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import type { Mesh } from './mesh.ts';
 import { isCatchAll } from './route-match.ts';
-import { routeConfig, withPeer } from './routes.ts';
+import { routeConfig, withAttempts } from './routes.ts';
 import { virtualServiceRoutes } from './virtual-service-routes.ts';
 import { hostsOf, virtualServicesFor } from './virtual-services.ts';
 
@@ -44,7 +44,7 @@ export function gatewayRouteConfig(mesh: Mesh, node: ProxyNode, name: string, se
       for (const host of server.hosts.map((h) => bareHost(h).toLowerCase())) hosts.set(host, { routes: hosts.get(host)?.routes ?? [], requireTls: true });
   }
   const virtualHosts = [...hosts].map(([host, { routes, requireTls }]) =>
-    withPeer(node, mesh, { name: `${host}:${port}`, domains: [host], routes: catchAllLast(routes), ...(requireTls ? { requireTls: 'ALL' } : {}) }),
+    withAttempts({ name: `${host}:${port}`, domains: [host], routes: catchAllLast(routes), ...(requireTls ? { requireTls: 'ALL' } : {}) }),
   );
   const blackHole = { name: `blackhole:${port}`, domains: ['*'], routes: [] };
   return routeConfig(name, virtualHosts.length === 0 ? [blackHole] : virtualHosts, true);

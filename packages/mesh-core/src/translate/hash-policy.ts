@@ -3,7 +3,7 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type DestinationSpec, type TrafficPolicySpec, durationMs } from '../config/index.ts';
 import { seconds, without } from './common.ts';
-import { destinationRuleFor } from './mesh.ts';
+import { destinationRuleFor, serviceOf } from './mesh.ts';
 import { type RouteContext, destinationHost } from './route-context.ts';
 
 type ConsistentHash = NonNullable<NonNullable<TrafficPolicySpec['loadBalancer']>['consistentHash']>;
@@ -24,7 +24,7 @@ export function hashOfService(context: RouteContext, host: string): ConsistentHa
 }
 
 function ruleFor({ mesh, node }: RouteContext, host: string): ReturnType<typeof destinationRuleFor> {
-  const service = mesh.services.get(host);
+  const service = serviceOf(mesh, host);
   return service === undefined ? undefined : destinationRuleFor(mesh, service, node.namespace);
 }
 

@@ -3,7 +3,7 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { InboundPort, ProxyNode } from '../model/index.ts';
 import { ADS, PEER_FIELDS, PEER_HEADER, any, socketAddress, without } from './common.ts';
-import { type Mesh, type MeshService, mtlsModeOf } from './mesh.ts';
+import { type Mesh, type MeshService, mtlsModeOf, servicesOfWorkload } from './mesh.ts';
 import { type Reporter, statsLogger } from './stats-logger.ts';
 import { tcpProxy } from './tcp-routes.ts';
 
@@ -65,11 +65,7 @@ export function hostListener(mesh: Mesh, node: ProxyNode): JsonObject {
 }
 
 export function inboundListener(mesh: Mesh, node: ProxyNode, port: InboundPort): JsonObject {
-  const service = [...mesh.services.values()].find(
-    (s) =>
-      s.workloads.some((w) => w.name === node.workload && w.namespace === node.namespace) &&
-      s.ports.some((p) => p.port === port.servicePort || p.name === port.name),
-  );
+  const service = servicesOfWorkload(mesh, node.namespace, node.workload).find((s) => s.ports.some((p) => p.port === port.servicePort || p.name === port.name));
   const mode = mtlsModeOf(mesh, node.namespace, node.labels, port.listenPort, port.servicePort);
   const cluster = `inbound|${port.servicePort}||`;
   const tcp = /^(tcp|tls|mongo|mysql|redis)/.test(port.name);

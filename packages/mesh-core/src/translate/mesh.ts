@@ -15,6 +15,7 @@ import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts'
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
 import type { EncodeCache } from './encode.ts';
+import { Memo, derived, fact, once, sameContent, sameElements, sameEntries } from './memo.ts';
 import { visible } from './visibility.ts';
 
 type Protocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'https';
@@ -56,27 +57,87 @@ export interface Mesh {
   settings: MeshSettings;
   /** Encoded resources by content; the previous mesh's are at hand, so that only what changed is encoded. */
   encoded: EncodeCache;
-  /** What proxies of a class have in common, by class and part; lives as long as the mesh. */
-  shared: Map<string, unknown>;
+  /** The objects by kind, as they came. */
+  objects: ReadonlyMap<string, readonly MeshObject[]>;
+  /** What was worked out from this mesh, and from the one before where it still holds. */
+  memo: Memo<Mesh>;
 }
 
-/** `make()` once per key of this mesh. */
-export function once<T>(mesh: Mesh, key: string, make: () => T): T {
-  if (!mesh.shared.has(key)) mesh.shared.set(key, make());
-  return mesh.shared.get(key) as T;
-}
-
-/** Indexes the objects. `previous` hands over its encoded resources. */
+/** Indexes the objects. `previous` hands over what was worked out from it and still holds. Fields are made when they are first read. */
 export function buildMesh(objects: readonly MeshObject[], settings: MeshSettings, previous?: Mesh): Mesh {
-  const of = <S>(kind: string): MeshObject<S>[] => (objects.filter((o) => o.kind === kind) as MeshObject<S>[]).toSorted(byAge);
+  const groups = grouped(objects, (o) => o.kind);
+  for (const [kind, group] of groups) {
+    const before = previous?.objects.get(kind);
+    if (before?.length === group.length && group.every((object, i) => object === before[i])) groups.set(kind, before as MeshObject[]);
+  }
+  const mesh = {
+    objects: groups,
+    settings,
+    encoded: { current: new Map(), previous: previous?.encoded.current ?? new Map() },
+    memo: new Memo<Mesh>(previous?.memo),
+  } as unknown as Mesh;
+  for (const [name, read] of Object.entries(FIELDS)) Object.defineProperty(mesh, name, { get: () => read(mesh) });
+  return mesh;
+}
+
+type Indexed = 'services' | 'virtualServices' | 'destinationRules' | 'gateways' | 'peerAuthentications';
+
+/** How each field is made: from objects by kind, and remembered. What has the same content as before stays the same object. */
+const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
+  services: (mesh) => derived<Mesh, Mesh['services']>(mesh, 'services', (m) => new Map(allServices(m).map((s) => [s.host, s])), sameEntries),
+  virtualServices: (mesh) =>
+    derived<Mesh, Mesh['virtualServices']>(
+      mesh,
+      'virtual services',
+      (m) => withDelegates(ofKind<VirtualServiceSpec>(m, 'VirtualService'), m.settings.domainSuffix),
+      sameElements,
+    ),
+  destinationRules: (mesh) => ofKind(mesh, 'DestinationRule'),
+  gateways: (mesh) => ofKind(mesh, 'Gateway'),
+  peerAuthentications: (mesh) => ofKind(mesh, 'PeerAuthentication'),
+};
+
+/** Objects of one kind, oldest first. */
+function ofKind<S>(mesh: Mesh, kind: string): readonly MeshObject<S>[] {
+  return derived(
+    mesh,
+    `kind|${kind}`,
+    (m) => fact(m, `objects|${kind}`, ({ objects }) => objects.get(kind))?.toSorted(byAge) ?? [],
+  ) as readonly MeshObject<S>[];
+}
+
+/** One service; what reads only this one is not made again when another changes. */
+export function serviceOf(mesh: Mesh, host: string): MeshService | undefined {
+  return fact(mesh, `service|${host}`, (m) => m.services.get(host));
+}
+
+/** The services a workload belongs to. */
+export function servicesOfWorkload(mesh: Mesh, namespace: string, workload: string): readonly MeshService[] {
+  return derived(
+    mesh,
+    `services of|${namespace}|${workload}`,
+    (m) =>
+      derived(m, 'services by workload', ({ services }) =>
+        grouped(
+          [...services.values()].flatMap((service) => service.workloads.map((w) => ({ service, key: `${w.namespace}/${w.name}` }))),
+          (s) => s.key,
+        ),
+      )
+        .get(`${namespace}/${workload}`)
+        ?.map((s) => s.service) ?? [],
+    (old, now) => (old.length === now.length && old.every((s, i) => s === now[i]) ? old : now),
+  );
+}
+
+function allServices(mesh: Mesh): MeshService[] {
   const workloads = grouped(
-    of<WorkloadEntrySpec>('WorkloadEntry').map((entry) => toWorkload(entry, settings)),
+    ofKind<WorkloadEntrySpec>(mesh, 'WorkloadEntry').map((entry) => toWorkload(entry, mesh.settings)),
     (w) => w.namespace,
   );
-  const services = of<ServiceSpec>('Service').map((service): MeshService => {
+  return ofKind<ServiceSpec>(mesh, 'Service').map((service): MeshService => {
     const { selector } = service.spec;
     return {
-      host: resolveHost(service.metadata.name, service.metadata.namespace, settings.domainSuffix),
+      host: resolveHost(service.metadata.name, service.metadata.namespace, mesh.settings.domainSuffix),
       name: service.metadata.name,
       namespace: service.metadata.namespace,
       ports: service.spec.ports
@@ -88,16 +149,6 @@ export function buildMesh(objects: readonly MeshObject[], settings: MeshSettings
           : (workloads.get(service.metadata.namespace) ?? []).filter((w) => matches(w.labels, selector)),
     };
   });
-  return {
-    services: new Map(services.map((s) => [s.host, s])),
-    virtualServices: withDelegates(of('VirtualService'), settings.domainSuffix),
-    destinationRules: of('DestinationRule'),
-    gateways: of('Gateway'),
-    peerAuthentications: of('PeerAuthentication'),
-    settings,
-    encoded: { current: new Map(), previous: previous?.encoded.current ?? new Map() },
-    shared: new Map(),
-  };
 }
 
 function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings): Workload {
@@ -158,10 +209,11 @@ export function endpointPort(workload: Workload, port: ServicePort): number {
  * name), traffic policy of the oldest that has one.
  */
 export function destinationRuleFor(mesh: Mesh, service: MeshService, clientNamespace: string): DestinationRuleSpec | undefined {
-  return once(mesh, `rule|${clientNamespace}|${service.host}`, () => findDestinationRule(mesh, service, clientNamespace));
+  const { host, namespace } = service;
+  return derived(mesh, `rule|${clientNamespace}|${namespace}|${host}`, (m) => findDestinationRule(m, { host, namespace }, clientNamespace), sameContent);
 }
 
-function findDestinationRule(mesh: Mesh, service: MeshService, clientNamespace: string): DestinationRuleSpec | undefined {
+function findDestinationRule(mesh: Mesh, service: { host: string; namespace: string }, clientNamespace: string): DestinationRuleSpec | undefined {
   const { domainSuffix, rootNamespace } = mesh.settings;
   const byNamespace = once(mesh, 'rules by namespace', () =>
     grouped(

@@ -3,7 +3,7 @@
 import { type DestinationSpec, resolveHost } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { clusterName } from './common.ts';
-import type { Mesh } from './mesh.ts';
+import { type Mesh, serviceOf } from './mesh.ts';
 
 export interface RouteContext {
   mesh: Mesh;
@@ -26,7 +26,7 @@ export function destinationHost({ mesh }: RouteContext, namespace: string, desti
 /** Cluster of a destination: its port, else the service's only one, else the listener's. */
 export function destinationCluster(context: RouteContext, namespace: string, destination: DestinationSpec): string {
   const host = destinationHost(context, namespace, destination);
-  const ports = context.mesh.services.get(host)?.ports ?? [];
+  const ports = serviceOf(context.mesh, host)?.ports ?? [];
   const only = ports.length === 1 ? ports[0]?.port : undefined;
   return clusterName(host, destination.port?.number ?? only ?? context.port, destination.subset);
 }

@@ -28,7 +28,7 @@ export function routeConfig(name: string, virtualHosts: JsonObject[], ignorePort
 export function serviceRouteConfig(mesh: Mesh, service: MeshService, port: number, node: ProxyNode): JsonObject {
   const name = `${service.host}:${port}`;
   const context: RouteContext = { mesh, node, gateway: MESH, port, tls: false, host: name };
-  return routeConfig(name, [withPeer(node, mesh, { name, domains: ['*'], routes: serviceRoutes(context, service) })], true);
+  return routeConfig(name, [withAttempts({ name, domains: ['*'], routes: serviceRoutes(context, service) })], true);
 }
 
 /** Routes by Host of everything this proxy may see, for the Host-keyed listener. The port in the Host chooses the service's port. */
@@ -46,7 +46,7 @@ export function hostRouteConfig(mesh: Mesh, node: ProxyNode): JsonObject {
       })),
   );
   const others = foreignHosts(context(80)).map(({ host, routes }) => ({ name: `${host}:80`, domains: claim([host, `${host}:80`]), routes }));
-  const virtualHosts = [...services, ...others].filter((v) => v.domains.length > 0).map((v) => withPeer(node, mesh, v));
+  const virtualHosts = [...services, ...others].filter((v) => v.domains.length > 0).map((v) => withAttempts(v));
   // Without iptables there is no original destination to pass an unknown host on to, whatever the outbound policy says.
   const blocked = { name: 'block_all', domains: ['*'], routes: [{ name: 'block_all', match: { prefix: '/' }, directResponse: { status: 502 } }] };
   return routeConfig('http_proxy', [...virtualHosts, blocked], false);
@@ -80,15 +80,16 @@ function hostDomains(service: MeshService, port: number, clientNamespace: string
   return names.flatMap((name) => [...(first ? [name] : []), `${name}:${port}`]);
 }
 
-/** A virtual host whose requests tell the next sidecar who sends them. */
-export function withPeer(node: ProxyNode, mesh: Mesh, virtualHost: JsonObject): JsonObject {
-  const identity = peerIdentity(node, mesh.settings.clusterId);
+/** What every virtual host of ours has. Nothing here is a proxy's own: its peer header stands at the route configuration ({@link peerHeader}). */
+export function withAttempts(virtualHost: JsonObject): JsonObject {
+  return { ...virtualHost, includeRequestAttemptCount: true };
+}
+
+/** The field of a RouteConfiguration that makes requests tell the next sidecar who sends them. */
+export function peerHeader(node: ProxyNode, clusterId: string): JsonObject {
+  const identity = peerIdentity(node, clusterId);
   const value = PEER_FIELDS.map((field) => identity[field]).join(';');
-  return {
-    ...virtualHost,
-    includeRequestAttemptCount: true,
-    requestHeadersToAdd: [{ header: { key: PEER_HEADER, value }, appendAction: 'OVERWRITE_IF_EXISTS_OR_ADD' }],
-  };
+  return { requestHeadersToAdd: [{ header: { key: PEER_HEADER, value }, appendAction: 'OVERWRITE_IF_EXISTS_OR_ADD' }] };
 }
 
 /** The first VirtualService that has a route for this client; without one every request goes to the service. */

@@ -4,7 +4,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { matches, resolveHost } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { any, clusterName } from './common.ts';
-import type { Mesh, MeshService } from './mesh.ts';
+import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { virtualServiceFor } from './virtual-services.ts';
 
 /** The tcp_proxy filter of a service's port: the first rule of its VirtualService that fits this client, else the service itself. */
@@ -26,7 +26,7 @@ export function tcpProxy(mesh: Mesh, node: ProxyNode, service: MeshService, port
   const routes = (rule?.route ?? []).filter((r, _, list) => list.length === 1 || (r.weight ?? 0) > 0);
   const clusters = routes.map(({ destination, weight }) => {
     const host = resolveHost(destination.host, namespace, mesh.settings.domainSuffix);
-    const ports = mesh.services.get(host)?.ports ?? [];
+    const ports = serviceOf(mesh, host)?.ports ?? [];
     return {
       name: clusterName(host, destination.port?.number ?? (ports.length === 1 ? ports[0]?.port : undefined) ?? port, destination.subset),
       weight: weight ?? 1,

@@ -52,7 +52,8 @@ export function defaultRoute(context: RouteContext, service: MeshService, cluste
 function appliesHere({ node, gateway, port }: RouteContext, vs: VirtualService, match: HttpMatchSpec): boolean {
   if (match.port !== undefined && match.port !== port) return false;
   if (match.gateways !== undefined && match.gateways.length > 0) return match.gateways.some((name) => gatewayKey(name, vs.metadata.namespace) === gateway);
-  return matches(node.labels, match.sourceLabels) && (!match.sourceNamespace || match.sourceNamespace === node.namespace);
+  // Labels are read only where they decide: proxies that differ in what is not read share a table.
+  return (match.sourceLabels === undefined || matches(node.labels, match.sourceLabels)) && (!match.sourceNamespace || match.sourceNamespace === node.namespace);
 }
 
 function httpRoute(context: RouteContext, vs: VirtualService, index: number, rule: HttpRouteSpec, match: HttpMatchSpec | undefined): JsonObject {

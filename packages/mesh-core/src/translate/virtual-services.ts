@@ -2,7 +2,8 @@
 
 import { type VirtualServiceSpec, hostMatches, resolveHost } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
-import { type Mesh, once } from './mesh.ts';
+import { derived, once, sameElements } from './memo.ts';
+import type { Mesh } from './mesh.ts';
 import { MESH, gatewayKey, visible } from './visibility.ts';
 
 type VirtualService = MeshObject<VirtualServiceSpec>;
@@ -24,6 +25,10 @@ export function virtualServicesFor(mesh: Mesh, gateway: string, clientNamespace:
  * name the host, else the first of the longest wildcard that fits.
  */
 export function claimants(mesh: Mesh, host: string, clientNamespace: string): readonly VirtualService[] {
+  return derived<Mesh, readonly VirtualService[]>(mesh, `claimants|${clientNamespace}|${host}`, (m) => findClaimants(m, host, clientNamespace), sameElements);
+}
+
+function findClaimants(mesh: Mesh, host: string, clientNamespace: string): readonly VirtualService[] {
   const { byHost, wildcards } = once(mesh, `virtual service hosts|${clientNamespace}`, () => indexByHost(mesh, clientNamespace));
   const exact = byHost.get(host.toLowerCase());
   if (exact !== undefined) return exact;

@@ -7,6 +7,7 @@ import type {
   ForwardAction,
   HashPolicy,
   HeaderMatch,
+  HeaderOps,
   RedirectAction,
   RetryPolicy,
   Route,
@@ -27,14 +28,30 @@ const STATUS_OF_REDIRECT: Readonly<Record<string, number>> = {
 const DEFAULT_TIMEOUT_MS = 15_000;
 
 export function decodeRouteConfigFields(fields: Fields): RouteConfig {
+  const request = decodeHeaderOps(fields, 'request');
+  const response = decodeHeaderOps(fields, 'response');
+  const virtualHosts = fields.list('virtualHosts').map(decodeVirtualHost);
+  // The configuration's own operations are Envoy's last, so they stand behind each virtual host's.
+  for (const host of virtualHosts) {
+    host.requestHeaders = then(host.requestHeaders, request);
+    host.responseHeaders = then(host.responseHeaders, response);
+  }
   const config = {
     name: fields.text('name'),
-    virtualHosts: fields.list('virtualHosts').map(decodeVirtualHost),
+    virtualHosts,
     ignorePort: fields.flag('ignorePortInHostMatching'),
   };
   fields.ignore('validateClusters', 'maxDirectResponseBodySizeBytes');
   fields.end();
   return config;
+}
+
+/** Both operations in one: what the second removes, the first need not add. */
+function then(first: HeaderOps, second: HeaderOps): HeaderOps {
+  return {
+    add: [...first.add.filter((header) => !second.remove.includes(header.name)), ...second.add],
+    remove: [...first.remove, ...second.remove],
+  };
 }
 
 function decodeVirtualHost(fields: Fields): VirtualHost {

@@ -1,0 +1,129 @@
+// An edit is translated from what it touches; the outcome must be that of starting over, whatever came before.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
+import { type ResourceSet, TYPE_URL } from '../xds/index.ts';
+import { type Mesh, buildMesh } from './mesh.ts';
+import { translate } from './translate.ts';
+
+const NAMES = ['a', 'b', 'c'];
+const object = (apiVersion: string, kind: string, name: string, spec: object): MeshObject => ({ apiVersion, kind, metadata: { name, namespace: 'ns' }, spec });
+const networking = 'networking.istio.io/v1';
+
+/** One object, or its absence, in one of a few shapes each. */
+const edit = fc.record({
+  kind: fc.constantFrom('Service', 'WorkloadEntry', 'VirtualService', 'DestinationRule', 'PeerAuthentication', 'Gateway'),
+  name: fc.constantFrom(...NAMES),
+  shape: fc.nat(3),
+  gone: fc.boolean(),
+});
+type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
+
+function objectOf({ kind, name, shape }: Edit): MeshObject {
+  switch (kind) {
+    case 'Service':
+      return object('v1', kind, name, { selector: { app: name }, ports: [{ name: shape === 3 ? 'tcp' : 'http', port: 9080 + (shape % 2) }] });
+    case 'WorkloadEntry':
+      return object(networking, kind, `${name}-v1`, {
+        address: `127.0.0.${shape + 1}`,
+        ports: { http: 8000 + shape },
+        labels: { app: name, version: 'v1', ...(shape > 1 ? { 'security.istio.io/tlsMode': 'istio' } : {}) },
+      });
+    case 'VirtualService':
+      return object(networking, kind, name, {
+        hosts: [name],
+        ...(shape === 3 ? { gateways: ['mesh', 'a'] } : {}),
+        http: [
+          ...(shape === 2 ? [{ match: [{ sourceLabels: { app: 'a' } }], directResponse: { status: 503 } }] : []),
+          { route: NAMES.map((host, i) => ({ destination: { host }, weight: [100, 0, 0][(i + shape) % 3] })) },
+        ],
+      });
+    case 'DestinationRule':
+      return object(networking, kind, name, {
+        host: shape === 3 ? '*.ns.svc.cluster.local' : name,
+        trafficPolicy: shape === 1 ? { loadBalancer: { consistentHash: { httpHeaderName: 'x' } } } : { connectionPool: { tcp: { maxConnections: shape + 1 } } },
+        ...(shape === 2 ? { subsets: [{ name: 'v1', labels: { version: 'v1' } }] } : {}),
+      });
+    case 'PeerAuthentication':
+      return object('security.istio.io/v1', kind, name, {
+        ...(shape > 1 ? { selector: { matchLabels: { app: name } } } : {}),
+        mtls: { mode: shape % 2 === 0 ? 'STRICT' : 'DISABLE' },
+      });
+    default:
+      return object(networking, kind, name, {
+        selector: { istio: 'ingressgateway' },
+        servers: [{ port: { number: 8080, name: 'http', protocol: 'HTTP' }, hosts: [shape === 0 ? '*' : `${NAMES[shape % 3]}.ns.svc.cluster.local`] }],
+      });
+  }
+}
+
+const node = (workload: string, part: Partial<ProxyNode> = {}): ProxyNode => ({
+  id: `sidecar~127.0.0.1~${workload}-v1.ns~ns.svc.cluster.local`,
+  role: 'sidecar',
+  dataPlane: 'embedded',
+  ip: '127.0.0.1',
+  workload: `${workload}-v1`,
+  namespace: 'ns',
+  identity: { trustDomain: 'cluster.local', namespace: 'ns', serviceAccount: 'default' },
+  labels: { app: workload },
+  httpProxyPort: 0,
+  inbound: [{ name: 'http', servicePort: 9080, listenPort: 21_000, appPort: 9000 }],
+  upstreams: NAMES.map((name, i) => ({ host: `${name}.ns.svc.cluster.local`, port: 9080, listenPort: 22_000 + i })),
+  adminPort: 0,
+  version: '',
+  ...part,
+});
+const NODES = [
+  node('a'),
+  node('b'),
+  node('c', { dataPlane: 'envoy', httpProxyPort: 15_001 }),
+  node('d', { dataPlane: 'grpc', inbound: [], upstreams: [] }),
+  node('gw', { role: 'router', labels: { istio: 'ingressgateway' }, inbound: [], upstreams: [] }),
+  node('a', { namespace: 'other' }),
+];
+
+const summary = (set: ResourceSet): Record<string, string[]> =>
+  Object.fromEntries(Object.values(TYPE_URL).map((typeUrl) => [typeUrl, [...set[typeUrl]].map(([name, r]) => `${name}@${r.version}`).toSorted()]));
+
+test('any series of edits ends in what a fresh translation gives', () => {
+  fc.assert(
+    fc.property(fc.array(edit, { minLength: 1, maxLength: 12 }), fc.array(fc.nat(NODES.length - 1), { maxLength: 12 }), (edits, absent) => {
+      const objects = new Map<string, MeshObject>();
+      let mesh: Mesh | undefined;
+      for (const [i, e] of edits.entries()) {
+        const made = objectOf(e);
+        if (e.gone) objects.delete(`${e.kind}/${e.name}`);
+        else objects.set(`${e.kind}/${e.name}`, made);
+        mesh = buildMesh([...objects.values()], DEFAULT_MESH_SETTINGS, mesh);
+        // A proxy that is away for some edits comes back to what was remembered for others.
+        for (const [n, client] of NODES.entries()) if (absent[i] !== n) translate(mesh, client, DEFAULT_MESH_SETTINGS);
+      }
+      if (mesh === undefined) return;
+      const fresh = buildMesh(structuredClone([...objects.values()]), DEFAULT_MESH_SETTINGS);
+      for (const client of NODES)
+        expect(summary(translate(mesh, client, DEFAULT_MESH_SETTINGS))).toEqual(summary(translate(fresh, client, DEFAULT_MESH_SETTINGS)));
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('an edit of one VirtualService makes the routes of its hosts again and nothing else', () => {
+  const objects = NAMES.flatMap((name) => [
+    objectOf({ kind: 'Service', name, shape: 0, gone: false }),
+    objectOf({ kind: 'WorkloadEntry', name, shape: 2, gone: false }),
+    objectOf({ kind: 'VirtualService', name, shape: 0, gone: false }),
+  ]);
+  const first = buildMesh(objects, DEFAULT_MESH_SETTINGS);
+  const before = translate(first, node('a'), DEFAULT_MESH_SETTINGS);
+  const next = [...objects];
+  next[2] = objectOf({ kind: 'VirtualService', name: 'a', shape: 1, gone: false });
+  const second = buildMesh(next, DEFAULT_MESH_SETTINGS, first);
+  const after = translate(second, node('a'), DEFAULT_MESH_SETTINGS);
+  expect(after[TYPE_URL.endpoint]).toBe(before[TYPE_URL.endpoint]);
+  const kept = [...after[TYPE_URL.route].values()].filter((r) => before[TYPE_URL.route].get(r.name) === r).map((r) => r.name);
+  expect(kept).toEqual(['b.ns.svc.cluster.local:9080', 'c.ns.svc.cluster.local:9080']);
+  expect([...after[TYPE_URL.listener].values()]).toEqual([...before[TYPE_URL.listener].values()]);
+  // Nothing changed: the whole set is the same object.
+  expect(translate(buildMesh(next, DEFAULT_MESH_SETTINGS, second), node('a'), DEFAULT_MESH_SETTINGS)).toBe(after);
+});
