@@ -104,7 +104,7 @@ test('any series of edits ends in what a fresh translation gives', () => {
       for (const client of NODES)
         expect(summary(translate(mesh, client, DEFAULT_MESH_SETTINGS))).toEqual(summary(translate(fresh, client, DEFAULT_MESH_SETTINGS)));
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });
 
