@@ -1,6 +1,7 @@
 export { analyzeObjects, hostMatches, matches, resolveHost } from './analyze.ts';
 export { YamlEditError } from './errors.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';
+export type { EnvoyFilterSpec, EnvoyFilterTarget } from './envoy-filter.ts';
 export type { GatewaySpec } from './gateway.ts';
 export type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
 export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
@@ -8,6 +9,7 @@ export type { ServiceEntrySpec } from './service-entry.ts';
 export type { SidecarSpec } from './sidecar.ts';
 export type { StringMatchSpec } from './schema-parts.ts';
 export { durationMs } from './schema-parts.ts';
+export type { IstioMetric, TelemetrySpec } from './telemetry.ts';
 export { jsonSchemaOf, pathText, validateObject } from './validate.ts';
 export type { VirtualServiceSpec } from './virtual-service.ts';
 export type { FieldPath, ParsedDocument } from './yaml-text.ts';

@@ -4,12 +4,14 @@ import { z } from 'zod';
 import { type MeshObject, type Problem, KINDS, apiVersionOf } from '../model/index.ts';
 import { destinationRuleSpec } from './destination-rule.ts';
 import { gatewaySpec } from './gateway.ts';
+import { envoyFilterSpec } from './envoy-filter.ts';
 import { fieldIssues } from './issue-text.ts';
 import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
 import { didYouMean } from './nearest.ts';
 import { serviceEntrySpec } from './service-entry.ts';
 import { sidecarSpec } from './sidecar.ts';
 import { labels as labelsSchema } from './schema-parts.ts';
+import { telemetrySpec } from './telemetry.ts';
 import { virtualServiceSpec } from './virtual-service.ts';
 import { proxyConfigSpec, workloadGroupSpec } from './workload-group.ts';
 import type { ParsedDocument } from './yaml-text.ts';
@@ -24,6 +26,8 @@ const SPECS: Readonly<Record<string, z.ZodType>> = {
   WorkloadEntry: workloadEntrySpec,
   WorkloadGroup: workloadGroupSpec,
   ProxyConfig: proxyConfigSpec,
+  EnvoyFilter: envoyFilterSpec,
+  Telemetry: telemetrySpec,
   PeerAuthentication: peerAuthenticationSpec,
 };
 

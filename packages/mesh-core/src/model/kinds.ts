@@ -55,6 +55,8 @@ export const KINDS: readonly Kind[] = [
     shortNames: ['wg'],
   },
   { kind: 'ProxyConfig', group: 'networking.istio.io', versions: ['v1beta1'], plural: 'proxyconfigs', singular: 'proxyconfig', shortNames: [] },
+  { kind: 'EnvoyFilter', group: 'networking.istio.io', versions: ['v1alpha3'], plural: 'envoyfilters', singular: 'envoyfilter', shortNames: [] },
+  { kind: 'Telemetry', group: 'telemetry.istio.io', versions: ['v1', 'v1alpha1'], plural: 'telemetries', singular: 'telemetry', shortNames: ['telemetry'] },
   {
     kind: 'PeerAuthentication',
     group: 'security.istio.io',
