@@ -21,6 +21,6 @@ test('a trace opens from an edge and shows the matched route', async ({ mesh, pa
   await page.getByRole('link', { name: 'Open traces' }).click();
   await page.getByTestId('trace-row').first().click();
   await expect(page.getByTestId('span-row').first()).toBeVisible();
-  await page.getByTestId('span-row').filter({ hasText: 'productpage.bookinfo reviews:9080' }).first().click();
+  await page.getByTestId('span-row').filter({ hasText: 'productpage reviews:9080' }).first().click();
   await expect(page.getByTestId('span-detail')).toContainText('VirtualService reviews');
 });

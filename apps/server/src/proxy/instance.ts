@@ -47,7 +47,8 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
   const log = (message: string): void => {
     if (logging.enabled) deps.log(`${name}: ${message}`);
   };
-  const epochOffsetMs = Date.now() - performance.now();
+  // The same for all proxies of a process: spans of neighbours must line up to the microsecond.
+  const epochOffsetMs = performance.timeOrigin;
   const nodeId = `${spec.role}~${spec.ip}~${name}~${spec.namespace}.svc.cluster.local`;
   const self = selfLabels(spec);
   const lastGood = openLastGood(spec.stateDir, name, log);

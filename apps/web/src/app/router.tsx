@@ -26,7 +26,11 @@ const routes = [
   createRoute({
     getParentRoute: () => rootRoute,
     path: '/traces',
-    validateSearch: z.object({ service: text, trace: text, span: text, from: text, to: text }),
+    validateSearch: z.object({
+      ...{ service: text, operation: text, tags: text, trace: text, span: text, from: text, to: text },
+      status: z.enum(['error', 'ok']).optional().catch(undefined),
+      min: z.coerce.number().optional().catch(undefined),
+    }),
     component: lazyRouteComponent(() => import('../features/traces/traces-page.tsx'), 'TracesPage'),
   }),
   createRoute({

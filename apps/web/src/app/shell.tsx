@@ -3,6 +3,8 @@ import { Link, Outlet, useLocation } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useState } from 'react';
 import { useConfigList, useLiveState, useStatus } from '../data/hooks.ts';
 import { useSettings } from '../data/settings.ts';
+import { KeyHelp } from './key-help.tsx';
+import { useKeys } from './keys.ts';
 import { Palette } from './palette.tsx';
 
 const NAV = [
@@ -28,21 +30,13 @@ export function Shell(): ReactElement {
   const settings = useSettings();
   const path = useLocation({ select: (l) => l.pathname });
   const [palette, setPalette] = useState(false);
+  const [help, setHelp] = useState(false);
   const configErrors = useConfigList().data?.items.reduce((sum, i) => sum + i.errors, 0) ?? 0;
 
   useEffect(() => {
     document.documentElement.dataset['theme'] = settings.theme;
   }, [settings.theme]);
-  useEffect(() => {
-    const open = (event: KeyboardEvent): void => {
-      if (event.key.toLowerCase() === 'k' && (event.metaKey || event.ctrlKey)) {
-        event.preventDefault();
-        setPalette(true);
-      }
-    };
-    addEventListener('keydown', open);
-    return () => removeEventListener('keydown', open);
-  }, []);
+  useKeys({ palette: () => setPalette(true), help: () => setHelp(true) });
 
   const bad = status !== undefined && (status.proxies.nacked > 0 || status.proxies.disconnected > 0);
   return (
@@ -153,6 +147,7 @@ export function Shell(): ReactElement {
         ))}
       </div>
       {palette && <Palette close={() => setPalette(false)} />}
+      {help && <KeyHelp close={() => setHelp(false)} />}
     </div>
   );
 }

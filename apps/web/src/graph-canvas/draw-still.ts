@@ -1,5 +1,6 @@
 import { EDGE_COLUMNS, type GraphNode, NODE_COLUMNS } from '@weft/mesh-core/api';
 import { millis, percent, rate } from '../ui/format.ts';
+import { drawBadges } from './badges.ts';
 import { type Curve, pointAt } from './curve.ts';
 import type { Layout, Rect } from './layout.ts';
 import { type Palette, healthColor } from './palette.ts';
@@ -123,6 +124,12 @@ function drawNode(c: CanvasRenderingContext2D, node: GraphNode, row: readonly nu
     c.lineTo(x + 4.5, y + 11.5);
     c.lineTo(x - 13, y + 11.5);
     c.closePath();
+  } else if (node.kind === 'external') {
+    c.moveTo(x, y - 14);
+    c.lineTo(x + 14, y);
+    c.lineTo(x, y + 14);
+    c.lineTo(x - 14, y);
+    c.closePath();
   } else if (node.kind === 'service') {
     c.moveTo(x - 6.8, y - 12.2);
     c.lineTo(x + 6.8, y - 12.2);
@@ -143,6 +150,7 @@ function drawNode(c: CanvasRenderingContext2D, node: GraphNode, row: readonly nu
   const version = node.version !== undefined && !inBox && node.kind === 'workload' ? `${node.version} · ` : '';
   text(c, node.label, r.x + 47, r.y + 22, `600 13px ${FONT}`, idle ? p.text2 : p.text);
   text(c, idle ? 'no traffic' : `${version}${rate(rps)}`, r.x + 47, r.y + 38, `400 11.5px ${FONT}`, p.text3);
+  drawBadges(c, node.badges, r, p);
 }
 function drawLabel(c: CanvasRenderingContext2D, value: string, lock: boolean, [x, y]: [number, number], p: Palette): void {
   c.font = `600 11px ${FONT}`;

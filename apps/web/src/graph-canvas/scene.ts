@@ -37,6 +37,8 @@ export interface GraphScene {
   destroy(): void;
 }
 
+const LABEL_HALF = { w: 32, h: 14 };
+
 /** Takes over the two canvases until `destroy`. */
 export function createGraphScene(options: SceneOptions): GraphScene {
   const { still, moving, host } = options;
@@ -90,10 +92,13 @@ export function createGraphScene(options: SceneOptions): GraphScene {
       const curve = curves.get(edge.id);
       if (rps <= 0 || curve === undefined || input?.bright?.has(edge.id) === false) return;
       // More requests, more dots: up to eight at a time, each 1.8 s on its way.
+      const [middleX, middleY] = pointAt(curve, 0.5);
       const count = Math.min(8, Math.max(1, Math.round(Math.log2(1 + rps))));
       for (let n = 0; n < count; n++) {
         const turn = elapsedMs / 1_800 + n / count;
         const [x, y] = pointAt(curve, turn % 1);
+        // The label in the middle stays readable.
+        if (Math.abs(x - middleX) < LABEL_HALF.w && Math.abs(y - middleY) < LABEL_HALF.h) continue;
         // Golden-ratio spacing shows the error share without chance.
         const failed = errors > 0 && ((Math.floor(turn) * count + n) * 0.618) % 1 < Math.max(errors, 0.02);
         context.beginPath();

@@ -16,3 +16,9 @@ export function millis(ms: number): string {
 export function seriesColor(index: number): string {
   return `var(--s${(index % 6) + 1})`;
 }
+/** Local time of day, `14:04:51`, with milliseconds when asked. */
+export function clock(unixMs: number, withMs = false): string {
+  const date = new Date(unixMs);
+  const time = date.toTimeString().slice(0, 8);
+  return withMs ? `${time}.${String(date.getMilliseconds()).padStart(3, '0')}` : time;
+}

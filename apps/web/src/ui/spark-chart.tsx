@@ -34,11 +34,14 @@ export function SparkChart({ series, label }: { series: Series; label: string })
       {series.lines.map((l, i) => (
         <path key={l.name} d={path(l.values) ?? ''} fill="none" stroke={seriesColor(i)} strokeWidth="1.5" />
       ))}
-      {x.ticks(3).map((t) => (
-        <text key={t} className="axis" x={x(t)} y="69" textAnchor="middle">
-          {new Date(t).toTimeString().slice(0, 5)}
-        </text>
-      ))}
+      {x
+        .ticks(3)
+        .filter((t) => x(t) < WIDTH - 18)
+        .map((t) => (
+          <text key={t} className="axis" x={x(t)} y="69" textAnchor="middle">
+            {new Date(t).toTimeString().slice(0, 5)}
+          </text>
+        ))}
     </svg>
   );
 }

@@ -1,196 +1,193 @@
-import { configApplySchema, configCheckSchema, configObjectSchema } from '@weft/mesh-core/api';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { apiVersionOf, findKind, KINDS } from '@weft/mesh-core/model';
+import { IconHistory, IconTrash } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { type ReactElement, useEffect, useState } from 'react';
-import { ApiFailure, request } from '../../data/client.ts';
-import { useConfigList, useRevisions } from '../../data/hooks.ts';
+import { type ReactElement, useRef, useState } from 'react';
+import { useConfigList, useProxies } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
 import { State } from '../../ui/state.tsx';
-import { YamlEditor } from './yaml-editor.tsx';
+import './config.css';
+import { DiffView } from './diff-view.tsx';
+import { EffectPanel } from './effect-panel.tsx';
+import { HistoryPanel } from './history-panel.tsx';
+import { template } from './new-object.ts';
+import { ObjectTree } from './object-tree.tsx';
+import { ProblemsPanel } from './problems-panel.tsx';
+import { useDraft } from './use-draft.ts';
+import { type EditorHandle, YamlEditor } from './yaml-editor.tsx';
+
+const NEW = 'new/object/';
+const MODES = ['Editor', 'Inline diff', 'Side by side'] as const;
 
 /** Objects of the mesh as YAML: checked while typed, with the effect before it is applied. */
 export function ConfigPage(): ReactElement {
   const { object } = useSearch({ from: '/config' });
   const navigate = useNavigate({ from: '/config' });
-  const queries = useQueryClient();
-  const { namespace, toast } = useSettings();
+  const { namespace } = useSettings();
   const list = useConfigList();
-  const revisions = useRevisions().data?.items ?? [];
-  const held = useQuery({
-    queryKey: ['object', object],
-    enabled: object !== undefined,
-    queryFn: () => request(configObjectSchema, `/config/${object}`),
-    staleTime: Infinity,
-  });
-  const [draft, setDraft] = useState<{ object: string | undefined; text: string | undefined }>();
-  // A draft belongs to the object it was begun on.
-  const text = draft?.object === object ? draft?.text : undefined;
-  const setText = (next: string | undefined): void => setDraft({ object, text: next });
-  const [checked, setChecked] = useState<string>();
-  const [failure, setFailure] = useState<ApiFailure>();
-  const shown = text ?? held.data?.yaml;
-  useEffect(() => {
-    const wait = setTimeout(() => setChecked(shown), 250);
-    return () => clearTimeout(wait);
-  }, [shown]);
-  const check = useQuery({
-    queryKey: ['check', checked],
-    enabled: checked !== undefined,
-    queryFn: () => request(configCheckSchema, '/config/check', { method: 'POST', body: { yaml: checked } }),
-  });
-  const problems = check.data?.problems ?? [];
-  const apply = async (force = false): Promise<void> => {
-    if (shown === undefined || held.data === undefined) return;
-    try {
-      const done = await request(configApplySchema, '/config/apply', {
-        method: 'POST',
-        body: { yaml: shown, resourceVersions: force || object === undefined ? {} : { [object]: held.data.resourceVersion } },
-      });
-      setFailure(undefined);
-      setText(undefined);
-
-      toast({ text: `Applied as revision ${done.revision}`, action: { label: 'Undo', run: () => void undo(done.revision) } });
-      await queries.invalidateQueries();
-    } catch (error) {
-      if (error instanceof ApiFailure) setFailure(error);
-    }
+  const proxies = useProxies().data?.length ?? 0;
+  const draft = useDraft(object);
+  const editor = useRef<EditorHandle>(null);
+  const [mode, setMode] = useState<(typeof MODES)[number]>('Inline diff');
+  const [history, setHistory] = useState(false);
+  const isNew = object?.startsWith(NEW) === true;
+  const errors = draft.check?.problems.filter((p) => p.severity === 'error').length ?? 0;
+  const changed = draft.dirty || isNew;
+  const stored = draft.held?.yaml ?? '';
+  const open = (id: string | undefined): void => {
+    setHistory(false);
+    void navigate({ search: { object: id } });
   };
-  const undo = async (revision: string): Promise<void> => {
-    try {
-      await request(configApplySchema, `/revisions/${revision}/undo`, { method: 'POST', body: {} });
-      await queries.invalidateQueries();
-    } catch (error) {
-      toast({ text: error instanceof Error ? error.message : String(error) });
-    }
+  const apply = async (force = false): Promise<void> => {
+    if (!changed || errors > 0) return;
+    const id = await draft.apply(force);
+    if (id !== undefined && id !== object) open(id);
+  };
+  const begin = (kindName: string): void => {
+    const kind = findKind(kindName);
+    if (kind === undefined) return;
+    draft.begin(template(apiVersionOf(kind), kind.kind, namespace === '' ? 'bookinfo' : namespace));
   };
   const items = list.data?.items.filter((i) => namespace === '' || i.ref.namespace === namespace) ?? [];
   return (
     <div className="cf">
-      <nav aria-label="Objects">
-        {list.data === undefined ? (
+      {list.data === undefined ? (
+        <nav className="tree" aria-label="Objects">
           <State error={list.error} />
-        ) : (
-          [...new Set(items.map((i) => i.ref.kind))].sort().map((kind) => (
-            <div key={kind}>
-              <h6>{kind}</h6>
-              {items
-                .filter((i) => i.ref.kind === kind)
-                .map((i) => {
-                  const id = `${i.ref.kind}/${i.ref.namespace}/${i.ref.name}`;
-                  return (
-                    <button type="button" key={id} className={`ti ${id === object ? 'on' : ''}`} onClick={() => void navigate({ search: { object: id } })}>
-                      <span style={{ flex: 1 }}>{i.ref.name}</span>
-                      {i.errors > 0 && <span className="chip err">{i.errors}</span>}
-                      {i.warnings > 0 && <span className="chip warn">{i.warnings}</span>}
-                    </button>
-                  );
-                })}
-            </div>
-          ))
-        )}
-      </nav>
+        </nav>
+      ) : (
+        <ObjectTree items={items} selected={object} drafts={draft.drafts} onSelect={open} onNew={() => open(NEW)} />
+      )}
       <section className="ed" aria-label="Editor">
-        <div className="edbar">
-          <b>{object ?? 'No object chosen'}</b>
+        <div className="eh">
+          <h2>{history ? 'History' : isNew ? 'New object' : (draft.held?.ref.name ?? 'Config')}</h2>
+          {!history && draft.held !== undefined && <span className="chip line">{draft.held.ref.kind}</span>}
+          {!history && draft.dirty && <span className="chip acc">Draft</span>}
+          {!history && isNew && (
+            <select className="pill" aria-label="Kind" defaultValue="" onChange={(e) => begin(e.target.value)}>
+              <option value="" disabled>
+                Choose a kind
+              </option>
+              {KINDS.map((k) => (
+                <option key={k.kind}>{k.kind}</option>
+              ))}
+            </select>
+          )}
           <span style={{ flex: 1 }} />
-          <button
-            type="button"
-            className="btn sm"
-            disabled={text === undefined}
-            onClick={() => {
-              setText(undefined);
-              void queries.resetQueries({ queryKey: ['object', object] });
-            }}
-          >
-            Discard
-          </button>
-          <button
-            type="button"
-            className="btn sm pri"
-            data-testid="config-apply"
-            disabled={text === undefined || problems.some((p) => p.severity === 'error')}
-            onClick={() => void apply()}
-          >
-            Apply ⌘↵
+          {!history && draft.held !== undefined && (
+            <>
+              <span className="seg sm" role="group" aria-label="View">
+                {MODES.map((m) => (
+                  <button type="button" key={m} className={m === mode ? 'on' : ''} aria-pressed={m === mode} onClick={() => setMode(m)}>
+                    {m}
+                  </button>
+                ))}
+              </span>
+              <button
+                type="button"
+                className="btn icon sm"
+                aria-label="Delete"
+                title="Delete this object"
+                onClick={() => void draft.remove().then((gone) => gone && open(undefined))}
+              >
+                <IconTrash size={14} />
+              </button>
+            </>
+          )}
+          <button type="button" className={`btn sm ${history ? 'pri' : ''}`} aria-pressed={history} onClick={() => setHistory(!history)}>
+            <IconHistory size={14} aria-hidden="true" />
+            History
           </button>
         </div>
-        {failure && (
-          <div className="note" role="alert">
-            <span>
-              <b>{failure.message}</b> {failure.fix}
-            </span>
-            {failure.status === 409 && (
-              <>
-                <details>
-                  <summary>Theirs</summary>
-                  <pre className="mono">{failure.current?.yaml}</pre>
-                </details>
-                <button type="button" className="btn sm" onClick={() => void apply(true)}>
-                  Apply mine
-                </button>
-              </>
-            )}
-          </div>
-        )}
-        {object === undefined ? (
-          <State>Choose an object on the left.</State>
-        ) : held.data === undefined ? (
-          <State error={held.error} />
-        ) : (
-          <YamlEditor
-            key={`${object}@${held.data.resourceVersion}`}
-            initial={held.data.yaml}
-            problems={problems}
-            onChange={setText}
-            onApply={() => void apply()}
-          />
-        )}
-        {problems.map((p, i) => (
-          <div className="prob" key={i} data-testid="problem-row">
-            <span className={`chip ${p.severity === 'error' ? 'err' : 'warn'}`}>{p.line ?? '–'}</span> {p.message}
-          </div>
-        ))}
-      </section>
-      <aside aria-label="Effect" style={{ padding: 16 }}>
-        <div className="h">Effect</div>
-        {check.data === undefined ? (
-          <State error={check.error}>Nothing to check.</State>
+        {!history && draft.failure !== undefined && <Refusal draft={draft} onForce={() => void apply(true)} />}
+        {history ? (
+          <HistoryPanel onUndo={(revision) => void draft.undo(revision)} />
+        ) : object === undefined ? (
+          <State>Choose an object on the left, or make a new one.</State>
+        ) : draft.text === undefined ? (
+          <State error={draft.error}>{isNew ? 'Choose a kind above.' : 'Loading…'}</State>
         ) : (
           <>
-            <p className="muted">
-              {check.data.proxies.length} proxies would change · checked in {check.data.checkedMs.toFixed(0)} ms
-            </p>
-            {check.data.traffic.map((t) => (
-              <div key={t.host}>
-                <b>{t.host}</b>
-                {t.destinations.map((d) => (
-                  <div key={d.subset} className="num">
-                    {d.subset}: {d.before} % → {d.after} %
-                  </div>
-                ))}
-              </div>
-            ))}
-            {check.data.proxies.map((p) => (
-              <div key={p.proxyId}>
-                {p.workload} <span className="muted">{p.types.join(', ')}</span>
-              </div>
-            ))}
+            {mode === 'Side by side' && !isNew ? (
+              <DiffView names={['Stored', 'Draft']} before={stored} after={draft.text} />
+            ) : (
+              <YamlEditor
+                key={`${object}@${draft.held?.resourceVersion}@${draft.generation}`}
+                initial={draft.text}
+                original={stored}
+                diff={mode === 'Inline diff' && !isNew}
+                problems={draft.check?.problems ?? []}
+                ref={editor}
+                onChange={draft.edit}
+                onApply={() => void apply()}
+                onCheck={draft.recheck}
+              />
+            )}
+            <ProblemsPanel
+              problems={draft.check?.problems ?? []}
+              checkedMs={draft.check?.checkedMs}
+              onGo={(p) => editor.current?.goTo(p)}
+              onFix={(p) => editor.current?.fix(p)}
+            />
           </>
         )}
-        <hr />
-        <div className="h" style={{ marginTop: 12 }}>
-          History
+      </section>
+      <aside className="ef" aria-label="Effect preview">
+        <div className="efh">
+          <h2>Effect preview</h2>
+          <span className="muted">against now</span>
         </div>
-        {revisions.map((r) => (
-          <div key={r.revision} style={{ display: 'flex', gap: 8, padding: '4px 0' }}>
-            <span className="muted num">{r.revision}</span>
-            <span style={{ flex: 1 }}>{r.summary}</span>
-            <button type="button" className="btn sm" onClick={() => void undo(r.revision)}>
-              Undo
-            </button>
-          </div>
-        ))}
+        <div className="efb">
+          {draft.check === undefined || draft.text === undefined ? (
+            <State>Nothing to check.</State>
+          ) : (
+            <EffectPanel check={draft.check} totalProxies={proxies} />
+          )}
+        </div>
+        <div className="ea">
+          <button type="button" className="btn" disabled={!draft.dirty} onClick={draft.discard}>
+            Discard
+          </button>
+          <button type="button" className="btn" disabled={draft.text === undefined} title="Check again (⌘S)" onClick={draft.recheck}>
+            Dry run
+          </button>
+          <button
+            type="button"
+            className={`btn pri ${!changed || errors > 0 ? 'off' : ''}`}
+            data-testid="config-apply"
+            disabled={!changed || errors > 0 || draft.busy || !draft.checkedNow}
+            onClick={() => void apply()}
+          >
+            {errors > 0 ? `Fix ${errors} ${errors === 1 ? 'error' : 'errors'} to apply` : draft.busy ? 'Applying…' : 'Apply ⌘↵'}
+          </button>
+        </div>
       </aside>
+    </div>
+  );
+}
+
+/** Why the server refused; on a conflict both texts, to choose from. */
+function Refusal({ draft, onForce }: { draft: ReturnType<typeof useDraft>; onForce(): void }): ReactElement | null {
+  const { failure } = draft;
+  if (failure === undefined) return null;
+  const theirs = failure.status === 409 ? failure.current?.yaml : undefined;
+  return (
+    <div role="alert" className="refused">
+      <div className="note err">
+        <span style={{ flex: 1 }}>
+          <b>{failure.message}</b> {failure.fix}
+        </span>
+        {failure.status === 409 && (
+          <>
+            <button type="button" className="btn sm" onClick={draft.discard}>
+              Take theirs
+            </button>
+            <button type="button" className="btn sm" onClick={onForce}>
+              Apply mine
+            </button>
+          </>
+        )}
+      </div>
+      {theirs !== undefined && <DiffView names={['Theirs, as stored now', 'Mine']} before={theirs} after={draft.text ?? ''} />}
     </div>
   );
 }

@@ -1,59 +1,80 @@
+import { autocompletion, closeBrackets } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
-import { yaml } from '@codemirror/lang-yaml';
-import { HighlightStyle, syntaxHighlighting } from '@codemirror/language';
-import { lintGutter, setDiagnostics } from '@codemirror/lint';
-import { EditorState } from '@codemirror/state';
-import { EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view';
-import { tags } from '@lezer/highlight';
+import { lintGutter, nextDiagnostic } from '@codemirror/lint';
+import { goToNextChunk, unifiedMergeView } from '@codemirror/merge';
+import { highlightSelectionMatches, searchKeymap } from '@codemirror/search';
+import { Compartment, EditorState, type Extension } from '@codemirror/state';
+import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers } from '@codemirror/view';
 import type { ConfigCheck } from '@weft/mesh-core/api';
-import { type ReactElement, useEffect, useRef } from 'react';
+import { type ReactElement, type Ref, useEffect, useImperativeHandle, useRef, useState } from 'react';
+import { yamlLook } from './editor-theme.ts';
+import { inlineProblems, rangeOf, showProblems } from './inline-problems.ts';
 
-const colors = HighlightStyle.define([
-  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'var(--code-key)' },
-  { tag: tags.string, color: 'var(--code-str)' },
-  { tag: [tags.number, tags.bool, tags.null], color: 'var(--code-num)' },
-  { tag: tags.comment, color: 'var(--code-com)' },
-]);
-
-/** A YAML editor that starts from `initial`; give it a new `key` for another text. Marks `problems` at their lines. */
-export function YamlEditor({
-  initial,
-  problems,
-  onChange,
-  onApply,
-}: {
+type Problem = ConfigCheck['problems'][number];
+/** What others may do with an open editor. */
+export interface EditorHandle {
+  goTo(problem: Problem): void;
+  /** Puts the problem's fix into the text. */
+  fix(problem: Problem): void;
+}
+interface Props {
   initial: string;
-  problems: ConfigCheck['problems'];
+  /** What is stored: changes against it are shown in place when `diff` is on. */
+  original: string;
+  diff: boolean;
+  problems: readonly Problem[];
+  ref: Ref<EditorHandle>;
   onChange(text: string): void;
   onApply(): void;
-}): ReactElement {
+  onCheck(): void;
+}
+
+/** A YAML editor that starts from `initial`; give it a new `key` for another text. Keys: Mod-Enter apply, Mod-S check, F8 next problem, F7 next change. */
+export function YamlEditor({ initial: given, original, diff, problems, ref, onChange, onApply, onCheck }: Props): ReactElement {
+  // The text is the editor's from here on.
+  const [initial] = useState(given);
   const host = useRef<HTMLDivElement>(null);
   const editor = useRef<EditorView>(undefined);
-  const handlers = useRef({ onChange, onApply });
+  const merge = useRef(new Compartment());
+  const handlers = useRef({ onChange, onApply, onCheck });
   useEffect(() => {
-    handlers.current = { onChange, onApply };
-  }, [onChange, onApply]);
+    handlers.current = { onChange, onApply, onCheck };
+  }, [onChange, onApply, onCheck]);
   useEffect(() => {
     if (host.current === null) return;
-    const apply = {
-      key: 'Mod-Enter',
-      run: () => {
-        handlers.current.onApply();
-        return true;
-      },
+    const compartment = merge.current;
+    const run = (what: 'onApply' | 'onCheck') => () => {
+      handlers.current[what]();
+      return true;
     };
     const made = new EditorView({
       parent: host.current,
       state: EditorState.create({
         doc: initial,
         extensions: [
-          keymap.of([apply, indentWithTab, ...defaultKeymap, ...historyKeymap]),
+          keymap.of([
+            { key: 'Mod-Enter', run: run('onApply') },
+            { key: 'Mod-s', run: run('onCheck'), preventDefault: true },
+            { key: 'F8', run: nextDiagnostic },
+            { key: 'F7', run: goToNextChunk },
+            indentWithTab,
+            ...searchKeymap,
+            ...defaultKeymap,
+            ...historyKeymap,
+          ]),
           history(),
           lineNumbers(),
-          highlightActiveLine(),
-          yaml(),
-          syntaxHighlighting(colors),
           lintGutter(),
+          highlightActiveLine(),
+          highlightActiveLineGutter(),
+          highlightSelectionMatches(),
+          drawSelection(),
+          closeBrackets(),
+          autocompletion(),
+          yamlLook,
+          inlineProblems,
+          compartment.of([]),
+          EditorView.contentAttributes.of({ 'aria-label': 'YAML' }),
           EditorView.updateListener.of((u) => u.docChanged && handlers.current.onChange(u.state.doc.toString())),
         ],
       }),
@@ -62,17 +83,32 @@ export function YamlEditor({
     return () => made.destroy();
   }, [initial]);
   useEffect(() => {
+    const show: Extension = diff ? unifiedMergeView({ original, mergeControls: false, highlightChanges: false, gutter: true }) : [];
+    editor.current?.dispatch({ effects: merge.current.reconfigure(show) });
+  }, [initial, original, diff]);
+  useEffect(() => {
     const view = editor.current;
-    if (view === undefined) return;
-    view.dispatch(
-      setDiagnostics(
-        view.state,
-        problems.map((p) => {
-          const line = view.state.doc.line(Math.min(view.state.doc.lines, Math.max(1, p.line ?? 1)));
-          return { from: line.from, to: line.to, severity: p.severity, message: p.message };
-        }),
-      ),
-    );
-  }, [problems]);
+    if (view !== undefined) view.dispatch(showProblems(view.state, problems));
+  }, [problems, initial]);
+  useImperativeHandle(
+    ref,
+    () => ({
+      goTo(problem) {
+        const view = editor.current;
+        if (view === undefined) return;
+        const { from, to } = rangeOf(view.state, problem);
+        view.dispatch({ selection: { anchor: from, head: Math.min(to, view.state.doc.lineAt(from).to) }, scrollIntoView: true });
+        view.focus();
+      },
+      fix(problem) {
+        const view = editor.current;
+        if (view === undefined || problem.fix === undefined) return;
+        const { from, to } = rangeOf(view.state, problem);
+        view.dispatch({ changes: { from, to, insert: String(problem.fix.value) }, scrollIntoView: true });
+        view.focus();
+      },
+    }),
+    [],
+  );
   return <div className="cm-host" ref={host} data-testid="config-editor" />;
 }

@@ -1,6 +1,7 @@
 import type { GraphSnapshot } from '@weft/mesh-core/api';
 import { type ReactElement, type ReactNode, useEffect, useRef, useState } from 'react';
 import { useSettings } from '../../data/settings.ts';
+import { badgeWords } from '../../graph-canvas/badges.ts';
 import { pointAt } from '../../graph-canvas/curve.ts';
 import { type GraphScene, type LabelKind, type SceneView, createGraphScene } from '../../graph-canvas/scene.ts';
 
@@ -75,7 +76,12 @@ export function GraphCanvas({ graph, label, selected, bright, onSelect, children
                     key={node.id}
                     data-testid={`graph-node-${node.id}`}
                     aria-pressed={node.id === selected}
-                    aria-label={`${node.kind} ${node.workload ?? node.label}, ${Math.max(graph.nodeRows[i]?.[0] ?? 0, graph.nodeRows[i]?.[2] ?? 0).toFixed(1)} requests per second`}
+                    aria-label={`${node.kind} ${node.workload ?? node.label}, ${Math.max(graph.nodeRows[i]?.[0] ?? 0, graph.nodeRows[i]?.[2] ?? 0).toFixed(1)} requests per second${badgeWords(
+                      node.badges,
+                    )
+                      .map((w) => `, ${w}`)
+                      .join('')}`}
+                    title={badgeWords(node.badges).join(', ')}
                     style={{ left: r.x, top: r.y, width: r.w, height: r.h }}
                     onClick={() => onSelect({ node: node.id })}
                   />

@@ -1,10 +1,12 @@
 import type { GraphSnapshot } from '@weft/mesh-core/api';
+import { IconLock } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import { useLiveGraph } from '../../data/hooks.ts';
 import type { LabelKind } from '../../graph-canvas/scene.ts';
 import { State } from '../../ui/state.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
+import { LoadControl } from './load-control.tsx';
 import { GraphCanvas } from './graph-canvas.tsx';
 import { EdgePanel } from './edge-panel.tsx';
 import { NodePanel } from './node-panel.tsx';
@@ -50,6 +52,7 @@ export function GraphPage(): ReactElement {
             <option value="errors">Errors</option>
             <option value="p95">p95</option>
           </select>
+          <LoadControl />
         </div>
         <div className="tr">
           <input className="field" placeholder="Find a node" aria-label="Find" value={find} onChange={(e) => setFind(e.target.value)} />
@@ -76,6 +79,16 @@ export function GraphPage(): ReactElement {
               <path d="M5.500,.5l5,5l-5,5l-5,-5z" fill="var(--g-err)" />
             </svg>
             Error
+          </span>
+          <span>
+            <svg width="11" height="11">
+              <circle cx="5.5" cy="5.5" r="3.4" fill="var(--node)" stroke="var(--g-ok)" strokeWidth="1.6" />
+            </svg>
+            Request
+          </span>
+          <span>
+            <IconLock size={12} stroke={1.5} aria-hidden="true" />
+            mTLS
           </span>
         </div>
         <ul className="sr" aria-label="Traffic">

@@ -1,0 +1,23 @@
+import { IconArrowsSplit, IconBox, IconCertificate, IconCube, IconDoorEnter, IconFilter, IconShieldCheck, IconStack2, IconWorld } from '@tabler/icons-react';
+import type { ComponentType } from 'react';
+
+interface IconProps {
+  size?: number;
+  stroke?: number;
+}
+const ICONS: Readonly<Record<string, ComponentType<IconProps>>> = {
+  VirtualService: IconArrowsSplit,
+  DestinationRule: IconStack2,
+  Gateway: IconDoorEnter,
+  PeerAuthentication: IconShieldCheck,
+  Service: IconBox,
+  ServiceEntry: IconWorld,
+  WorkloadEntry: IconCube,
+  Secret: IconCertificate,
+  EnvoyFilter: IconFilter,
+};
+
+/** The picture of a kind of object. */
+export function kindIcon(kind: string): ComponentType<IconProps> {
+  return ICONS[kind] ?? IconBox;
+}

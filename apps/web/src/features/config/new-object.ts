@@ -1,0 +1,17 @@
+// Where a new object begins: the smallest text of a kind that says something.
+
+const SPECS: Readonly<Record<string, string>> = {
+  VirtualService: 'hosts: [reviews]\nhttp:\n  - route:\n      - destination: { host: reviews }\n',
+  DestinationRule: 'host: reviews\nsubsets:\n  - name: v1\n    labels: { version: v1 }\n',
+  Gateway: 'selector: { istio: ingressgateway }\nservers:\n  - port: { number: 8080, name: http, protocol: HTTP }\n    hosts: ["*"]\n',
+  PeerAuthentication: 'mtls: { mode: STRICT }\n',
+  ServiceEntry: 'hosts: [api.example.com]\nlocation: MESH_EXTERNAL\nresolution: DNS\nports:\n  - { number: 443, name: https, protocol: HTTPS }\n',
+  Service: 'selector: { app: hello }\nports:\n  - { name: http, port: 8000 }\n',
+  WorkloadEntry: 'address: 127.0.0.1\nports: { http: 8000 }\nlabels: { app: hello }\n',
+};
+
+/** YAML of a new object of a kind. */
+export function template(apiVersion: string, kind: string, namespace: string): string {
+  const spec = (SPECS[kind] ?? '{}\n').replaceAll(/^(?=.)/gm, '  ');
+  return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: new\n  namespace: ${namespace}\nspec:\n${spec}`;
+}
