@@ -10,6 +10,8 @@ export interface LoadStatus {
   sent: number;
   ok: number;
   failed: number;
+  /** Failures by status or error, so that a lost request tells why. */
+  failures: Readonly<Record<string, number>>;
 }
 
 const TICK_MS = 10;
@@ -26,6 +28,11 @@ export interface LoadGenerator {
 export function startLoad(target: string, rps: number): LoadGenerator {
   const agent = new Agent({ keepAlive: true, maxSockets: 128 });
   const totals = { sent: 0, ok: 0, failed: 0 };
+  const failures: Record<string, number> = {};
+  const fail = (reason: string): void => {
+    totals.failed += 1;
+    failures[reason] = (failures[reason] ?? 0) + 1;
+  };
   let wanted = rps;
   let due = 0;
   let last = performance.now();
@@ -35,25 +42,26 @@ export function startLoad(target: string, rps: number): LoadGenerator {
   const send = (): void => {
     totals.sent += 1;
     if (inFlight >= MAX_IN_FLIGHT) {
-      totals.failed += 1;
+      fail('too many in flight');
       return;
     }
     inFlight += 1;
     let done = false;
-    const finish = (ok: boolean): void => {
+    const finish = (reason?: string): void => {
       if (done) return;
       done = true;
       inFlight -= 1;
-      if (ok) totals.ok += 1;
-      else totals.failed += 1;
+      if (reason === undefined) totals.ok += 1;
+      else fail(reason);
     };
     const request = httpRequest(target, { agent, headers: { 'user-agent': 'weft-load' }, timeout: 10_000 }, (response) => {
-      response.on('error', () => finish(false));
-      response.on('end', () => finish((response.statusCode ?? 599) < 500));
+      const { statusCode = 0 } = response;
+      response.on('error', (error) => finish(`answer cut off: ${error.message}`));
+      response.on('end', () => finish(statusCode < 500 ? undefined : `status ${statusCode}`));
       response.resume();
     });
     request.on('timeout', () => request.destroy(new Error('no answer within 10 s')));
-    request.on('error', () => finish(false));
+    request.on('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
     request.end();
   };
 
@@ -74,7 +82,7 @@ export function startLoad(target: string, rps: number): LoadGenerator {
       wanted = value;
       due = 0;
     },
-    status: () => ({ rps: wanted, actualRps: Math.round(second.rate * 10) / 10, ...totals }),
+    status: () => ({ rps: wanted, actualRps: Math.round(second.rate * 10) / 10, ...totals, failures: { ...failures } }),
     stop: () => {
       clearInterval(timer);
       agent.destroy();
