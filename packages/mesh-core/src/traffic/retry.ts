@@ -1,18 +1,29 @@
 // When a try that failed may be made again. Names are Envoy's `retry_on`.
 
 export type TryOutcome =
-  | { kind: 'response'; status: number; rateLimited: boolean }
+  /** `grpcStatus` only when the head has one: trailers come too late. */
+  | { kind: 'response'; status: number; rateLimited: boolean; grpcStatus?: number | undefined }
   /** No connection, TLS handshake included. */
   | { kind: 'connect-failure' }
   /** The connection ended before the response head; `sent` = some of the request had left. */
   | { kind: 'reset'; sent: boolean }
+  /** The peer has not looked at the request (HTTP/2 REFUSED_STREAM, or beyond the last stream of a GOAWAY). */
+  | { kind: 'refused' }
   | { kind: 'per-try-timeout' };
 
 export interface RetryDecider {
   shouldRetry(outcome: TryOutcome): boolean;
 }
 
-/** Compiles `retry_on` names; names that only concern gRPC or HTTP/2 never hold for HTTP/1. Digits count as status codes. */
+const grpcNames: readonly (readonly [name: string, status: number])[] = [
+  ['cancelled', 1],
+  ['deadline-exceeded', 4],
+  ['resource-exhausted', 8],
+  ['internal', 13],
+  ['unavailable', 14],
+];
+
+/** Compiles `retry_on` names. Digits count as status codes. */
 export function compileRetryOn(on: readonly string[], statusCodes: readonly number[]): RetryDecider {
   const names = new Set(on.map((name) => name.trim()));
   const codes = new Set<number>();
@@ -24,7 +35,8 @@ export function compileRetryOn(on: readonly string[], statusCodes: readonly numb
   const conflict = names.has('retriable-4xx');
   const resets = serverErrors || gatewayErrors || names.has('reset');
   const unsent = names.has('reset-before-request');
-  // HTTP/1 has no refused streams; a connection that could not be made is its nearest kin and has its own name.
+  const refused = resets || names.has('refused-stream');
+  const grpc = new Set(grpcNames.flatMap(([name, status]) => (names.has(name) ? [status] : [])));
   const connects = resets || names.has('connect-failure');
   const rateLimited = names.has('envoy-ratelimited');
 
@@ -37,11 +49,14 @@ export function compileRetryOn(on: readonly string[], statusCodes: readonly numb
     shouldRetry(outcome) {
       switch (outcome.kind) {
         case 'response':
-          return outcome.rateLimited ? rateLimited : forStatus(outcome.status);
+          if (outcome.rateLimited) return rateLimited;
+          return forStatus(outcome.status) || (outcome.grpcStatus !== undefined && grpc.has(outcome.grpcStatus));
         case 'connect-failure':
           return connects || unsent;
         case 'reset':
           return resets || (unsent && !outcome.sent);
+        case 'refused':
+          return refused || unsent;
         case 'per-try-timeout':
           return resets;
       }

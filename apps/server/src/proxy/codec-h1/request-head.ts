@@ -5,7 +5,7 @@ import { Field } from './field-kinds.ts';
 import { Framing, readFraming } from './framing.ts';
 import { HeaderBlock, incomplete, maxHeadBytes, parseFields } from './header-block.ts';
 
-const methods: ReadonlySet<string> = new Set([
+export const knownMethods: ReadonlySet<string> = new Set([
   'GET',
   'HEAD',
   'POST',
@@ -47,8 +47,9 @@ export class RequestHead {
   path = '';
   /** Authority of an absolute target, else Host; '' only on HTTP/1.0. */
   authority = '';
-  /** 0 or 1. */
+  /** 0 or 1, of HTTP/1. */
   minor = 1;
+  protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' = 'HTTP/1.1';
   /** Bytes of the head on the wire. */
   bytes = 0;
   expectContinue = false;
@@ -84,6 +85,7 @@ export function parseRequestHead(bytes: Buffer, from: number, limit: number, hea
   }
   if (available < 10) return incomplete;
   head.minor = (bytes[i + 7] as number) - 0x30;
+  head.protocol = head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
   const end = parseFields(bytes, i + 10, limit, start, head.fields);
   if (end <= 0) return end === incomplete && limit - start > maxHeadBytes ? -431 : end;
 
@@ -91,7 +93,7 @@ export function parseRequestHead(bytes: Buffer, from: number, limit: number, hea
   head.fields.text = text;
   head.bytes = end - from;
   head.method = text.slice(0, methodEnd - start);
-  if (!methods.has(head.method)) return head.method === 'CONNECT' ? -403 : -501;
+  if (!knownMethods.has(head.method)) return head.method === 'CONNECT' ? -403 : -501;
   const refused = readFraming(head.fields, head.framing) || readHost(head) || readTarget(head, text.slice(targetStart - start, targetEnd - start));
   if (refused !== 0) return refused;
   if (head.minor === 0 && head.framing.chunked) return -400;

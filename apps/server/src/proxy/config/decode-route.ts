@@ -176,10 +176,14 @@ function decodeForward(fields: Fields): ForwardAction {
   const hostRewrite = fields.text('hostRewriteLiteral');
   const prefixRewrite = fields.text('prefixRewrite');
   const regex = fields.object('regexRewrite');
+  const duration = fields.object('maxStreamDuration');
+  const grpcMax = duration?.has('grpcTimeoutHeaderMax') === true ? duration.ms('grpcTimeoutHeaderMax') : fields.ms('maxGrpcTimeout', -1);
+  duration?.end();
   const action: ForwardAction = {
     kind: 'forward',
     clusters,
     timeoutMs: fields.ms('timeout', DEFAULT_TIMEOUT_MS),
+    ...(grpcMax < 0 ? {} : { maxGrpcTimeoutMs: grpcMax }),
     idleTimeoutMs: fields.ms('idleTimeout'),
     ...(retry === undefined ? {} : { retry: decodeRetry(retry) }),
     ...(hostRewrite === '' ? {} : { hostRewrite }),
@@ -196,7 +200,7 @@ function decodeForward(fields: Fields): ForwardAction {
       return mirror;
     }),
   };
-  fields.ignore('maxGrpcTimeout', 'maxStreamDuration', 'clusterNotFoundResponseCode', 'autoHostRewrite');
+  fields.ignore('maxGrpcTimeout', 'clusterNotFoundResponseCode', 'autoHostRewrite');
   fields.end();
   return action;
 }

@@ -148,6 +148,8 @@ export interface ForwardAction {
   clusters: readonly WeightedCluster[];
   /** 0 = none. */
   timeoutMs: number;
+  /** For gRPC requests `grpc-timeout` replaces the timeout, capped by this (0 = not capped); unset = it is not looked at. */
+  maxGrpcTimeoutMs?: number;
   idleTimeoutMs: number;
   retry?: RetryPolicy;
   hostRewrite?: string;

@@ -6,22 +6,30 @@ import type { TimerWheel } from '../transport/timer-wheel.ts';
 import type { RuntimeDeps } from './hooks.ts';
 import type { RouteSlot } from './route-table.ts';
 
+/** Nothing leaves before `flush`. Field lines are `name: value\r\n`, without those of framing and of the connection. */
 export interface DownstreamStream {
-  add(text: string): void;
+  /** A 1xx other than 101. */
+  interim(status: number, reason: string, lines: string): void;
+  /** The final head. `length` of the body or -1; with `hasBody` false none follows, whatever the length says (HEAD, 304). */
+  head(status: number, reason: string, lines: string, length: number, hasBody: boolean): void;
   data(bytes: Buffer, start: number, end: number, shared: boolean): void;
+  /** A body as latin1. */
+  text(body: string): void;
+  /** The response is complete. */
+  end(trailers: string): void;
+  /** False = `onDownstreamDrain` follows. */
   flush(): boolean;
   /** Stop and go on reading the request. */
   pause(): void;
   resume(): void;
-  /** The response is complete; the connection goes on with the next request or closes. */
-  finished(close: boolean): void;
+  /** The exchange has let go; the next request may begin within this call. */
+  finished(): void;
   /** Ends without a proper end, so that the client does not take it for complete. */
-  destroy(): void;
-  tunnel(): void;
+  reset(): void;
+  /** Leaves HTTP for a byte pipe, with the head that says so. */
+  tunnel(reason: string, lines: string, upgrade: string): void;
   tunnelEnd(): void;
-  /** The connection is being drained: this response is its last. */
-  readonly closing: boolean;
-  /** Wire bytes sent on the connection so far. */
+  /** Wire bytes sent so far. */
   readonly bytesSent: number;
 }
 

@@ -1,50 +1,49 @@
-// The state of a request and what only reads or resets it; exchange.ts holds what happens.
+// The state of a request, what only reads or resets it, and what filters may change of it; exchange.ts holds what happens.
 
 import { randomUUID } from 'node:crypto';
-import type { RequestView } from '@weft/mesh-core/traffic';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { Body } from '../codec-h1/framing.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
-import type { UpstreamStream } from '../upstream/stream.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
+import type { BodyTap, FilteredRequest } from './filters/chain.ts';
+import { isGrpcContentType } from './grpc.ts';
 import { peerHeaderOf } from './heads.ts';
-import type { HeaderValueSource } from './header-ops.ts';
-import type { HeadersView, RequestRecord } from './hooks.ts';
+import type { RequestRecord } from './hooks.ts';
 import { newRecord } from './record.ts';
 import type { CompiledRoute, Target } from './route-table.ts';
 
 export const noEndpoints: readonly EndpointState[] = [];
 
-export abstract class ExchangeState implements TimerTarget, RequestView, HeadersView, HeaderValueSource {
+export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   method = '';
   path = '';
   authority = '';
   scheme: 'http' | 'https' = 'http';
-  protocol = 'HTTP/1.1';
+  protocol: RequestRecord['protocol'] = 'HTTP/1.1';
   downstreamAddress = '';
   routeName = '';
   requestId = '';
   active = false;
   /** Set while the connection hands over a read: output is flushed once at its end. */
   reading = false;
+  tap: BodyTap | undefined;
   readonly record: RequestRecord;
-  protected readonly context: ConnectionContext;
+  readonly context: ConnectionContext;
   protected readonly down: DownstreamStream;
   protected readonly routeTimer = new WheelTimer(this);
-  protected readonly tryTimer = new WheelTimer(this);
-  protected readonly backoffTimer = new WheelTimer(this);
+  /** Between tries, and before the first where a filter asked for a pause. */
+  protected readonly pauseTimer = new WheelTimer(this);
   protected readonly idleTimer = new WheelTimer(this);
   protected head: RequestHead | undefined;
   protected route: CompiledRoute | undefined;
   protected target: Target | undefined;
   protected cluster: ClusterRuntime | undefined;
-  protected endpoint: EndpointState | undefined;
   protected tried: readonly EndpointState[] = noEndpoints;
-  protected stream: UpstreamStream | undefined;
-  protected waiting = false;
+  protected nextStep = 0;
+  protected started = false;
   protected counted = false;
   protected retrying = false;
   protected lines = '';
@@ -52,6 +51,8 @@ export abstract class ExchangeState implements TimerTarget, RequestView, Headers
   protected upstreamHost = '';
   protected body: number = Body.none;
   protected upgrade = '';
+  protected grpc = false;
+  protected keepRequestId = false;
   protected requestDone = false;
   protected trailers = '';
   protected buffered = '';
@@ -61,11 +62,12 @@ export abstract class ExchangeState implements TimerTarget, RequestView, Headers
   protected retriesMade = 0;
   protected staleRetry = false;
   protected headSent = false;
-  protected chunkedOut = false;
-  protected closeAfter = false;
-  protected tryStartedAt = 0;
   protected sentBefore = 0;
   protected flags = '';
+  protected requestLinesAdded = '';
+  protected responseLinesAdded = '';
+  protected requestDrop: Set<string> | undefined;
+  protected responseDrop: Set<string> | undefined;
 
   constructor(context: ConnectionContext, down: DownstreamStream) {
     this.context = context;
@@ -83,25 +85,54 @@ export abstract class ExchangeState implements TimerTarget, RequestView, Headers
     return this.get(name);
   }
 
+  abstract answer(status: number, body: string, flag: string, details: string, extraLines?: string): void;
+  abstract continueRequest(): void;
   abstract onTimer(timer: WheelTimer): void;
 
-  /** Takes a new request over; true when it brought an id that is kept. */
-  protected reset(head: RequestHead, body: number): boolean {
+  continueAfter(ms: number): void {
+    this.context.wheel.set(this.pauseTimer, ms);
+  }
+
+  setRequestHeader(name: string, value: string): void {
+    this.removeRequestHeader(name);
+    this.requestLinesAdded += `${name}: ${value}\r\n`;
+  }
+
+  removeRequestHeader(name: string): void {
+    (this.requestDrop ??= new Set()).add(name);
+  }
+
+  setResponseHeader(name: string, value: string): void {
+    this.removeResponseHeader(name);
+    this.responseLinesAdded += `${name}: ${value}\r\n`;
+  }
+
+  removeResponseHeader(name: string): void {
+    (this.responseDrop ??= new Set()).add(name);
+  }
+
+  flag(flag: string): void {
+    if (flag !== '') this.flags = this.flags === '' ? flag : `${this.flags},${flag}`;
+  }
+
+  /** Takes a new request over. */
+  protected reset(head: RequestHead, body: number): void {
     const { context, record } = this;
     this.active = true;
     this.head = head;
     this.method = head.method;
     this.path = head.path;
     this.authority = head.authority;
-    this.protocol = head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
+    this.protocol = head.protocol;
     this.body = body;
     this.upgrade = this.wantedUpgrade(head);
-    this.requestDone = this.waiting = this.counted = this.retrying = this.headSent = this.chunkedOut = this.staleRetry = false;
-    this.trailers = this.buffered = this.flags = '';
+    this.started = this.requestDone = this.counted = this.retrying = this.headSent = this.staleRetry = this.keepCopy = false;
+    this.replayable = true;
+    this.trailers = this.buffered = this.flags = this.routeName = '';
     this.tried = noEndpoints;
-    this.retriesMade = 0;
-    this.stream = this.endpoint = this.route = this.target = this.cluster = undefined;
-    this.closeAfter = head.minor === 0 || head.framing.close;
+    this.nextStep = this.retriesMade = this.retriesLeft = 0;
+    this.route = this.target = this.cluster = this.tap = this.requestDrop = this.responseDrop = undefined;
+    this.requestLinesAdded = this.responseLinesAdded = '';
     this.sentBefore = this.down.bytesSent;
 
     record.startedAt = context.deps.clock();
@@ -112,28 +143,24 @@ export abstract class ExchangeState implements TimerTarget, RequestView, Headers
     record.method = head.method;
     record.path = head.path;
     record.authority = head.authority;
-    record.protocol = head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
+    record.protocol = head.protocol;
     record.userAgent = head.fields.known(Field.userAgent) ?? '';
     record.contentType = head.fields.known(Field.contentType) ?? '';
+    this.grpc = isGrpcContentType(record.contentType);
     const peerHeader = peerHeaderOf(context);
     record.peer.header = peerHeader !== '' && context.principal !== undefined ? head.fields.get(peerHeader) : undefined;
     const given = context.manager.useRemoteAddress ? undefined : head.fields.known(Field.requestId);
     this.requestId = record.requestId = given ?? randomUUID();
+    this.keepRequestId = given !== undefined;
     if (context.manager.tracing !== undefined && context.deps.tracer !== undefined)
       record.trace = context.deps.tracer.onRequest(this, context.listener, context.manager);
     if (context.manager.streamIdleTimeoutMs > 0) context.wheel.set(this.idleTimer, context.manager.streamIdleTimeoutMs);
-    return given !== undefined;
   }
 
-  protected wantedUpgrade(head: RequestHead): string {
+  private wantedUpgrade(head: RequestHead): string {
     const { upgrade, upgradeListed } = head.framing;
-    if (upgrade === '' || !upgradeListed || head.minor === 0 || this.body !== Body.none) return '';
+    if (upgrade === '' || !upgradeListed || head.protocol === 'HTTP/1.0' || this.body !== Body.none) return '';
     return this.context.manager.upgradeTypes.some((type) => type.toLowerCase() === upgrade) ? upgrade : '';
-  }
-
-  protected armTimers(): void {
-    const ms = this.route?.forward?.action.retry?.perTryTimeoutMs ?? 0;
-    if (ms > 0 && !this.headSent && this.upgrade === '') this.context.wheel.set(this.tryTimer, ms);
   }
 
   protected touch(): void {
@@ -143,8 +170,10 @@ export abstract class ExchangeState implements TimerTarget, RequestView, Headers
   protected canReplay(): boolean {
     return this.body === Body.none || (this.keepCopy && this.replayable) || (this.replayable && this.buffered === '' && this.record.requestBodyBytes === 0);
   }
+}
 
-  protected flag(flag: string): void {
-    if (flag !== '') this.flags = this.flags === '' ? flag : `${this.flags},${flag}`;
-  }
+/** Either set, or what is in any of them. */
+export function union(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return new Set([...a, ...b]);
 }

@@ -1,33 +1,40 @@
-// One request from its head to its end: route, choose, try, try again, answer, report. Reused for the next request of the
+// One request from its head to its end: route, filter, choose, try, try again, answer, report. Reused for the next request of the
 // connection; every callback is a method, nothing is allocated per request but the strings it sends.
 
-import { STATUS_CODES } from 'node:http';
 import { retryBackoffMs, type TryOutcome } from '@weft/mesh-core/traffic';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { Body } from '../codec-h1/framing.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
 import type { RedirectAction } from '../config/model.ts';
-import type { EndpointState } from '../upstream/endpoint.ts';
-import type { StreamWaiter, UpstreamEvents, UpstreamStream } from '../upstream/stream.ts';
+import type { ConnectFailure, StreamFailure, UpstreamStream } from '../upstream/stream.ts';
 import type { WheelTimer } from '../transport/timer-wheel.ts';
-import { ExchangeState, noEndpoints } from './exchange-state.ts';
-import { noBodyStatus, requestLines, responseLines } from './heads.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
+import type { ConnectionContext, DownstreamStream } from './downstream.ts';
+import { ExchangeAnswer } from './exchange-answer.ts';
+import { noEndpoints, union } from './exchange-state.ts';
+import { failures, type TryFailure } from './failures.ts';
+import { grpcTimeoutMs } from './grpc.ts';
+import { requestLines, responseLines } from './heads.ts';
 import { redirectLocation } from './redirect.ts';
 import { findRoute } from './route-table.ts';
 
 const replayLimit = 64 * 1024;
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE']);
 
-export class Exchange extends ExchangeState implements UpstreamEvents, StreamWaiter {
-  /** A complete head; `body` is `Body.*`. */
-  begin(head: RequestHead, body: number): void {
-    this.resolve(this.reset(head, body));
+export class Exchange extends ExchangeAnswer implements AttemptOwner {
+  protected readonly attempt: Attempt;
+
+  constructor(context: ConnectionContext, down: DownstreamStream) {
+    super(context, down);
+    this.attempt = new Attempt(this, context.wheel);
   }
 
-  private resolve(keepRequestId: boolean): void {
-    const { context, record } = this;
-    const table = context.routes.table;
+  /** A complete head; `body` is `Body.*`. */
+  begin(head: RequestHead, body: number): void {
+    this.reset(head, body);
+    const { record } = this;
+    const { table } = this.context.routes;
     const host = table?.hosts.find(this.authority);
     const route = host === undefined ? undefined : findRoute(host, this);
     record.routeConfig = table?.name ?? '';
@@ -36,10 +43,25 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
     this.route = route;
     this.routeName = route.config.name;
     record.route = route.config;
+    if (route.filters === undefined) this.execute();
+    else this.continueRequest();
+  }
+
+  /** The steps of the route that are left, then its action. */
+  continueRequest(): void {
+    const steps = this.route?.filters?.request;
+    while (steps !== undefined && this.nextStep < steps.length) if (steps[this.nextStep++]?.onRequest?.(this) === 'stop') return;
+    this.execute();
+  }
+
+  private execute(): void {
+    const { context, record, route } = this;
+    if (route === undefined || !this.active) return;
+    this.started = true;
     const { action } = route.config;
     if (action.kind === 'redirect') return this.redirect(action);
     if (action.kind === 'direct-response') return this.answer(action.status, Buffer.from(action.body).toString('latin1'), '', 'direct_response');
-    const forward = route.forward;
+    const { forward } = route;
     const target = forward?.targets.pick(context.deps.random());
     const cluster = target === undefined ? undefined : context.clusters.get(target.cluster);
     if (forward === undefined || target === undefined || cluster === undefined) return this.answer(503, '', 'NC', 'cluster_not_found');
@@ -52,20 +74,20 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
     this.counted = true;
     this.retriesLeft = forward.retry === undefined ? 0 : (action.retry?.retries ?? 0);
     this.keepCopy = this.retriesLeft > 0;
-    this.replayable = true;
     this.upstreamPath = forward.rewritePath(this.path);
     this.upstreamHost = target.hostRewrite ?? this.authority;
     const head = this.head as RequestHead;
-    let lines = target.requestHeaders.lines(this);
+    let lines = target.requestHeaders.lines(this) + this.requestLinesAdded;
     if (this.upstreamPath !== this.path) lines += `x-envoy-original-path: ${this.path}\r\n`;
     this.lines = requestLines(head, context, {
       requestId: this.requestId,
-      keepRequestId,
+      keepRequestId: this.keepRequestId,
       traceparent: record.trace?.traceparent,
       tracestate: record.trace?.tracestate,
-      drop: target.requestHeaders.drop,
+      drop: union(target.requestHeaders.drop, this.requestDrop),
       lines,
     });
+    if (this.requestDone) this.armRouteTimer();
     this.startTry();
   }
 
@@ -86,36 +108,46 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
   }
 
   private startTry(): void {
-    const { cluster, record } = this;
+    const { attempt, cluster, record } = this;
     if (cluster === undefined) return;
     const retry = this.route?.forward?.action.retry;
     const endpoint = cluster.pick(retry?.avoidPreviousHosts === true ? this.tried : noEndpoints, retry?.hostSelectionAttempts ?? 0);
     if (endpoint === undefined) return this.answer(503, 'no healthy upstream', 'UH', 'no_healthy_upstream');
-    this.endpoint = endpoint;
-    endpoint.active++;
-    endpoint.total++;
     record.attempts++;
     record.endpoint = endpoint.config;
     record.upstreamAddress = endpoint.address;
-    this.tryStartedAt = this.context.deps.clock();
-    if (this.requestDone) this.armTimers();
-    this.waiting = true;
-    if (!endpoint.acquire(this)) {
-      this.waiting = false;
-      this.overflow();
-    }
+    if (this.requestDone) this.armTryTimer();
+    if (!attempt.start(endpoint, this.context.deps.clock(), this.protocol === 'HTTP/2', this.upgrade !== '')) this.overflow();
   }
 
-  onStream(stream: UpstreamStream): void {
-    this.waiting = false;
-    this.stream = stream;
-    if (this.endpoint !== undefined) this.cluster?.report(this.endpoint, 'connected');
+  private armTryTimer(): void {
+    const ms = this.route?.forward?.action.retry?.perTryTimeoutMs ?? 0;
+    if (ms > 0 && !this.headSent && this.upgrade === '') this.attempt.startTimer(ms);
+  }
+
+  /** From the end of the request on. */
+  private armRouteTimer(): void {
+    const action = this.route?.forward?.action;
+    if (action === undefined || this.upgrade !== '') return;
+    let ms = action.timeoutMs;
+    if (this.grpc && action.maxGrpcTimeoutMs !== undefined) {
+      const max = action.maxGrpcTimeoutMs;
+      ms = grpcTimeoutMs(this.get('grpc-timeout')) ?? 0;
+      // 0 = no limit, on either side.
+      if (max > 0 && (ms === 0 || ms > max)) ms = max;
+    }
+    if (ms > 0) this.context.wheel.set(this.routeTimer, ms);
+  }
+
+  onAttemptStream(attempt: Attempt, stream: UpstreamStream): void {
+    if (attempt.endpoint !== undefined) this.cluster?.report(attempt.endpoint, 'connected');
     const head = this.head as RequestHead;
-    const length = this.body === Body.length ? head.framing.contentLength : head.framing.contentLength === 0 ? 0 : -1;
-    const { method, upstreamPath: path, body, upgrade } = this;
-    const authority = this.upstreamHost === '' ? (this.endpoint?.address ?? '') : this.upstreamHost;
+    const { contentLength } = head.framing;
+    const length = this.body === Body.length ? contentLength : contentLength === 0 ? 0 : -1;
+    const { method, scheme, upstreamPath: path, body, upgrade } = this;
+    const authority = this.upstreamHost === '' ? (attempt.endpoint?.address ?? '') : this.upstreamHost;
     const lines = `${this.lines}x-envoy-attempt-count: ${this.record.attempts}\r\n`;
-    stream.start({ method, path, authority, lines, body, length, upgrade }, this);
+    stream.start({ method, path, authority, scheme, lines, body, length, upgrade }, attempt);
     stream.text(this.buffered);
     if (!this.keepCopy && this.buffered !== '') {
       this.buffered = '';
@@ -126,167 +158,143 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
     if (stream.flush()) this.down.resume();
   }
 
-  onConnectFailed(_: EndpointState, reason: 'connection' | 'timeout' | 'tls'): void {
-    this.waiting = false;
-    this.failTry(
-      { kind: 'connect-failure' },
-      503,
-      'UF',
-      `upstream_reset_before_response_started{${reason === 'timeout' ? 'connection_timeout' : 'connection_failure'}}`,
-    );
+  onAttemptUnconnected(_: Attempt, reason: ConnectFailure): void {
+    this.failTry({ kind: 'connect-failure' }, reason === 'timeout' ? 'connect-timeout' : 'connect');
   }
 
   /** Request body, decoded. */
   onRequestData(bytes: Buffer, start: number, end: number): void {
     this.record.requestBodyBytes += end - start;
     if (!this.active) return;
-    const keep = this.keepCopy && this.replayable;
-    if (keep || this.stream === undefined) {
-      if (this.buffered.length + end - start > replayLimit && this.stream !== undefined) {
+    this.tap?.data(bytes, start, end);
+    const { stream } = this.attempt;
+    if ((this.keepCopy && this.replayable) || stream === undefined) {
+      if (this.buffered.length + end - start > replayLimit && stream !== undefined) {
         this.replayable = this.keepCopy = false;
         this.buffered = '';
       } else this.buffered += bytes.toString('latin1', start, end);
       // No stream yet: hold what came, stop reading more.
-      if (this.stream === undefined && this.buffered.length >= replayLimit) {
+      if (stream === undefined && this.buffered.length >= replayLimit) {
         this.keepCopy = false;
         this.down.pause();
       }
     } else this.replayable = false;
-    this.stream?.data(bytes, start, end, false);
+    stream?.data(bytes, start, end, false);
   }
 
   onRequestEnd(trailers: string): void {
     this.requestDone = true;
     this.trailers = trailers;
     if (!this.active) return;
-    this.stream?.end(trailers);
-    this.armTimers();
-    const ms = this.route?.forward?.action.timeoutMs ?? 0;
-    if (ms > 0 && this.upgrade === '') this.context.wheel.set(this.routeTimer, ms);
+    this.tap?.end(trailers);
+    this.attempt.stream?.end(trailers);
+    if (!this.started) return;
+    this.armTryTimer();
+    this.armRouteTimer();
   }
 
   /** The connection has handed over all of a read. */
   onRequestFlush(): void {
     this.touch();
-    if (this.stream !== undefined && !this.stream.flush()) this.down.pause();
+    if (this.attempt.stream?.flush() === false) this.down.pause();
   }
 
-  onUpstreamDrain(): void {
+  onAttemptDrain(): void {
     this.down.resume();
   }
 
   onDownstreamDrain(): void {
-    this.stream?.resume();
+    this.attempt.stream?.resume();
   }
 
-  onUpstreamInterim(head: ResponseHead): void {
-    if (this.headSent || this.head?.minor !== 1 || (head.status === 100 && !this.head.expectContinue)) return;
-    this.down.add(`HTTP/1.1 ${head.status} ${head.reason}\r\n${responseLines(head.fields, '', undefined)}\r\n`);
+  onAttemptInterim(_: Attempt, head: ResponseHead): void {
+    if (this.headSent || (head.status === 100 && this.head?.expectContinue !== true)) return;
+    this.down.interim(head.status, head.reason, responseLines(head.fields, '', undefined));
   }
 
-  onUpstreamHead(head: ResponseHead): void {
-    const { cluster, endpoint, record } = this;
+  onAttemptHead(attempt: Attempt, head: ResponseHead): void {
+    const { cluster, record } = this;
+    const { endpoint } = attempt;
     if (cluster === undefined || endpoint === undefined) return;
-    if (head.status === 101) {
-      if (this.upgrade === '' || head.framing.upgrade === '') return;
-      this.sendHead(head, `connection: upgrade\r\nupgrade: ${head.framing.upgrade}\r\n`);
-      this.stream?.tunnel();
-      this.down.tunnel();
-      this.context.wheel.clear(this.tryTimer);
-      this.context.wheel.clear(this.routeTimer);
-      this.down.flush();
-      return;
-    }
-    const rateLimited = head.fields.indexOf(Field.rateLimited) >= 0;
-    cluster.report(endpoint, head.status, this.context.deps.clock() - this.tryStartedAt);
-    if (this.mayRetry({ kind: 'response', status: head.status, rateLimited })) {
-      this.stream?.discard();
+    if (head.status === 101) return this.upgraded(attempt, head);
+    const grpcStatus = head.fields.known(Field.grpcStatus) ?? '';
+    const outcome: TryOutcome = {
+      kind: 'response',
+      status: head.status,
+      rateLimited: head.fields.indexOf(Field.rateLimited) >= 0,
+      grpcStatus: grpcStatus === '' ? undefined : Number(grpcStatus),
+    };
+    cluster.report(endpoint, head.status, this.context.deps.clock() - attempt.startedAt);
+    if (this.mayRetry(outcome)) {
+      attempt.stream?.discard();
       return this.retry();
     }
-    if (
-      this.retriesMade > 0 &&
-      this.retriesLeft === 0 &&
-      this.route?.forward?.retry?.shouldRetry({ kind: 'response', status: head.status, rateLimited }) === true
-    )
-      this.flag('URX');
+    this.flagExhausted(outcome);
     record.details = 'via_upstream';
-    record.grpcStatus = head.fields.known(Field.grpcStatus) ?? '';
-    const http1 = this.head?.minor === 1;
-    const chunk = http1 && (head.body === Body.chunked || head.body === Body.untilClose);
-    if (!http1 && head.body !== Body.none && head.framing.contentLength < 0) this.closeAfter = true;
-    const { contentLength, chunked } = head.framing;
-    let framing = '';
-    if (chunk) framing = 'transfer-encoding: chunked\r\n';
-    else if (contentLength >= 0 && head.status !== 204) framing = `content-length: ${contentLength}\r\n`;
-    else if (chunked && this.method === 'HEAD' && http1) framing = 'transfer-encoding: chunked\r\n';
-    this.sendHead(head, framing);
-    this.chunkedOut = chunk;
+    record.grpcStatus = grpcStatus;
+    this.sendHead(attempt, head, head.framing.contentLength, head.body !== Body.none);
   }
 
-  private sendHead(head: ResponseHead, framing: string): void {
-    const { manager, deps } = this.context;
-    this.context.wheel.clear(this.tryTimer);
-    const ops = this.target?.responseHeaders;
-    const name = manager.serverName;
-    let lines = responseLines(head.fields, name, ops?.drop) + (ops?.lines(this) ?? '');
-    if (name !== '') lines += `server: ${name}\r\n`;
-    if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
-    lines += `x-envoy-upstream-service-time: ${Math.round(deps.clock() - this.tryStartedAt)}\r\n`;
-    this.writeHead(head.status, head.reason, lines + framing, head.status === 101);
-    this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
-  }
-
-  private writeHead(status: number, reason: string, lines: string, upgraded: boolean): void {
+  private upgraded(attempt: Attempt, head: ResponseHead): void {
+    if (this.upgrade === '' || head.framing.upgrade === '') return;
     this.headSent = true;
-    this.record.status = status;
-    // An answer before the request is complete ends the connection: the rest of the request is not read.
-    if (this.down.closing || (!this.requestDone && this.body !== Body.none && !upgraded)) this.closeAfter = true;
-    const connection = upgraded ? '' : this.closeAfter ? 'connection: close\r\n' : '';
-    this.down.add(`HTTP/1.1 ${status} ${reason}\r\n${lines}${connection}\r\n`);
+    this.record.status = 101;
+    this.record.details = 'via_upstream';
+    this.context.wheel.clear(this.routeTimer);
+    attempt.stream?.tunnel();
+    this.down.tunnel(head.reason, this.responseHead(attempt, head), head.framing.upgrade);
+    this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
+    this.down.flush();
   }
 
-  onUpstreamData(bytes: Buffer, start: number, end: number, shared: boolean): void {
+  private sendHead(attempt: Attempt, head: ResponseHead, length: number, hasBody: boolean): void {
+    this.writeHead(head.status, head.reason, this.responseHead(attempt, head), length, hasBody);
+  }
+
+  onAttemptData(bytes: Buffer, start: number, end: number, shared: boolean): void {
     this.record.responseBodyBytes += end - start;
-    if (!this.chunkedOut) return this.down.data(bytes, start, end, shared);
-    if (end === start) return;
-    this.down.add(`${(end - start).toString(16)}\r\n`);
     this.down.data(bytes, start, end, shared);
-    this.down.add('\r\n');
   }
 
-  onUpstreamFlush(): void {
+  onAttemptFlush(attempt: Attempt): void {
     this.touch();
-    if (!this.down.flush()) this.stream?.pause();
+    if (!this.down.flush()) attempt.stream?.pause();
   }
 
-  onUpstreamEnd(trailers: string): void {
-    this.stream = undefined;
+  onAttemptEnd(_: Attempt, trailers: string): void {
     if (trailers !== '') this.record.grpcStatus = /^grpc-status:[ \t]*(\d+)/im.exec(trailers)?.[1] ?? this.record.grpcStatus;
-    if (this.chunkedOut) this.down.add(`0\r\n${trailers}\r\n`);
-    this.finish(this.closeAfter || !this.requestDone);
+    this.finish(trailers);
   }
 
-  onUpstreamFailed(kind: 'reset' | 'protocol'): void {
-    const { stream } = this;
-    this.stream = undefined;
-    if (kind === 'protocol') return this.failTry({ kind: 'reset', sent: true }, 502, 'UPE', 'upstream_reset_before_response_started{protocol_error}');
-    // A pooled connection may have been closed by the peer just as the request left: not the request's fault, once.
-    if (stream?.reused === true && !this.headSent && !this.staleRetry && idempotent.has(this.method) && this.canReplay()) {
+  onAttemptFailed(_: Attempt, kind: StreamFailure, reused: boolean): void {
+    if (kind === 'protocol') return this.failTry({ kind: 'reset', sent: true }, kind);
+    // A pooled connection may have been closed by the peer just as the request left, or the peer says it has not looked at it: not
+    // the request's fault, once.
+    const untouched = kind === 'refused' || (reused && kind === 'connection' && idempotent.has(this.method));
+    if (untouched && !this.headSent && !this.staleRetry && this.canReplay()) {
       this.staleRetry = true;
       return this.again(0);
     }
-    this.failTry({ kind: 'reset', sent: true }, 503, 'UC', 'upstream_reset_before_response_started{connection_termination}');
+    this.failTry(kind === 'refused' ? { kind: 'refused' } : { kind: 'reset', sent: true }, kind);
   }
 
-  private failTry(outcome: TryOutcome, status: number, flag: string, details: string): void {
-    if (this.endpoint !== undefined) this.cluster?.report(this.endpoint, 'connect-failure');
+  private failTry(outcome: TryOutcome, failure: TryFailure): void {
+    const { endpoint } = this.attempt;
+    if (endpoint !== undefined) this.cluster?.report(endpoint, 'connect-failure');
     if (this.mayRetry(outcome)) return this.retry();
+    this.flagExhausted(outcome);
+    const [reason, flag, status, text] = failures[failure];
+    const started = this.headSent ? 'after' : 'before';
+    this.answer(
+      status,
+      `upstream connect error or disconnect/reset before headers. reset reason: ${text}`,
+      flag,
+      `upstream_reset_${started}_response_started{${reason}}`,
+    );
+  }
+
+  private flagExhausted(outcome: TryOutcome): void {
     if (this.retriesMade > 0 && this.retriesLeft === 0 && this.route?.forward?.retry?.shouldRetry(outcome) === true) this.flag('URX');
-    const text =
-      flag === 'UPE'
-        ? 'upstream protocol error'
-        : `upstream connect error or disconnect/reset before headers. reset reason: ${flag === 'UF' ? 'connection failure' : 'connection termination'}`;
-    this.answer(status, text, flag, details);
   }
 
   private mayRetry(outcome: TryOutcome): boolean {
@@ -314,117 +322,65 @@ export class Exchange extends ExchangeState implements UpstreamEvents, StreamWai
   }
 
   private again(ms: number): void {
-    if (this.endpoint !== undefined) this.tried = [...this.tried, this.endpoint];
-    this.leaveTry();
-    this.context.wheel.set(this.backoffTimer, ms);
-  }
-
-  /** Ends the current try without an answer. */
-  private leaveTry(): void {
-    const { endpoint } = this;
-    this.context.wheel.clear(this.tryTimer);
-    this.stream = undefined;
-    this.endpoint = undefined;
-    if (endpoint === undefined) return;
-    endpoint.active--;
-    if (this.waiting) endpoint.cancel(this);
-    this.waiting = false;
+    const { endpoint } = this.attempt;
+    if (endpoint !== undefined) this.tried = [...this.tried, endpoint];
+    this.attempt.leave();
+    this.context.wheel.set(this.pauseTimer, ms);
   }
 
   onTimer(timer: WheelTimer): void {
     if (!this.active) return;
-    if (timer === this.backoffTimer) return this.startTry();
-    const { endpoint, cluster } = this;
+    if (timer === this.pauseTimer) return this.started ? this.startTry() : this.continueRequest();
     if (timer === this.idleTimer) return this.timeout(this.headSent ? 504 : 408, 'SI', 'stream_idle_timeout', 'stream timeout');
-    if (cluster !== undefined) cluster.timeouts++;
-    if (endpoint !== undefined && !this.headSent) cluster?.report(endpoint, 'timeout');
-    if (timer === this.tryTimer && this.mayRetry({ kind: 'per-try-timeout' })) {
-      this.stream?.abort();
+    this.reportTimeout();
+    this.timeout(504, 'UT', 'response_timeout', 'upstream request timeout');
+  }
+
+  onAttemptTimeout(attempt: Attempt): void {
+    const outcome: TryOutcome = { kind: 'per-try-timeout' };
+    this.reportTimeout();
+    if (this.mayRetry(outcome)) {
+      attempt.stream?.abort();
       return this.retry();
     }
-    if (timer === this.tryTimer && this.retriesMade > 0 && this.retriesLeft === 0) this.flag('URX');
-    this.timeout(504, 'UT', timer === this.tryTimer ? 'upstream_per_try_timeout' : 'response_timeout', 'upstream request timeout');
+    this.flagExhausted(outcome);
+    this.timeout(504, 'UT', 'upstream_per_try_timeout', 'upstream request timeout');
+  }
+
+  private reportTimeout(): void {
+    const { endpoint } = this.attempt;
+    if (this.cluster === undefined) return;
+    this.cluster.timeouts++;
+    if (endpoint !== undefined && !this.headSent) this.cluster.report(endpoint, 'timeout');
   }
 
   private timeout(status: number, flag: string, details: string, text: string): void {
-    this.stream?.abort();
+    this.attempt.stream?.abort();
     this.answer(status, text, flag, details);
   }
 
-  /** A response of our own; after the upstream's head has gone out the only way to say so is to break off. */
-  private answer(status: number, body: string, flag: string, details: string, extra = ''): void {
-    this.flag(flag);
-    this.record.details = details;
-    if (this.headSent) {
-      this.end();
-      return this.down.destroy();
-    }
-    const { serverName } = this.context.manager;
-    const server = serverName === '' ? '' : `server: ${serverName}\r\n`;
-    const type = body === '' ? '' : 'content-type: text/plain\r\n';
-    const length = noBodyStatus(status) ? '' : `content-length: ${body.length}\r\n`;
-    const ops = this.route?.responseHeaders;
-    this.writeHead(
-      status,
-      STATUS_CODES[status] ?? '',
-      `${extra}${ops?.lines(this) ?? ''}${length}${type}date: ${new Date().toUTCString()}\r\n${server}`,
-      false,
-    );
-    this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
-    if (this.method !== 'HEAD' && !noBodyStatus(status)) {
-      this.down.add(body);
-      this.record.responseBodyBytes = body.length;
-    }
-    this.finish(this.closeAfter);
+  onTunnelData(bytes: Buffer, start: number, end: number): void {
+    this.record.requestBodyBytes += end - start;
+    this.attempt.stream?.data(bytes, start, end, false);
+    if (!this.reading) this.onRequestFlush();
   }
 
-  private finish(close: boolean): void {
-    this.down.flush();
-    this.end();
-    this.down.finished(close);
-  }
-
-  onTunnelData(bytes: Buffer): void {
-    this.record.requestBodyBytes += bytes.length;
-    this.stream?.data(bytes, 0, bytes.length, false);
-    this.onRequestFlush();
-  }
-
-  onTunnelEnd(): void {
+  onAttemptTunnelEnd(attempt: Attempt): void {
     this.down.flush();
     this.down.tunnelEnd();
-    this.stream?.tunnelEnd();
-    this.stream = undefined;
+    attempt.stream?.tunnelEnd();
     this.end();
   }
 
-  /** The client closed. */
+  /** The client closed or reset. */
   onDownstreamClosed(tunnel: boolean): void {
     if (!this.active) return;
-    if (tunnel) this.stream?.tunnelEnd();
+    if (tunnel) this.attempt.stream?.tunnelEnd();
     else {
-      this.stream?.abort();
+      this.attempt.stream?.abort();
       this.flag('DC');
       this.record.details = 'downstream_remote_disconnect';
     }
     this.end();
-  }
-
-  private end(): void {
-    if (!this.active) return;
-    this.active = false;
-    const { context, record, cluster } = this;
-    context.wheel.clear(this.routeTimer);
-    context.wheel.clear(this.backoffTimer);
-    context.wheel.clear(this.idleTimer);
-    this.leaveTry();
-    if (cluster !== undefined && this.counted) {
-      cluster.breaker.requests--;
-      if (this.retrying) cluster.breaker.retries--;
-    }
-    this.buffered = '';
-    record.durationMs = context.deps.clock() - record.startedAt;
-    record.responseFlags = this.flags === '' ? '-' : this.flags;
-    context.deps.onRequestEnd(record);
   }
 }

@@ -94,6 +94,8 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   });
   let added = extra.keepRequestId ? '' : `x-request-id: ${extra.requestId}\r\n`;
   const dropped = extra.drop;
+  // The only value HTTP/2 allows; gRPC servers look for it.
+  if (head.protocol === 'HTTP/2' && head.fields.indexOf(Field.te) >= 0) added += 'te: trailers\r\n';
   if (edge) {
     const before = head.fields.known(Field.forwardedFor);
     added += `x-forwarded-for: ${before === undefined ? '' : `${before}, `}${context.remoteAddress}\r\n`;

@@ -15,6 +15,8 @@ import {
   type WeightedChoice,
 } from '@weft/mesh-core/traffic';
 import type { ForwardAction, HeaderOps, Route, RouteConfig, VirtualHost } from '../config/model.ts';
+import { filterFactories } from './filters/all.ts';
+import { compileFilters, type RouteFilterFactory, type RouteFilters } from './filters/chain.ts';
 import { compileHeaderOps, type CompiledHeaderOps } from './header-ops.ts';
 
 export interface Target {
@@ -30,6 +32,8 @@ export interface CompiledRoute {
   matches: RoutePredicate;
   forward: CompiledForward | undefined;
   responseHeaders: CompiledHeaderOps;
+  /** Undefined = none. */
+  filters: RouteFilters | undefined;
 }
 
 export interface CompiledForward {
@@ -57,12 +61,12 @@ export interface RouteSlot {
 }
 
 /** @throws RegexError */
-export function compileRouteTable(config: RouteConfig): RouteTable {
+export function compileRouteTable(config: RouteConfig, factories: readonly RouteFilterFactory[] = filterFactories): RouteTable {
   const hosts = config.virtualHosts.map((host) => ({
     name: host.name,
     domains: host.domains,
     requireTls: host.requireTls,
-    routes: host.routes.map((route) => compileRoute(route, host)),
+    routes: host.routes.map((route) => compileRoute(route, host, compileFilters(route, host, factories))),
   }));
   return { name: config.name, hosts: compileVirtualHosts(hosts, config.ignorePort) };
 }
@@ -81,6 +85,7 @@ const toHttps: CompiledRoute = {
   matches: () => true,
   forward: undefined,
   responseHeaders: compileHeaderOps([]),
+  filters: undefined,
 };
 
 /** First route of the host that matches. */
@@ -90,11 +95,11 @@ export function findRoute(host: CompiledVirtualHost, request: RequestView): Comp
   return undefined;
 }
 
-function compileRoute(route: Route, host: VirtualHost): CompiledRoute {
+function compileRoute(route: Route, host: VirtualHost, filters: RouteFilters | undefined): CompiledRoute {
   const matches = compileRouteMatch(route.match);
   const responseHeaders = compileHeaderOps([route.responseHeaders, host.responseHeaders]);
   const { action } = route;
-  if (action.kind !== 'forward') return { config: route, matches, forward: undefined, responseHeaders };
+  if (action.kind !== 'forward') return { config: route, matches, forward: undefined, responseHeaders, filters };
   const levels = (own: HeaderOps, ofRoute: HeaderOps, ofHost: HeaderOps): CompiledHeaderOps => compileHeaderOps([own, ofRoute, ofHost]);
   const targets = action.clusters.map((cluster) => ({
     cluster: cluster.name,
@@ -108,6 +113,7 @@ function compileRoute(route: Route, host: VirtualHost): CompiledRoute {
     config: route,
     matches,
     responseHeaders,
+    filters,
     forward: {
       action,
       targets: compileWeightedChoice(targets),

@@ -6,9 +6,10 @@ import { BodyReader, type BodySink } from '../codec-h1/body-reader.ts';
 import { Body } from '../codec-h1/framing.ts';
 import { parseRequestHead, RequestHead } from '../codec-h1/request-head.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
-import { WireWriter } from '../transport/wire-writer.ts';
+import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import { Exchange } from './exchange.ts';
+import { noBodyStatus } from './heads.ts';
 
 /** A head that has begun must be complete by then. */
 const headTimeoutMs = 60_000;
@@ -16,18 +17,20 @@ const headTimeoutMs = 60_000;
 const lingerMs = 1000;
 
 export class ServerConnection implements DownstreamStream, BodySink, TimerTarget {
-  closing = false;
-  requests = 0;
+  private closing = false;
   private readonly socket: Socket;
   private readonly context: ConnectionContext;
   private readonly out: WireWriter;
-  private readonly head = new RequestHead();
+  private readonly request = new RequestHead();
   private readonly body = new BodyReader();
   private readonly exchange: Exchange;
   private readonly timer = new WheelTimer(this);
   private state: 'head' | 'body' | 'waiting' | 'tunnel' | 'closed' = 'head';
   private rest: Buffer | undefined;
   private running = false;
+  private chunkedOut = false;
+  /** This response is the last of the connection. */
+  private last = false;
   private readonly onRequest: () => void;
 
   constructor(socket: Socket, context: ConnectionContext, onRequest: () => void) {
@@ -67,12 +70,34 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     else this.socket.destroy();
   }
 
-  add(text: string): void {
-    this.out.add(text);
+  interim(status: number, reason: string, lines: string): void {
+    if (this.request.minor === 1) this.out.add(`HTTP/1.1 ${status} ${reason}\r\n${lines}\r\n`);
+  }
+
+  head(status: number, reason: string, lines: string, length: number, hasBody: boolean): void {
+    const http11 = this.request.minor === 1;
+    // An answer before the request is complete ends the connection: the rest of the request is not read.
+    this.last = this.closing || !this.body.done || !http11 || this.request.framing.close;
+    this.chunkedOut = hasBody && length < 0 && http11;
+    let framing = '';
+    if (length >= 0) framing = status === 204 ? '' : `content-length: ${length}\r\n`;
+    else if (this.chunkedOut) framing = 'transfer-encoding: chunked\r\n';
+    else if (hasBody) this.last = true;
+    else if (!noBodyStatus(status)) framing = this.request.method !== 'HEAD' ? 'content-length: 0\r\n' : http11 ? 'transfer-encoding: chunked\r\n' : '';
+    this.out.add(`HTTP/1.1 ${status} ${reason}\r\n${lines}${framing}${this.last ? 'connection: close\r\n' : ''}\r\n`);
   }
 
   data(bytes: Buffer, start: number, end: number, shared: boolean): void {
-    this.out.data(bytes, start, end, shared);
+    if (this.chunkedOut) writeChunk(this.out, bytes, start, end, shared);
+    else this.out.data(bytes, start, end, shared);
+  }
+
+  text(body: string): void {
+    this.out.add(this.chunkedOut ? `${body.length.toString(16)}\r\n${body}\r\n` : body);
+  }
+
+  end(trailers: string): void {
+    if (this.chunkedOut) this.out.add(`0\r\n${trailers}\r\n`);
   }
 
   flush(): boolean {
@@ -88,16 +113,18 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     if (this.state === 'body' || this.state === 'tunnel' || (this.state === 'waiting' && this.rest === undefined)) this.socket.resume();
   }
 
-  destroy(): void {
+  reset(): void {
     this.out.flush();
     this.socket.destroy();
   }
 
-  tunnel(): void {
+  tunnel(reason: string, lines: string, upgrade: string): void {
+    this.chunkedOut = false;
+    this.out.add(`HTTP/1.1 101 ${reason}\r\n${lines}connection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n`);
     this.state = 'tunnel';
     const early = this.rest;
     this.rest = undefined;
-    if (early !== undefined) this.exchange.onTunnelData(early);
+    if (early !== undefined) this.exchange.onTunnelData(early, 0, early.length);
     this.socket.resume();
   }
 
@@ -105,11 +132,11 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.socket.end();
   }
 
-  finished(close: boolean): void {
+  finished(): void {
     if (this.state === 'closed') return;
     // The end of the request may still be in the read being handed over.
-    if (this.state === 'body' && this.exchange.reading && !close) return;
-    if (close || this.state === 'body') return this.linger();
+    if (this.state === 'body' && this.exchange.reading && !this.last) return;
+    if (this.last || this.state === 'body') return this.linger();
     this.state = 'head';
     this.proceed();
   }
@@ -143,7 +170,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
 
   private onData(chunk: Buffer): void {
     if (this.state === 'closed') return;
-    if (this.state === 'tunnel') return this.exchange.onTunnelData(chunk);
+    if (this.state === 'tunnel') return this.exchange.onTunnelData(chunk, 0, chunk.length);
     this.run(chunk);
   }
 
@@ -164,7 +191,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     while (i < bytes.length && this.state !== 'waiting' && this.state !== 'closed' && this.state !== 'tunnel') {
       if (this.state === 'head') {
         if (this.socket.writableNeedDrain) break;
-        const next = parseRequestHead(bytes, i, bytes.length, this.head);
+        const next = parseRequestHead(bytes, i, bytes.length, this.request);
         if (next < 0) {
           this.refuse(-next);
           break;
@@ -193,7 +220,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     if (this.state === 'closed') return;
     if (position < bytes.length) {
       const left = bytes.subarray(position);
-      if (this.state === 'tunnel') return this.exchange.onTunnelData(left);
+      if (this.state === 'tunnel') return this.exchange.onTunnelData(left, 0, left.length);
       this.rest = left;
       if (this.state === 'waiting' || this.socket.writableNeedDrain) this.socket.pause();
     }
@@ -203,14 +230,13 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   private beginRequest(): void {
-    const { framing } = this.head;
+    const { framing } = this.request;
     this.context.wheel.clear(this.timer);
-    this.requests++;
     this.onRequest();
     const mode = framing.chunked ? Body.chunked : framing.contentLength > 0 ? Body.length : Body.none;
     this.body.start(mode, framing.contentLength);
     this.state = 'body';
-    this.exchange.begin(this.head, mode);
+    this.exchange.begin(this.request, mode);
     if (this.body.done && this.isReading()) this.endRequest();
   }
 
@@ -229,7 +255,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private refuse(status: number): void {
     if (this.exchange.active) {
       this.exchange.onDownstreamClosed(false);
-      return this.destroy();
+      return this.reset();
     }
     this.out.add(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-length: 0\r\nconnection: close\r\ndate: ${new Date().toUTCString()}\r\n\r\n`);
     this.linger();

@@ -10,7 +10,7 @@ import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
 import type { EndpointState } from './endpoint.ts';
 import type { UpstreamTlsPlan } from './tls-plan.ts';
-import type { UpstreamEvents, UpstreamRequest, UpstreamStream } from './stream.ts';
+import type { StreamFailure, UpstreamEvents, UpstreamRequest, UpstreamStream } from './stream.ts';
 
 /** All plaintext connections read into this one buffer: a read is handled to its end before the next begins. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
@@ -232,7 +232,7 @@ export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget
     events?.onUpstreamEnd(this.body.trailers);
   }
 
-  private fail(kind: 'reset' | 'protocol'): void {
+  private fail(kind: StreamFailure): void {
     const { events } = this;
     this.events = undefined;
     this.close();
@@ -244,7 +244,7 @@ export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget
     else if (this.state === 'busy' && this.headRead) {
       this.body.finish();
       if (this.body.done) this.complete(true);
-      else this.fail('reset');
+      else this.fail('connection');
     } else this.close();
   }
 
@@ -256,6 +256,6 @@ export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget
     const { events } = this;
     this.events = undefined;
     if (before === 'tunnel') events?.onTunnelEnd();
-    else events?.onUpstreamFailed('reset');
+    else events?.onUpstreamFailed('connection');
   }
 }

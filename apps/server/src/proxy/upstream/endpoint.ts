@@ -55,7 +55,7 @@ export class EndpointState implements BalancedHost {
   }
 
   /** Gives a stream now or later. False = the pending queue is full. */
-  acquire(waiter: StreamWaiter): boolean {
+  acquire(waiter: StreamWaiter, _http2Downstream: boolean, _upgrade: boolean): boolean {
     const connection = this.idle.pop();
     if (connection !== undefined) {
       waiter.onStream(connection);
@@ -96,7 +96,7 @@ export class EndpointState implements BalancedHost {
     if (wasConnecting) {
       this.connecting--;
       this.cluster.connectFailures++;
-      this.takeWaiter()?.onConnectFailed(this, reason);
+      this.takeWaiter()?.onConnectFailed(reason);
     }
     if (this.connecting < this.waiting.length) this.open();
   }
@@ -124,7 +124,7 @@ export class EndpointState implements BalancedHost {
     if (tls !== undefined && plan === undefined) {
       this.cluster.connectFailures++;
       // Not from inside acquire(): the caller has not been told yet that it waits.
-      setImmediate(() => this.takeWaiter()?.onConnectFailed(this, 'tls'));
+      setImmediate(() => this.takeWaiter()?.onConnectFailed('tls'));
       return;
     }
     this.connecting++;

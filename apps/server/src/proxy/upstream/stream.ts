@@ -1,12 +1,12 @@
-// One request on its way to one endpoint, whatever the protocol: HTTP/1.1 connections implement it, an HTTP/2 stream can.
+// One request on its way to one endpoint, whatever the protocol: HTTP/1.1 connections and HTTP/2 streams implement it.
 
 import type { ResponseHead } from '../codec-h1/response-head.ts';
-import type { EndpointState } from './endpoint.ts';
 
 export interface UpstreamRequest {
   method: string;
   path: string;
   authority: string;
+  scheme: 'http' | 'https';
   /** Field lines without Host and framing, each with its line end. */
   lines: string;
   /** `Body.*` */
@@ -27,7 +27,7 @@ export interface UpstreamStream {
   flush(): boolean;
   pause(): void;
   resume(): void;
-  /** The answer is no longer wanted; the connection is closed. */
+  /** The answer is no longer wanted; no event follows. */
   abort(): void;
   /** The rest of the answer is read and dropped, so that the connection can be used again. */
   discard(): void;
@@ -38,6 +38,14 @@ export interface UpstreamStream {
   readonly reused: boolean;
 }
 
+/**
+ * `connection`: it ended; `remote-reset`: the peer ended this stream; `refused`: the peer has not looked at the request;
+ * `protocol`: what came cannot be trusted.
+ */
+export type StreamFailure = 'connection' | 'remote-reset' | 'refused' | 'protocol';
+
+export type ConnectFailure = 'connection' | 'timeout' | 'tls';
+
 export interface UpstreamEvents {
   onUpstreamInterim(head: ResponseHead): void;
   /** Final head, or 101. `head` is valid during the call only. */
@@ -46,7 +54,7 @@ export interface UpstreamEvents {
   /** End of one read: time to flush. */
   onUpstreamFlush(): void;
   onUpstreamEnd(trailers: string): void;
-  onUpstreamFailed(kind: 'reset' | 'protocol'): void;
+  onUpstreamFailed(kind: StreamFailure): void;
   onUpstreamDrain(): void;
   onTunnelEnd(): void;
 }
@@ -54,5 +62,5 @@ export interface UpstreamEvents {
 /** Waits for a stream of an endpoint. */
 export interface StreamWaiter {
   onStream(stream: UpstreamStream): void;
-  onConnectFailed(endpoint: EndpointState, reason: 'connection' | 'timeout' | 'tls'): void;
+  onConnectFailed(reason: ConnectFailure): void;
 }

@@ -1,0 +1,128 @@
+// One try of a request at one endpoint: waits for a stream, passes on what it says, gives back what it counted. Reused for the
+// next try.
+
+import type { ResponseHead } from '../codec-h1/response-head.ts';
+import type { TimerTarget, TimerWheel } from '../transport/timer-wheel.ts';
+import { WheelTimer } from '../transport/timer-wheel.ts';
+import type { EndpointState } from '../upstream/endpoint.ts';
+import type { ConnectFailure, StreamFailure, StreamWaiter, UpstreamEvents, UpstreamStream } from '../upstream/stream.ts';
+
+/** What the request is told about its tries. */
+export interface AttemptOwner {
+  onAttemptStream(attempt: Attempt, stream: UpstreamStream): void;
+  onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void;
+  onAttemptInterim(attempt: Attempt, head: ResponseHead): void;
+  onAttemptHead(attempt: Attempt, head: ResponseHead): void;
+  onAttemptData(bytes: Buffer, start: number, end: number, shared: boolean): void;
+  onAttemptFlush(attempt: Attempt): void;
+  onAttemptEnd(attempt: Attempt, trailers: string): void;
+  /** `reused`: on a connection that may have gone stale. */
+  onAttemptFailed(attempt: Attempt, kind: StreamFailure, reused: boolean): void;
+  onAttemptDrain(attempt: Attempt): void;
+  onAttemptTunnelEnd(attempt: Attempt): void;
+  onAttemptTimeout(attempt: Attempt): void;
+}
+
+export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
+  endpoint: EndpointState | undefined;
+  stream: UpstreamStream | undefined;
+  startedAt = 0;
+  private readonly owner: AttemptOwner;
+  private readonly wheel: TimerWheel;
+  private readonly timer = new WheelTimer(this);
+  private waiting = false;
+
+  constructor(owner: AttemptOwner, wheel: TimerWheel) {
+    this.owner = owner;
+    this.wheel = wheel;
+  }
+
+  /** False = the endpoint's queue is full; the attempt still holds the endpoint. */
+  start(endpoint: EndpointState, now: number, http2Downstream: boolean, upgrade: boolean): boolean {
+    this.endpoint = endpoint;
+    this.startedAt = now;
+    endpoint.active++;
+    endpoint.total++;
+    this.waiting = true;
+    if (endpoint.acquire(this, http2Downstream, upgrade)) return true;
+    this.waiting = false;
+    return false;
+  }
+
+  /** Runs from now until `stopTimer` or `leave`. */
+  startTimer(ms: number): void {
+    this.wheel.set(this.timer, ms);
+  }
+
+  stopTimer(): void {
+    this.wheel.clear(this.timer);
+  }
+
+  /** The answer is no longer wanted. */
+  abort(): void {
+    this.stream?.abort();
+    this.leave();
+  }
+
+  /** Lets go of stream and endpoint. */
+  leave(): void {
+    const { endpoint } = this;
+    this.wheel.clear(this.timer);
+    this.stream = undefined;
+    this.endpoint = undefined;
+    if (endpoint === undefined) return;
+    endpoint.active--;
+    if (this.waiting) endpoint.cancel(this);
+    this.waiting = false;
+  }
+
+  onTimer(): void {
+    this.owner.onAttemptTimeout(this);
+  }
+
+  onStream(stream: UpstreamStream): void {
+    this.waiting = false;
+    this.stream = stream;
+    this.owner.onAttemptStream(this, stream);
+  }
+
+  onConnectFailed(reason: ConnectFailure): void {
+    this.waiting = false;
+    this.owner.onAttemptUnconnected(this, reason);
+  }
+
+  onUpstreamInterim(head: ResponseHead): void {
+    this.owner.onAttemptInterim(this, head);
+  }
+
+  onUpstreamHead(head: ResponseHead): void {
+    this.owner.onAttemptHead(this, head);
+  }
+
+  onUpstreamData(bytes: Buffer, start: number, end: number, shared: boolean): void {
+    this.owner.onAttemptData(bytes, start, end, shared);
+  }
+
+  onUpstreamFlush(): void {
+    this.owner.onAttemptFlush(this);
+  }
+
+  onUpstreamEnd(trailers: string): void {
+    this.stream = undefined;
+    this.owner.onAttemptEnd(this, trailers);
+  }
+
+  onUpstreamFailed(kind: StreamFailure): void {
+    const reused = this.stream?.reused === true;
+    this.stream = undefined;
+    this.owner.onAttemptFailed(this, kind, reused);
+  }
+
+  onUpstreamDrain(): void {
+    this.owner.onAttemptDrain(this);
+  }
+
+  onTunnelEnd(): void {
+    this.owner.onAttemptTunnelEnd(this);
+  }
+}

@@ -1,0 +1,94 @@
+// How a request ends: heads for the client, answers of our own, and the report.
+
+import { STATUS_CODES } from 'node:http';
+import { Field } from '../codec-h1/field-kinds.ts';
+import type { ResponseHead } from '../codec-h1/response-head.ts';
+import type { Attempt } from './attempt.ts';
+import { ExchangeState, union } from './exchange-state.ts';
+import { grpcAnswerLines, grpcStatusOf } from './grpc.ts';
+import { noBodyStatus, responseLines } from './heads.ts';
+
+export abstract class ExchangeAnswer extends ExchangeState {
+  protected abstract readonly attempt: Attempt;
+
+  /** Lines of an upstream's response for the client. */
+  protected responseHead(attempt: Attempt, head: ResponseHead): string {
+    attempt.stopTimer();
+    this.filterResponse(head.status, head);
+    const ops = this.target?.responseHeaders;
+    const name = this.context.manager.serverName;
+    let lines = responseLines(head.fields, name, union(ops?.drop, this.responseDrop)) + (ops?.lines(this) ?? '') + this.responseLinesAdded;
+    if (name !== '') lines += `server: ${name}\r\n`;
+    if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
+    return `${lines}x-envoy-upstream-service-time: ${Math.round(this.context.deps.clock() - attempt.startedAt)}\r\n`;
+  }
+
+  protected filterResponse(status: number, head: ResponseHead | undefined): void {
+    const steps = this.route?.filters?.response;
+    if (steps !== undefined) for (const step of steps) step.onResponse?.(this, status, head);
+  }
+
+  protected writeHead(status: number, reason: string, lines: string, length: number, hasBody: boolean): void {
+    this.headSent = true;
+    this.record.status = status;
+    this.down.head(status, reason, lines, length, hasBody);
+    this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
+  }
+
+  /** A response of our own; after the upstream's head has gone out the only way to say so is to break off. */
+  answer(status: number, body: string, flag: string, details: string, extra = ''): void {
+    this.flag(flag);
+    this.record.details = details;
+    if (this.headSent) {
+      this.end();
+      return this.down.reset();
+    }
+    this.filterResponse(status, undefined);
+    const { serverName } = this.context.manager;
+    const server = serverName === '' ? '' : `server: ${serverName}\r\n`;
+    const added = `${extra}${this.route?.responseHeaders.lines(this) ?? ''}${this.responseLinesAdded}`;
+    const rest = `date: ${new Date().toUTCString()}\r\n${server}`;
+    // A redirect is for whoever understands it.
+    if (this.grpc && (status < 300 || status >= 400)) {
+      this.record.grpcStatus = String(grpcStatusOf(status));
+      this.writeHead(200, 'OK', `${added}${grpcAnswerLines(status, body)}${rest}`, -1, false);
+      return this.finish('');
+    }
+    const type = body === '' ? '' : 'content-type: text/plain\r\n';
+    const bodyless = this.method === 'HEAD' || noBodyStatus(status);
+    this.writeHead(status, STATUS_CODES[status] ?? '', `${added}${type}${rest}`, noBodyStatus(status) ? -1 : body.length, !bodyless && body !== '');
+    if (!bodyless && body !== '') {
+      this.down.text(body);
+      this.record.responseBodyBytes = body.length;
+    }
+    this.finish('');
+  }
+
+  protected finish(trailers: string): void {
+    this.down.end(trailers);
+    this.down.flush();
+    this.end();
+    this.down.finished();
+  }
+
+  protected end(): void {
+    if (!this.active) return;
+    this.active = false;
+    const { context, record, cluster } = this;
+    context.wheel.clear(this.routeTimer);
+    context.wheel.clear(this.pauseTimer);
+    context.wheel.clear(this.idleTimer);
+    this.attempt.leave();
+    if (cluster !== undefined && this.counted) {
+      cluster.breaker.requests--;
+      if (this.retrying) cluster.breaker.retries--;
+    }
+    if (this.tap !== undefined && !this.requestDone) this.tap.abort();
+    const steps = this.route?.filters?.end;
+    if (steps !== undefined) for (const step of steps) step.onEnd?.(this);
+    this.buffered = '';
+    record.durationMs = context.deps.clock() - record.startedAt;
+    record.responseFlags = this.flags === '' ? '-' : this.flags;
+    context.deps.onRequestEnd(record);
+  }
+}

@@ -1,0 +1,15 @@
+// How a failed try looks from outside, in Envoy's words.
+
+import type { StreamFailure } from '../upstream/stream.ts';
+
+export type TryFailure = StreamFailure | 'connect' | 'connect-timeout';
+
+/** Reset reason, response flag, status and body text of a failed try. */
+export const failures: Readonly<Record<TryFailure, readonly [reason: string, flag: string, status: number, text: string]>> = {
+  connection: ['connection_termination', 'UC', 503, 'connection termination'],
+  'remote-reset': ['remote_reset', 'UR', 503, 'remote reset'],
+  refused: ['remote_refused_stream_reset', 'UR', 503, 'remote refused stream reset'],
+  protocol: ['protocol_error', 'UPE', 502, 'protocol error'],
+  connect: ['connection_failure', 'UF', 503, 'connection failure'],
+  'connect-timeout': ['connection_timeout', 'UF', 503, 'connection timeout'],
+};

@@ -1,0 +1,64 @@
+// HTTP filters as the request path runs them: per route, compiled once, outermost first. A route without any has no chain at all.
+
+import type { ResponseHead } from '../../codec-h1/response-head.ts';
+import type { Route, VirtualHost } from '../../config/model.ts';
+import type { ConnectionContext } from '../downstream.ts';
+import type { HeaderValueSource } from '../header-ops.ts';
+import type { HeadersView, RequestRecord } from '../hooks.ts';
+
+/** What a filter sees of a request and may do to it. Valid until its `onEnd`. */
+export interface FilteredRequest extends HeadersView, HeaderValueSource {
+  readonly context: ConnectionContext;
+  readonly record: RequestRecord;
+  /** Answers in the route's stead: body as latin1, response flag ('' = none), Envoy's details, extra field lines. */
+  answer(status: number, body: string, flag: string, details: string, extraLines?: string): void;
+  /** Goes on after a step that said `wait`: at once, or after `ms`. */
+  continueRequest(): void;
+  continueAfter(ms: number): void;
+  /** Names in lower case. */
+  setRequestHeader(name: string, value: string): void;
+  removeRequestHeader(name: string): void;
+  setResponseHeader(name: string, value: string): void;
+  removeResponseHeader(name: string): void;
+  /** Adds a short response flag. */
+  flag(name: string): void;
+  /** Sees the request body as it arrives (mirroring); undefined = nobody. */
+  tap: BodyTap | undefined;
+}
+
+/** Bytes are valid during the call only. */
+export interface BodyTap {
+  data(bytes: Buffer, start: number, end: number): void;
+  end(trailers: string): void;
+  /** The client went away or the request was answered before it was complete. */
+  abort(): void;
+}
+
+export interface RouteFilter {
+  /** `next`, or `stop`: it has answered, or will call `continueRequest`. */
+  onRequest?(request: FilteredRequest): 'next' | 'stop';
+  /** Before the head of a response leaves; `head` is the upstream's, undefined for an answer of our own. */
+  onResponse?(request: FilteredRequest, status: number, head: ResponseHead | undefined): void;
+  /** Once, however the request ended; also when no other method was called. */
+  onEnd?(request: FilteredRequest): void;
+}
+
+export interface RouteFilters {
+  request: readonly RouteFilter[];
+  response: readonly RouteFilter[];
+  end: readonly RouteFilter[];
+}
+
+/** The filter a route needs of one kind; undefined = the route does not use it. */
+export type RouteFilterFactory = (route: Route, host: VirtualHost) => RouteFilter | undefined;
+
+/** Undefined when the route uses none. Requests pass `factories` in order, responses in reverse. */
+export function compileFilters(route: Route, host: VirtualHost, factories: readonly RouteFilterFactory[]): RouteFilters | undefined {
+  const filters = factories.flatMap((factory) => factory(route, host) ?? []);
+  if (filters.length === 0) return undefined;
+  return {
+    request: filters.filter((filter) => filter.onRequest !== undefined),
+    response: filters.filter((filter) => filter.onResponse !== undefined).toReversed(),
+    end: filters.filter((filter) => filter.onEnd !== undefined),
+  };
+}

@@ -1,0 +1,48 @@
+// gRPC over HTTP: what is gRPC, how long it may take, and how answers of our own look to its clients.
+
+/** `application/grpc` and `application/grpc+proto`, not `application/grpc-web`. */
+export function isGrpcContentType(contentType: string): boolean {
+  if (!contentType.startsWith('application/grpc')) return false;
+  const next = contentType.charCodeAt(16);
+  return contentType.length === 16 || next === 0x2b || next === 0x3b;
+}
+
+/** `grpc-status` of an HTTP status, as Envoy maps it. */
+export function grpcStatusOf(status: number): number {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
+}
+
+/** Field lines of a local answer in gRPC form. */
+export function grpcAnswerLines(status: number, message: string): string {
+  return `content-type: application/grpc\r\ngrpc-status: ${grpcStatusOf(status)}\r\n${message === '' ? '' : `grpc-message: ${percentEncode(message)}\r\n`}`;
+}
+
+function percentEncode(text: string): string {
+  return text.replaceAll(/[^ -$&-~]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+}
+
+const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
+
+/** Milliseconds of a `grpc-timeout` value, at least 1; undefined when it is none (1 to 8 digits and a unit). */
+export function grpcTimeoutMs(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const match = /^(\d{1,8})([HMSmun])$/.exec(value);
+  if (match === null) return undefined;
+  return Math.max(1, Math.ceil(Number(match[1]) * (unitMs[match[2] ?? 'm'] ?? 1)));
+}
