@@ -178,6 +178,7 @@ function decodeForward(fields: Fields): ForwardAction {
   const regex = fields.object('regexRewrite');
   const duration = fields.object('maxStreamDuration');
   const grpcMax = duration?.has('grpcTimeoutHeaderMax') === true ? duration.ms('grpcTimeoutHeaderMax') : fields.ms('maxGrpcTimeout', -1);
+  if ((duration?.ms('maxStreamDuration') ?? 0) > 0) duration?.problem('maxStreamDuration', 'this proxy cannot do it');
   duration?.end();
   const action: ForwardAction = {
     kind: 'forward',
