@@ -51,7 +51,7 @@ function step(name, inputs, outputs, work) {
   }
 }
 
-/** Hash of names, sizes and times of all files below the inputs: cheap, and wrong only towards doing the work again. */
+/** Hash of names and contents of all files below the inputs. Not of times: npm rewrites the lock file at every install. */
 function fingerprint(inputs) {
   const hash = createHash('sha256');
   const visit = (path) => {
@@ -60,7 +60,7 @@ function fingerprint(inputs) {
     if (stat.isDirectory()) {
       for (const entry of readdirSync(path).toSorted())
         if (!['node_modules', 'dist', 'gen', 'dist-test', 'dist-types'].includes(entry)) visit(join(path, entry));
-    } else hash.update(`${relative(root, path)}:${stat.size}:${stat.mtimeMs}\n`);
+    } else hash.update(`${relative(root, path)}:${stat.size}\n`).update(readFileSync(path));
   };
   for (const input of inputs) visit(join(root, input));
   return hash.digest('hex');
