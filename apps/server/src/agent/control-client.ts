@@ -33,7 +33,7 @@ export function createControlClient(server: string, actor: string): ControlClien
       throw new StartError('WEFT_SERVER_UNREACHABLE', `no Weft server at ${server}: start one with "npm start" or name it with --server`, { cause: error });
     }
     const text = await response.text();
-    if (!response.ok) throw new StartError('WEFT_REFUSED', `${method} ${path} answered ${response.status}: ${reasonOf(text)}`);
+    if (!response.ok) throw new StartError('WEFT_REFUSED', reasonOf(text, `the server answered ${response.status} to ${method} ${path}`));
     return text === '' ? undefined : JSON.parse(text);
   };
 
@@ -64,12 +64,26 @@ function collectionPath(kindName: string, namespace?: string): string {
   return `${root}/${apiVersionOf(kind)}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${kind.plural}`;
 }
 
-function reasonOf(text: string): string {
+interface Refusal {
+  /** Of a Kubernetes Status. */
+  message?: string;
+  error?: { message?: string; fix?: string; problems?: { severity: string; message: string; path?: string; line?: number }[] };
+}
+
+/** What the server said, one line a problem; `otherwise` when it said nothing a person can use. */
+function reasonOf(text: string, otherwise: string): string {
+  let body: Refusal;
   try {
-    const body = JSON.parse(text) as { message?: string; error?: { message?: string; fix?: string; problems?: { message: string; path?: string }[] } };
-    const problems = body.error?.problems?.map((p) => `${p.path === undefined ? '' : `${p.path}: `}${p.message}`).join('; ');
-    return [body.error?.message ?? body.message ?? text, problems, body.error?.fix].filter((part) => part !== undefined && part !== '').join('. ');
+    body = JSON.parse(text) as Refusal;
   } catch {
-    return text.slice(0, 300);
+    return otherwise;
   }
+  const errors = body.error?.problems?.filter((p) => p.severity === 'error') ?? [];
+  if (errors.length > 1)
+    return [
+      `refused, ${errors.length} problems:`,
+      ...errors.map((p) => `  ${p.line === undefined ? '' : `line ${p.line}: `}${p.path === undefined ? '' : `${p.path}: `}${p.message}`),
+    ].join('\n');
+  const message = body.error?.message ?? body.message;
+  return message === undefined ? otherwise : `${message}${body.error?.fix === undefined ? '' : ` ${body.error.fix}`}`;
 }

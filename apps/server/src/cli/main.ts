@@ -8,6 +8,9 @@ import { VERSION } from '../version.ts';
 import { registerObjects } from './objects-commands.ts';
 import { registerTraffic } from './traffic-commands.ts';
 
+// `weft ... | head` closes our output: that is not an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
 const program = new Command('weft')
   .description('A service mesh and the console that runs it')
   .version(VERSION)

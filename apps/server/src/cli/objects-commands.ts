@@ -63,6 +63,12 @@ export function registerObjects(program: Command): void {
       const items = await clientOf(command).list(kind.kind, options.allNamespaces === true ? undefined : options.namespace);
       const wanted = name === undefined ? items : items.filter((o) => o.metadata.name === name);
       if (name !== undefined && wanted.length === 0) throw new StartError('WEFT_REFUSED', `${kind.kind} ${options.namespace}/${name} does not exist`);
+      if (wanted.length === 0 && options.output === 'table') {
+        process.stderr.write(
+          `No ${kind.plural} in ${options.allNamespaces === true ? 'any namespace' : `namespace ${options.namespace}; -A shows all namespaces`}.\n`,
+        );
+        return;
+      }
       print(show(wanted, options.output, name !== undefined));
     });
 
