@@ -1,13 +1,14 @@
 // What agents and the supervisor ask the server, over its public API.
 
-import type { MeshObject, ObjectRef } from '@weft/mesh-core/model';
+import type { MeshObject, ObjectRef, Problem } from '@weft/mesh-core/model';
 import { findKind, apiVersionOf } from '@weft/mesh-core/model';
 import { StartError } from './errors.ts';
 
 export interface ControlClient {
   /** Writes all objects in one revision; waits for the fsync. */
   apply(objects: readonly MeshObject[], reason: string): Promise<void>;
-  applyYaml(yaml: string, reason: string): Promise<void>;
+  /** Answers what is odd about the objects, though they were taken. */
+  applyYaml(yaml: string, reason: string): Promise<readonly Problem[]>;
   list(kind: string, namespace?: string): Promise<MeshObject[]>;
   remove(ref: ObjectRef): Promise<void>;
   joinToken(workload: {
@@ -41,9 +42,7 @@ export function createControlClient(server: string, actor: string): ControlClien
     apply: async (objects, reason) => {
       await call('POST', '/api/v1/config/apply', { yaml: objects.map((o) => JSON.stringify(o)).join('\n---\n'), reason });
     },
-    applyYaml: async (yaml, reason) => {
-      await call('POST', '/api/v1/config/apply', { yaml, reason });
-    },
+    applyYaml: async (yaml, reason) => ((await call('POST', '/api/v1/config/apply', { yaml, reason })) as { problems: Problem[] }).problems,
     list: async (kind, namespace) => {
       const answer = (await call('GET', collectionPath(kind, namespace))) as { items: MeshObject[] };
       return answer.items;

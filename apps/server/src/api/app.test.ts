@@ -1,3 +1,4 @@
+import { readFileSync, readdirSync } from 'node:fs';
 import type { TrafficSplit } from '@weft/mesh-core/api';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { REVIEWS_YAML, type TestApi, startTestApi } from './testing/services.ts';
@@ -42,6 +43,15 @@ test('a dangling subset refuses an apply unless it is forced', async () => {
   expect(refused.status).toBe(422);
   expect(refused.body.error.message).toContain('v9');
   expect((await call('POST', '/api/v1/config/apply?force=true', { yaml: dangling })).status).toBe(200);
+});
+
+test('objects may come before what they refer to: the seed examples apply one by one to an empty mesh', async () => {
+  const seed = new URL('../../../../examples/seed/', import.meta.url);
+  for (const file of readdirSync(seed)) {
+    const answer = await apply(readFileSync(new URL(file, seed), 'utf8'));
+    expect([file, answer.status]).toEqual([file, 200]);
+    expect(answer.body.problems.every((p: { unresolved?: true }) => p.unresolved)).toBe(true);
+  }
 });
 
 test('a stale resourceVersion answers 409 with the object as it is', async () => {

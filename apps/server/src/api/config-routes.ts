@@ -13,7 +13,7 @@ import {
   trafficSplitSchema,
 } from '@weft/mesh-core/api';
 import { toYaml, validateObject } from '@weft/mesh-core/config';
-import { type MeshObject, type ObjectRef, findKind, refKey, refOf } from '@weft/mesh-core/model';
+import { type MeshObject, type Problem, type ObjectRef, findKind, refKey, refOf } from '@weft/mesh-core/model';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Commit, WriteOp } from '../config-store/config-store.ts';
@@ -38,8 +38,9 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
     return object;
   };
   const problemsOf = (object: MeshObject) => queries.problems().filter((p) => p.ref !== undefined && refKey(p.ref) === refKey(refOf(object)));
-  const appliedOf = (commit: Commit, ops: readonly WriteOp[]) => ({
+  const appliedOf = (commit: Commit, ops: readonly WriteOp[], problems: Problem[] = []) => ({
     revision: commit.revision,
+    problems,
     applied: ops.map((op) => {
       const ref = op.op === 'put' ? refOf(op.object) : op.ref;
       const change = commit.changes.find((c) => refKey(c.ref) === refKey(ref));
@@ -111,10 +112,11 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
         const touched = new Set(
           read.objects.filter(({ object }) => verbOf(store.get(refOf(object)), object) !== 'unchanged').map(({ object }) => refKey(refOf(object))),
         );
-        const refusing = cross.filter((p) => p.severity === 'error' && p.ref !== undefined && touched.has(refKey(p.ref)));
+        const refusing = cross.filter((p) => p.severity === 'error' && p.unresolved !== true && p.ref !== undefined && touched.has(refKey(p.ref)));
         if (query.force !== 'true' && refusing.length > 0) throw invalid(refusing);
         const ops = opsOf(read, body.resourceVersions);
-        return appliedOf(await store.write(ops, { actor: actorOf(headers), ...(body.reason === undefined ? {} : { reason: body.reason }) }), ops);
+        const commit = await store.write(ops, { actor: actorOf(headers), ...(body.reason === undefined ? {} : { reason: body.reason }) });
+        return appliedOf(commit, ops, cross);
       },
     );
 

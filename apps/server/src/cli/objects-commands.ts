@@ -3,8 +3,9 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseYaml } from '@weft/mesh-core/config';
-import { type Kind, type MeshObject, KINDS, findKind } from '@weft/mesh-core/model';
+import { type Kind, type MeshObject, KINDS, findKind, refKey } from '@weft/mesh-core/model';
 import { type Command, Option } from 'commander';
+import { parseAllDocuments } from 'yaml';
 import { createControlClient } from '../agent/control-client.ts';
 import { StartError } from '../agent/errors.ts';
 import { print, show, table } from './print.ts';
@@ -34,6 +35,23 @@ function readFiles(paths: readonly string[]): string {
   return texts.join('\n---\n');
 }
 
+/** The text with `namespace` written into the objects that name none; comments stay. An object of another namespace is refused, as kubectl does. */
+function inNamespace(text: string, namespace: string | undefined): string {
+  if (namespace === undefined) return text;
+  return parseAllDocuments(text)
+    .map((document) => {
+      const own = document.getIn(['metadata', 'namespace']);
+      if (own !== undefined && own !== namespace)
+        throw new StartError(
+          'WEFT_USAGE',
+          `${String(document.get('kind'))} ${String(document.getIn(['metadata', 'name']))} is of namespace ${String(own)}, not ${namespace}: leave -n out, or change the file`,
+        );
+      if (own === undefined && document.has('metadata')) document.setIn(['metadata', 'namespace'], namespace);
+      return document.toString();
+    })
+    .join('---\n');
+}
+
 export function registerObjects(program: Command): void {
   const output = (): Option => new Option('-o, --output <form>', 'output form').choices(['table', 'json', 'yaml']).default('table');
 
@@ -41,13 +59,15 @@ export function registerObjects(program: Command): void {
     .command('apply')
     .description('create or update the objects of files: all of them, or none')
     .requiredOption('-f, --filename <path...>', 'files, directories, or - for standard input')
-    .action(async (options: { filename: string[] }, command: Command) => {
-      const yaml = readFiles(options.filename);
-      await clientOf(command).applyYaml(yaml, 'weft apply');
+    .option('-n, --namespace <namespace>', 'namespace of objects that name none (default: "default")')
+    .action(async (options: { filename: string[]; namespace?: string }, command: Command) => {
+      const yaml = inNamespace(readFiles(options.filename), options.namespace);
+      const problems = await clientOf(command).applyYaml(yaml, 'weft apply');
       for (const { value } of parseYaml(yaml).documents) {
         const object = value as MeshObject;
         print(`${object.kind}/${object.metadata.name} applied`);
       }
+      for (const p of problems) process.stderr.write(`weft: ${p.severity}: ${p.ref === undefined ? '' : `${refKey(p.ref)} `}${p.path ?? ''}: ${p.message}\n`);
     });
 
   program

@@ -14,6 +14,8 @@ export const problemSchema = z.object({
   endLine: z.number().optional(),
   endColumn: z.number().optional(),
   fix: z.object({ label: z.string(), value: z.unknown() }).optional(),
+  /** Refers to an object that is not there (yet): told, but refuses no write. */
+  unresolved: z.literal(true).optional(),
 });
 
 export const configSummarySchema = z.object({
@@ -64,6 +66,8 @@ export const configApplyRequestSchema = z.strictObject({
 export const configApplySchema = z.object({
   revision: z.string(),
   applied: z.array(z.object({ ref: objectRefSchema, verb: z.enum(['create', 'update', 'unchanged']), resourceVersion: z.string() })),
+  /** What is odd about what was applied; nothing of it refused the write. */
+  problems: z.array(problemSchema).default([]),
 });
 
 export const revisionSchema = z.object({

@@ -62,6 +62,11 @@ function byAge(a: MeshObject, b: MeshObject): number {
   return key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
 }
 
+/** Marks a finding as one that another object may yet mend. */
+export function unresolved(found: Problem): Problem {
+  return { ...found, unresolved: true };
+}
+
 export function problem(object: MeshObject, severity: Problem['severity'], code: string, path: string, message: string, fix?: Problem['fix']): Problem {
   return { severity, code, message, ref: refOf(object), path, ...(fix === undefined ? {} : { fix }) };
 }

@@ -1,7 +1,7 @@
 // VirtualServices against the rest of the mesh: where their routes lead, and which rules can never be reached.
 
 import { type MeshObject, type ObjectRef, type Problem, refOf } from '../model/index.ts';
-import { type Mesh, hostMatches, problem, resolveHost } from './analyze-mesh.ts';
+import { type Mesh, hostMatches, problem, resolveHost, unresolved } from './analyze-mesh.ts';
 import type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
 import { nearest } from './nearest.ts';
 import { durationMs } from './schema-parts.ts';
@@ -91,13 +91,15 @@ function destinationProblems(vs: VirtualService, destination: DestinationSpec, p
     );
     const use = nearest(destination.host, names) ?? [...mesh.services].find(([, s]) => s.metadata.name === destination.host)?.[0];
     return [
-      problem(
-        vs,
-        'error',
-        'KIA1101',
-        `${path}.host`,
-        `No Service has the host ${destination.host} (${host}).${use === undefined ? '' : ` There is ${use}.`}`,
-        use === undefined ? undefined : { label: `Use ${use}`, value: use },
+      unresolved(
+        problem(
+          vs,
+          'error',
+          'KIA1101',
+          `${path}.host`,
+          `No Service has the host ${destination.host} (${host}).${use === undefined ? '' : ` There is ${use}.`}`,
+          use === undefined ? undefined : { label: `Use ${use}`, value: use },
+        ),
       ),
     ];
   }
@@ -127,7 +129,9 @@ function subsetProblems(vs: VirtualService, shownHost: string, subset: string, h
   if (known.includes(subset)) return [];
   if (known.length === 0)
     return [
-      problem(vs, 'error', 'KIA1107', path, `No DestinationRule for ${shownHost} has subsets, so ${subset} means nothing. Create one, or remove the subset.`),
+      unresolved(
+        problem(vs, 'error', 'KIA1107', path, `No DestinationRule for ${shownHost} has subsets, so ${subset} means nothing. Create one, or remove the subset.`),
+      ),
     ];
   const use = nearest(subset, known.toReversed()) ?? known.at(-1);
   return [

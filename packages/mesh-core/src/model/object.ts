@@ -48,6 +48,8 @@ export interface Problem {
   endColumn?: number;
   /** A repair the console can offer: replace the value at `path` with `value`. */
   fix?: { label: string; value: unknown };
+  /** Refers to an object that is not there (yet). It is told, but refuses no write: objects may come in any order. */
+  unresolved?: true;
 }
 
 /** A short, stable text key of a reference: `VirtualService/bookinfo/reviews`. */

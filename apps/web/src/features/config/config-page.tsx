@@ -30,7 +30,7 @@ export function ConfigPage(): ReactElement {
   const [mode, setMode] = useState<(typeof MODES)[number]>('Inline diff');
   const [history, setHistory] = useState(false);
   const isNew = object?.startsWith(NEW) === true;
-  const errors = draft.check?.problems.filter((p) => p.severity === 'error').length ?? 0;
+  const errors = draft.check?.problems.filter((p) => p.severity === 'error' && p.unresolved !== true).length ?? 0;
   const changed = draft.dirty || isNew;
   const stored = draft.held?.yaml ?? '';
   const open = (id: string | undefined): void => {

@@ -6,7 +6,7 @@ import { rate, seriesColor } from '../../ui/format.ts';
 /** What applying the text would do: traffic that moves, proxies that change, checks passed. */
 export function EffectPanel({ check, totalProxies }: { check: ConfigCheck; totalProxies: number }): ReactElement {
   const { traffic, proxies, problems, objects } = check;
-  const broken = problems.some((p) => p.severity === 'error');
+  const broken = problems.some((p) => p.severity === 'error' && p.unresolved !== true);
   const types = new Set(proxies.flatMap((p) => p.types));
   return (
     <>
