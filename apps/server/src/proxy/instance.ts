@@ -73,7 +73,10 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     tracer: createTracer(Math.random),
     peerIdentity: [self.workload, self.namespace, self.app, self.version, self.canonicalService, self.canonicalRevision, self.cluster].join(';'),
     log,
-    onTcp: tcpMetrics.onTcp,
+    onTcp(record) {
+      tcpMetrics.onTcp(record);
+      if (record.phase === 'closed') accessLogs.onTcp(record);
+    },
     onRequestEnd(record) {
       requests += 1;
       metrics.onRequest(record);

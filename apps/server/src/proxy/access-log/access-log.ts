@@ -1,8 +1,9 @@
 // Access logs to files, batched: lines wait at most 100 ms, so a busy proxy writes ten times a second and not per request.
 
 import { type WriteStream, createWriteStream } from 'node:fs';
-import type { RequestRecord } from '../http/hooks.ts';
-import { accessLogLine } from './format.ts';
+import type { AccessLog } from '../config/model.ts';
+import type { RequestRecord, TcpRecord } from '../http/hooks.ts';
+import { accessLogLine, tcpAccessLogLine } from './format.ts';
 
 const FLUSH_MS = 100;
 /** Beyond this many waiting characters lines are dropped and counted: logging must not use up the memory of a slow disk's proxy. */
@@ -10,6 +11,8 @@ const MAX_PENDING = 4 * 1024 * 1024;
 
 export interface AccessLogs {
   onRequest(record: RequestRecord): void;
+  /** Of a connection that is over. */
+  onTcp(record: TcpRecord): void;
   dropped(): number;
   /** Writes what is left. */
   close(): Promise<void>;
@@ -38,21 +41,23 @@ export function openAccessLogs(epochOffsetMs: number, log: (message: string) => 
       file.size = 0;
     }
   };
-  return {
-    onRequest(record) {
-      for (const target of record.manager.accessLog) {
-        if (target.kind !== 'file') continue;
-        const file = files.get(target.path) ?? open(target.path);
-        if (file.size + (file.own?.writableLength ?? 0) > MAX_PENDING) {
-          dropped += 1;
-          continue;
-        }
-        const line = accessLogLine(record, epochOffsetMs);
-        file.lines.push(line);
-        file.size += line.length;
-        timer ??= setTimeout(flush, FLUSH_MS);
+  const write = (targets: readonly AccessLog[], lineOf: () => string): void => {
+    for (const target of targets) {
+      if (target.kind !== 'file') continue;
+      const file = files.get(target.path) ?? open(target.path);
+      if (file.size + (file.own?.writableLength ?? 0) > MAX_PENDING) {
+        dropped += 1;
+        continue;
       }
-    },
+      const line = lineOf();
+      file.lines.push(line);
+      file.size += line.length;
+      timer ??= setTimeout(flush, FLUSH_MS);
+    }
+  };
+  return {
+    onRequest: (record) => write(record.manager.accessLog, () => accessLogLine(record, epochOffsetMs)),
+    onTcp: (record) => write(record.proxy.accessLog ?? [], () => tcpAccessLogLine(record, epochOffsetMs)),
     dropped: () => dropped,
     async close() {
       clearTimeout(timer);

@@ -1,87 +1,63 @@
 // Listener with its filter chains.
 
-import { decodeAddress, decodeStringMatch } from './decode-common.ts';
+import { compileChainMatch } from './chain-match.ts';
+import { decodeAddress } from './decode-common.ts';
+import { decodeChainMatch, decodeDownstreamTls, decodeListenerFilters, decodeSniFilters, decodeTcpProxy } from './decode-l4.ts';
 import { decodeRouteConfigFields } from './decode-route.ts';
 import type { Fields } from './fields.ts';
-import type { AccessLog, CustomTag, DownstreamTls, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig, TcpProxy } from './model.ts';
+import type { AccessLog, CustomTag, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig } from './model.ts';
 
 export function decodeListenerFields(fields: Fields): ListenerConfig {
   const { address, port } = decodeAddress(fields.object('address'));
   const direction = fields.text('trafficDirection');
-  let inspectTls = false;
-  for (const filter of fields.list('listenerFilters')) {
-    const type = filter.object('typedConfig')?.type() ?? '';
-    if (type.endsWith('.TlsInspector')) inspectTls = true;
-    else filter.problem('typedConfig', `the listener filter ${type} is not supported`);
-  }
+  const fallback = fields.object('defaultFilterChain');
   const listener: ListenerConfig = {
     name: fields.text('name'),
     address,
     port,
     direction: direction === 'INBOUND' ? 'inbound' : direction === 'OUTBOUND' ? 'outbound' : 'unspecified',
     chains: fields.list('filterChains').map(decodeChain),
-    inspectTls,
+    ...(fallback === undefined ? {} : { defaultChain: decodeChain(fallback) }),
+    ...decodeListenerFilters(fields.list('listenerFilters')),
+    filtersTimeoutMs: fields.ms('listenerFiltersTimeout', 15_000),
+    continueOnFiltersTimeout: fields.flag('continueOnListenerFiltersTimeout'),
   };
-  fields.ignore('listenerFiltersTimeout', 'perConnectionBufferLimitBytes', 'bindToPort', 'metadata', 'statPrefix', 'drainType');
+  for (const [one, other] of compileChainMatch(listener.chains.map((chain) => chain.match)).duplicates)
+    fields.problem(`filterChains[${other}].filterChainMatch`, `the same connections match filterChains[${one}]`);
+  if (!fields.flag('bindToPort', true)) fields.problem('bindToPort', 'this proxy has no listeners that only take over from others');
+  fields.ignore(
+    'perConnectionBufferLimitBytes',
+    'metadata',
+    'statPrefix',
+    'drainType',
+    'enableReusePort',
+    'ignoreGlobalConnLimit',
+    'maxConnectionsToAcceptPerSocketEvent',
+  );
   fields.end();
   return listener;
 }
 
 function decodeChain(fields: Fields): FilterChain {
-  const match = fields.object('filterChainMatch');
-  const transport = match?.text('transportProtocol') ?? '';
   const socket = fields.object('transportSocket')?.object('typedConfig');
   const tls = socket === undefined || socket.type().endsWith('RawBuffer') ? undefined : decodeDownstreamTls(socket);
   const chain: FilterChain = {
     name: fields.text('name'),
-    match: {
-      transportProtocol: transport === 'tls' ? 'tls' : transport === 'raw_buffer' ? 'raw_buffer' : 'any',
-      applicationProtocols: match?.texts('applicationProtocols') ?? [],
-      serverNames: match?.texts('serverNames') ?? [],
-    },
+    match: decodeChainMatch(fields.object('filterChainMatch')),
     ...(tls === undefined ? {} : { tls }),
+    ...(fields.has('transportSocketConnectTimeout') ? { handshakeTimeoutMs: fields.ms('transportSocketConnectTimeout') } : {}),
   };
-  match?.end();
-  const filters = fields.list('filters');
-  const [filter] = filters;
-  const config = filter?.object('typedConfig');
-  const type = config?.type() ?? '';
+  const filters = fields.list('filters').map((filter) => ({ filter, config: filter.object('typedConfig') }));
+  fields.ignore('metadata');
   fields.end();
-  if (filters.length === 1 && config !== undefined && type.endsWith('.HttpConnectionManager')) return { ...chain, http: decodeManager(config) };
-  if (filters.length === 1 && config !== undefined && type.endsWith('.TcpProxy')) return { ...chain, tcp: decodeTcpProxy(config) };
-  fields.problem('filters', `exactly one of HttpConnectionManager and TcpProxy is supported, not ${filters.length} filters (${type})`);
+  const last = filters.at(-1);
+  const type = last?.config?.type() ?? '';
+  if (last?.config !== undefined && type.endsWith('.HttpConnectionManager') && filters.length === 1) return { ...chain, http: decodeManager(last.config) };
+  if (last?.config !== undefined && type.endsWith('.TcpProxy'))
+    return { ...chain, tcp: { ...decodeTcpProxy(last.config, decodeAccessLog), ...decodeSniFilters(filters.slice(0, -1)) } };
+  const types = filters.map(({ config }) => config?.type() ?? '(none)').join(', ');
+  fields.problem('filters', `one HttpConnectionManager, or a TcpProxy behind sni_cluster or sni_dynamic_forward_proxy, is supported, not ${types || 'none'}`);
   return chain;
-}
-
-function decodeTcpProxy(fields: Fields): TcpProxy {
-  const weighted = fields.object('weightedClusters')?.list('clusters');
-  const none = { add: [], remove: [] };
-  const clusters = weighted?.map((c) => ({ name: c.text('name'), weight: c.number('weight', 1), requestHeaders: none, responseHeaders: none })) ?? [
-    { name: fields.text('cluster'), weight: 1, requestHeaders: none, responseHeaders: none },
-  ];
-  const proxy = { statPrefix: fields.text('statPrefix'), clusters, idleTimeoutMs: fields.ms('idleTimeout', 3_600_000) };
-  fields.ignore('accessLog');
-  fields.end();
-  return proxy;
-}
-
-function decodeDownstreamTls(fields: Fields): DownstreamTls {
-  const context = fields.object('commonTlsContext');
-  const combined = context?.object('combinedValidationContext');
-  const certificateSecret = context?.list('tlsCertificateSdsSecretConfigs')[0]?.text('name') ?? '';
-  if (certificateSecret === '') fields.problem('commonTlsContext', 'a certificate by SDS is needed');
-  const validationSecret = (combined?.object('validationContextSdsSecretConfig') ?? context?.object('validationContextSdsSecretConfig'))?.text('name');
-  return {
-    certificateSecret,
-    ...(validationSecret === undefined ? {} : { validationSecret }),
-    requireClientCertificate: fields.flag('requireClientCertificate'),
-    alpn: context?.texts('alpnProtocols') ?? [],
-    peerSans:
-      combined
-        ?.object('defaultValidationContext')
-        ?.list('matchTypedSubjectAltNames')
-        .map((san) => decodeStringMatch(san.object('matcher') ?? san)) ?? [],
-  };
 }
 
 function decodeManager(fields: Fields): HttpConnectionManager {

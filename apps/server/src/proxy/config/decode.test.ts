@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf';
 import { parseYaml, validateObject } from '@weft/mesh-core/config';
+import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/listener_pb';
 import { ClusterSchema, Cluster_LbPolicy } from '@weft/mesh-core/gen/envoy/config/cluster/v3/cluster_pb';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '@weft/mesh-core/model';
-import { buildMesh, translate } from '@weft/mesh-core/translate';
+import { buildMesh, registry, translate } from '@weft/mesh-core/translate';
 import { TYPE_URL } from '@weft/mesh-core/xds';
 import { expect, test } from 'vitest';
 import { DecodeError, decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig } from './decode.ts';
@@ -128,3 +129,114 @@ test('what it cannot do is refused by field, all of it at once', () => {
     /c\.maglevLbConfig\.tableSize: 4 is not a prime number up to 5000011; c\.ignoreHealthOnHostRemoval: this proxy cannot do it/,
   );
 });
+
+const any = (type: string, fields: JsonObject = {}): JsonObject => ({
+  typedConfig: { '@type': `type.googleapis.com/envoy.extensions.filters.${type}`, ...fields },
+});
+const decodedListener = (fields: JsonObject) =>
+  decodeListener(
+    toBinary(
+      ListenerSchema,
+      fromJson(ListenerSchema, { name: 'l', address: { socketAddress: { address: '127.0.0.1', portValue: 1 } }, ...fields }, { registry }),
+    ),
+    'l',
+  );
+const proxyTo = (fields: JsonObject): JsonObject => any('network.tcp_proxy.v3.TcpProxy', { statPrefix: 't', ...fields });
+
+test('every part of a filter chain match, the listener filters and TCP options are kept', () => {
+  const listener = decodedListener({
+    listenerFilters: [
+      any('listener.proxy_protocol.v3.ProxyProtocol', { allowRequestsWithoutProxyProtocol: true, disallowedVersions: ['V2'] }),
+      any('listener.tls_inspector.v3.TlsInspector'),
+      any('listener.http_inspector.v3.HttpInspector'),
+    ],
+    listenerFiltersTimeout: '0s',
+    continueOnListenerFiltersTimeout: true,
+    filterChains: [
+      {
+        filterChainMatch: {
+          destinationPort: 443,
+          prefixRanges: [{ addressPrefix: '10.0.0.0', prefixLen: 8 }],
+          serverNames: ['*.A.test'],
+          transportProtocol: 'tls',
+          applicationProtocols: ['h2'],
+          directSourcePrefixRanges: [{ addressPrefix: '10.1.0.0', prefixLen: 16 }],
+          sourceType: 'EXTERNAL',
+          sourcePrefixRanges: [{ addressPrefix: '::', prefixLen: 0 }],
+          sourcePorts: [1, 2],
+        },
+        transportSocketConnectTimeout: '5s',
+        filters: [any('network.sni_cluster.v3.SniCluster'), proxyTo({ cluster: 'BlackHoleCluster', idleTimeout: '0s', maxConnectAttempts: 3 })],
+      },
+    ],
+    defaultFilterChain: {
+      filters: [
+        proxyTo({
+          weightedClusters: {
+            clusters: [
+              { name: 'a', weight: 1 },
+              { name: 'b', weight: 3 },
+            ],
+          },
+          maxDownstreamConnectionDuration: '60s',
+        }),
+      ],
+    },
+  });
+  expect(listener).toMatchObject({
+    inspectTls: true,
+    inspectHttp: true,
+    proxyProtocol: { optional: true, refusedVersions: [2] },
+    filtersTimeoutMs: 0,
+    continueOnFiltersTimeout: true,
+  });
+  expect(listener.chains[0]).toMatchObject({
+    match: {
+      destinationPort: 443,
+      prefixRanges: [{ address: '10.0.0.0', length: 8 }],
+      serverNames: ['*.a.test'],
+      transportProtocol: 'tls',
+      applicationProtocols: ['h2'],
+      directSourcePrefixRanges: [{ address: '10.1.0.0', length: 16 }],
+      sourceType: 'external',
+      sourcePrefixRanges: [{ address: '::', length: 0 }],
+      sourcePorts: [1, 2],
+    },
+    handshakeTimeoutMs: 5_000,
+    tcp: { clusterFromSni: true, idleTimeoutMs: 0, maxConnectAttempts: 3 },
+  });
+  expect(listener.defaultChain?.tcp).toMatchObject({
+    clusters: [
+      { name: 'a', weight: 1 },
+      { name: 'b', weight: 3 },
+    ],
+    maxConnectionDurationMs: 60_000,
+    idleTimeoutMs: 3_600_000,
+  });
+});
+
+const chainOf = (...filters: JsonObject[]): JsonObject => ({ filterChains: [{ filters }] });
+test.each<[string, JsonObject, RegExp]>([
+  [
+    'original_dst',
+    { listenerFilters: [any('listener.original_dst.v3.OriginalDst')], ...chainOf(proxyTo({ cluster: 'a' })) },
+    /^l\.listenerFilters\[0\]\.typedConfig: original_dst needs connections redirected by the kernel/,
+  ],
+  ['a listener that does not bind', { bindToPort: false, ...chainOf(proxyTo({ cluster: 'a' })) }, /^l\.bindToPort: /],
+  [
+    'chains that cannot be told apart',
+    { filterChains: [{ filters: [proxyTo({ cluster: 'a' })] }, { filters: [proxyTo({ cluster: 'b' })] }] },
+    /^l\.filterChains\[1\]\.filterChainMatch: the same connections match filterChains\[0\]/,
+  ],
+  [
+    'tunnelling',
+    chainOf(proxyTo({ cluster: 'a', tunnelingConfig: { hostname: 'a.test:443' } })),
+    /^l\.filterChains\[0\]\.filters\[0\]\.typedConfig\.tunnelingConfig: this proxy cannot do it/,
+  ],
+  [
+    'two terminal filters',
+    chainOf(proxyTo({ cluster: 'a' }), proxyTo({ cluster: 'b' })),
+    /^l\.filterChains\[0\]\.filters\[0\]\.typedConfig: the network filter envoy\.extensions\.filters\.network\.tcp_proxy/,
+  ],
+  ['no filter', chainOf(), /^l\.filterChains\[0\]\.filters: one HttpConnectionManager, or a TcpProxy/],
+])('%s is refused', (_, fields, message) => expect(() => decodedListener(fields)).toThrow(message));

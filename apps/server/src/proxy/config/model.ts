@@ -8,19 +8,50 @@ export interface ListenerConfig {
   address: string;
   port: number;
   direction: 'inbound' | 'outbound' | 'unspecified';
-  /** First chain whose match fits. Without TLS chains the socket is never sniffed. */
+  /** The most specific match decides, see chain-match.ts. Without anything to tell by first bytes the socket is never sniffed. */
   chains: readonly FilterChain[];
+  /** Serves what no chain matches. */
+  defaultChain?: FilterChain;
   /** Wait for the first bytes to tell TLS from plaintext (tls_inspector is present). */
   inspectTls: boolean;
+  /** Wait for the first bytes to tell HTTP from other protocols (http_inspector). */
+  inspectHttp?: boolean;
+  /** A PROXY header comes first. */
+  proxyProtocol?: { optional: boolean; refusedVersions: readonly (1 | 2)[] };
+  /** How long those may take; 0 = for ever. Absent = 15 s. */
+  filtersTimeoutMs?: number;
+  /** After that time go on with what is known, instead of closing. */
+  continueOnFiltersTimeout?: boolean;
 }
 
 export interface FilterChain {
   name: string;
-  match: { transportProtocol: 'tls' | 'raw_buffer' | 'any'; applicationProtocols: readonly string[]; serverNames: readonly string[] };
+  match: ChainMatch;
   tls?: DownstreamTls;
+  /** How long the TLS handshake may take; absent = 15 s. */
+  handshakeTimeoutMs?: number;
   /** Exactly one of http and tcp. */
   http?: HttpConnectionManager;
   tcp?: TcpProxy;
+}
+
+/** An absent or empty field matches everything. */
+export interface ChainMatch {
+  destinationPort?: number;
+  prefixRanges?: readonly Cidr[];
+  /** Lower case; `*.example.com` for all below. */
+  serverNames: readonly string[];
+  transportProtocol: 'tls' | 'raw_buffer' | 'any';
+  applicationProtocols: readonly string[];
+  directSourcePrefixRanges?: readonly Cidr[];
+  sourceType?: 'any' | 'local' | 'external';
+  sourcePrefixRanges?: readonly Cidr[];
+  sourcePorts?: readonly number[];
+}
+
+export interface Cidr {
+  address: string;
+  length: number;
 }
 
 export interface DownstreamTls {
@@ -81,7 +112,19 @@ export type AccessLog = { kind: 'file'; path: string; format: 'text' | 'json'; t
 export interface TcpProxy {
   statPrefix: string;
   clusters: readonly WeightedCluster[];
+  /** The cluster is named like the client's SNI (sni_cluster). */
+  clusterFromSni?: boolean;
+  /** The upstream is the client's SNI at this port (sni_dynamic_forward_proxy). */
+  sniForwardPort?: number;
+  /** The client's address is the hash key of the balancer. */
+  hashSourceIp?: boolean;
+  /** 0 = none. */
   idleTimeoutMs: number;
+  /** 0 = none. */
+  maxConnectionDurationMs?: number;
+  /** Tries to connect, the first included; absent = 1. */
+  maxConnectAttempts?: number;
+  accessLog?: readonly AccessLog[];
 }
 
 export interface RouteConfig {

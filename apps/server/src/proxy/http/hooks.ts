@@ -1,7 +1,7 @@
 // The seam between the data path and everything else in the proxy process: what the runtime needs (RuntimeDeps), what it
 // offers (ProxyRuntime), and what it tells about each request (RequestRecord). Telemetry, tracing and admin know only this file.
 
-import type { ClusterConfig, Endpoint, HttpConnectionManager, ListenerConfig, LoadAssignment, Route, RouteConfig, Secret } from '../config/model.ts';
+import type { ClusterConfig, Endpoint, HttpConnectionManager, ListenerConfig, LoadAssignment, Route, RouteConfig, Secret, TcpProxy } from '../config/model.ts';
 
 /** Read-only look at a request before it is routed. Valid only during the call it is passed to. */
 export interface HeadersView {
@@ -91,23 +91,35 @@ export interface RequestRecord {
   details: string;
 }
 
-/** One finished (or, with `final` false, opened) TCP proxy connection. */
+/**
+ * A TCP proxy connection: told when its upstream is connected (or has failed), every 5 s with the bytes since, and at its end.
+ * The object belongs to the connection: copy what outlives the `onTcp` call.
+ */
 export interface TcpRecord {
-  phase: 'opened' | 'closed';
+  phase: 'opened' | 'bytes' | 'closed';
   direction: 'inbound' | 'outbound' | 'unspecified';
   listener: ListenerConfig;
+  proxy: TcpProxy;
   cluster: ClusterConfig | undefined;
   endpoint: Endpoint | undefined;
   peer: PeerInfo;
   tls: boolean;
   startedAt: number;
   durationMs: number;
-  /** From the client, and to it. */
+  /** From the client, and to it, from the start. */
   receivedBytes: number;
   sentBytes: number;
+  /** Those since the last call. */
+  newReceivedBytes: number;
+  newSentBytes: number;
+  /** Known at the end (or failure to connect); '-' before. */
   responseFlags: string;
+  /** Why the upstream could not be connected, in Envoy's words; '' when it could. */
+  transportFailure: string;
   downstreamAddress: string;
   upstreamAddress: string;
+  /** The client's SNI, '' = none. */
+  serverName: string;
 }
 
 export interface RuntimeDeps {

@@ -3,22 +3,46 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { FilterChain, ListenerConfig } from '../config/model.ts';
+import { compileWeightedChoice, type WeightedChoice } from '@weft/mesh-core/traffic';
+import { compileChainMatch, type ChainMatcher } from '../config/chain-match.ts';
+import type { ChainMatch, FilterChain, ListenerConfig, WeightedCluster } from '../config/model.ts';
 import type { ListenerStats } from '../http/hooks.ts';
 import { compileRouteTable, type RouteSlot } from '../http/route-table.ts';
 import { ServerConnection } from '../http/server-connection.ts';
 import { TcpConnection } from '../tcp/tcp-proxy.ts';
-import { readClientHello } from '../transport/client-hello.ts';
 import { TlsTerminator, type TlsClient } from '../transport/tls-terminator.ts';
+import { inspect, nothingFound, type Found, type Inspection } from './inspect.ts';
 import type { RuntimeParts } from './parts.ts';
 
 interface CompiledChain {
   config: FilterChain;
   routes: RouteSlot | undefined;
   tls: TlsTerminator | undefined;
+  pick: WeightedChoice<WeightedCluster>;
 }
 
-const sniffTimeoutMs = 15_000;
+/** A listener's configuration, compiled. */
+interface Setup {
+  config: ListenerConfig;
+  chains: readonly CompiledChain[];
+  fallback: CompiledChain | undefined;
+  matcher: ChainMatcher;
+  /** Index of the one chain that takes everything. */
+  only: number | undefined;
+  inspection: Inspection;
+  /** First bytes are looked at. */
+  looks: boolean;
+}
+
+/** What is known of a client before its bytes are served. */
+interface Downstream {
+  listener: ListenerConfig;
+  address: string;
+  port: number;
+  serverName: string;
+}
+
+const matchAll: ChainMatch = { transportProtocol: 'any', applicationProtocols: [], serverNames: [] };
 const plain: TlsClient = { principal: undefined, certificateHash: '', ownIdentity: '' };
 
 export class ListenerRuntime {
@@ -30,7 +54,9 @@ export class ListenerRuntime {
   private readonly undecided = new Set<Socket>();
   /** Also those TLS has taken over; they end with their listener at the latest. */
   private readonly accepted = new Set<Socket>();
-  private chains: readonly CompiledChain[];
+  /** Clients of TLS, by their connection: Node does not tell which socket is under a finished handshake. */
+  private readonly arriving = new Map<string, Downstream>();
+  private setup: Setup;
   private totalConnections = 0;
   private totalRequests = 0;
   private refused = 0;
@@ -39,7 +65,7 @@ export class ListenerRuntime {
   constructor(config: ListenerConfig, parts: RuntimeParts) {
     this.config = config;
     this.parts = parts;
-    this.chains = config.chains.map((chain) => this.compile(chain, config));
+    this.setup = this.setUp(config);
     this.server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.accept(socket));
   }
 
@@ -57,10 +83,10 @@ export class ListenerRuntime {
 
   update(config: ListenerConfig): void {
     if (isDeepStrictEqual(this.config, config)) return;
-    const chains = config.chains.map((chain) => this.compile(chain, config));
-    for (const chain of this.chains) chain.tls?.close();
+    const setup = this.setUp(config);
+    this.closeTls();
     this.config = config;
-    this.chains = chains;
+    this.setup = setup;
     for (const connection of this.http) connection.drain();
   }
 
@@ -85,7 +111,7 @@ export class ListenerRuntime {
       if (this.server.listening) this.server.close(() => resolve());
       else resolve();
     });
-    for (const chain of this.chains) chain.tls?.close();
+    this.closeTls();
     for (const connection of this.http) connection.close();
     for (const connection of this.tcp) connection.close();
     for (const socket of this.accepted) socket.destroy();
@@ -106,18 +132,45 @@ export class ListenerRuntime {
     };
   }
 
-  private compile(config: FilterChain, listener: ListenerConfig): CompiledChain {
+  private closeTls(): void {
+    for (const chain of this.setup.chains) chain.tls?.close();
+    this.setup.fallback?.tls?.close();
+  }
+
+  private setUp(config: ListenerConfig): Setup {
+    const chains = config.chains.map((chain) => this.compile(chain));
+    const fallback = config.defaultChain === undefined ? undefined : this.compile(config.defaultChain);
+    // As Envoy, which puts the inspector in by itself where a chain asks for it.
+    const inspectTls = config.inspectTls || [...chains, fallback].some((chain) => chain !== undefined && needsHello(chain.config));
+    const [first] = config.chains;
+    return {
+      config,
+      chains,
+      fallback,
+      matcher: compileChainMatch(config.chains.map((chain) => chain.match)),
+      only: config.chains.length === 1 && first !== undefined && isDeepStrictEqual(first.match, matchAll) ? 0 : undefined,
+      inspection: { ...config, inspectTls },
+      looks: inspectTls || config.inspectHttp === true || config.proxyProtocol !== undefined,
+    };
+  }
+
+  private compile(config: FilterChain): CompiledChain {
     const source = config.http?.routes;
     const routes = source === undefined ? undefined : 'rds' in source ? this.parts.routeSlot(source.rds) : { table: compileRouteTable(source.inline) };
-    const chain: CompiledChain = { config, routes, tls: undefined };
+    const chain: CompiledChain = { config, routes, tls: undefined, pick: compileWeightedChoice(config.tcp?.clusters ?? []) };
     if (config.tls !== undefined) {
       chain.tls = new TlsTerminator(
         config.tls,
         this.parts.secrets,
-        (socket, client) => this.serve(socket, chain, listener, client, true),
+        (socket, client) => {
+          const downstream = this.arriving.get(connectionKey(socket));
+          if (downstream === undefined) socket.destroy();
+          else this.serve(socket, chain, downstream, client, true);
+        },
         () => {
           this.refused++;
         },
+        config.handshakeTimeoutMs,
       );
     }
     return chain;
@@ -128,54 +181,42 @@ export class ListenerRuntime {
     socket.on('error', () => socket.destroy());
     this.accepted.add(socket);
     socket.once('close', () => this.accepted.delete(socket));
-    const tlsPossible = this.config.inspectTls || this.chains.some((chain) => chain.tls !== undefined || chain.config.match.transportProtocol === 'tls');
-    if (tlsPossible) return this.sniff(socket);
-    const chain = this.choose(false, '', []);
-    if (chain === undefined) this.refuse(socket);
-    else this.serve(socket, chain, this.config, plain, false);
-  }
-
-  private sniff(socket: Socket): void {
-    let seen: Buffer = Buffer.alloc(0);
+    const { setup } = this;
+    if (!setup.looks) return this.dispatch(socket, nothingFound, setup);
     this.undecided.add(socket);
-    const timer = setTimeout(() => socket.destroy(), sniffTimeoutMs).unref();
-    const settle = (): void => {
-      clearTimeout(timer);
+    const stop = inspect(socket, setup.inspection, (found) => {
       this.undecided.delete(socket);
-      socket.removeListener('readable', look);
-      socket.removeListener('close', settle);
-    };
-    const look = (): void => {
-      const chunk: unknown = socket.read();
-      if (!Buffer.isBuffer(chunk)) {
-        if (socket.readableEnded) socket.destroy();
-        return;
-      }
-      seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
-      const isTls = seen[0] === 0x16;
-      const hello = isTls ? readClientHello(seen) : undefined;
-      if (hello === 'incomplete') return;
-      settle();
-      if (hello === 'unreadable') return this.refuse(socket);
-      const chain = this.choose(isTls, hello?.serverName ?? '', hello?.alpn ?? []);
-      if (chain === undefined) return this.refuse(socket);
-      socket.unshift(seen);
-      if (chain.tls === undefined) this.serve(socket, chain, this.config, plain, false);
-      else if (!chain.tls.take(socket, hello?.alpn ?? [])) this.refuse(socket);
-    };
-    socket.on('readable', look);
-    socket.on('close', settle);
-    socket.once('end', () => {
-      if (this.undecided.has(socket)) socket.destroy();
+      if (found === undefined) this.refuse(socket);
+      else this.dispatch(socket, found, setup);
+    });
+    socket.once('close', () => {
+      stop();
+      this.undecided.delete(socket);
     });
   }
 
-  private choose(isTls: boolean, serverName: string, alpn: readonly string[]): CompiledChain | undefined {
-    return this.chains.find(({ config: { match } }) => {
-      if (match.transportProtocol === 'tls' ? !isTls : match.transportProtocol === 'raw_buffer' && isTls) return false;
-      if (match.serverNames.length > 0 && !match.serverNames.some((name) => nameFits(name, serverName))) return false;
-      return match.applicationProtocols.length === 0 || match.applicationProtocols.some((name) => alpn.includes(name));
-    });
+  private dispatch(socket: Socket, found: Found, setup: Setup): void {
+    const client = addressesOf(socket, found);
+    const index =
+      setup.only ??
+      setup.matcher.find({
+        destinationAddress: client.destination,
+        destinationPort: client.destinationPort,
+        serverName: found.serverName,
+        transportProtocol: found.tls ? 'tls' : 'raw_buffer',
+        applicationProtocols: found.protocols,
+        directSourceAddress: plainAddress(socket.remoteAddress),
+        sourceAddress: client.source,
+        sourcePort: client.sourcePort,
+      });
+    const chain = index === undefined ? setup.fallback : setup.chains[index];
+    if (chain === undefined) return this.refuse(socket);
+    const downstream: Downstream = { listener: setup.config, address: client.source, port: client.sourcePort, serverName: found.serverName };
+    if (chain.tls === undefined) return this.serve(socket, chain, downstream, plain, false);
+    const key = connectionKey(socket);
+    this.arriving.set(key, downstream);
+    socket.once('close', () => this.arriving.delete(key));
+    if (!chain.tls.take(socket, found.protocols)) this.refuse(socket);
   }
 
   private refuse(socket: Socket): void {
@@ -183,17 +224,18 @@ export class ListenerRuntime {
     socket.destroy();
   }
 
-  private serve(socket: Socket, chain: CompiledChain, listener: ListenerConfig, client: TlsClient, tls: boolean): void {
+  private serve(socket: Socket, chain: CompiledChain, downstream: Downstream, client: TlsClient, tls: boolean): void {
     const { deps, wheel, clusters } = this.parts;
     const { http, tcp } = chain.config;
+    const { listener } = downstream;
     if (http !== undefined && chain.routes !== undefined) {
       const connection = new ServerConnection(
         socket,
         {
           ...{ listener, manager: http, routes: chain.routes, deps, wheel, clusters, tls },
           ...client,
-          remoteAddress: (socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
-          remotePort: socket.remotePort ?? 0,
+          remoteAddress: downstream.address,
+          remotePort: downstream.port,
         },
         () => {
           this.totalRequests++;
@@ -205,11 +247,14 @@ export class ListenerRuntime {
       const connection = new TcpConnection(socket, {
         listener,
         proxy: tcp,
+        pick: chain.pick,
         deps,
         wheel,
         clusters,
         peer: { principal: client.principal, header: undefined },
         tls,
+        downstreamAddress: `${downstream.address}:${downstream.port}`,
+        serverName: downstream.serverName,
       });
       this.tcp.add(connection);
       socket.once('close', () => this.tcp.delete(connection));
@@ -217,6 +262,27 @@ export class ListenerRuntime {
   }
 }
 
-function nameFits(pattern: string, name: string): boolean {
-  return pattern === '*' || pattern.toLowerCase() === name || (pattern.startsWith('*.') && name.endsWith(pattern.slice(1).toLowerCase()));
+/** Whether the client's TLS hello decides about this chain. */
+function needsHello({ tls, match }: FilterChain): boolean {
+  return tls !== undefined || match.transportProtocol === 'tls' || match.serverNames.length > 0 || match.applicationProtocols.length > 0;
+}
+
+function connectionKey(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress}`;
+}
+
+function addressesOf(socket: Socket, found: Found): NonNullable<Found['addresses']> {
+  return (
+    found.addresses ?? {
+      source: plainAddress(socket.remoteAddress),
+      sourcePort: socket.remotePort ?? 0,
+      destination: plainAddress(socket.localAddress),
+      destinationPort: socket.localPort ?? 0,
+    }
+  );
+}
+
+/** Without the IPv6 form of an IPv4 address. */
+function plainAddress(address = ''): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

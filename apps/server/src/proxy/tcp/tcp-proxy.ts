@@ -1,9 +1,10 @@
-// TCP proxying: one upstream connection per client connection, bytes both ways with the back-pressure of the streams.
+// TCP proxying: one upstream connection per client connection, bytes both ways. What one side does not take stops the reading
+// of the other, so a connection holds at most the buffers of its four streams. Each side may end its half first.
 
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { compileWeightedChoice } from '@weft/mesh-core/traffic';
-import type { ListenerConfig, TcpProxy } from '../config/model.ts';
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { type WeightedChoice, xxHash64 } from '@weft/mesh-core/traffic';
+import type { ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
 import type { PeerInfo, RuntimeDeps, TcpRecord } from '../http/hooks.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
@@ -13,142 +14,240 @@ import { chooseUpstreamTls, planUpstreamTls } from '../upstream/tls-plan.ts';
 export interface TcpContext {
   listener: ListenerConfig;
   proxy: TcpProxy;
+  pick: WeightedChoice<WeightedCluster>;
   deps: RuntimeDeps;
   wheel: TimerWheel;
   clusters: ReadonlyMap<string, ClusterRuntime>;
   peer: PeerInfo;
   tls: boolean;
+  /** `ip:port` of the client, which may be the one a PROXY header named. */
+  downstreamAddress: string;
+  /** SNI, '' = none. */
+  serverName: string;
 }
+
+/** Istio reports the bytes of open connections this often. */
+const reportMs = 5_000;
 
 export class TcpConnection implements TimerTarget {
   private readonly socket: Socket;
   private readonly context: TcpContext;
   private readonly record: TcpRecord;
-  private readonly timer = new WheelTimer(this);
+  private readonly connectTimer = new WheelTimer(this);
+  private readonly idleTimer = new WheelTimer(this);
+  private readonly reportTimer = new WheelTimer(this);
+  private readonly lifeTimer = new WheelTimer(this);
+  private readonly tried: EndpointState[] = [];
   private upstream: Socket | undefined;
   private endpoint: EndpointState | undefined;
   private cluster: ClusterRuntime | undefined;
+  private activeAt: number;
   private done = false;
 
   constructor(socket: Socket, context: TcpContext) {
     this.socket = socket;
     this.context = context;
-    const { listener, deps, peer, tls } = context;
+    const { listener, proxy, deps, peer, tls, wheel } = context;
+    this.activeAt = deps.clock();
     this.record = {
       phase: 'opened',
       direction: listener.direction,
       listener,
+      proxy,
       cluster: undefined,
       endpoint: undefined,
       peer,
       tls,
-      startedAt: deps.clock(),
+      startedAt: this.activeAt,
       durationMs: 0,
       receivedBytes: 0,
       sentBytes: 0,
+      newReceivedBytes: 0,
+      newSentBytes: 0,
       responseFlags: '-',
-      downstreamAddress: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
+      transportFailure: '',
+      downstreamAddress: context.downstreamAddress,
       upstreamAddress: '',
+      serverName: context.serverName,
     };
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.finish());
-    this.open();
+    if (proxy.maxConnectionDurationMs !== undefined) wheel.set(this.lifeTimer, proxy.maxConnectionDurationMs);
+    const target = proxy.clusterFromSni === true ? { name: context.serverName } : context.pick.pick(deps.random());
+    this.cluster = target === undefined ? undefined : context.clusters.get(target.name);
+    this.record.cluster = this.cluster?.config;
+    if (this.cluster === undefined) this.fail('NC');
+    else this.open(this.cluster);
   }
 
   close(): void {
     this.socket.destroy();
   }
 
-  onTimer(): void {
-    if (this.upstream?.connecting === true) this.fail('UF');
-    else this.socket.destroy();
+  onTimer(timer: WheelTimer): void {
+    const { proxy, wheel, deps } = this.context;
+    if (timer === this.connectTimer) this.connectFailed('connection_timeout');
+    else if (timer === this.lifeTimer) this.fail('DT');
+    else if (timer === this.reportTimer) {
+      if (this.record.newReceivedBytes + this.record.newSentBytes > 0) this.tell('bytes');
+      wheel.set(timer, reportMs);
+    } else {
+      // Re-armed only now: bytes just note their time.
+      const left = this.activeAt + proxy.idleTimeoutMs - deps.clock();
+      if (left > 0) wheel.set(timer, left);
+      else this.socket.destroy();
+    }
   }
 
-  private open(): void {
-    const { context, record, socket } = this;
-    const target = compileWeightedChoice(context.proxy.clusters).pick(context.deps.random());
-    const cluster = target === undefined ? undefined : context.clusters.get(target.name);
-    if (cluster === undefined) return this.fail('NC');
-    record.cluster = cluster.config;
-    if (!cluster.breaker.mayConnect()) return this.fail('UO');
-    const endpoint = cluster.pick([], 0);
+  private open(cluster: ClusterRuntime): void {
+    const { context, record } = this;
+    if (!cluster.breaker.mayConnect()) {
+      cluster.overflow++;
+      return this.fail('UO');
+    }
+    const { hashSourceIp } = context.proxy;
+    const hash =
+      hashSourceIp === true && cluster.usesHash ? xxHash64(context.downstreamAddress.slice(0, context.downstreamAddress.lastIndexOf(':'))) : undefined;
+    const endpoint = cluster.pick(this.tried, this.tried.length === 0 ? 0 : 3, hash);
     if (endpoint === undefined) return this.fail('UH');
+    this.tried.push(endpoint);
     record.endpoint = endpoint.config;
     record.upstreamAddress = endpoint.address;
-    const tls = chooseUpstreamTls(cluster.config, endpoint.config);
-    const plan = tls === undefined ? undefined : planUpstreamTls(tls, cluster.secrets);
-    if (tls !== undefined && plan === undefined) return this.fail('UF');
-    this.cluster = cluster;
     this.endpoint = endpoint;
     endpoint.active++;
+    endpoint.total++;
     cluster.breaker.connections++;
     cluster.totalConnections++;
+    context.wheel.set(this.connectTimer, cluster.config.connectTimeoutMs || 5000);
+    const tls = chooseUpstreamTls(cluster.config, endpoint.config);
+    const plan = tls === undefined ? undefined : planUpstreamTls(tls, cluster.secrets);
+    // Not from here: the caller of the constructor has not seen the connection yet.
+    if (tls !== undefined && plan === undefined) return void setImmediate(() => this.connectFailed('secret_missing'));
     const { address: host, port } = endpoint.config;
     let upstream: Socket | TLSSocket;
     if (plan === undefined) upstream = connect({ host, port, noDelay: true, allowHalfOpen: true });
     else {
-      upstream = connectTls({
+      // Node takes allowHalfOpen here; its types do not know.
+      const options: ConnectionOptions & { allowHalfOpen: boolean } = {
         host,
         port,
+        allowHalfOpen: true,
         secureContext: plan.context,
         ALPNProtocols: plan.alpn,
         ...(plan.sni === '' ? {} : { servername: plan.sni }),
         checkServerIdentity: (_, certificate) => (plan.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),
-      });
+      };
+      upstream = connectTls(options);
     }
     this.upstream = upstream;
-    context.wheel.set(this.timer, cluster.config.connectTimeoutMs || 5000);
-    let ready = false;
-    upstream.once(plan === undefined ? 'connect' : 'secureConnect', () => {
-      ready = true;
-      cluster.report(endpoint, 'success');
-      this.touch();
-      context.deps.onTcp?.(record);
-      socket.on('data', (chunk: Buffer) => {
-        record.receivedBytes += chunk.length;
-        this.touch();
-      });
-      upstream.on('data', (chunk: Buffer) => {
-        record.sentBytes += chunk.length;
-        this.touch();
-      });
-      socket.pipe(upstream);
-      upstream.pipe(socket);
-    });
-    upstream.on('error', () => {
-      if (ready) socket.destroy();
-      else {
-        cluster.connectFailures++;
-        cluster.report(endpoint, 'connect-failure');
-        this.fail('UF');
-      }
+    upstream.once(plan === undefined ? 'connect' : 'secureConnect', () => this.connected(upstream, cluster, endpoint));
+    upstream.on('error', (error: NodeJS.ErrnoException) => {
+      if (this.upstream !== upstream) return;
+      if (this.connectTimer.active) this.connectFailed(failureText(error));
+      else this.upstreamReset(error);
     });
     upstream.on('close', () => {
-      if (!socket.destroyed) socket.end();
+      if (this.upstream === upstream && this.connectTimer.active) this.connectFailed('connection_termination');
+      else if (this.upstream === upstream && !this.socket.destroyed && !this.socket.writableEnded) this.socket.end();
     });
   }
 
-  private touch(): void {
-    this.context.wheel.set(this.timer, this.context.proxy.idleTimeoutMs || 3_600_000);
+  private connected(upstream: Socket, cluster: ClusterRuntime, endpoint: EndpointState): void {
+    const { context, record, socket } = this;
+    context.wheel.clear(this.connectTimer);
+    cluster.report(endpoint, 'success');
+    this.activeAt = context.deps.clock();
+    if (context.proxy.idleTimeoutMs > 0) context.wheel.set(this.idleTimer, context.proxy.idleTimeoutMs);
+    context.wheel.set(this.reportTimer, reportMs);
+    this.tell('opened');
+    this.pass(socket, upstream, (bytes) => {
+      record.receivedBytes += bytes;
+      record.newReceivedBytes += bytes;
+    });
+    this.pass(upstream, socket, (bytes) => {
+      record.sentBytes += bytes;
+      record.newSentBytes += bytes;
+    });
   }
 
-  private fail(flag: string): void {
-    this.record.responseFlags = flag;
+  private pass(from: Socket, to: Socket, count: (bytes: number) => void): void {
+    const { clock } = this.context.deps;
+    from.on('data', (chunk: Buffer) => {
+      count(chunk.length);
+      this.activeAt = clock();
+      if (!to.write(chunk)) from.pause();
+    });
+    to.on('drain', () => {
+      this.activeAt = clock();
+      from.resume();
+    });
+    from.once('end', () => {
+      if (!to.writableEnded) to.end();
+    });
+  }
+
+  private connectFailed(reason: string): void {
+    const { cluster, endpoint, context } = this;
+    if (cluster === undefined || endpoint === undefined || this.done) return;
+    context.wheel.clear(this.connectTimer);
+    const failed = this.upstream;
+    this.upstream = undefined;
+    failed?.destroy();
+    cluster.connectFailures++;
+    cluster.report(endpoint, 'connect-failure');
+    this.release();
+    if (this.tried.length < (context.proxy.maxConnectAttempts ?? 1)) this.open(cluster);
+    else {
+      this.record.transportFailure = reason;
+      this.fail('UF,URX');
+    }
+  }
+
+  private release(): void {
+    if (this.cluster === undefined || this.endpoint === undefined) return;
+    this.endpoint.active--;
+    this.cluster.breaker.connections--;
+    this.endpoint = undefined;
+  }
+
+  /** The client learns of a reset as a reset, where that can be said. */
+  private upstreamReset(error: NodeJS.ErrnoException): void {
+    if (this.done) return;
+    if (error.code === 'ECONNRESET' || error.code === 'EPIPE') this.record.responseFlags = 'UR';
+    if (this.context.tls) this.socket.destroy();
+    else this.socket.resetAndDestroy();
+  }
+
+  private fail(flags: string): void {
+    this.record.responseFlags = flags;
     this.socket.destroy();
+    // A socket that was closed before it got here has no close event to come.
+    if (this.socket.closed) this.finish();
+  }
+
+  private tell(phase: TcpRecord['phase']): void {
+    const { record, context } = this;
+    record.phase = phase;
+    record.durationMs = context.deps.clock() - record.startedAt;
+    context.deps.onTcp?.(record);
+    record.newReceivedBytes = record.newSentBytes = 0;
   }
 
   private finish(): void {
     if (this.done) return;
     this.done = true;
-    const { context, record, cluster, endpoint } = this;
-    context.wheel.clear(this.timer);
+    const { context } = this;
+    const opened = this.reportTimer.active;
+    for (const timer of [this.connectTimer, this.idleTimer, this.reportTimer, this.lifeTimer]) context.wheel.clear(timer);
     this.upstream?.destroy();
-    if (cluster !== undefined && endpoint !== undefined) {
-      endpoint.active--;
-      cluster.breaker.connections--;
-    }
-    record.phase = 'closed';
-    record.durationMs = context.deps.clock() - record.startedAt;
-    context.deps.onTcp?.(record);
+    this.release();
+    if (!opened) this.tell('opened');
+    this.tell('closed');
   }
+}
+
+/** Envoy's words for why a connection was not made. */
+function failureText(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ECONNREFUSED') return 'delayed_connect_error:_Connection_refused';
+  return (error.code ?? error.message).replaceAll(' ', '_');
 }

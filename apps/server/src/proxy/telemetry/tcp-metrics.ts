@@ -1,4 +1,4 @@
-// Istio's TCP metrics: connections and bytes per destination or peer. Bytes count when a connection closes.
+// Istio's TCP metrics: connections and bytes per destination or peer. Bytes count while a connection is open.
 
 import { type Label, METRIC, type OtlpMetric, type PeerLabels, UNKNOWN_PEER, labelsFor, parsePeerHeader } from '@weft/mesh-core/telemetry';
 import type { TcpRecord } from '../http/hooks.ts';
@@ -31,7 +31,6 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
   const rowOf = (record: TcpRecord): TcpRow | undefined => {
     const inbound = record.direction === 'inbound';
     const principal = record.peer.principal ?? '';
-    // Opening and closing must be the same row: flags, known only at the end, are left out.
     const {
       response_code: _code,
       grpc_response_status: _status,
@@ -44,7 +43,7 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
       protocol: 'tcp',
       code: 0,
       grpcStatus: '',
-      flags: '-',
+      flags: record.responseFlags,
       mutualTls: principal !== '',
     });
     const key = Object.values(labels).join('|');
@@ -62,11 +61,9 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
       if (row === undefined) return;
       row.dirty = true;
       if (record.phase === 'opened') row.opened += 1;
-      else {
-        row.closed += 1;
-        row.sent += record.sentBytes;
-        row.received += record.receivedBytes;
-      }
+      if (record.phase === 'closed') row.closed += 1;
+      row.sent += record.newSentBytes;
+      row.received += record.newReceivedBytes;
     },
     rows: () => rows.values(),
     takeChanged(timeMs) {

@@ -90,20 +90,25 @@ test('more label sets than the limit end in one row, and no request is lost', ()
   expect(rows.reduce((sum, r) => sum + r.requests, 0)).toBe(5_500);
 });
 
-test('TCP connections are counted at both ends of their life in one row', async () => {
+test('TCP connections count when they open and close, their bytes as they flow', async () => {
   const tcp = createTcpMetrics(self, () => 1);
   const connection = {
     direction: 'outbound',
     cluster,
     endpoint,
     peer: { principal: undefined, header: undefined },
-    receivedBytes: 10,
-    sentBytes: 900,
+    newReceivedBytes: 0,
+    newSentBytes: 0,
+    responseFlags: '-',
   } as unknown as TcpRecord;
   tcp.onTcp({ ...connection, phase: 'opened' });
-  tcp.onTcp({ ...connection, phase: 'closed', responseFlags: 'UF' });
+  tcp.onTcp({ ...connection, phase: 'bytes', newReceivedBytes: 10, newSentBytes: 800 });
+  tcp.onTcp({ ...connection, phase: 'closed', newSentBytes: 100 });
+  tcp.onTcp({ ...connection, phase: 'opened', responseFlags: 'UF,URX' });
+  tcp.onTcp({ ...connection, phase: 'closed', responseFlags: 'UF,URX' });
   expect([...tcp.rows()]).toMatchObject([
-    { opened: 1, closed: 1, sent: 900, received: 10, labels: { request_protocol: 'tcp', destination_service_name: 'db' } },
+    { opened: 1, closed: 1, sent: 900, received: 10, labels: { request_protocol: 'tcp', destination_service_name: 'db', response_flags: '-' } },
+    { opened: 1, closed: 1, sent: 0, received: 0, labels: { response_flags: 'UF,URX' } },
   ]);
   const text = await createPrometheus(
     createRequestMetrics(self, () => 1),

@@ -5,19 +5,40 @@ export interface ClientHello {
   alpn: string[];
 }
 
-/** `incomplete` = more bytes may make it readable; a first byte other than 22 is never TLS. */
-export function readClientHello(bytes: Buffer): ClientHello | 'incomplete' | 'unreadable' {
-  if (bytes.length < 5) return 'incomplete';
-  if (bytes[0] !== 0x16) return 'unreadable';
-  const record = bytes.readUInt16BE(3);
-  if (record > 16_384) return 'unreadable';
-  if (bytes.length < 5 + record) return 'incomplete';
+/** Longest ClientHello looked at; Envoy's limit. */
+const LIMIT = 16_384;
+
+/** `incomplete` = more bytes may make it readable; `absent` = this is not TLS; `unreadable` = TLS whose first message is no use. */
+export function readClientHello(bytes: Buffer): ClientHello | 'incomplete' | 'absent' | 'unreadable' {
+  if (bytes[0] !== 0x16 || (bytes.length > 1 && bytes[1] !== 0x03)) return bytes.length === 0 ? 'incomplete' : 'absent';
+  const hello = firstMessage(bytes);
+  if (typeof hello === 'string') return hello;
   try {
-    return readHello(bytes.subarray(5, 5 + record));
+    return readHello(hello);
   } catch (error) {
     if (error instanceof RangeError) return { serverName: '', alpn: [] };
     throw error;
   }
+}
+
+/** The first handshake message, put together from as many records as it spans. */
+function firstMessage(bytes: Buffer): Buffer | 'incomplete' | 'unreadable' {
+  const parts: Buffer[] = [];
+  let have = 0;
+  for (let at = 0; at + 5 <= bytes.length;) {
+    const record = bytes.readUInt16BE(at + 3);
+    if (bytes[at] !== 0x16 || record === 0 || record > LIMIT) return 'unreadable';
+    const part = bytes.subarray(at + 5, at + 5 + record);
+    parts.push(part);
+    have += part.length;
+    const message = parts.length === 1 ? part : Buffer.concat(parts);
+    const wanted = message.length < 4 ? LIMIT : 4 + message.readUIntBE(1, 3);
+    if (wanted > LIMIT) return 'unreadable';
+    if (have >= wanted) return message.subarray(0, wanted);
+    if (part.length < record) return 'incomplete';
+    at += 5 + record;
+  }
+  return 'incomplete';
 }
 
 function readHello(hello: Buffer): ClientHello {

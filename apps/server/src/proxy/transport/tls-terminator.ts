@@ -20,10 +20,18 @@ export class TlsTerminator {
   private readonly accepts: (subjectAltName: string | undefined) => boolean;
   private readonly onSecure: (socket: TLSSocket, client: TlsClient) => void;
   private readonly onRefused: () => void;
+  private readonly handshakeTimeoutMs: number;
   private readonly servers = new Map<boolean, Server>();
   private readonly unwatch: () => void;
 
-  constructor(config: DownstreamTls, secrets: SecretStore, onSecure: (socket: TLSSocket, client: TlsClient) => void, onRefused: () => void) {
+  constructor(
+    config: DownstreamTls,
+    secrets: SecretStore,
+    onSecure: (socket: TLSSocket, client: TlsClient) => void,
+    onRefused: () => void,
+    handshakeTimeoutMs = 15_000,
+  ) {
+    this.handshakeTimeoutMs = handshakeTimeoutMs;
     this.config = config;
     this.secrets = secrets;
     this.accepts = compilePeerSans(config.peerSans);
@@ -45,7 +53,7 @@ export class TlsTerminator {
         ...options,
         requestCert: this.config.requireClientCertificate || this.config.validationSecret !== undefined,
         rejectUnauthorized: this.config.requireClientCertificate,
-        handshakeTimeout: 15_000,
+        handshakeTimeout: this.handshakeTimeoutMs,
         allowHalfOpen: true,
         ...(withAlpn ? { ALPNProtocols: own } : {}),
       });

@@ -1,0 +1,124 @@
+// The parts of a listener below HTTP: listener filters, filter chain matches, TCP proxying, TLS of the client's side.
+
+import { decodeStringMatch } from './decode-common.ts';
+import type { Fields } from './fields.ts';
+import type { AccessLog, ChainMatch, Cidr, DownstreamTls, ListenerConfig, TcpProxy } from './model.ts';
+
+type Inspection = Pick<ListenerConfig, 'inspectTls' | 'inspectHttp' | 'proxyProtocol'>;
+
+export function decodeListenerFilters(filters: readonly Fields[]): Inspection {
+  const result: Inspection = { inspectTls: false };
+  for (const [i, filter] of filters.entries()) {
+    const config = filter.object('typedConfig');
+    const type = config?.type() ?? '';
+    // Its options are about JA3 fingerprints and the size of a first read.
+    if (type.endsWith('.TlsInspector')) result.inspectTls = true;
+    else if (type.endsWith('.HttpInspector')) result.inspectHttp = true;
+    else if (type.endsWith('.ProxyProtocol') && config !== undefined) {
+      if (i > 0) filter.problem('typedConfig', 'proxy_protocol must be the first listener filter: its header comes before everything else');
+      result.proxyProtocol = {
+        optional: config.flag('allowRequestsWithoutProxyProtocol'),
+        refusedVersions: config.texts('disallowedVersions').map((version) => (version === 'V2' ? 2 : 1)),
+      };
+      config.ignore('statPrefix');
+      config.end();
+    } else if (type.endsWith('.OriginalDst'))
+      filter.problem(
+        'typedConfig',
+        'original_dst needs connections redirected by the kernel (iptables), and this proxy takes none; use a port per upstream or the HTTP proxy port',
+      );
+    else filter.problem('typedConfig', `the listener filter ${type || filter.text('name')} is not supported`);
+    if (filter.has('filterDisabled')) filter.problem('filterDisabled', 'a listener filter is always on here');
+  }
+  return result;
+}
+
+export function decodeChainMatch(fields: Fields | undefined): ChainMatch {
+  if (fields === undefined) return { transportProtocol: 'any', applicationProtocols: [], serverNames: [] };
+  const transport = fields.text('transportProtocol');
+  const sourceType = fields.text('sourceType', 'ANY');
+  const destinationPort = fields.number('destinationPort');
+  const ranges = (key: 'prefixRanges' | 'directSourcePrefixRanges' | 'sourcePrefixRanges'): { [K in typeof key]?: Cidr[] } => {
+    const list = fields.list(key).map((range) => ({ address: range.text('addressPrefix'), length: range.number('prefixLen') }));
+    return list.length === 0 ? {} : { [key]: list };
+  };
+  const sourcePorts = fields.texts('sourcePorts').map(Number);
+  const match: ChainMatch = {
+    ...(destinationPort === 0 ? {} : { destinationPort }),
+    ...ranges('prefixRanges'),
+    serverNames: fields.texts('serverNames').map((name) => name.toLowerCase()),
+    transportProtocol: transport === 'tls' ? 'tls' : transport === 'raw_buffer' ? 'raw_buffer' : 'any',
+    applicationProtocols: fields.texts('applicationProtocols'),
+    ...ranges('directSourcePrefixRanges'),
+    ...(sourceType === 'ANY' ? {} : { sourceType: sourceType === 'EXTERNAL' ? 'external' : 'local' }),
+    ...ranges('sourcePrefixRanges'),
+    ...(sourcePorts.length === 0 ? {} : { sourcePorts }),
+  };
+  if (transport !== '' && match.transportProtocol === 'any') fields.problem('transportProtocol', `${transport} is not one of tls, raw_buffer`);
+  for (const name of match.serverNames)
+    if (name.slice(1).includes('*') || (name.startsWith('*') && !name.startsWith('*.')))
+      fields.problem('serverNames', `${name} is no name and no wildcard like *.example.com`);
+  fields.end();
+  return match;
+}
+
+/** `logs` decodes one access logger. */
+export function decodeTcpProxy(fields: Fields, logs: (fields: Fields) => AccessLog[]): TcpProxy {
+  const weighted = fields.object('weightedClusters')?.list('clusters');
+  const none = { add: [], remove: [] };
+  const clusters = weighted?.map((c) => {
+    const cluster = { name: c.text('name'), weight: c.number('weight', 1), requestHeaders: none, responseHeaders: none };
+    c.end();
+    return cluster;
+  }) ?? [{ name: fields.text('cluster'), weight: 1, requestHeaders: none, responseHeaders: none }];
+  const hashes = fields.list('hashPolicy');
+  for (const hash of hashes) if (!hash.has('sourceIp')) hash.problem('filterState', 'only sourceIp is supported');
+  const duration = fields.ms('maxDownstreamConnectionDuration');
+  const accessLog = fields.list('accessLog').flatMap(logs);
+  const proxy: TcpProxy = {
+    statPrefix: fields.text('statPrefix'),
+    clusters,
+    idleTimeoutMs: fields.ms('idleTimeout', 3_600_000),
+    maxConnectAttempts: fields.number('maxConnectAttempts', 1),
+    ...(hashes.length === 0 ? {} : { hashSourceIp: true }),
+    ...(duration === 0 ? {} : { maxConnectionDurationMs: duration }),
+    ...(accessLog.length === 0 ? {} : { accessLog }),
+  };
+  fields.end();
+  return proxy;
+}
+
+/** What the filters before a TcpProxy make of the client's SNI. */
+export function decodeSniFilters(filters: readonly { filter: Fields; config: Fields | undefined }[]): Pick<TcpProxy, 'clusterFromSni' | 'sniForwardPort'> {
+  const result: { clusterFromSni?: boolean; sniForwardPort?: number } = {};
+  for (const { filter, config } of filters) {
+    const type = config?.type() ?? '';
+    if (type.endsWith('.SniCluster')) result.clusterFromSni = true;
+    else if (type.endsWith('.sni_dynamic_forward_proxy.v3.FilterConfig') && config !== undefined) {
+      result.sniForwardPort = config.number('portValue', 443);
+      // The cluster of the same cache resolves; it carries the options too.
+      config.ignore('dnsCacheConfig');
+      config.end();
+    } else filter.problem('typedConfig', `the network filter ${type} is not supported`);
+  }
+  return result;
+}
+
+export function decodeDownstreamTls(fields: Fields): DownstreamTls {
+  const context = fields.object('commonTlsContext');
+  const combined = context?.object('combinedValidationContext');
+  const certificateSecret = context?.list('tlsCertificateSdsSecretConfigs')[0]?.text('name') ?? '';
+  if (certificateSecret === '') fields.problem('commonTlsContext', 'a certificate by SDS is needed');
+  const validationSecret = (combined?.object('validationContextSdsSecretConfig') ?? context?.object('validationContextSdsSecretConfig'))?.text('name');
+  return {
+    certificateSecret,
+    ...(validationSecret === undefined ? {} : { validationSecret }),
+    requireClientCertificate: fields.flag('requireClientCertificate'),
+    alpn: context?.texts('alpnProtocols') ?? [],
+    peerSans:
+      combined
+        ?.object('defaultValidationContext')
+        ?.list('matchTypedSubjectAltNames')
+        .map((san) => decodeStringMatch(san.object('matcher') ?? san)) ?? [],
+  };
+}
