@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path';
 
 const cache = process.env.WEFT_ENGINES ?? join(homedir(), '.cache/weft/engines');
 
-/** Environment for the test runners: `CHROMIUM_BIN`, `ENVOY_BIN`, `PROMTOOL_BIN`, `PROMETHEUS_BIN`, `JAEGER_BIN` as far as they are there. */
+/** Environment for the test runners: `CHROMIUM_BIN`, `ENVOY_BIN`, `PROMTOOL_BIN`, `PROMETHEUS_BIN`, `JAEGER_BIN`, `ISTIO_ORACLE_BIN` as far as they are there. */
 export async function ensureEngines() {
   const found = {
     CHROMIUM_BIN: process.env.CHROMIUM_BIN ?? onPath('chromium') ?? onPath('chromium-browser') ?? onPath('google-chrome') ?? debian('chromium', 'chromium'),
@@ -16,6 +16,7 @@ export async function ensureEngines() {
     PROMETHEUS_BIN: process.env.PROMETHEUS_BIN ?? onPath('prometheus') ?? debian('prometheus', 'prometheus'),
     PROMTOOL_BIN: process.env.PROMTOOL_BIN ?? onPath('promtool') ?? debian('prometheus', 'promtool'),
     JAEGER_BIN: process.env.JAEGER_BIN ?? onPath('jaeger') ?? existing(join(cache, 'jaeger/jaeger')),
+    ISTIO_ORACLE_BIN: process.env.ISTIO_ORACLE_BIN ?? existing(join(cache, 'istio-oracle/istio-oracle')),
   };
   return Object.fromEntries(Object.entries(found).filter(([, path]) => path !== undefined));
 }

@@ -1,7 +1,7 @@
 // DestinationRule (networking.istio.io): what happens after routing: subsets, balancing, pools, outlier detection, TLS.
 
 import { z } from 'zod';
-import { duration, durationOrZero, hostName, labels, portNumber, positiveInt32, refuseDuplicates, selector, uint32 } from './schema-parts.ts';
+import { duration, exportToSome, durationOrZero, hostName, labels, portNumber, positiveInt32, refuseDuplicates, selector, uint32 } from './schema-parts.ts';
 
 const tls = z
   .strictObject({
@@ -179,7 +179,7 @@ export const destinationRuleSpec = z
         }),
       )
       .optional(),
-    exportTo: z.array(z.string()).optional(),
+    exportTo: exportToSome.optional(),
     workloadSelector: selector.optional(),
   })
   .superRefine((spec, context) =>

@@ -12,9 +12,19 @@ const headerValue = z
     'has a % that opens no command such as %PROTOCOL%; write %% for a percent sign',
   );
 
-const operations = z.strictObject({
-  set: z.record(headerName, headerValue).optional(),
-  add: z.record(headerName, headerValue).optional(),
-  remove: z.array(headerName).optional(),
-});
-export const headers = z.strictObject({ request: operations.optional(), response: operations.optional() });
+const isInternal = (name: string): boolean => name.startsWith(':') || name.toLowerCase() === 'host';
+/** Host, or the pseudo-header that is its name in HTTP/2. */
+export function isAuthority(name: string): boolean {
+  return /^(:authority|host)$/i.test(name);
+}
+
+const changeable = headerName.refine((name) => !isInternal(name), 'cannot be changed: Host is set on requests only, other names with : are not headers');
+const settable = headerName.refine((name) => !isInternal(name) || isAuthority(name), 'cannot be changed: of the names with : only :authority can');
+
+const operations = <N extends z.ZodString>(name: N) =>
+  z.strictObject({
+    set: z.record(name, headerValue).optional(),
+    add: z.record(name, headerValue).optional(),
+    remove: z.array(changeable).optional(),
+  });
+export const headers = z.strictObject({ request: operations(settable).optional(), response: operations(changeable).optional() });

@@ -1,20 +1,8 @@
 // One HTTP rule of a VirtualService: what it matches and what becomes of the request.
 
 import { z } from 'zod';
-import { headerName, headers } from './http-headers.ts';
-import {
-  duration,
-  durationOrZero,
-  hostName,
-  labels,
-  percent,
-  portNumber,
-  positiveInt32,
-  presenceMatch,
-  regex,
-  stringMatch,
-  wholeSeconds,
-} from './schema-parts.ts';
+import { headerName, headers, isAuthority } from './http-headers.ts';
+import { duration, hostName, labels, percent, portNumber, positiveInt32, presenceMatch, regex, stringMatch, wholeSeconds } from './schema-parts.ts';
 
 const subsetName = z.string().regex(/^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$/, 'must be a DNS label');
 export const destination = z.strictObject({
@@ -30,12 +18,15 @@ const httpMatch = z.strictObject({
   scheme: stringMatch.optional(),
   method: stringMatch.optional(),
   authority: stringMatch.optional(),
-  headers: z.record(z.string().min(1), presenceMatch).optional(),
+  headers: z.record(z.string().min(1), stringMatch).optional(),
   withoutHeaders: z.record(z.string().min(1), presenceMatch).optional(),
-  queryParams: z.record(z.string().min(1), presenceMatch).optional(),
+  queryParams: z.record(z.string().min(1), stringMatch).optional(),
   port: portNumber.optional(),
   sourceLabels: labels.optional(),
-  sourceNamespace: z.string().optional(),
+  sourceNamespace: z
+    .string()
+    .regex(/^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$/, 'must be the name of a namespace')
+    .optional(),
   gateways: z.array(z.string()).optional(),
   ignoreUriCase: z.boolean().optional(),
   statPrefix: z.string().optional(),
@@ -59,13 +50,15 @@ const RETRY_ON = new Set([
   'resource-exhausted',
   'unavailable',
 ]);
+/** Status codes that have a name, as Istio's Go knows them. */
+const STATUS_CODE = /^(10[0-3]|20[0-8]|226|30[0-5]|30[78]|40\d|41[0-8]|42[1-6]|42[89]|431|451|50[0-8]|51[01])$/;
 const retryOn = z.string().superRefine((text, context) => {
   if (text === '') return;
-  for (const part of text.split(',').map((p) => p.trim())) {
-    const code = Number(part);
-    if (!RETRY_ON.has(part) && !(Number.isInteger(code) && code >= 100 && code <= 599))
-      context.addIssue(`${part === '' ? 'an empty item' : part} is no retry condition; use names like 5xx, reset, connect-failure, or status codes`);
-  }
+  for (const part of text.split(','))
+    if (!RETRY_ON.has(part) && !STATUS_CODE.test(part))
+      context.addIssue(
+        `${part.trim() === '' ? 'an empty item' : JSON.stringify(part)} is no retry condition; use names like 5xx, reset, connect-failure, or status codes, with commas and no spaces between them`,
+      );
 });
 const retries = z
   .strictObject({
@@ -135,13 +128,13 @@ const rewrite = z
   .strictObject({
     uri: z.string().optional(),
     authority: z.string().optional(),
-    uriRegexRewrite: z.strictObject({ match: regex, rewrite: z.string() }).optional(),
+    uriRegexRewrite: z.strictObject({ match: regex, rewrite: z.string().min(1) }).optional(),
   })
   .refine((r) => Boolean(r.uri) || Boolean(r.authority) || r.uriRegexRewrite !== undefined, 'must set uri, authority or uriRegexRewrite')
   .refine((r) => !r.uri || r.uriRegexRewrite === undefined, 'must not have both uri and uriRegexRewrite');
 
 const corsPolicy = z.strictObject({
-  allowOrigins: z.array(stringMatch).optional(),
+  allowOrigins: z.array(stringMatch.refine((m) => Boolean(m.exact ?? m.prefix ?? m.regex), 'must have one of exact, prefix, regex, not empty')).optional(),
   allowOrigin: z.array(z.string()).optional(),
   allowMethods: z.array(z.string()).optional(),
   allowHeaders: z.array(headerName).optional(),
@@ -165,7 +158,7 @@ export const httpRoute = z
       .optional(),
     delegate: z.strictObject({ name: z.string().optional(), namespace: z.string().optional() }).optional(),
     rewrite: rewrite.optional(),
-    timeout: durationOrZero.optional(),
+    timeout: duration.optional(),
     retries: retries.optional(),
     fault: fault.optional(),
     mirror: destination.optional(),
@@ -188,6 +181,12 @@ export const httpRoute = z
     if (rule.redirect?.prefixRewrite !== undefined && (rule.match ?? []).some((m) => m.uri !== undefined && m.uri.prefix === undefined))
       context.addIssue({ code: 'custom', path: ['redirect', 'prefixRewrite'], message: 'needs matches by uri.prefix: it replaces the matched prefix' });
     checkWeights(rule.route, context);
+    const { set = {}, add = {} } = rule.headers?.request ?? {};
+    const authorities = [
+      rule.rewrite?.authority,
+      ...[...Object.entries(set), ...Object.entries(add)].filter(([name]) => isAuthority(name)).map(([, value]) => value),
+    ];
+    if (authorities.filter(Boolean).length > 1) context.addIssue(`the Host is set more than once: to ${authorities.filter(Boolean).join(' and ')}`);
   });
 
 /** Several destinations whose weights are all 0 would take no traffic. */

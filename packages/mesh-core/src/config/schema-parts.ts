@@ -49,7 +49,7 @@ export const regex = z.string().min(1).max(1_024).refine(isRe2, 'is no regular e
 const matchFields = { exact: z.string().optional(), prefix: z.string().min(1, 'must not be empty').optional() };
 const oneOf = (m: object): boolean => Object.keys(m).length <= 1;
 export const stringMatch = z.strictObject({ ...matchFields, regex: regex.optional() }).refine(oneOf, 'must have one of exact, prefix, regex');
-/** For headers and query parameters, where the regex `*` (and `{}`) asks for presence. */
+/** For withoutHeaders, where the regex `*` asks for presence as `{}` does everywhere. */
 export const presenceMatch = z
   .strictObject({ ...matchFields, regex: z.union([z.literal('*'), regex]).optional() })
   .refine(oneOf, 'must have one of exact, prefix, regex');
@@ -85,10 +85,13 @@ export const portProtocol = z
 /** IPv4 or IPv6. */
 export const ipAddress = z.union([z.ipv4(), z.ipv6()], 'must be an IP address');
 export const ipOrCidr = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'must be an IP address or a CIDR block');
-/** `*`, `.`, `~` or names of namespaces; `~` stands alone. */
+/** `*`, `.`, `~` or names of namespaces; `*` and `~` stand alone. */
 export const exportTo = z
   .array(z.string().regex(/^([*.~]|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$/, 'must be *, ., ~ or the name of a namespace'))
-  .refine((list) => list.length < 2 || !list.includes('*'), 'must not name more beside *');
+  .refine((list) => list.length < 2 || !list.some((e) => e === '*' || e === '~'), 'must not name more beside * or ~')
+  .refine((list) => new Set(list).size === list.length, 'must not name anything twice');
+/** The same for rules, which are of no use to anybody when hidden from all. */
+export const exportToSome = exportTo.refine((list) => !list.includes('~'), 'must not be ~: a rule that nobody sees does nothing; delete it');
 /** `namespace/host` as Sidecars write it: `./*`, `prod/*`, `~/*`, `prod/*.example.com`. */
 export const namespacedHost = z.string().refine((text) => {
   const [namespace = '', name, ...rest] = text.split('/');

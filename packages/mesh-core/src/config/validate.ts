@@ -89,6 +89,9 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
   const spec = schema?.safeParse(record['spec'] ?? {});
   if (schema !== undefined && spec?.success === false)
     for (const { path, message } of fieldIssues(spec.error, schema, record['spec'] ?? {}, 'spec')) add(['spec', ...path], message);
+  const exported: unknown = (spec?.data as { exportTo?: unknown } | undefined)?.exportTo;
+  const home = nameIn(record, 'namespace') ?? 'default';
+  if (Array.isArray(exported) && exported.includes('.') && exported.includes(home)) add(['spec', 'exportTo'], `. and ${home} are the same namespace: keep one`);
   if (problems.length > 0 || !metadata.success) {
     const ref = { kind: kind.kind, namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };
     return { problems: problems.map((p) => ({ ...p, ref })) };

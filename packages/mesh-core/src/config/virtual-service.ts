@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { checkWeights, destination, httpRoute, weight } from './http-route.ts';
-import { hostName, labels, portNumber } from './schema-parts.ts';
+import { exportToSome, hostName, labels, portNumber } from './schema-parts.ts';
 
 const subnet = z.string().regex(/^[0-9a-fA-F.:]+(\/\d{1,3})?$/, 'must be an address or a CIDR block');
 const l4Match = {
@@ -33,7 +33,7 @@ export const virtualServiceSpec = z
           .superRefine((rule, context) => checkWeights(rule.route, context)),
       )
       .optional(),
-    exportTo: z.array(z.string()).optional(),
+    exportTo: exportToSome.optional(),
   })
   .superRefine((spec, context) => {
     const issue = (path: (string | number)[], message: string): void => context.addIssue({ code: 'custom', path, message });

@@ -3,6 +3,7 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type GatewaySpec, hostMatches } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
+import { grouped } from './common.ts';
 import type { Mesh } from './mesh.ts';
 import { isCatchAll } from './route-match.ts';
 import { routeConfig, withAttempts } from './routes.ts';
@@ -43,11 +44,32 @@ export function gatewayRouteConfig(mesh: Mesh, node: ProxyNode, name: string, se
     if (server.tls?.httpsRedirect === true)
       for (const host of server.hosts.map((h) => bareHost(h).toLowerCase())) hosts.set(host, { routes: hosts.get(host)?.routes ?? [], requireTls: true });
   }
-  const virtualHosts = [...hosts].map(([host, { routes, requireTls }]) =>
-    withAttempts({ name: `${host}:${port}`, domains: [host], routes: catchAllLast(routes), ...(requireTls ? { requireTls: 'ALL' } : {}) }),
+  const virtualHosts = sameRoutes(hosts).map(([domains, { routes, requireTls }]) =>
+    withAttempts({ name: `${domains[0]}:${port}`, domains, routes: catchAllLast(routes), ...(requireTls ? { requireTls: 'ALL' } : {}) }),
   );
   const blackHole = { name: `blackhole:${port}`, domains: ['*'], routes: [] };
   return routeConfig(name, virtualHosts.length === 0 ? [blackHole] : virtualHosts, true);
+}
+
+/** Hosts with the very same routes as one, so that routes of a VirtualService for many hosts go out once. The first names it. */
+function sameRoutes(hosts: ReadonlyMap<string, VirtualHost>): [domains: string[], VirtualHost][] {
+  const ids = new Map<JsonObject, number>();
+  const idOf = (route: JsonObject): number => {
+    if (!ids.has(route)) ids.set(route, ids.size);
+    return ids.get(route) ?? 0;
+  };
+  const sorted = [...hosts].toSorted(([a], [b]) => bySpecificity(a, b));
+  const groups = grouped(sorted, ([, { routes, requireTls }]) => `${requireTls}|${routes.map(idOf).join(',')}`);
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    return first === undefined ? [] : [[group.map(([host]) => host), first[1]]];
+  });
+}
+
+/** Names before wildcards, longer before shorter, then by letter. */
+function bySpecificity(a: string, b: string): number {
+  const wild = Number(a.startsWith('*')) - Number(b.startsWith('*'));
+  return wild !== 0 ? wild : b.length - a.length || (a < b ? -1 : 1);
 }
 
 /** `*.example.com` of `ns/*.example.com`. */

@@ -76,14 +76,16 @@ export function timeouts({ node }: RouteContext, timeout: string | undefined): J
 
 function mirrors(context: RouteContext, namespace: string, rule: HttpRouteSpec): JsonObject[] | undefined {
   const { mirror, mirrorPercentage, mirrorPercent } = rule;
-  const share = mirrorPercentage ?? (mirrorPercent === undefined ? undefined : { value: mirrorPercent });
-  const all = [...(mirror === undefined ? [] : [{ destination: mirror, percentage: share }]), ...(rule.mirrors ?? [])];
-  const some = all.filter((m) => m.percentage === undefined || (m.percentage.value ?? 0) > 0);
+  const all = [
+    ...(mirror === undefined ? [] : [{ destination: mirror, percentage: mirrorPercentage, whole: mirrorPercent ?? 100 }]),
+    ...(rule.mirrors ?? []).map((m) => ({ ...m, whole: 100 })),
+  ];
+  const some = all.filter(({ percentage: share, whole }) => (share === undefined ? whole : (share.value ?? 0)) > 0);
   return some.length === 0
     ? undefined
     : some.map((m) => ({
         cluster: destinationCluster(context, namespace, m.destination),
-        runtimeFraction: { defaultValue: percentage(m.percentage?.value ?? 100) },
+        runtimeFraction: { defaultValue: percentage(m.percentage, m.whole) },
         traceSampled: false,
         disableShadowHostSuffixAppend: true,
       }));

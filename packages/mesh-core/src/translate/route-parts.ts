@@ -57,9 +57,9 @@ function some<T>(list: T[]): T[] | undefined {
   return list.length === 0 ? undefined : list;
 }
 
-/** 0-100 with fractions as parts of a million, cut off below as Istio does. */
-export function percentage(percent: number): JsonObject {
-  return { numerator: Math.trunc(percent * 10_000), denominator: 'MILLION' };
+/** A percentage as parts of a million, cut off below as Istio does; the old whole numbers, `fallback`, as parts of a hundred. */
+export function percentage(percent: { value?: number | undefined } | undefined, fallback: number): JsonObject {
+  return percent === undefined ? { numerator: fallback } : { numerator: Math.trunc((percent.value ?? 0) * 10_000), denominator: 'MILLION' };
 }
 
 /** A percentage left out is 0 %, not 100 (Istio). */
@@ -69,13 +69,13 @@ export function faultFilter(fault: NonNullable<HttpRouteSpec['fault']>): JsonObj
     delay:
       delay === undefined
         ? undefined
-        : { fixedDelay: seconds(durationMs(delay.fixedDelay) ?? 0), percentage: percentage(delay.percentage?.value ?? delay.percent ?? 0) },
+        : { fixedDelay: seconds(durationMs(delay.fixedDelay) ?? 0), percentage: percentage(delay.percentage, delay.percent ?? 0) },
     abort:
       abort === undefined
         ? undefined
         : {
             ...(abort.httpStatus === undefined ? { grpcStatus: grpcCode(abort.grpcStatus ?? '') } : { httpStatus: abort.httpStatus }),
-            percentage: percentage(abort.percentage?.value ?? 0),
+            ...(abort.percentage === undefined ? {} : { percentage: percentage(abort.percentage, 0) }),
           },
   });
 }
