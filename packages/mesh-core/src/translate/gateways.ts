@@ -88,7 +88,7 @@ function isTls({ server }: Pick<GatewayServer, 'server'>): boolean {
 
 function isServed({ server }: Pick<GatewayServer, 'server'>): boolean {
   const { protocol } = server.port;
-  if (protocol === 'HTTPS') return server.tls?.mode === 'ISTIO_MUTUAL' || (server.tls?.serverCertificate !== undefined && server.tls.privateKey !== undefined);
+  if (protocol === 'HTTPS') return server.tls?.mode === 'ISTIO_MUTUAL' || (Boolean(server.tls?.serverCertificate) && Boolean(server.tls?.privateKey));
   return protocol === 'HTTP' || protocol === 'HTTP2' || protocol === 'GRPC' || protocol === 'GRPC-WEB';
 }
 

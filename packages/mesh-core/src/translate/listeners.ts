@@ -100,7 +100,8 @@ export function inboundListener(mesh: Mesh, node: ProxyNode, port: InboundPort):
         });
   };
   const secure = { name: 'mtls', filterChainMatch: { transportProtocol: 'tls' }, filters: [chain(true)], transportSocket: downstreamTls() };
-  const plain = { name: 'plaintext', filterChainMatch: { transportProtocol: 'raw_buffer' }, filters: [chain(false)] };
+  // With TLS switched off even bytes that look like TLS are the application's.
+  const plain = { name: 'plaintext', ...(mode === 'DISABLE' ? {} : { filterChainMatch: { transportProtocol: 'raw_buffer' } }), filters: [chain(false)] };
   return {
     name: `virtualInbound_${port.listenPort}`,
     address: socketAddress(node.ip, port.listenPort),

@@ -126,7 +126,7 @@ test('faults without a percentage hit nobody; retries default to two safe ones; 
   expect(rule).toMatchObject({
     typedPerFilterConfig: {
       'envoy.filters.http.fault': {
-        delay: { fixedDelay: '2s', percentage: { denominator: 'MILLION' } },
+        delay: { fixedDelay: '2s', percentage: {} },
         abort: { httpStatus: 418, percentage: { numerator: 125_000, denominator: 'MILLION' } },
       },
     },

@@ -1,0 +1,100 @@
+// Stock Envoy takes what the translator writes for every configuration of Istio's conformance corpus that Weft takes.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { JsonObject } from '@bufbuild/protobuf';
+import { afterAll, expect, test } from 'vitest';
+import { DEFAULT_MESH_SETTINGS } from '../model/index.ts';
+import { buildMesh } from './mesh.ts';
+import { objectsOf, proxiesOf, withSurroundings } from './testing/corpus-world.ts';
+import { envoyBinary, staticBootstrap } from './testing/static-envoy.ts';
+import { translate } from './translate.ts';
+
+const corpus = process.env['WEFT_CORPUS'] ?? resolve(dirname(fileURLToPath(import.meta.url)), '../../../../../shared/corpus');
+const envoy = envoyBinary();
+const present = existsSync(join(corpus, 'istio'));
+if (!present) console.warn(`skipped: Istio's conformance corpus is not at ${corpus}; set WEFT_CORPUS`);
+const dir = mkdtempSync(join(tmpdir(), 'weft-accepts-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+interface Sample {
+  name: string;
+  bootstrap: JsonObject;
+}
+
+function samples(): Sample[] {
+  const read = (folder: string): string[] =>
+    readdirSync(join(corpus, 'istio', folder))
+      .filter((file) => file.endsWith('.yaml'))
+      .map((file) => `${folder}/${file}`);
+  return ['validation', 'crd', 'bookinfo', 'simulation', 'traffic', 'analyzers'].flatMap(read).flatMap((file) => {
+    const objects = objectsOf(readFileSync(join(corpus, 'istio', file), 'utf8'));
+    if (objects === undefined) return [];
+    const all = withSurroundings(objects);
+    const mesh = buildMesh(all, DEFAULT_MESH_SETTINGS);
+    return proxiesOf(all, 'envoy').map((node) => ({
+      name: `${file} ${node.role}`,
+      bootstrap: withoutFiles(staticBootstrap(translate(mesh, node, DEFAULT_MESH_SETTINGS))) as JsonObject,
+    }));
+  });
+}
+
+/** Certificates in files the corpus only makes up a name for: by SDS instead. Envoy loads files even to validate. */
+function withoutFiles(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutFiles);
+  if (typeof value !== 'object' || value === null) return value;
+  const { tlsCertificates, trustedCa: _, ...fields } = value as { tlsCertificates?: { privateKey?: JsonObject }[]; trustedCa?: JsonObject };
+  const rest = Object.fromEntries(Object.entries(fields).map(([key, v]) => [key, withoutFiles(v)]));
+  if (tlsCertificates !== undefined)
+    return tlsCertificates.every((c) => c.privateKey?.['filename'] !== '')
+      ? { ...rest, tlsCertificateSdsSecretConfigs: [{ name: 'file', sdsConfig: { ads: {}, resourceApiVersion: 'V3' } }] }
+      : { ...rest, tlsCertificates };
+  return rest;
+}
+
+type Resources = { listeners: JsonObject[]; clusters: JsonObject[] };
+
+/** Many bootstraps as one: names and addresses are told apart by the sample's number. */
+function merged(list: readonly Sample[]): JsonObject {
+  const [first] = list;
+  const listeners: JsonObject[] = [];
+  const clusters = new Map<string, JsonObject>();
+  for (const [i, { bootstrap }] of list.entries()) {
+    const resources = bootstrap['static_resources'] as unknown as Resources;
+    for (const listener of resources.listeners) {
+      const port = 10_000 + (listeners.length % 50_000);
+      listeners.push({ ...listener, name: `${String(listener['name'])}#${i}`, address: { socketAddress: { address: '127.0.0.1', portValue: port } } });
+    }
+    for (const cluster of resources.clusters) {
+      const { name, ...content } = cluster;
+      // The same cluster under another number says nothing new.
+      const key = name === 'xds' ? 'xds' : JSON.stringify({ name, content });
+      if (!clusters.has(key)) clusters.set(key, name === 'xds' ? cluster : { ...cluster, name: `${String(name)}#${clusters.size}` });
+    }
+  }
+  return { ...first?.bootstrap, static_resources: { listeners, clusters: [...clusters.values()] } } as unknown as JsonObject;
+}
+
+/** Envoy's complaints by sample; halves are tried on their own until the culprit is alone. */
+function complaints(list: readonly Sample[]): string[] {
+  const file = join(dir, 'bootstrap.json');
+  writeFileSync(file, JSON.stringify(merged(list)));
+  try {
+    execFileSync(envoy ?? '', ['--mode', 'validate', '-c', file, '--disable-hot-restart', '-l', 'error'], { encoding: 'utf8', stdio: 'pipe' });
+    return [];
+  } catch (error) {
+    if (list.length === 1) return [`${list[0]?.name}: ${(error as { stderr: string }).stderr.trim().split('\n').slice(-3).join(' ')}`];
+    const half = list.length >> 1;
+    return [...complaints(list.slice(0, half)), ...complaints(list.slice(half))];
+  }
+}
+
+test.skipIf(envoy === undefined || !present)('Envoy validates what every configuration of the corpus becomes', { timeout: 300_000 }, () => {
+  const list = samples();
+  expect(list.length).toBeGreaterThan(300);
+  const batches = Array.from({ length: Math.ceil(list.length / 150) }, (_, i) => list.slice(i * 150, i * 150 + 150));
+  expect(batches.flatMap(complaints)).toEqual([]);
+});
