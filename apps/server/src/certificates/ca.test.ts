@@ -107,7 +107,7 @@ test('two workloads greet each other over TLS with issued leaves', async () => {
 test('secrets renew at half life under a new version, shared by all leases of an identity', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
-    const provider = createSecretProvider({ ca, clock: () => now, random: () => 0.5, ttlMs: 60_000 });
+    const provider = createSecretProvider({ ca, graceMs: 0, clock: () => now, random: () => 0.5, ttlMs: 60_000 });
     let renewals = 0;
     let renewed: () => void = () => undefined;
     const done = new Promise<void>((resolve) => (renewed = resolve));

@@ -12,6 +12,8 @@ import type { CertificateAuthority } from './ca.ts';
 /** Names as Istio's agents use them. */
 const SECRET_NAMES = { leaf: 'default', bundle: 'ROOTCA' } as const;
 const RETRY_MS = 5_000;
+/** How long an identity's key outlives its last user: a proxy that reconnects gets the same again. */
+const GRACE_MS = 60_000;
 /** setTimeout's limit; a longer wait is cut and taken up again. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
@@ -42,10 +44,12 @@ export function createSecretProvider(options: {
   clock?: () => number;
   random?: () => number;
   ttlMs?: number;
+  /** Milliseconds a key outlives its last user; 60 s unless told. */
+  graceMs?: number;
   onError?: (error: unknown) => void;
 }): SecretProvider {
   const { ca, clock = Date.now, random = Math.random } = options;
-  const entries = new Map<string, { opening: Promise<Entry>; users: number }>();
+  const entries = new Map<string, { opening: Promise<Entry>; users: number; forget?: NodeJS.Timeout }>();
 
   const issue = async (identity: Identity): Promise<Omit<Entry, 'listeners' | 'timer'> & { renewAt: number }> => {
     const now = clock();
@@ -63,7 +67,8 @@ export function createSecretProvider(options: {
     entry.timer.unref();
   };
   const renew = async (entry: Entry, identity: Identity, due: number): Promise<void> => {
-    if (entry.listeners.size === 0) return;
+    // Nobody holds it: who comes next gets a fresh one.
+    if (entry.listeners.size === 0) return void entries.delete(spiffeId(identity));
     if (clock() < due) return schedule(entry, identity, due);
     try {
       const { renewAt, ...fresh } = await issue(identity);
@@ -90,11 +95,18 @@ export function createSecretProvider(options: {
       entries.set(key, shared);
       // Counted before waiting: the last other user may leave meanwhile.
       shared.users += 1;
+      clearTimeout(shared.forget);
+      const forget = (entry?: Entry): void => {
+        clearTimeout(entry?.timer);
+        if (entries.get(key) === shared) entries.delete(key);
+      };
       const leave = (entry?: Entry): void => {
         shared.users -= 1;
         if (shared.users > 0) return;
-        clearTimeout(entry?.timer);
-        if (entries.get(key) === shared) entries.delete(key);
+        const graceMs = options.graceMs ?? GRACE_MS;
+        if (entry === undefined || graceMs === 0) return forget(entry);
+        shared.forget = setTimeout(() => forget(entry), graceMs);
+        shared.forget.unref();
       };
       const entry = await shared.opening.catch((error: unknown) => {
         leave();
@@ -111,7 +123,8 @@ export function createSecretProvider(options: {
       };
     },
     close: () => {
-      for (const { opening } of entries.values()) {
+      for (const { opening, forget } of entries.values()) {
+        clearTimeout(forget);
         void opening.then(
           (entry) => {
             entry.listeners.clear();

@@ -123,10 +123,17 @@ test('a burst of commits is one push', async () => {
   stream.send({ typeUrl: TYPE_URL.cluster, responseNonce: first.nonce });
   await until(() => harness.plane.proxies()[0]?.state === 'synced');
   const commits = await Promise.all([2, 3, 4, 5, 6].map((cluster) => harness.put(virtualService('one', { cluster }))));
-  const pushes = [await stream.next()];
-  stream.send({ typeUrl: TYPE_URL.cluster, responseNonce: pushes[0]?.nonce ?? '' });
-  await until(() => harness.plane.propagation(commits[4]?.revision ?? '')?.completeMs);
-  expect(pushes.length + stream.waiting).toBeLessThanOrEqual(2);
+  // What came after the first push waits for its answer: however the burst was cut, the second holds all the rest.
+  await until(() => harness.plane.propagation(commits[4]?.revision ?? ''));
+  const complete = (): boolean => harness.plane.propagation(commits[4]?.revision ?? '')?.completeMs !== undefined;
+  let pushes = 0;
+  while (!complete()) {
+    const { nonce } = await stream.next();
+    pushes += 1;
+    stream.send({ typeUrl: TYPE_URL.cluster, responseNonce: nonce });
+    await until(() => complete() || stream.waiting > 0);
+  }
+  expect(pushes).toBeLessThanOrEqual(2);
 });
 
 test('a stream that names no node, or changes its node, is refused', async () => {

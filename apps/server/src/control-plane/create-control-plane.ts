@@ -10,6 +10,7 @@ import type { SecretProvider } from '../certificates/secret-provider.ts';
 import type { ConfigStore, Commit } from '../config-store/config-store.ts';
 import { addDiscoveryServices } from './discovery-service.ts';
 import type { AdsHooks } from './discovery-service.ts';
+import { createAdmission } from './admission.ts';
 import { addCertificateService } from './certificate-service.ts';
 import { createChangeFeed } from './change-feed.ts';
 import { dumpResources } from './config-dump.ts';
@@ -17,6 +18,7 @@ import type { ControlPlane } from './control-plane.ts';
 import { ControlPlaneError } from './errors.ts';
 import { PropagationLog } from './propagation-log.ts';
 import { ProxyConnection } from './proxy-connection.ts';
+import { createPushQueue } from './push-queue.ts';
 import { ProxyRegistry } from './proxy-registry.ts';
 import { keepServerCertificate } from './server-certificate.ts';
 import { createSnapshots } from './snapshots.ts';
@@ -62,6 +64,20 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
 
   const moved = (connection: ProxyConnection): void => feed.report(connection.node.id, propagation.refresh(connection));
 
+  const push = (connection: ProxyConnection, commits: readonly Commit[]): void => {
+    try {
+      propagation.record(commits, connection, connection.update(snapshots.of(connection.node)));
+      moved(connection);
+    } catch (error) {
+      log({
+        level: 'error',
+        message: 'the configuration could not be translated for a proxy; it keeps what it has',
+        fields: { proxy: connection.node.id, error: String(error) },
+      });
+    }
+  };
+  const pushes = createPushQueue<ProxyConnection, Commit>({ push, congested: (connection) => connection.congested, waited: () => undefined });
+
   const apply = (commits: readonly Commit[]): void => {
     try {
       snapshots.rebuild(follower?.objects().values() ?? []);
@@ -74,23 +90,13 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       });
       return;
     }
-    for (const connection of registry.live()) {
-      try {
-        propagation.record(commits, connection, connection.update(snapshots.of(connection.node)));
-        moved(connection);
-      } catch (error) {
-        log({
-          level: 'error',
-          message: 'the configuration could not be translated for a proxy; it keeps what it has',
-          fields: { proxy: connection.node.id, error: String(error) },
-        });
-      }
-    }
+    pushes.add(registry.live(), commits);
   };
 
   const hooks: AdsHooks = {
     trustDomain: settings.trustDomain,
-    connect: async ({ node, dialect, scope, peerAddress, peer, send, end }) => {
+    admission: createAdmission(),
+    connect: async ({ node, dialect, scope, peerAddress, peer, send, congested, admitted, end }) => {
       let connection: ProxyConnection | undefined;
       // Only what a certificate has proved may have a key.
       const lease = peer === undefined ? undefined : await secrets.acquire(peer.identity, () => connection?.renewSecrets());
@@ -105,6 +111,8 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
           resources: snapshots.of(node),
           clock,
           send,
+          congested,
+          admitted,
         });
       } catch (error) {
         lease?.release();
@@ -121,8 +129,10 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
         log({ level: 'warn', message: 'proxy refused configuration', fields: { proxy: connection.node.id, type: request.typeUrl, reason: refused } });
       moved(connection);
     },
+    drained: (connection) => pushes.drained(connection),
     disconnect: (connection) => {
       if (connection.disconnectedAt !== undefined) return;
+      pushes.remove(connection);
       connection.release();
       registry.lost(connection);
       log({ level: 'info', message: 'proxy disconnected', fields: { proxy: connection.node.id } });

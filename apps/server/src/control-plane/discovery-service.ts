@@ -8,6 +8,7 @@ import { spiffeId } from '@weft/mesh-core/model';
 import type { ProxyNode } from '@weft/mesh-core/model';
 import type { PeerCertificate } from '../certificates/x509.ts';
 import type { ProxyConnection } from './proxy-connection.ts';
+import type { Admission } from './admission.ts';
 import { DISCOVERY_METHODS } from './xds-services.ts';
 import type { DiscoveryMethod } from './xds-services.ts';
 
@@ -17,6 +18,7 @@ export interface AdsHooks {
   trustDomain: string;
   /** What a peer's certificate (DER) proves; rejects when it proves nothing. Absent on the plaintext port. */
   verifyPeer?: (der: Uint8Array) => Promise<PeerCertificate>;
+  admission: Admission;
   /** The first request of a stream has named its node and may speak for it. */
   connect(options: {
     node: ProxyNode;
@@ -26,9 +28,14 @@ export interface AdsHooks {
     peerAddress: string;
     peer?: PeerCertificate;
     send: (response: XdsResponse) => void;
+    /** Whether what was sent is still in our buffers; {@link AdsHooks.drained} follows. */
+    congested: () => boolean;
+    /** The stream has been brought into step, or will not be. */
+    admitted: () => void;
     end: () => void;
   }): Promise<ProxyConnection>;
   request(connection: ProxyConnection, request: XdsRequest): void;
+  drained(connection: ProxyConnection): void;
   disconnect(connection: ProxyConnection): void;
 }
 
@@ -61,6 +68,8 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
   let nodeId = '';
   let nodeBytes: Uint8Array | undefined;
   let ended = false;
+  let congested = false;
+  let admitted: () => void = () => undefined;
   // Requests that arrive while the first one is being authorised wait in order.
   let waiting: XdsRequest[] | undefined;
 
@@ -72,9 +81,12 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
   const finish = (): void => {
     if (ended) return;
     ended = true;
+    admitted();
     if (connection !== undefined) hooks.disconnect(connection);
   };
   const begin = async (node: ProxyNode): Promise<void> => {
+    admitted = await hooks.admission.enter();
+    if (ended) return admitted();
     const peer = await authorise(call, node, hooks.verifyPeer);
     const opened = await hooks.connect({
       node,
@@ -85,8 +97,10 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
       send: (response) => {
         if (ended) return;
         const bytes = encodeResponse(dialect, response);
-        call.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+        if (!call.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))) congested = true;
       },
+      congested: () => congested,
+      admitted,
       end: () => {
         finish();
         call.end();
@@ -128,6 +142,10 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
     } catch (error) {
       fail(status.INVALID_ARGUMENT, `not a discovery request: ${error instanceof Error ? error.message : String(error)}`);
     }
+  });
+  call.on('drain', () => {
+    congested = false;
+    if (connection !== undefined && !ended) hooks.drained(connection);
   });
   call.on('end', () => {
     finish();

@@ -24,6 +24,10 @@ export interface ConnectionOptions {
   resources: ResourceSet;
   clock: () => number;
   send: (response: XdsResponse) => void;
+  /** Whether what was sent is still in our buffers. */
+  congested: () => boolean;
+  /** Called when the first response was answered. */
+  admitted: () => void;
 }
 
 const NO_SECRETS: ReadonlyMap<string, Resource> = new Map();
@@ -59,6 +63,7 @@ export class ProxyConnection {
     if (fact.kind === 'ack') times.ackedAt = now;
     if (fact.kind === 'nack') times.nackAt = now;
     this.#send(responses);
+    if ((fact.kind === 'ack' || fact.kind === 'nack') && ![...this.#stream.types.values()].some((s) => s.outstanding)) this.#options.admitted();
     return fact.kind === 'nack' ? { refused: fact.message } : {};
   }
 
@@ -66,6 +71,10 @@ export class ProxyConnection {
   update(resources: ResourceSet): Map<string, string[]> {
     this.#config = resources;
     return this.#push();
+  }
+
+  get congested(): boolean {
+    return this.#options.congested();
   }
 
   /** Sends renewed secrets. */

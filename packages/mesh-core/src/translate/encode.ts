@@ -35,6 +35,7 @@ import { file_envoy_extensions_transport_sockets_tls_v3_secret } from '../gen/en
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { file_xds_type_v3_typed_struct } from '../gen/xds/type/v3/typed_struct_pb.ts';
 import { type Resource, type TypeUrl, TYPE_URL } from '../xds/index.ts';
+import type { Memo } from './memo.ts';
 
 /** Every message an Any of ours may hold; also what config dumps are printed with. */
 export const registry: Registry = createRegistry(
@@ -80,27 +81,16 @@ const SCHEMAS: Partial<Record<TypeUrl, DescMessage>> = {
   [TYPE_URL.endpoint]: ClusterLoadAssignmentSchema,
 };
 
-/** Two generations: what the current mesh uses, and what the one before used. Older ones are forgotten. */
-export interface EncodeCache {
-  current: Map<string, Resource>;
-  previous: ReadonlyMap<string, Resource>;
-}
-
 /** Encodes unless the same content was encoded before. Throws what protobuf-es throws on a field that does not fit. */
-export function encodeResource(cache: EncodeCache, typeUrl: TypeUrl, name: string, json: JsonObject): Resource {
+export function encodeResource(memo: Memo<never>, typeUrl: TypeUrl, name: string, json: JsonObject): Resource {
   // The text itself would be several times the bytes it is encoded to.
   const text = JSON.stringify(json);
-  const key = `${typeUrl}|${name}|${text.length}|${textHash(text)}`;
-  const known = cache.current.get(key) ?? cache.previous.get(key);
-  if (known !== undefined) {
-    cache.current.set(key, known);
-    return known;
-  }
-  const schema = SCHEMAS[typeUrl];
-  if (schema === undefined) throw new Error(`no schema for ${typeUrl}`);
-  const body = toBinary(schema, fromJson(schema, json, { registry }));
+  const key = `encoded|${typeUrl}|${name}|${text.length}|${textHash(text)}`;
+  const known = memo.recall<Resource>(key);
+  if (known !== undefined) return known;
+  const body = encodeFields(typeUrl, json);
   const resource: Resource = { typeUrl, name, version: contentHash(body), body };
-  cache.current.set(key, resource);
+  memo.remember(key, resource);
   return resource;
 }
 

@@ -10,25 +10,67 @@ interface Fact<M> {
 interface Entry<M> {
   value: unknown;
   facts: ReadonlyMap<string, Fact<M>>;
+  /** Mesh for which the facts were last compared. */
+  checked: number;
 }
 
-interface Remembering {
-  memo: Memo<this>;
+/** What {@link once} and its like need of a mesh. */
+export interface Remembering {
+  readonly memo: Memo<this>;
+  /** Look-ups of this mesh. */
+  readonly facts: Map<string, unknown>;
+  /** Number of this mesh; every mesh of a memo has another. */
+  readonly generation: number;
 }
 
-/** What is known of one mesh; entries of the mesh before are taken over when they still hold, older ones are forgotten. */
+/** Meshes until what none of them used is forgotten (twice as many at most): proxies that reconnect find their results again. */
+const ROTATE_AFTER = 200;
+
+const NO_FACTS = new Map<string, never>();
+
+/** Shared by a mesh and those that follow it. Also keeps apart meshes that are only tried: facts tell which results hold in which. */
 export class Memo<M> {
-  readonly entries = new Map<string, Entry<M>>();
-  readonly facts = new Map<string, unknown>();
-  /** Facts read so far by the results under way, innermost last. */
-  readonly reading: Map<string, Fact<M>>[] = [];
-  readonly previous: ReadonlyMap<string, Entry<M>>;
+  #entries = new Map<string, Entry<M>>();
+  #older = new Map<string, Entry<M>>();
+  #generation = 0;
+  /** Facts read so far by the results under way, innermost last; undefined where reads do not count. */
+  readonly reading: (Map<string, Fact<M>> | undefined)[] = [];
   /** Properties of the subject that {@link onceFor} saw read, by key; only ever more. */
-  readonly reads: Map<string, Set<string>>;
+  readonly reads = new Map<string, Set<string>>();
 
-  constructor(before?: Memo<M>) {
-    this.previous = before?.entries ?? new Map();
-    this.reads = before?.reads ?? new Map();
+  /** The number of a new mesh. */
+  begin(): number {
+    this.#generation += 1;
+    if (this.#generation % ROTATE_AFTER === 0) {
+      this.#older = this.#entries;
+      this.#entries = new Map();
+    }
+    return this.#generation;
+  }
+
+  get(key: string): Entry<M> | undefined {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) return entry;
+    const older = this.#older.get(key);
+    if (older !== undefined) this.#entries.set(key, older);
+    return older;
+  }
+
+  set(key: string, entry: Entry<M>): void {
+    this.#entries.set(key, entry);
+  }
+
+  /** A value whose key says all it depends on, or that its user compares himself. */
+  recall<T>(key: string): T | undefined {
+    return this.get(key)?.value as T | undefined;
+  }
+
+  remember(key: string, value: unknown): void {
+    this.set(key, { value, facts: NO_FACTS, checked: 0 });
+  }
+
+  get size(): number {
+    return this.#entries.size;
   }
 }
 
@@ -37,7 +79,7 @@ const STALE = Symbol('stale');
 /** `make()` once per key and as long as everything it read through the mesh is the same. The key names what else it depends on. */
 export function once<M extends Remembering, T>(mesh: M, key: string, make: () => T): T {
   const entry = holding(mesh, key) ?? enter(mesh, key, make);
-  note(mesh, `=${key}`, (later) => (holding(later, key) ?? { value: STALE }).value, entry.value);
+  noteEntry(mesh, key, entry);
   return entry.value as T;
 }
 
@@ -48,7 +90,7 @@ export function once<M extends Remembering, T>(mesh: M, key: string, make: () =>
 export function derived<M extends Remembering, T>(mesh: M, key: string, make: (mesh: M) => T, same: (old: T, now: T) => T = (_, now) => now): T {
   let entry = holding(mesh, key);
   if (entry === undefined) {
-    const old = mesh.memo.previous.get(key);
+    const old = (mesh.memo as Memo<M>).get(key);
     entry = enter(mesh, key, () => (old === undefined ? make(mesh) : same(old.value as T, make(mesh))));
   }
   note(mesh, `=${key}`, (later) => derived(later, key, make, same), entry.value);
@@ -57,18 +99,100 @@ export function derived<M extends Remembering, T>(mesh: M, key: string, make: (m
 
 /** A look-up whose answer, not its way there, is what a result depends on. `read` reads everything through its parameter. */
 export function fact<M extends Remembering, T>(mesh: M, key: string, read: (mesh: M) => T): T {
-  const { facts, reading } = mesh.memo;
-  if (!facts.has(key)) {
-    reading.push(new Map());
-    try {
-      facts.set(key, read(mesh));
-    } finally {
-      reading.pop();
-    }
-  }
-  const value = facts.get(key) as T;
+  const value = look(mesh, key, read);
   note(mesh, key, read, value);
   return value;
+}
+
+/**
+ * {@link once} for what depends on some properties of `subject`: `make` gets it and the properties it reads are noticed, so
+ * that all subjects that agree in these share one result. Properties are compared as JSON.
+ */
+export function onceFor<M extends Remembering, S extends object, T>(mesh: M, key: string, subject: S, make: (subject: S) => T): T {
+  const memo = mesh.memo as Memo<M>;
+  let names = memo.reads.get(key);
+  if (names === undefined) memo.reads.set(key, (names = new Set()));
+  const known = keyFor(key, names, subject);
+  const hit = holding(mesh, known);
+  if (hit !== undefined) {
+    noteEntry(mesh, known, hit);
+    return hit.value as T;
+  }
+  const read = names;
+  const watched = new Proxy(subject, {
+    get: (target, property) => {
+      if (typeof property === 'string') read.add(property);
+      return target[property as keyof S];
+    },
+  });
+  const entry = made(mesh, () => make(watched));
+  // Kept under what was read in the end: under less it would be given to subjects that differ.
+  const full = keyFor(key, names, subject);
+  memo.set(full, entry);
+  noteEntry(mesh, full, entry);
+  return entry.value as T;
+}
+
+function keyFor<S extends object>(key: string, names: Iterable<string>, subject: S): string {
+  let full = key;
+  for (const name of names) {
+    const value = subject[name as keyof S];
+    full += typeof value === 'string' ? `|${name}=${value}` : `|${name}:${JSON.stringify(value)}`;
+  }
+  return full;
+}
+
+function enter<M extends Remembering>(mesh: M, key: string, make: () => unknown): Entry<M> {
+  const entry = made(mesh, make);
+  (mesh.memo as Memo<M>).set(key, entry);
+  return entry;
+}
+
+function made<M extends Remembering>(mesh: M, make: () => unknown): Entry<M> {
+  const facts = new Map<string, Fact<M>>();
+  const { reading } = mesh.memo as Memo<M>;
+  reading.push(facts);
+  try {
+    return { value: make(), facts, checked: mesh.generation };
+  } finally {
+    reading.pop();
+  }
+}
+
+/** The entry, when it holds for this mesh. */
+function holding<M extends Remembering>(mesh: M, key: string): Entry<M> | undefined {
+  const memo = mesh.memo as Memo<M>;
+  const entry = memo.get(key);
+  if (entry === undefined || entry.checked === mesh.generation) return entry;
+  for (const [name, { read, value }] of entry.facts) if (look(mesh, name, read) !== value) return undefined;
+  entry.checked = mesh.generation;
+  return entry;
+}
+
+/** What is read on the way, or only to compare, is not read by the result under way. */
+function look<M extends Remembering, T>(mesh: M, key: string, read: (mesh: M) => T): T {
+  const { facts } = mesh;
+  const known = facts.get(key);
+  if (known !== undefined || facts.has(key)) return known as T;
+  const { reading } = mesh.memo;
+  reading.push(undefined);
+  try {
+    const value = read(mesh);
+    facts.set(key, value);
+    return value;
+  } finally {
+    reading.pop();
+  }
+}
+
+/** A result of its own key was read: it is the same as long as it holds. */
+function noteEntry<M extends Remembering>(mesh: M, key: string, entry: Entry<M>): void {
+  if ((mesh.memo as Memo<M>).reading.at(-1) === undefined) return;
+  note(mesh, `=${key}`, (later) => (holding(later, key) ?? { value: STALE }).value, entry.value);
+}
+
+function note<M extends Remembering>(mesh: M, key: string, read: (mesh: M) => unknown, value: unknown): void {
+  (mesh.memo as Memo<M>).reading.at(-1)?.set(key, { read, value });
 }
 
 /** Elements that are equal in content keep their identity; when all do, so does the list. */
@@ -87,70 +211,4 @@ export function sameEntries<T>(old: ReadonlyMap<string, T>, now: ReadonlyMap<str
 /** The old value when both have the same JSON. */
 export function sameContent<T>(old: T | undefined, now: T): T {
   return old === now || (old !== undefined && JSON.stringify(old) === JSON.stringify(now)) ? (old as T) : now;
-}
-
-function enter<M extends Remembering>(mesh: M, key: string, make: () => unknown): Entry<M> {
-  const facts = new Map<string, Fact<M>>();
-  const { reading, entries } = mesh.memo as Memo<M>;
-  reading.push(facts);
-  try {
-    const entry = { value: make(), facts };
-    entries.set(key, entry);
-    return entry;
-  } finally {
-    reading.pop();
-  }
-}
-
-/** The entry of this mesh, or the one of the mesh before when it still holds. */
-function holding<M extends Remembering>(mesh: M, key: string): Entry<M> | undefined {
-  const memo = mesh.memo as Memo<M>;
-  const known = memo.entries.get(key);
-  if (known !== undefined) return known;
-  const old = memo.previous.get(key);
-  if (old === undefined) return undefined;
-  // What is read only to compare is not read by the result under way.
-  memo.reading.push(new Map());
-  try {
-    for (const [name, { read, value }] of old.facts) if (fact(mesh, name, read) !== value) return undefined;
-  } finally {
-    memo.reading.pop();
-  }
-  memo.entries.set(key, old);
-  return old;
-}
-
-function note<M extends Remembering>(mesh: M, key: string, read: (mesh: M) => unknown, value: unknown): void {
-  (mesh.memo as Memo<M>).reading.at(-1)?.set(key, { read, value });
-}
-
-/**
- * {@link once} for what depends on some properties of `subject`: `make` gets it and the properties it reads are noticed, so
- * that all subjects that agree in these share one result. Properties are compared as JSON.
- */
-export function onceFor<M extends Remembering, S extends object, T>(mesh: M, key: string, subject: S, make: (subject: S) => T): T {
-  const { reads } = mesh.memo as Memo<M>;
-  let names = reads.get(key);
-  if (names === undefined) reads.set(key, (names = new Set()));
-  const keyOf = (properties: Iterable<string>): string => JSON.stringify([key, ...[...properties].map((p) => [p, subject[p as keyof S]])]);
-  const known = keyOf(names);
-  if (mesh.memo.entries.has(known) || mesh.memo.previous.has(known)) {
-    const entry = holding(mesh, known);
-    if (entry !== undefined) return once(mesh, known, () => entry.value as T);
-  }
-  const watched = new Proxy(subject, {
-    get: (target, property) => {
-      if (typeof property === 'string') names.add(property);
-      return target[property as keyof S];
-    },
-  });
-  const value = enter(mesh, known, () => make(watched)).value as T;
-  const now = keyOf(names);
-  // It read more than was known: what is kept under the narrower key would be given to subjects that differ.
-  if (now !== known) {
-    const entry = mesh.memo.entries.get(known);
-    mesh.memo.entries.delete(known);
-    if (entry !== undefined) mesh.memo.entries.set(now, entry);
-  }
-  return once(mesh, now, () => value);
 }

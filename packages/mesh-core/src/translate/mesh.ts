@@ -14,7 +14,6 @@ import {
 import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
-import type { EncodeCache } from './encode.ts';
 import { Memo, derived, fact, once, sameContent, sameElements, sameEntries } from './memo.ts';
 import { visible } from './visibility.ts';
 
@@ -55,12 +54,12 @@ export interface Mesh {
   gateways: readonly MeshObject<GatewaySpec>[];
   peerAuthentications: readonly MeshObject<PeerAuthenticationSpec>[];
   settings: MeshSettings;
-  /** Encoded resources by content; the previous mesh's are at hand, so that only what changed is encoded. */
-  encoded: EncodeCache;
   /** The objects by kind, as they came. */
   objects: ReadonlyMap<string, readonly MeshObject[]>;
-  /** What was worked out from this mesh, and from the one before where it still holds. */
+  /** What was worked out from this mesh and those before it. */
   memo: Memo<Mesh>;
+  facts: Map<string, unknown>;
+  generation: number;
 }
 
 /** Indexes the objects. `previous` hands over what was worked out from it and still holds. Fields are made when they are first read. */
@@ -70,11 +69,13 @@ export function buildMesh(objects: readonly MeshObject[], settings: MeshSettings
     const before = previous?.objects.get(kind);
     if (before?.length === group.length && group.every((object, i) => object === before[i])) groups.set(kind, before as MeshObject[]);
   }
+  const memo = previous?.memo ?? new Memo<Mesh>();
   const mesh = {
     objects: groups,
     settings,
-    encoded: { current: new Map(), previous: previous?.encoded.current ?? new Map() },
-    memo: new Memo<Mesh>(previous?.memo),
+    memo,
+    facts: new Map(),
+    generation: memo.begin(),
   } as unknown as Mesh;
   for (const [name, read] of Object.entries(FIELDS)) Object.defineProperty(mesh, name, { get: () => read(mesh) });
   return mesh;

@@ -271,10 +271,9 @@ test('two workloads share clusters byte for byte but not the routes that name th
 
 test('what no mesh uses any more is forgotten', () => {
   let mesh = buildMesh([service()], SETTINGS);
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 1_000; i++) {
     mesh = buildMesh([service(), route('vs', { http: [{ timeout: `${i + 1}s`, route: [{ destination: { host: HOST } }] }] })], SETTINGS, mesh);
     translate(mesh, client(), SETTINGS);
   }
-  expect(mesh.encoded.current.size).toBeLessThan(10);
-  expect(mesh.encoded.previous.size).toBeLessThan(10);
+  expect(mesh.memo.size).toBeLessThan(1_000);
 });

@@ -8,8 +8,8 @@ import { ownClusters, serviceClusters } from './clusters.ts';
 import { contentHash, encodeFields, encodeResource, withFields } from './encode.ts';
 import { gatewayPorts } from './gateways.ts';
 import { apiListener, hostListener, inboundListener, upstreamListener } from './listeners.ts';
-import { once, onceFor } from './memo.ts';
-import { type Mesh, serviceOf } from './mesh.ts';
+import { type Memo, once, onceFor } from './memo.ts';
+import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { hostRouteConfig, peerHeader, serviceRouteConfig } from './routes.ts';
 
 /** Proxies of one class get the same resources. */
@@ -28,12 +28,7 @@ export function proxyClass(node: ProxyNode): string {
   ]);
 }
 
-/** Translates for one proxy (of a class). Secrets are not part of it: they come from the certificate authority. */
-export function translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet {
-  const key = classKey(node);
-  return once(mesh, key, () => translateClass(mesh, node, settings, key));
-}
-
+const NONE: View = new Map();
 const classKeys = new WeakMap<ProxyNode, string>();
 
 /** A short name of the class: it is part of many keys. */
@@ -43,75 +38,106 @@ function classKey(node: ProxyNode): string {
   return key;
 }
 
-function translateClass(mesh: Mesh, node: ProxyNode, settings: MeshSettings, key: string): ResourceSet {
+/** What a class was given last, and what it was made of. */
+interface Given {
+  listeners: View;
+  bodies: readonly Resource[];
+  shared: { clusters: View; endpoints: View };
+  set: ResourceSet;
+}
+
+/** Translates for one proxy (of a class). Secrets are not part of it: they come from the certificate authority. */
+export function translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet {
+  const key = classKey(node);
   const encode = (typeUrl: TypeUrl, json: JsonObject, nameField: 'name' | 'clusterName' = 'name'): Resource =>
-    encodeResource(mesh.encoded, typeUrl, String(json[nameField]), json);
-  const listeners: Resource[] = [];
-  const routes: Resource[] = [];
-  const listen = (name: string, make: () => JsonObject): unknown =>
-    listeners.push(once(mesh, `${key}|listener|${name}`, () => encode(TYPE_URL.listener, make())));
-  const own = once(mesh, `${key}|peer`, () => encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId)));
+    encodeResource(mesh.memo as Memo<never>, typeUrl, String(json[nameField]), json);
+  const parts = once(mesh, `${key}|parts`, () => partsOf(mesh, node, encode));
+  const bodies = parts.routes.map((part) =>
+    'body' in part ? part.body : onceFor(mesh, `route|${part.name}`, node, (n) => encode(TYPE_URL.route, part.make(mesh, n))),
+  );
+  const shared = onceFor(mesh, 'clusters', node, (n) => sharedClusters(mesh, n, encode));
+  const given = mesh.memo.recall<Given>(key);
+  if (given?.listeners === parts.listeners && given.shared === shared && sameList(given.bodies, bodies)) return given.set;
+  const own = once(mesh, `${key}|own`, () => ({
+    peer: encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId)),
+    clusters: byName(ownClusters(node, settings.otlp).map((json) => encode(TYPE_URL.cluster, json))),
+  }));
   // The routes are the same for many proxies; who the proxy is stands behind them.
-  const route = (name: string, make: (node: ProxyNode) => JsonObject): unknown =>
-    routes.push(
-      once(mesh, `${key}|route|${name}`, () =>
-        withFields(
-          onceFor(mesh, `route|${node.dataPlane}|${node.role}|${name}`, node, (n) => encode(TYPE_URL.route, make(n))),
-          own,
-        ),
-      ),
-    );
+  const routes = bodies.map((body, i) => (given?.bodies[i] === body ? given.set[TYPE_URL.route].get(body.name) : undefined) ?? withFields(body, own.peer));
+  const set: ResourceSet = {
+    [TYPE_URL.listener]: parts.listeners,
+    [TYPE_URL.route]: byName(routes),
+    [TYPE_URL.cluster]: given?.shared === shared ? given.set[TYPE_URL.cluster] : new LayeredView([own.clusters, shared.clusters]),
+    [TYPE_URL.endpoint]: shared.endpoints,
+    [TYPE_URL.secret]: NONE,
+  };
+  mesh.memo.remember(key, { listeners: parts.listeners, bodies, shared, set } satisfies Given);
+  return set;
+}
+
+/** One that proxies share: what depends on who asks is read from the node `make` is given. Or a class's own, already made. */
+type RoutePart = { name: string; make: (mesh: Mesh, node: ProxyNode) => JsonObject } | { body: Resource };
+
+type Encode = (typeUrl: TypeUrl, json: JsonObject, nameField?: 'name' | 'clusterName') => Resource;
+
+/** The listeners of a class, and which route configurations it has. */
+function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View; routes: readonly RoutePart[] } {
+  const listeners: Resource[] = [];
+  const routes: RoutePart[] = [];
+  const listen = (json: JsonObject): unknown => listeners.push(encode(TYPE_URL.listener, json));
+  const serviceRoutes = (service: MeshService, port: number): unknown =>
+    routes.push({
+      name: `${service.host}:${port}`,
+      // Made in later meshes too, where the service may be another.
+      make: (later, client) => serviceRouteConfig(later, serviceOf(later, service.host) ?? service, port, client),
+    });
 
   if (node.dataPlane === 'grpc') {
     for (const service of mesh.services.values())
       for (const { port, protocol } of service.ports) {
         if (protocol === 'tcp' || protocol === 'https') continue;
-        listen(`${service.host}:${port}`, () => apiListener(service, port));
-        route(`${service.host}:${port}`, (n) => serviceRouteConfig(mesh, service, port, n));
+        listen(apiListener(service, port));
+        serviceRoutes(service, port);
       }
   } else if (node.role === 'router') {
     for (const { listener, routes: configs } of gatewayPorts(mesh, node)) {
-      listeners.push(encode(TYPE_URL.listener, listener));
-      for (const config of configs) routes.push(withFields(encode(TYPE_URL.route, config), own));
+      listen(listener);
+      for (const config of configs) routes.push({ body: encode(TYPE_URL.route, config) });
     }
   } else {
     for (const upstream of node.upstreams) {
       const service = serviceOf(mesh, upstream.host);
       if (service === undefined || !service.ports.some((p) => p.port === upstream.port)) continue;
-      const name = `${upstream.host}:${upstream.port}`;
-      listen(name, () => upstreamListener(mesh, node, service, upstream.port, upstream.listenPort));
-      route(name, (n) => serviceRouteConfig(mesh, service, upstream.port, n));
+      listen(upstreamListener(mesh, node, service, upstream.port, upstream.listenPort));
+      serviceRoutes(service, upstream.port);
     }
     if (node.httpProxyPort > 0) {
-      listen('http_proxy', () => hostListener(mesh, node));
-      route('http_proxy', (n) => hostRouteConfig(mesh, n));
+      listen(hostListener(mesh, node));
+      routes.push({ name: 'http_proxy', make: hostRouteConfig });
     }
-    for (const port of node.inbound) listen(`inbound|${port.listenPort}`, () => inboundListener(mesh, node, port));
+    for (const port of node.inbound) listen(inboundListener(mesh, node, port));
   }
+  return { listeners: byName(listeners), routes };
+}
 
-  const shared = onceFor(mesh, 'clusters', node, (n) => {
-    const pairs = [...mesh.services.keys()].flatMap((host) =>
-      onceFor(mesh, `clusters|${host}`, n, (client) => {
-        // Read by name: made again only when this service changes.
-        const service = serviceOf(mesh, host);
-        return service === undefined
-          ? []
-          : serviceClusters(mesh, service, client).map((p) => ({
-              cluster: encode(TYPE_URL.cluster, p.cluster),
-              endpoints: encode(TYPE_URL.endpoint, p.endpoints, 'clusterName'),
-            }));
-      }),
-    );
-    return { clusters: byName(pairs.map((p) => p.cluster)), endpoints: byName(pairs.map((p) => p.endpoints)) };
-  });
-  const ownResources = once(mesh, `${key}|own clusters`, () => byName(ownClusters(node, settings.otlp).map((json) => encode(TYPE_URL.cluster, json))));
-  return {
-    [TYPE_URL.listener]: byName(listeners),
-    [TYPE_URL.route]: byName(routes),
-    [TYPE_URL.cluster]: new LayeredView([ownResources, shared.clusters]),
-    [TYPE_URL.endpoint]: shared.endpoints,
-    [TYPE_URL.secret]: new Map(),
-  };
+function sharedClusters(mesh: Mesh, node: ProxyNode, encode: Encode): Given['shared'] {
+  const pairs = [...mesh.services.keys()].flatMap((host) =>
+    onceFor(mesh, `clusters|${host}`, node, (client) => {
+      // Read by name: made again only when this service changes.
+      const service = serviceOf(mesh, host);
+      return service === undefined
+        ? []
+        : serviceClusters(mesh, service, client).map((p) => ({
+            cluster: encode(TYPE_URL.cluster, p.cluster),
+            endpoints: encode(TYPE_URL.endpoint, p.endpoints, 'clusterName'),
+          }));
+    }),
+  );
+  return { clusters: byName(pairs.map((p) => p.cluster)), endpoints: byName(pairs.map((p) => p.endpoints)) };
+}
+
+function sameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
 function byName(resources: readonly Resource[]): View {

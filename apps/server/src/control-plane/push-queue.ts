@@ -1,0 +1,73 @@
+// Who is still to be told of the newest snapshot. Pushes are spread over turns of the event loop, so that a thousand of them
+// hold up neither answers nor the next edit; who is waiting when that comes gets only the newest.
+
+/** Longest a turn is kept for pushes. */
+const SLICE_MS = 8;
+
+export interface PushQueue<C, R> {
+  /** Puts `clients` in line because of `reasons`; one that is in line already keeps its place and gets these reasons too. */
+  add(clients: Iterable<C>, reasons: readonly R[]): void;
+  /** The client's buffers were full and are empty again. */
+  drained(client: C): void;
+  remove(client: C): void;
+  /** Clients in line, those with full buffers included. */
+  readonly size: number;
+}
+
+/** `push` tells one client; `congested` clients are left aside until {@link PushQueue.drained}. `waited` hears how long each was in line (ms). */
+export function createPushQueue<C, R>(options: {
+  push: (client: C, reasons: readonly R[]) => void;
+  congested: (client: C) => boolean;
+  waited: (ms: number) => void;
+}): PushQueue<C, R> {
+  const line = new Map<C, { reasons: R[]; since: number }>();
+  const aside = new Map<C, { reasons: R[]; since: number }>();
+  let scheduled = false;
+
+  const work = (): void => {
+    scheduled = false;
+    const end = performance.now() + SLICE_MS;
+    for (const [client, entry] of line) {
+      line.delete(client);
+      if (options.congested(client)) {
+        aside.set(client, entry);
+        continue;
+      }
+      options.waited(performance.now() - entry.since);
+      options.push(client, entry.reasons);
+      if (performance.now() > end) break;
+    }
+    if (line.size > 0) schedule();
+  };
+  const schedule = (): void => {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(work);
+  };
+  return {
+    add: (clients, reasons) => {
+      const since = performance.now();
+      for (const client of clients) {
+        const waiting = line.get(client) ?? aside.get(client);
+        if (waiting === undefined) line.set(client, { reasons: [...reasons], since });
+        else waiting.reasons.push(...reasons);
+      }
+      // A few proxies are told within this turn.
+      if (!scheduled) work();
+    },
+    drained: (client) => {
+      const entry = aside.get(client);
+      if (entry === undefined) return;
+      aside.delete(client);
+      line.set(client, entry);
+      schedule();
+    },
+    remove: (client) => {
+      line.delete(client);
+      aside.delete(client);
+    },
+    get size() {
+      return line.size + aside.size;
+    },
+  };
+}

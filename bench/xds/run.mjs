@@ -1,0 +1,121 @@
+// How fast an edit reaches every proxy: N simulated proxies on mTLS delta ADS against M services, all of them clients of the
+// service whose weight is edited. Prints propagation (commit -> last ACK), memory of the control plane, and the reconnect storm.
+//   npm run build && node bench/xds/run.mjs [--proxies 1000] [--services 1000] [--edits 100]
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const option = (name, fallback) => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? fallback : Number(process.argv[at + 1]);
+};
+const proxies = option('proxies', 1_000);
+const services = option('services', 1_000);
+const edits = option('edits', 100);
+const here = import.meta.dirname;
+const dir = mkdtempSync(join(tmpdir(), 'weft-bench-xds-'));
+const children = new Set();
+
+/** A child and a function that asks it one command. */
+async function start(file, argument, execArgv = []) {
+  const child = fork(join(here, file), [JSON.stringify(argument)], { execArgv });
+  children.add(child);
+  child.on('exit', () => children.delete(child));
+  const waiting = new Map();
+  let id = 0;
+  const ready = await new Promise((resolve, reject) => {
+    child.once('message', resolve);
+    child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)));
+  });
+  child.on('message', ({ id: answered, result }) => waiting.get(answered)?.(result));
+  const ask = (command, rest = {}) =>
+    new Promise((resolve) => {
+      id += 1;
+      waiting.set(id, resolve);
+      child.send({ id, command, ...rest });
+    });
+  return { child, ask, ready: ready.ready };
+}
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const quantile = (values, q) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(q * values.length) - 1)];
+const mb = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
+
+async function settled(server, count, since) {
+  for (;;) {
+    const { complete } = await server.ask('state');
+    if (complete >= count) return (performance.now() - since) / 1_000;
+    if (performance.now() - since > 120_000) return Number.POSITIVE_INFINITY;
+    await sleep(100);
+  }
+}
+
+async function series(server, count) {
+  const times = [];
+  for (let i = 0; i < edits; i += 1) {
+    const { ms, proxies: reached, refused } = await server.ask('edit', { weight: 10 + (i % 80) });
+    if (reached !== count || refused > 0) console.log(`edit ${i}: reached ${reached}, refused ${refused}`);
+    times.push(ms);
+    await sleep(20);
+  }
+  return `p50 ${quantile(times, 0.5)} ms, p99 ${quantile(times, 0.99)} ms, max ${Math.max(...times)} ms`;
+}
+
+try {
+  console.log(
+    `${new Date().toISOString()} node ${process.version}, ${cpus().length} x ${cpus()[0].model}; ${proxies} proxies, ${services} services, ${edits} edits`,
+  );
+  const server = await start('control-plane.mjs', { dir, services, port: 0 }, [
+    '--expose-gc',
+    ...(process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : []),
+  ]);
+  console.log(`control plane with ${services} services: ${mb((await server.ask('collect')).rss)}`);
+  const half = Math.ceil(proxies / 2);
+  const ranges =
+    proxies < 20
+      ? [[0, proxies]]
+      : [
+          [0, half],
+          [half, proxies],
+        ];
+  const fleets = [];
+  for (const [from, to] of ranges) {
+    const fleet = await start('fleet.mjs', { port: server.ready, from, to, services });
+    const { pairs, root } = await server.ask('certificates', { from, to });
+    fleets.push({ ...fleet, pairs, root });
+  }
+  let began = performance.now();
+  for (const { ask, pairs, root } of fleets) await ask('open', { pairs, root, overMs: proxies * 10 });
+  console.log(`first connect of ${proxies} over ${(proxies * 10) / 1_000} s: in step after ${(await settled(server, proxies, began)).toFixed(1)} s`);
+  let state = await server.ask('state');
+  console.log(`memory in step: ${mb(state.rss)}, after collection ${mb((await server.ask('collect')).rss)} (heap ${mb((await server.ask('collect')).heap)})`);
+  const before = (await server.ask('state')).cpu;
+  console.log(`edit of one weight, commit -> last ACK of ${proxies}: ${await series(server, proxies)}`);
+  const { cpu } = await server.ask('state');
+  console.log(`server CPU per edit: ${((cpu.user + cpu.system - before.user - before.system) / 1e3 / edits).toFixed(0)} ms`);
+
+  began = performance.now();
+  for (const { ask } of fleets) await ask('drop', { overMs: 1_000 });
+  const during = [];
+  let storm = true;
+  const editing = (async () => {
+    while (storm) {
+      during.push((await server.ask('edit', { weight: 10 + (during.length % 80) })).ms);
+      await sleep(100);
+    }
+  })();
+  await sleep(300);
+  console.log(`${proxies} mTLS reconnects (spread over 1 s): in step after ${(await settled(server, proxies, began)).toFixed(1)} s`);
+  storm = false;
+  await editing;
+  let received = 0;
+  for (const { ask } of fleets) received += await ask('received');
+  console.log(`edits meanwhile: ${during.length}, slowest ${Math.max(...during)} ms; ${received} resources sent again`);
+  state = await server.ask('state');
+  console.log(`memory: ${mb(state.rss)}, after collection ${mb((await server.ask('collect')).rss)}`);
+} finally {
+  for (const child of children) child.disconnect();
+  await Promise.all([...children].map((child) => new Promise((resolve) => child.once('exit', resolve))));
+  rmSync(dir, { recursive: true, force: true });
+}
