@@ -37,6 +37,7 @@ export function proxy(changes: Partial<ProxyNode> = {}): ProxyNode {
     namespace,
     identity: { trustDomain: 'cluster.local', namespace, serviceAccount: 'default' },
     labels: {},
+    locality: '',
     httpProxyPort: role === 'sidecar' ? PROXY_PORT : 0,
     inbound: [],
     upstreams: [],

@@ -40,6 +40,8 @@ export interface ProxyNode {
   namespace: string;
   identity: Identity;
   labels: Record<string, string>;
+  /** `region/zone/subzone`, '' = unknown. */
+  locality: string;
   /** Host-keyed outbound HTTP listener on loopback; 0 = none. */
   httpProxyPort: number;
   inbound: readonly InboundPort[];

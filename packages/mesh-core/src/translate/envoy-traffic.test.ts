@@ -116,6 +116,7 @@ test.skipIf(envoy === undefined)(
         namespace: 'shop',
         identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: workload },
         labels: { app: workload, version: 'v1' },
+        locality: '',
         httpProxyPort: 0,
         inbound: [],
         upstreams: [],

@@ -15,6 +15,7 @@ const NODE: ProxyNode = {
   namespace: 'edge',
   identity: { trustDomain: 'cluster.local', namespace: 'edge', serviceAccount: 'ingress' },
   labels: { istio: 'ingressgateway' },
+  locality: '',
   httpProxyPort: 0,
   inbound: [],
   upstreams: [],

@@ -25,7 +25,7 @@ export function hashOfService(context: RouteContext, host: string): ConsistentHa
 
 function ruleFor({ mesh, node }: RouteContext, host: string): ReturnType<typeof destinationRuleFor> {
   const service = serviceOf(mesh, host);
-  return service === undefined ? undefined : destinationRuleFor(mesh, service, node.namespace);
+  return service === undefined ? undefined : destinationRuleFor(mesh, service, node);
 }
 
 /** Envoy's `hash_policy` of these, in order; nothing where none hashes. */

@@ -67,6 +67,7 @@ const node = (workload: string, part: Partial<ProxyNode> = {}): ProxyNode => ({
   namespace: 'ns',
   identity: { trustDomain: 'cluster.local', namespace: 'ns', serviceAccount: 'default' },
   labels: { app: workload },
+  locality: '',
   httpProxyPort: 0,
   inbound: [{ name: 'http', servicePort: 9080, listenPort: 21_000, appPort: 9000 }],
   upstreams: NAMES.map((name, i) => ({ host: `${name}.ns.svc.cluster.local`, port: 9080, listenPort: 22_000 + i })),

@@ -209,30 +209,68 @@ export function endpointPort(workload: Workload, port: ServicePort): number {
  * specific host of the first namespace that has one. Rules for the same host are united: subsets of all (the oldest keeps a
  * name), traffic policy of the oldest that has one.
  */
-export function destinationRuleFor(mesh: Mesh, service: MeshService, clientNamespace: string): DestinationRuleSpec | undefined {
+export function destinationRuleFor(mesh: Mesh, service: MeshService, client: RuleClient): EffectiveRule | undefined {
   const { host, namespace } = service;
-  return derived(mesh, `rule|${clientNamespace}|${namespace}|${host}`, (m) => findDestinationRule(m, { host, namespace }, clientNamespace), sameContent);
+  const from = client.namespace;
+  const selective = derived(
+    mesh,
+    `rule selectors|${from}|${host}`,
+    (m) => rulesIn(m, from).some((r) => hasSelector(r) && hostMatches(r.host, host)),
+    Object.is,
+  );
+  // Proxies that differ in labels share a result unless a rule looks at them.
+  const labels = selective ? client.labels : {};
+  const key = `rule|${from}|${namespace}|${host}|${JSON.stringify(labels)}`;
+  return derived(mesh, key, (m) => findDestinationRule(m, { host, namespace }, { namespace: from, labels }), sameContent);
 }
 
-function findDestinationRule(mesh: Mesh, service: { host: string; namespace: string }, clientNamespace: string): DestinationRuleSpec | undefined {
-  const { domainSuffix, rootNamespace } = mesh.settings;
+export interface RuleClient {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Several objects for one host, united. */
+export interface EffectiveRule extends DestinationRuleSpec {
+  /** Asked for by annotation (`weft.dev/load-balancer: PEAK_EWMA`), since DestinationRule has no word for it. */
+  peakEwma: boolean;
+}
+
+interface HostRule {
+  rule: MeshObject<DestinationRuleSpec>;
+  host: string;
+}
+
+function rulesIn(mesh: Mesh, namespace: string): readonly HostRule[] {
   const byNamespace = once(mesh, 'rules by namespace', () =>
     grouped(
-      mesh.destinationRules.map((rule) => ({ rule, host: resolveHost(rule.spec.host, rule.metadata.namespace, domainSuffix) })),
+      mesh.destinationRules.map((rule) => ({ rule, host: resolveHost(rule.spec.host, rule.metadata.namespace, mesh.settings.domainSuffix) })),
       (r) => r.rule.metadata.namespace,
     ),
   );
-  for (const namespace of [clientNamespace, service.namespace, rootNamespace]) {
-    const candidates = (byNamespace.get(namespace) ?? []).filter(
-      (r) => hostMatches(r.host, service.host) && visible(r.rule.spec.exportTo, namespace, clientNamespace),
-    );
-    const [best] = candidates.toSorted((a, b) => specificity(b.host) - specificity(a.host));
+  return byNamespace.get(namespace) ?? [];
+}
+
+function hasSelector({ rule }: HostRule): boolean {
+  return Object.keys(rule.spec.workloadSelector?.matchLabels ?? {}).length > 0;
+}
+
+function findDestinationRule(mesh: Mesh, service: { host: string; namespace: string }, client: RuleClient): EffectiveRule | undefined {
+  for (const namespace of [client.namespace, service.namespace, mesh.settings.rootNamespace]) {
+    const candidates = rulesIn(mesh, namespace).filter((r) => {
+      if (!hostMatches(r.host, service.host)) return false;
+      if (hasSelector(r)) return namespace === client.namespace && matches(client.labels, r.rule.spec.workloadSelector?.matchLabels);
+      return visible(r.rule.spec.exportTo, namespace, client.namespace);
+    });
+    // Among rules for one host those that select the client come first; they are not united with those for everybody.
+    const [best] = candidates.toSorted((a, b) => specificity(b.host) - specificity(a.host) || Number(hasSelector(b)) - Number(hasSelector(a)));
     if (best === undefined) continue;
-    const same = candidates.filter((r) => r.host === best.host).map((r) => r.rule.spec);
+    const rules = candidates.filter((r) => r.host === best.host && hasSelector(r) === hasSelector(best)).map((r) => r.rule);
+    const same = rules.map((r) => r.spec);
+    const peakEwma = rules.some((r) => r.metadata.annotations?.[BALANCER_ANNOTATION] === 'PEAK_EWMA');
     const names = new Set<string>();
     const subsets = same.flatMap((r) => r.subsets ?? []).filter((s) => !names.has(s.name) && names.add(s.name));
     const trafficPolicy = same.find((r) => r.trafficPolicy !== undefined)?.trafficPolicy;
-    return { host: best.host, subsets, ...(trafficPolicy === undefined ? {} : { trafficPolicy }) };
+    return { host: best.host, subsets, peakEwma, ...(trafficPolicy === undefined ? {} : { trafficPolicy }) };
   }
   return undefined;
 }
@@ -241,6 +279,9 @@ function findDestinationRule(mesh: Mesh, service: { host: string; namespace: str
 function specificity(host: string): number {
   return host.startsWith('*') ? host.length : 1_000;
 }
+
+/** On a DestinationRule: `PEAK_EWMA` takes the place of LEAST_REQUEST, on data planes that have it. */
+const BALANCER_ANNOTATION = 'weft.dev/load-balancer';
 
 export type MtlsMode = 'DISABLE' | 'PERMISSIVE' | 'STRICT';
 

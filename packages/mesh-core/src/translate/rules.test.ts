@@ -29,6 +29,7 @@ const client = (changes: Partial<ProxyNode> = {}): ProxyNode => ({
   namespace: 'shop',
   identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'web' },
   labels: { app: 'web' },
+  locality: '',
   httpProxyPort: 15_001,
   inbound: [],
   upstreams: [{ host: HOST, port: 9080, listenPort: 21_010 }],
@@ -58,7 +59,7 @@ test('the DestinationRule that wins: client namespace, service namespace, root n
     const mesh = buildMesh([service(), ...objects], SETTINGS);
     const reviews = mesh.services.get(HOST);
     if (reviews === undefined) throw new Error('no service');
-    return destinationRuleFor(mesh, reviews, client);
+    return destinationRuleFor(mesh, reviews, { namespace: client, labels: { app: 'web' } });
   };
   const here = rule('shop', 'here', { subsets: [{ name: 'v1' }] });
   const client = rule('web', 'client', { subsets: [{ name: 'c' }] });

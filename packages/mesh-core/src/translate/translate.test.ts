@@ -50,6 +50,7 @@ function node(dataPlane: ProxyNode['dataPlane'], role: ProxyNode['role'] = 'side
     namespace: 'bookinfo',
     identity: { trustDomain: 'cluster.local', namespace: 'bookinfo', serviceAccount: 'bookinfo-productpage' },
     labels: role === 'router' ? { istio: 'ingressgateway' } : { app: 'productpage', version: 'v1' },
+    locality: '',
     httpProxyPort: role === 'router' ? 0 : 15_001,
     inbound: role === 'router' ? [] : [{ name: 'http', servicePort: 9080, listenPort: 21_001, appPort: 9999 }],
     upstreams: role === 'router' ? [] : [{ host: 'reviews.bookinfo.svc.cluster.local', port: 9080, listenPort: 21_010 }],

@@ -21,6 +21,7 @@ export function proxyClass(node: ProxyNode): string {
     node.workload,
     spiffeId(node.identity),
     Object.entries(node.labels).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    node.locality,
     node.ip,
     node.httpProxyPort,
     node.inbound,

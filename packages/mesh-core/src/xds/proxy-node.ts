@@ -45,12 +45,19 @@ export function parseProxyNode(node: Node, trustDomain: string): ProxyNode | { p
     namespace,
     identity: { trustDomain, namespace, serviceAccount: metadata.SERVICE_ACCOUNT },
     labels: metadata.LABELS,
+    locality: localityOf(node, metadata.LABELS),
     httpProxyPort: metadata.HTTP_PROXY_PORT,
     inbound: metadata.WEFT_INBOUND,
     upstreams: metadata.WEFT_UPSTREAMS,
     adminPort: metadata.WEFT_ADMIN_PORT,
     version: metadata.PROXY_VERSION ?? versionOfClient(node),
   };
+}
+
+/** What the node says, or Istio's label, whose parts are joined by dots. */
+function localityOf({ locality }: Node, labels: Record<string, string>): string {
+  if (locality === undefined || locality.region === '') return (labels['istio-locality'] ?? '').replaceAll('.', '/');
+  return [locality.region, locality.zone, locality.subZone].join('/').replace(/\/+$/, '');
 }
 
 function versionOfClient({ userAgentVersionType: version }: Node): string {

@@ -1,11 +1,14 @@
 // Cluster.
 
-import { decodeMetadata, decodeStringMatch } from './decode-common.ts';
+import type { BreakerLimits } from '@weft/mesh-core/traffic';
+import { decodeMetadata } from './decode-common.ts';
 import { decodeLoadAssignment } from './decode-endpoints.ts';
+import { decodeHttpOptions } from './decode-http-options.ts';
 import { decodeLoadBalancing } from './decode-lb.ts';
 import { decodeOutlier } from './decode-outlier.ts';
+import { decodeTransportSocket } from './decode-upstream-tls.ts';
 import type { Fields } from './fields.ts';
-import type { ClusterConfig, UpstreamTls } from './model.ts';
+import type { ClusterConfig, DnsSettings } from './model.ts';
 
 const DISCOVERY: Readonly<Record<string, ClusterConfig['discovery']>> = {
   EDS: 'eds',
@@ -14,33 +17,32 @@ const DISCOVERY: Readonly<Record<string, ClusterConfig['discovery']>> = {
   LOGICAL_DNS: 'logical-dns',
   ORIGINAL_DST: 'original-dst',
 };
+const FORWARD_PROXY = 'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig';
+
 export function decodeClusterFields(fields: Fields): ClusterConfig {
   const name = fields.text('name');
-  const discovery = DISCOVERY[fields.text('type', 'STATIC')] ?? 'static';
+  const custom = decodeCustomType(fields.object('clusterType'));
+  const discovery = custom?.discovery ?? DISCOVERY[fields.text('type', 'STATIC')] ?? 'static';
   const eds = fields.object('edsClusterConfig');
   const assignment = fields.object('loadAssignment');
-  const threshold = fields.object('circuitBreakers')?.list('thresholds')[0];
-  const budget = threshold?.object('retryBudget');
   const outlier = fields.object('outlierDetection');
   const common = fields.object('commonLbConfig');
   const tls = decodeTransportSocket(fields.object('transportSocket'));
+  const keepaliveMs = decodeKeepalive(fields.object('upstreamConnectionOptions'));
+  const dns = decodeDns(fields);
+  const onDemand = custom ?? (discovery === 'original-dst' ? decodeOriginalDestination(fields) : undefined);
   const cluster: ClusterConfig = {
     name,
     discovery,
     edsName: eds?.text('serviceName') || name,
     ...(assignment === undefined ? {} : { endpoints: decodeLoadAssignment(assignment) }),
+    ...(discovery === 'strict-dns' ? { dns } : {}),
+    ...(onDemand === undefined ? {} : { onDemand: { idleMs: onDemand.idleMs, maximum: onDemand.maximum } }),
     connectTimeoutMs: fields.ms('connectTimeout', 5_000),
     ...decodeLoadBalancing(fields, common),
     http: decodeHttpOptions(fields.object('typedExtensionProtocolOptions')),
-    circuitBreaker: {
-      maxConnections: threshold?.number('maxConnections', 1_024) ?? 1_024,
-      maxPendingRequests: threshold?.number('maxPendingRequests', 1_024) ?? 1_024,
-      maxRequests: threshold?.number('maxRequests', 1_024) ?? 1_024,
-      maxRetries: threshold?.number('maxRetries', 3) ?? 3,
-      ...(budget === undefined
-        ? {}
-        : { retryBudget: { percent: budget.object('budgetPercent')?.number('value') ?? 20, minConcurrency: budget.number('minRetryConcurrency', 3) } }),
-    },
+    ...(keepaliveMs === undefined ? {} : { tcpKeepaliveMs: keepaliveMs }),
+    circuitBreaker: decodeBreakers(fields.object('circuitBreakers')),
     ...(outlier === undefined ? {} : { outlier: decodeOutlier(outlier) }),
     panicThresholdPercent: common?.object('healthyPanicThreshold')?.number('value') ?? (common?.has('healthyPanicThreshold') === true ? 0 : 50),
     tlsMatches: fields.list('transportSocketMatches').map((m) => {
@@ -52,44 +54,87 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
   };
   common?.ignore('updateMergeWindow', 'closeConnectionsOnHostSetChange');
   common?.end();
-  fields.ignore('altStatName', 'respectDnsTtl', 'dnsLookupFamily', 'dnsRefreshRate', 'upstreamConnectionOptions', 'perConnectionBufferLimitBytes');
+  fields.ignore('altStatName', 'perConnectionBufferLimitBytes', 'cleanupInterval', 'waitForWarmOnInit');
   fields.end();
   return cluster;
 }
 
-function decodeHttpOptions(extensions: Fields | undefined): ClusterConfig['http'] {
-  const options = extensions?.object('envoy.extensions.upstreams.http.v3.HttpProtocolOptions');
-  const common = options?.object('commonHttpProtocolOptions');
-  const explicit = options?.object('explicitHttpConfig');
+/** Thresholds of the default priority; a route of high priority is refused, so its thresholds hold for nobody. */
+function decodeBreakers(fields: Fields | undefined): BreakerLimits {
+  const threshold = fields?.list('thresholds').find((t) => t.text('priority', 'DEFAULT') === 'DEFAULT');
+  fields?.end();
+  const budget = threshold?.object('retryBudget');
+  const limits: BreakerLimits = {
+    maxConnections: threshold?.number('maxConnections', 1_024) ?? 1_024,
+    maxPendingRequests: threshold?.number('maxPendingRequests', 1_024) ?? 1_024,
+    maxRequests: threshold?.number('maxRequests', 1_024) ?? 1_024,
+    maxRetries: threshold?.number('maxRetries', 3) ?? 3,
+    ...(budget === undefined
+      ? {}
+      : { retryBudget: { percent: budget.object('budgetPercent')?.number('value') ?? 20, minConcurrency: budget.number('minRetryConcurrency', 3) } }),
+  };
+  threshold?.ignore('trackRemaining');
+  threshold?.end();
+  budget?.end();
+  return limits;
+}
+
+const FAMILIES: Readonly<Record<string, DnsSettings['family']>> = { V4_ONLY: 'v4', V6_ONLY: 'v6', V4_PREFERRED: 'v4-preferred', ALL: 'all' };
+
+function decodeDns(fields: Fields): DnsSettings {
+  const refreshMs = fields.ms('dnsRefreshRate', 5_000);
+  const failure = fields.object('dnsFailureRefreshRate');
+  const baseMs = failure?.ms('baseInterval') ?? 0;
+  // Names are resolved by the system, whatever the resolver is called.
+  fields.ignore('typedDnsResolverConfig');
   return {
-    protocol:
-      options?.has('autoConfig') === true
-        ? 'auto'
-        : options?.has('useDownstreamProtocolConfig') === true
-          ? 'downstream'
-          : explicit?.has('http2ProtocolOptions') === true
-            ? 'http2'
-            : 'http1',
-    idleTimeoutMs: common?.ms('idleTimeout', 3_600_000) ?? 3_600_000,
-    maxRequestsPerConnection: common?.number('maxRequestsPerConnection') ?? 0,
+    refreshMs,
+    respectTtl: fields.flag('respectDnsTtl'),
+    ...(failure === undefined ? {} : { failureRefresh: { baseMs, maxMs: failure.ms('maxInterval', baseMs * 10) } }),
+    family: FAMILIES[fields.text('dnsLookupFamily')] ?? 'auto',
   };
 }
 
-function decodeTransportSocket(fields: Fields | undefined): UpstreamTls | undefined {
+interface OnDemand {
+  discovery: ClusterConfig['discovery'];
+  idleMs: number;
+  maximum: number;
+}
+
+function decodeCustomType(fields: Fields | undefined): OnDemand | undefined {
   const config = fields?.object('typedConfig');
-  if (config === undefined || config.type().endsWith('RawBuffer')) return undefined;
-  const context = config.object('commonTlsContext');
-  const combined = context?.object('combinedValidationContext');
-  const defaults = combined?.object('defaultValidationContext') ?? context?.object('validationContext');
-  const certificateSecret = context?.list('tlsCertificateSdsSecretConfigs')[0]?.text('name');
-  const validationSecret = (combined?.object('validationContextSdsSecretConfig') ?? context?.object('validationContextSdsSecretConfig'))?.text('name');
-  if (context?.has('tlsCertificates') === true || defaults?.has('trustedCa') === true)
-    config.problem('commonTlsContext', 'certificates from files are not supported; use SDS');
-  return {
-    ...(certificateSecret === undefined ? {} : { certificateSecret }),
-    ...(validationSecret === undefined ? {} : { validationSecret }),
-    sni: config.text('sni'),
-    alpn: context?.texts('alpnProtocols') ?? [],
-    peerSans: defaults?.list('matchTypedSubjectAltNames').map((san) => decodeStringMatch(san.object('matcher') ?? san)) ?? [],
+  if (fields === undefined || config === undefined) return undefined;
+  if (config.type() !== FORWARD_PROXY) fields.problem('typedConfig', `a cluster of type ${config.type()} is not supported`);
+  const cache = config.object('dnsCacheConfig');
+  // Connections find their addresses themselves, without a cache whose rates could be set.
+  cache?.ignore('name', 'dnsLookupFamily', 'dnsRefreshRate', 'dnsMinRefreshRate', 'dnsFailureRefreshRate', 'typedDnsResolverConfig', 'dnsQueryTimeout');
+  config.ignore('allowInsecureClusterOptions', 'allowCoalescedConnections');
+  const result: OnDemand = {
+    discovery: 'dynamic-forward-proxy',
+    idleMs: cache?.ms('hostTtl', 300_000) ?? 300_000,
+    maximum: cache?.number('maxHosts', 1_024) ?? 1_024,
   };
+  cache?.end();
+  config.end();
+  return result;
+}
+
+function decodeOriginalDestination(fields: Fields): OnDemand {
+  const config = fields.object('originalDstLbConfig');
+  if (config !== undefined && config.text('httpHeaderName', 'x-envoy-original-dst-host') !== 'x-envoy-original-dst-host')
+    config.problem('httpHeaderName', 'only x-envoy-original-dst-host is supported');
+  config?.ignore('useHttpHeader');
+  config?.end();
+  return { discovery: 'original-dst', idleMs: fields.ms('cleanupInterval', 5_000), maximum: Infinity };
+}
+
+/** Node only sets the idle time. */
+function decodeKeepalive(options: Fields | undefined): number | undefined {
+  const keepalive = options?.object('tcpKeepalive');
+  const seconds = keepalive?.number('keepaliveTime', 7_200);
+  keepalive?.end();
+  // Connections race address families in any case.
+  options?.ignore('happyEyeballsConfig');
+  options?.end();
+  return seconds === undefined ? undefined : seconds * 1_000;
 }

@@ -37,6 +37,7 @@ const node = (role: ProxyNode['role']): ProxyNode => ({
   namespace: 'bookinfo',
   identity: { trustDomain: 'cluster.local', namespace: 'bookinfo', serviceAccount: 'bookinfo-productpage' },
   labels: role === 'router' ? { istio: 'ingressgateway' } : { app: 'productpage', version: 'v1' },
+  locality: '',
   httpProxyPort: role === 'router' ? 0 : 15_001,
   inbound: role === 'router' ? [] : [{ name: 'http', servicePort: 9080, listenPort: 21_001, appPort: 9999 }],
   upstreams: role === 'router' ? [] : [{ host: 'reviews.bookinfo.svc.cluster.local', port: 9080, listenPort: 21_010 }],

@@ -66,10 +66,25 @@ export interface DownstreamTls {
 export interface UpstreamTls {
   certificateSecret?: string;
   validationSecret?: string;
+  /** Own certificate, where it is not a secret. */
+  certificate?: { chainPem: string; keyPem: string };
+  /** Trust, where it is not a secret. `system` = what Node trusts by itself. */
+  ca?: { pem: string } | 'system';
+  crlPem?: string;
+  /** False = any certificate will do. */
+  verify: boolean;
+  minVersion: TlsVersion;
+  maxVersion: TlsVersion;
   sni: string;
   alpn: readonly string[];
-  peerSans: readonly StringMatch[];
+  /** Empty = any signed by the CA. */
+  peerSans: readonly SanMatch[];
 }
+
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+
+/** Kind of names it looks at; absent = URI. */
+export type SanMatch = StringMatch & { san?: 'uri' | 'dns' | 'email' | 'ip' | 'any' };
 
 export type StringMatch = { kind: 'exact' | 'prefix' | 'suffix' | 'regex' | 'contains'; value: string; ignoreCase: boolean };
 
@@ -241,7 +256,11 @@ export interface RetryPolicy {
 
 export interface ClusterConfig {
   name: string;
-  discovery: 'eds' | 'static' | 'strict-dns' | 'logical-dns' | 'original-dst';
+  /** `logical-dns` resolves its one name for each connection; the last two go where the request itself says. */
+  discovery: 'eds' | 'static' | 'strict-dns' | 'logical-dns' | 'original-dst' | 'dynamic-forward-proxy';
+  dns?: DnsSettings;
+  /** Endpoints made on demand that were not used for so long are forgotten; and how many there may be. */
+  onDemand?: { idleMs: number; maximum: number };
   /** EDS resource name. */
   edsName: string;
   /** Endpoints of static and DNS clusters. */
@@ -252,7 +271,23 @@ export interface ClusterConfig {
   localityWeighted: boolean;
   /** Hash tables know hosts by `hostname` instead of their address. */
   hashByHostname: boolean;
-  http: { protocol: 'http1' | 'http2' | 'auto' | 'downstream'; idleTimeoutMs: number; maxRequestsPerConnection: number };
+  http: {
+    protocol: 'http1' | 'http2' | 'auto' | 'downstream';
+    idleTimeoutMs: number;
+    /** 0 = any number. */
+    maxRequestsPerConnection: number;
+    /** A connection this old takes no more requests; 0 = any age. */
+    maxConnectionDurationMs: number;
+    /** HTTP/2, on top of what the peer allows; 0 = no limit of ours. */
+    maxConcurrentStreams: number;
+    /** HTTP/2 PINGs. */
+    keepalive?: { intervalMs: number; timeoutMs: number };
+    /** The TLS server name is the request's authority; and that must be a name of the certificate. */
+    autoSni: boolean;
+    autoSanValidation: boolean;
+  };
+  /** Idle time before TCP asks whether the peer is still there, ms; undefined = never. */
+  tcpKeepaliveMs?: number;
   circuitBreaker: {
     maxConnections: number;
     maxPendingRequests: number;
@@ -268,6 +303,15 @@ export interface ClusterConfig {
   tls?: UpstreamTls;
   /** `filter_metadata`; Istio's `istio.services` names the destination service. */
   metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export interface DnsSettings {
+  refreshMs: number;
+  respectTtl: boolean;
+  /** Jittered back-off after a failure; undefined = `refreshMs`. */
+  failureRefresh?: { baseMs: number; maxMs: number };
+  /** `auto` = IPv6, or else IPv4. */
+  family: 'auto' | 'v4' | 'v6' | 'v4-preferred' | 'all';
 }
 
 export interface LoadAssignment {

@@ -111,7 +111,12 @@ export class Exchange extends ExchangeAnswer implements AttemptOwner {
     const { attempt, cluster, record } = this;
     if (cluster === undefined) return;
     const retry = this.route?.forward?.action.retry;
-    const endpoint = cluster.pick(retry?.avoidPreviousHosts === true ? this.tried : noEndpoints, retry?.hostSelectionAttempts ?? 0);
+    const endpoint = cluster.pick(
+      retry?.avoidPreviousHosts === true ? this.tried : noEndpoints,
+      retry?.hostSelectionAttempts ?? 0,
+      undefined,
+      this.upstreamHost,
+    );
     if (endpoint === undefined) return this.answer(503, 'no healthy upstream', 'UH', 'no_healthy_upstream');
     record.attempts++;
     record.endpoint = endpoint.config;

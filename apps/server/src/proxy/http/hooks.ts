@@ -2,6 +2,7 @@
 // offers (ProxyRuntime), and what it tells about each request (RequestRecord). Telemetry, tracing and admin know only this file.
 
 import type { ClusterConfig, Endpoint, HttpConnectionManager, ListenerConfig, LoadAssignment, Route, RouteConfig, Secret, TcpProxy } from '../config/model.ts';
+import type { ResolveName } from '../upstream/dns-discovery.ts';
 
 /** Read-only look at a request before it is routed. Valid only during the call it is passed to. */
 export interface HeadersView {
@@ -132,6 +133,8 @@ export interface RuntimeDeps {
   tracer?: Tracer;
   /** This proxy's own value for outbound `peer-metadata` (`workload;namespace;app;...`); '' = send none. */
   peerIdentity?: string;
+  /** How DNS clusters find addresses; the system's way when absent. */
+  resolve?: ResolveName;
   /** One line, no newline; for things an operator must see (a listener that cannot bind, a certificate that does not load). */
   log?(message: string): void;
 }

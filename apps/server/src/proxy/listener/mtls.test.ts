@@ -63,6 +63,9 @@ async function hops(
     validationSecret: 'ROOTCA',
     sni: 'outbound_.80_._.server',
     alpn: ['istio', 'h2'],
+    verify: true,
+    minVersion: 'TLSv1.2' as const,
+    maxVersion: 'TLSv1.3' as const,
     peerSans: [exactly(options.expectServer ?? serverId)],
   };
   const outbound = await startRig({

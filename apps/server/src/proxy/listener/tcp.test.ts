@@ -253,7 +253,8 @@ test('two hops over mutual TLS: both identities, half close in both directions, 
     [cluster([port])],
   );
   await secrets(inbound, serverId);
-  const tls = { ...own, sni: 'outbound_.9000_._.db', alpn: ['istio'], peerSans: [{ kind: 'exact' as const, value: serverId, ignoreCase: false }] };
+  const versions = { verify: true, minVersion: 'TLSv1.2' as const, maxVersion: 'TLSv1.3' as const };
+  const tls = { ...own, ...versions, sni: 'outbound_.9000_._.db', alpn: ['istio'], peerSans: [{ kind: 'exact' as const, value: serverId, ignoreCase: false }] };
   const outbound = await rigWith({}, [
     cluster([], {
       tls,

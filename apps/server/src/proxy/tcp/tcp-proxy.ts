@@ -135,6 +135,7 @@ export class TcpConnection implements TimerTarget {
         secureContext: plan.context,
         ALPNProtocols: plan.alpn,
         ...(plan.sni === '' ? {} : { servername: plan.sni }),
+        rejectUnauthorized: plan.verify,
         checkServerIdentity: (_, certificate) => (plan.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),
       };
       upstream = connectTls(options);

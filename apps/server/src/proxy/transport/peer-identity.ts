@@ -1,28 +1,53 @@
 // The SPIFFE identity in a peer's certificate and whether it is one of those expected.
 
 import { compileStringMatch } from '@weft/mesh-core/traffic';
-import type { StringMatch } from '../config/model.ts';
+import type { SanMatch } from '../config/model.ts';
 
 /**
- * URI entries of Node's `subjectAltName` text. Node quotes values that contain separators as JSON, so a name cannot smuggle a
+ * Entries of Node's `subjectAltName` text. Node quotes values that contain separators as JSON, so a name cannot smuggle a
  * second entry in.
  */
-export function uriSans(subjectAltName: string | undefined): string[] {
-  const found: string[] = [];
+function sanEntries(subjectAltName: string | undefined): { kind: string; value: string }[] {
+  const found: { kind: string; value: string }[] = [];
   let rest = subjectAltName ?? '';
   while (rest !== '') {
     const match = /^(?<kind>[A-Za-z ]+):(?<value>"(?:[^"\\]|\\.)*"|[^,]*)(?:, |$)/.exec(rest);
     if (match?.groups === undefined) return found;
-    const { kind, value } = match.groups;
-    if (kind === 'URI' && value !== undefined) found.push(value.startsWith('"') ? String(JSON.parse(value)) : value);
+    const { kind = '', value = '' } = match.groups;
+    found.push({ kind, value: value.startsWith('"') ? String(JSON.parse(value)) : value });
     rest = rest.slice(match[0].length);
   }
   return found;
 }
 
-/** Accepts a certificate with one of the wanted URI SANs; with none wanted, any. @throws RegexError */
-export function compilePeerSans(wanted: readonly StringMatch[]): (subjectAltName: string | undefined) => boolean {
+export function uriSans(subjectAltName: string | undefined): string[] {
+  return sanEntries(subjectAltName).flatMap(({ kind, value }) => (kind === 'URI' ? [value] : []));
+}
+
+const KINDS = { uri: 'URI', dns: 'DNS', email: 'email', ip: 'IP Address', any: '' } as const;
+
+/** Accepts a certificate with one of the wanted names; with none wanted, any. @throws RegexError */
+export function compilePeerSans(wanted: readonly SanMatch[]): (subjectAltName: string | undefined) => boolean {
   if (wanted.length === 0) return () => true;
-  const tests = wanted.map((match) => compileStringMatch(match));
-  return (subjectAltName) => uriSans(subjectAltName).some((san) => tests.some((test) => test(san)));
+  const tests = wanted.map((match) => {
+    const kind = KINDS[match.san ?? 'uri'];
+    const name = match.value;
+    const test = kind === 'DNS' && match.kind === 'exact' ? (san: string) => coversHost(san, name) : compileStringMatch(match);
+    return { kind, test };
+  });
+  return (subjectAltName) =>
+    sanEntries(subjectAltName).some((entry) => tests.some(({ kind, test }) => (kind === '' || kind === entry.kind) && test(entry.value)));
+}
+
+/** A DNS name of a certificate, which may have a wildcard as its first label. */
+function coversHost(san: string, host: string): boolean {
+  const [name, wanted] = [san.toLowerCase(), host.toLowerCase()];
+  if (!name.startsWith('*.')) return name === wanted;
+  const dot = wanted.indexOf('.');
+  return dot > 0 && wanted.slice(dot) === name.slice(1);
+}
+
+/** The certificate is for this host name or address. */
+export function namesHost(subjectAltName: string | undefined, host: string): boolean {
+  return sanEntries(subjectAltName).some(({ kind, value }) => (kind === 'DNS' && coversHost(value, host)) || (kind === 'IP Address' && value === host));
 }

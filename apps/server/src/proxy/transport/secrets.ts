@@ -1,8 +1,7 @@
-// Certificates by name as SDS delivers them, and the TLS contexts made of them. A new secret makes new contexts; connections that
-// are open keep theirs.
+// Certificates by name as SDS delivers them. A new secret makes new TLS contexts; connections that are open keep theirs.
 
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { Secret } from '../config/model.ts';
 import { uriSans } from './peer-identity.ts';
 
@@ -14,8 +13,9 @@ export class SecretError extends Error {
 }
 
 export class SecretStore {
+  /** Rises with every change. */
+  version = 0;
   private readonly secrets = new Map<string, Secret>();
-  private readonly contexts = new Map<string, SecureContext>();
   private readonly watchers = new Set<() => void>();
 
   /** @throws SecretError; the secret of that name before stays. */
@@ -26,25 +26,13 @@ export class SecretStore {
       throw new SecretError(secret.name, error);
     }
     this.secrets.set(secret.name, secret);
-    this.contexts.clear();
+    this.version++;
     for (const watcher of this.watchers) watcher();
   }
 
   watch(watcher: () => void): () => void {
     this.watchers.add(watcher);
     return () => this.watchers.delete(watcher);
-  }
-
-  /** Client context; undefined while a named secret is missing. */
-  context(certificate: string | undefined, validation: string | undefined): SecureContext | undefined {
-    const key = `${certificate ?? ''}\n${validation ?? ''}`;
-    const known = this.contexts.get(key);
-    if (known !== undefined) return known;
-    const options = this.options(certificate, validation);
-    if (options === undefined) return undefined;
-    const context = createSecureContext(options);
-    this.contexts.set(key, context);
-    return context;
   }
 
   /** What a context is made of; undefined while a named secret is missing. */

@@ -7,7 +7,9 @@ import type { ClusterConfig, LoadAssignment } from '../config/model.ts';
 import type { ClusterStats, EndpointStats, RuntimeDeps } from '../http/hooks.ts';
 import type { SecretStore } from '../transport/secrets.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
+import { DnsDiscovery, resolveName } from './dns-discovery.ts';
 import { addressOf, EndpointState } from './endpoint.ts';
+import { hostAndPort } from './host-and-port.ts';
 
 export class ClusterRuntime implements TimerTarget {
   config: ClusterConfig;
@@ -27,6 +29,8 @@ export class ClusterRuntime implements TimerTarget {
   private readonly timer: WheelTimer = new WheelTimer(this);
   private assignment: LoadAssignment | undefined;
   private detector: OutlierDetector | undefined;
+  private discovery: DnsDiscovery | undefined;
+  private readonly sweep: WheelTimer = new WheelTimer(this);
   private balancer: Balancer<EndpointState> | undefined;
 
   constructor(config: ClusterConfig, deps: RuntimeDeps, secrets: SecretStore, wheel: TimerWheel) {
@@ -60,8 +64,18 @@ export class ClusterRuntime implements TimerTarget {
       this.detector = new OutlierDetector(outlier, { clock, random, hosts: () => this.endpoints.values() });
       this.wheel.set(this.timer, outlier.intervalMs);
     }
-    if (config.endpoints !== undefined) this.assign(config.endpoints);
-    else this.rebuild();
+    this.discovery?.stop();
+    this.discovery = undefined;
+    this.wheel.clear(this.sweep);
+    if (config.onDemand !== undefined) this.wheel.set(this.sweep, config.onDemand.idleMs);
+    else if (config.endpoints === undefined) this.rebuild();
+    else if (config.discovery === 'strict-dns' && config.dns !== undefined) {
+      const { wheel } = this;
+      const { random, resolve = resolveName } = this.deps;
+      this.discovery = new DnsDiscovery(config.endpoints, config.dns, { wheel, random, resolve, changed: (found) => this.assign(found) });
+      // Until the first answer those known before stay.
+      this.rebuild();
+    } else this.assign(config.endpoints);
   }
 
   /** Takes a new set of endpoints; those of the same address keep pool and health. */
@@ -93,13 +107,42 @@ export class ClusterRuntime implements TimerTarget {
     return kind === 'ring-hash' || kind === 'maglev';
   }
 
-  /** Undefined = no healthy endpoint. Up to `tries` further draws avoid the endpoints in `tried`. */
-  pick(tried: readonly EndpointState[], tries: number, hash?: bigint): EndpointState | undefined {
-    const { request } = this;
+  /**
+   * Undefined = no healthy endpoint. Up to `tries` further draws avoid the endpoints in `tried`. `target` is the request's own
+   * `host:port`: where a dynamic forward proxy or an original destination goes, and the TLS server name with auto_sni.
+   */
+  pick(tried: readonly EndpointState[], tries: number, hash?: bigint, target = ''): EndpointState | undefined {
+    const { config, request } = this;
+    if (config.onDemand !== undefined) return this.onDemand(target, config.onDemand.maximum);
     request.avoid = tried;
     request.attempts = tries;
     request.hash = hash;
-    return this.balancer?.pick(request);
+    const picked = this.balancer?.pick(request);
+    return config.http.autoSni && target !== '' ? picked?.named(hostAndPort(target, 0).host) : picked;
+  }
+
+  private onDemand(target: string, maximum: number): EndpointState | undefined {
+    const { config, endpoints } = this;
+    const { host, port } = hostAndPort(target, config.tls === undefined ? 80 : 443);
+    if (host === '') return undefined;
+    const key = addressOf({ address: host, port });
+    const known = endpoints.get(key);
+    if (known !== undefined || endpoints.size >= maximum) return known;
+    const made = new EndpointState(this, { address: host, port, hostname: host, weight: 1, health: 'healthy', metadata: {} }, this.deps.clock());
+    endpoints.set(key, made);
+    return made;
+  }
+
+  /** Forgets endpoints nobody used since the last time. */
+  private forgetUnused(idleMs: number): void {
+    for (const [key, endpoint] of this.endpoints) {
+      if (endpoint.active > 0 || endpoint.total !== endpoint.totalAtSweep) endpoint.totalAtSweep = endpoint.total;
+      else {
+        this.endpoints.delete(key);
+        endpoint.remove();
+      }
+    }
+    this.wheel.set(this.sweep, idleMs);
   }
 
   /** `rttMs`: how long the response head took to come. */
@@ -111,19 +154,26 @@ export class ClusterRuntime implements TimerTarget {
     if (this.detector?.report(endpoint, result) === true) this.rebuild();
   }
 
-  onTimer(): void {
+  onTimer(timer: WheelTimer): void {
+    if (timer === this.sweep) return this.forgetUnused(this.config.onDemand?.idleMs ?? 0);
     if (this.detector === undefined) return;
     if (this.detector.tick()) this.rebuild();
     this.wheel.set(this.timer, this.detector.rules.intervalMs);
   }
 
-  remove(): void {
+  private stop(): void {
     this.wheel.clear(this.timer);
+    this.wheel.clear(this.sweep);
+    this.discovery?.stop();
+  }
+
+  remove(): void {
+    this.stop();
     for (const endpoint of this.endpoints.values()) endpoint.remove();
   }
 
   closeAll(): void {
-    this.wheel.clear(this.timer);
+    this.stop();
     for (const endpoint of this.endpoints.values()) endpoint.closeAll();
   }
 
@@ -132,7 +182,7 @@ export class ClusterRuntime implements TimerTarget {
     let active = 0;
     let idle = 0;
     for (const endpoint of this.endpoints.values()) {
-      active += endpoint.connections.size;
+      active += endpoint.connectionCount;
       idle += endpoint.idleCount;
       endpoints.push({
         address: endpoint.address,
@@ -141,7 +191,7 @@ export class ClusterRuntime implements TimerTarget {
         priority: endpoint.priority,
         ejected: endpoint.outlier.ejected,
         activeRequests: endpoint.active,
-        activeConnections: endpoint.connections.size,
+        activeConnections: endpoint.connectionCount,
         totalRequests: endpoint.total,
         success: endpoint.success,
         errors: endpoint.errors,

@@ -58,6 +58,7 @@ export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget
         ALPNProtocols: tls.alpn,
         secureContext: tls.context,
         ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
+        rejectUnauthorized: tls.verify,
         checkServerIdentity: (_, certificate) => (tls.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),
       });
       socket.setNoDelay(true);

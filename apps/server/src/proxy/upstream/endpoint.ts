@@ -7,31 +7,86 @@ import { UpstreamConnection } from './connection.ts';
 import type { StreamWaiter } from './stream.ts';
 import { chooseUpstreamTls, planUpstreamTls } from './tls-plan.ts';
 
+interface Load {
+  active: number;
+  total: number;
+  success: number;
+  errors: number;
+}
+
 export class EndpointState implements BalancedHost {
   config: Endpoint;
   priority = 0;
-  /** Requests that chose this endpoint and have not ended. */
-  active = 0;
-  total = 0;
-  success = 0;
-  errors = 0;
-  readonly outlier: OutlierState = new OutlierState();
-  readonly ewma: PeakEwma = new PeakEwma();
+  readonly outlier: OutlierState;
+  readonly ewma: PeakEwma;
   /** Clock since which it takes requests, ms. */
   healthySince: number;
   readonly cluster: ClusterRuntime;
   readonly connections: Set<UpstreamConnection> = new Set();
   readonly address: string;
+  /** Requests it had when unused ones were last looked for. */
+  totalAtSweep = -1;
+  /** With auto_sni: pools of their own for each server name, of one health and load. */
+  private variants: Map<string, EndpointState> | undefined;
+  private readonly serverName: string;
+  private readonly load: Load;
   private readonly idle: UpstreamConnection[] = [];
   private readonly waiting: StreamWaiter[] = [];
   private connecting = 0;
   private removed = false;
 
-  constructor(cluster: ClusterRuntime, config: Endpoint, now: number) {
+  constructor(cluster: ClusterRuntime, config: Endpoint, now: number, of?: { endpoint: EndpointState; serverName: string }) {
     this.cluster = cluster;
     this.config = config;
     this.address = addressOf(config);
     this.healthySince = now;
+    this.serverName = of?.serverName ?? config.hostname;
+    this.outlier = of?.endpoint.outlier ?? new OutlierState();
+    this.ewma = of?.endpoint.ewma ?? new PeakEwma();
+    this.load = of?.endpoint.load ?? { active: 0, total: 0, success: 0, errors: 0 };
+  }
+
+  /** Requests that chose this endpoint and have not ended. */
+  get active(): number {
+    return this.load.active;
+  }
+
+  set active(count: number) {
+    this.load.active = count;
+  }
+
+  get total(): number {
+    return this.load.total;
+  }
+
+  set total(count: number) {
+    this.load.total = count;
+  }
+
+  get success(): number {
+    return this.load.success;
+  }
+
+  set success(count: number) {
+    this.load.success = count;
+  }
+
+  get errors(): number {
+    return this.load.errors;
+  }
+
+  set errors(count: number) {
+    this.load.errors = count;
+  }
+
+  /** The endpoint's pool of connections that ask for this server name. */
+  named(serverName: string): EndpointState {
+    if (serverName === this.serverName) return this;
+    this.variants ??= new Map();
+    let variant = this.variants.get(serverName);
+    if (variant === undefined)
+      this.variants.set(serverName, (variant = new EndpointState(this.cluster, this.config, this.healthySince, { endpoint: this, serverName })));
+    return variant;
   }
 
   get weight(): number {
@@ -51,7 +106,15 @@ export class EndpointState implements BalancedHost {
   }
 
   get idleCount(): number {
-    return this.idle.length;
+    return this.pools().reduce((sum, pool) => sum + pool.idle.length, 0);
+  }
+
+  get connectionCount(): number {
+    return this.pools().reduce((sum, pool) => sum + pool.connections.size, 0);
+  }
+
+  private pools(): EndpointState[] {
+    return [this, ...(this.variants?.values() ?? [])];
   }
 
   /** Gives a stream now or later. False = the pending queue is full. */
@@ -105,14 +168,17 @@ export class EndpointState implements BalancedHost {
   remove(): void {
     this.removed = true;
     this.closeIdle();
+    for (const variant of this.variants?.values() ?? []) variant.remove();
   }
 
   closeIdle(): void {
     for (const connection of this.idle.slice()) connection.close();
+    for (const variant of this.variants?.values() ?? []) variant.closeIdle();
   }
 
   closeAll(): void {
     for (const connection of [...this.connections]) connection.close();
+    for (const variant of this.variants?.values() ?? []) variant.closeAll();
   }
 
   private open(): void {
@@ -120,7 +186,8 @@ export class EndpointState implements BalancedHost {
     // An endpoint without any connection may have one, or it could starve behind the others (as Envoy does).
     if (!breaker.mayConnect() && this.connections.size > 0) return;
     const tls = chooseUpstreamTls(this.cluster.config, this.config);
-    const plan = tls === undefined ? undefined : planUpstreamTls(tls, this.cluster.secrets);
+    const { autoSni, autoSanValidation } = this.cluster.config.http;
+    const plan = tls === undefined ? undefined : planUpstreamTls(tls, this.cluster.secrets, autoSni ? this.serverName : '', autoSanValidation);
     if (tls !== undefined && plan === undefined) {
       this.cluster.connectFailures++;
       // Not from inside acquire(): the caller has not been told yet that it waits.

@@ -1,14 +1,17 @@
 // How connections to an endpoint are encrypted: chosen by its metadata, resolved to a context when a connection is made.
 
-import type { SecureContext } from 'node:tls';
+import { type SecureContext, type SecureContextOptions, createSecureContext } from 'node:tls';
 import type { ClusterConfig, Endpoint, UpstreamTls } from '../config/model.ts';
-import { compilePeerSans } from '../transport/peer-identity.ts';
+import { compilePeerSans, namesHost } from '../transport/peer-identity.ts';
 import type { SecretStore } from '../transport/secrets.ts';
 
 export interface UpstreamTlsPlan {
   context: SecureContext;
+  /** Host name, '' = send none. */
   sni: string;
   alpn: string[];
+  /** The chain is checked (`rejectUnauthorized`). */
+  verify: boolean;
   accepts(subjectAltName: string | undefined): boolean;
 }
 
@@ -21,9 +24,40 @@ export function chooseUpstreamTls(cluster: ClusterConfig, endpoint: Endpoint): U
   return cluster.tls;
 }
 
-/** Undefined while its secrets are not here yet. h2 is not offered: this hop speaks HTTP/1.1. */
-export function planUpstreamTls(tls: UpstreamTls, secrets: SecretStore): UpstreamTlsPlan | undefined {
-  const context = secrets.context(tls.certificateSecret, tls.validationSecret);
-  if (context === undefined) return undefined;
-  return { context, sni: tls.sni, alpn: tls.alpn.filter((name) => name !== 'h2'), accepts: compilePeerSans(tls.peerSans) };
+type Kept = Omit<UpstreamTlsPlan, 'sni'> & { version: number };
+/** Until a secret changes. */
+const plans = new WeakMap<UpstreamTls, Kept>();
+
+/**
+ * Undefined while its secrets are not here yet. `host` takes the place of a server name that is not given (auto_sni); with
+ * `checkHost` it must be a name of the certificate (auto_san_validation).
+ */
+export function planUpstreamTls(tls: UpstreamTls, secrets: SecretStore, host = '', checkHost = false): UpstreamTlsPlan | undefined {
+  let plan = plans.get(tls);
+  if (plan === undefined || plan.version !== secrets.version) {
+    const options = contextOptions(tls, secrets);
+    if (options === undefined) return undefined;
+    plan = {
+      version: secrets.version,
+      context: createSecureContext(options),
+      // h2 is not offered: this hop speaks HTTP/1.1.
+      alpn: tls.alpn.filter((name) => name !== 'h2'),
+      verify: tls.verify,
+      accepts: compilePeerSans(tls.peerSans),
+    };
+    plans.set(tls, plan);
+  }
+  const { context, alpn, verify, accepts } = plan;
+  const both = checkHost && verify ? (san: string | undefined): boolean => accepts(san) && namesHost(san, host) : accepts;
+  return { context, alpn, verify, sni: tls.sni === '' ? host : tls.sni, accepts: both };
+}
+
+function contextOptions(tls: UpstreamTls, secrets: SecretStore): SecureContextOptions | undefined {
+  const options = secrets.options(tls.certificateSecret, tls.validationSecret);
+  if (options === undefined) return undefined;
+  if (tls.certificate !== undefined) Object.assign(options, { cert: tls.certificate.chainPem, key: tls.certificate.keyPem });
+  // Without a CA Node trusts the system's roots.
+  if (tls.ca !== undefined && tls.ca !== 'system') options.ca = tls.ca.pem;
+  if (tls.crlPem !== undefined) options.crl = tls.crlPem;
+  return { ...options, minVersion: tls.minVersion, maxVersion: tls.maxVersion };
 }

@@ -55,7 +55,7 @@ export function proxiesOf(objects: readonly MeshObject[], dataPlane: ProxyNode['
   const upstreams = (objects.filter((o) => o.kind === 'Service') as MeshObject<{ ports?: { port: number }[] }>[]).flatMap(({ metadata, spec }) =>
     (spec.ports ?? []).map(({ port }) => ({ host: `${metadata.name}.${metadata.namespace}.svc.cluster.local`, port })),
   );
-  const base = { dataPlane, ip: '127.0.0.1', workload: 'w', namespace, adminPort: 0, version: '1.40.0' } as const;
+  const base = { dataPlane, ip: '127.0.0.1', workload: 'w', locality: '', namespace, adminPort: 0, version: '1.40.0' } as const;
   const node = (role: ProxyNode['role'], more: Pick<ProxyNode, 'labels' | 'httpProxyPort' | 'inbound' | 'upstreams'>): ProxyNode => ({
     ...base,
     ...more,

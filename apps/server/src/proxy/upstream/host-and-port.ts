@@ -1,0 +1,7 @@
+/** Parts of an authority (`host`, `host:port`, `[v6]:port`); host '' when it is not one. Lower case, IPv6 without brackets. */
+export function hostAndPort(authority: string, defaultPort: number): { host: string; port: number } {
+  const match = /^(?:\[(?<six>[0-9a-fA-F:.]+)\]|(?<name>[^:[\]/@]+))(?::(?<port>\d{1,5}))?$/.exec(authority);
+  const host = (match?.groups?.['six'] ?? match?.groups?.['name'] ?? '').toLowerCase();
+  const port = Number(match?.groups?.['port'] ?? defaultPort);
+  return port > 65_535 ? { host: '', port } : { host, port };
+}

@@ -1,0 +1,60 @@
+// EDS: the workloads of a cluster with their health, identity and, as the client sees it, their order of preference.
+
+import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import type { TrafficPolicySpec } from '../config/index.ts';
+import { socketAddress } from './common.ts';
+import { type LocalityClient, localityGroups } from './locality.ts';
+import { type Mesh, type ServicePort, type Workload, endpointPort, mtlsModeOf } from './mesh.ts';
+
+export interface AssignmentContext {
+  mesh: Mesh;
+  name: string;
+  port: ServicePort;
+  workloads: readonly Workload[];
+  policy: TrafficPolicySpec;
+  client: LocalityClient;
+}
+
+export function loadAssignment({ mesh, name, port, workloads, policy, client }: AssignmentContext): JsonObject {
+  const groups = localityGroups(workloads, policy.loadBalancer?.localityLbSetting, policy.outlierDetection !== undefined, client);
+  return {
+    clusterName: name,
+    endpoints: groups.map(({ locality, members, priority, weight }): JsonObject => {
+      const [region = '', zone = '', subZone = ''] = locality.split('/');
+      return {
+        locality: { region, zone, subZone },
+        ...(priority === 0 ? {} : { priority }),
+        loadBalancingWeight: weight,
+        lbEndpoints: members.map((w) => lbEndpoint(mesh, w, port)),
+      };
+    }),
+  };
+}
+
+function lbEndpoint(mesh: Mesh, workload: Workload, port: ServicePort): JsonValue {
+  const { labels } = workload;
+  const app = labels['app'] ?? '';
+  const version = labels['version'] ?? '';
+  const target = endpointPort(workload, port);
+  const mtls = labels['security.istio.io/tlsMode'] === 'istio' && mtlsModeOf(mesh, workload.namespace, labels, target, port.port) !== 'DISABLE';
+  return {
+    endpoint: { address: socketAddress(workload.address, target) },
+    healthStatus: workload.healthy ? 'HEALTHY' : 'UNHEALTHY',
+    loadBalancingWeight: workload.weight || 1,
+    metadata: {
+      filterMetadata: {
+        ...(mtls ? { 'envoy.transport_socket_match': { tlsMode: 'istio' } } : {}),
+        'weft.peer': {
+          workload: workload.name,
+          namespace: workload.namespace,
+          app,
+          version,
+          canonical_service: labels['service.istio.io/canonical-name'] ?? (app === '' ? workload.name : app),
+          canonical_revision: labels['service.istio.io/canonical-revision'] ?? (version === '' ? 'latest' : version),
+          principal: mtls ? workload.principal : '',
+          cluster: mesh.settings.clusterId,
+        },
+      },
+    },
+  };
+}
