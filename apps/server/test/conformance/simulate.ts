@@ -67,13 +67,14 @@ export function simulate(set: ResourceSet, routeConfig: string | undefined, call
   const host = table.hosts.find(call.host);
   if (host === undefined) return { error: 'ErrNoVirtualHost', ...nothing, routeConfig };
   const headers = new Map(Object.entries(call.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
-  const found = findRoute(host, {
+  const request = {
     method: call.method ?? 'GET',
     path: call.path ?? '/',
     authority: call.host,
     scheme: call.scheme ?? 'http',
-    get: (name) => headers.get(name),
-  });
+    get: (name: string) => headers.get(name),
+  };
+  const found = findRoute(host, request, Math.random);
   const where = { routeConfig, virtualHost: host.name };
   if (found === undefined) return { error: 'ErrNoRoute', ...nothing, ...where };
   const index = host.routes.indexOf(found);

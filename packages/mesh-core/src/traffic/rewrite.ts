@@ -1,4 +1,4 @@
-// Path rewrites; the query is never touched.
+// Path and host rewrites. Of a path the query is never touched.
 
 import { compileRegex } from './string-match.ts';
 import { pathWithoutQuery } from './route-match.ts';
@@ -10,12 +10,20 @@ export function rewritePrefix(path: string, matchedLength: number, replacement: 
   return rewritten.startsWith('/') ? rewritten : `/${rewritten}`;
 }
 
-/** Rewriter of all matches of an RE2 pattern; `\1` in the substitution is a group. @throws RegexError */
-export function compileRegexRewrite(pattern: string, substitution: string): (path: string) => string {
+/** Replaces all matches of an RE2 pattern in a text; `\1` in the substitution is a group. @throws RegexError */
+export function compileRegexRewriteText(pattern: string, substitution: string): (text: string) => string {
   const regex = compileRegex(pattern);
-  const replacement = substitution.replaceAll('$', '$$$$').replaceAll(/\\(\d|\\)/g, (_, what: string) => (what === '\\' ? '\\' : `$${what}`));
+  const replacement = substitution
+    .replaceAll('$', '$$$$')
+    .replaceAll(/\\(\d|\\)/g, (_, what: string) => (what === '\\' ? '\\' : what === '0' ? '$&' : `$${what}`));
+  return (text) => regex.matcher(text).replaceAll(replacement);
+}
+
+/** The same for the path of a target, its query left as it is. @throws RegexError */
+export function compileRegexRewrite(pattern: string, substitution: string): (path: string) => string {
+  const rewrite = compileRegexRewriteText(pattern, substitution);
   return (path) => {
     const bare = pathWithoutQuery(path);
-    return regex.matcher(bare).replaceAll(replacement) + path.slice(bare.length);
+    return rewrite(bare) + path.slice(bare.length);
   };
 }

@@ -1,5 +1,6 @@
 // Route matching: a route's match compiled to one predicate over a request view.
 
+import { happens, type Fraction } from './fraction.ts';
 import { compileRegex, compileStringMatch, type StringMatchSpec, type StringPredicate } from './string-match.ts';
 
 export interface PathMatchSpec {
@@ -10,7 +11,8 @@ export interface PathMatchSpec {
 export interface HeaderMatchSpec {
   /** Lower case; `:method`, `:authority`, `:path`, `:scheme` for those. */
   name: string;
-  match: StringMatchSpec | 'present' | 'absent';
+  /** `range` is of whole numbers, the end not included. */
+  match: StringMatchSpec | 'present' | 'absent' | { kind: 'range'; start: number; end: number };
   invert: boolean;
   treatMissingAsEmpty: boolean;
 }
@@ -19,7 +21,13 @@ export interface RouteMatchSpec {
   path: PathMatchSpec;
   caseSensitive: boolean;
   headers: readonly HeaderMatchSpec[];
-  query: readonly { name: string; match: StringMatchSpec | 'present' }[];
+  query: readonly { name: string; match: StringMatchSpec | 'present' | 'absent' }[];
+  /** Only gRPC requests. */
+  grpc?: boolean;
+  /** What must hold of the client's certificate. */
+  tls?: { presented?: boolean; validated?: boolean };
+  /** Share of requests that match at all. */
+  fraction?: Fraction;
 }
 
 export interface RequestView {
@@ -30,9 +38,13 @@ export interface RequestView {
   readonly scheme: string;
   /** First value of a field, name in lower case. */
   get(name: string): string | undefined;
+  /** Whether any value of the field passes `test`; undefined when the field is absent. Without it the first value decides. */
+  some?(name: string, test: StringPredicate): boolean | undefined;
+  /** A certificate of the client was presented and, as nothing else is let in, validated. */
+  readonly clientCertificate?: boolean;
 }
 
-export type RoutePredicate = (request: RequestView) => boolean;
+export type RoutePredicate = (request: RequestView, random: () => number) => boolean;
 
 /** The path without its query. */
 export function pathWithoutQuery(path: string): string {
@@ -40,19 +52,29 @@ export function pathWithoutQuery(path: string): string {
   return query < 0 ? path : path.slice(0, query);
 }
 
+/** `application/grpc` and its subtypes, not `application/grpc-web`. */
+export function isGrpcContentType(contentType: string): boolean {
+  if (!contentType.startsWith('application/grpc')) return false;
+  const next = contentType.charCodeAt(16);
+  return contentType.length === 16 || next === 0x2b || next === 0x3b;
+}
+
 /** @throws RegexError for a pattern RE2 refuses. */
 export function compileRouteMatch(spec: RouteMatchSpec): RoutePredicate {
   const path = compilePath(spec.path, spec.caseSensitive);
-  const headers = spec.headers.map(compileHeader);
-  const query = spec.query.map((entry) => ({ name: entry.name, test: entry.match === 'present' ? undefined : compileStringMatch(entry.match) }));
-  if (headers.length === 0 && query.length === 0) return (request) => path(request.path);
-  return (request) => {
+  const tests: RoutePredicate[] = [...spec.headers.map(compileHeaderMatch), ...spec.query.map(compileQuery)];
+  if (spec.grpc === true) tests.push((request) => isGrpcContentType(request.get('content-type') ?? ''));
+  const { tls, fraction } = spec;
+  if (tls !== undefined)
+    tests.push(
+      ({ clientCertificate = false }) =>
+        (tls.presented ?? clientCertificate) === clientCertificate && (tls.validated ?? clientCertificate) === clientCertificate,
+    );
+  if (fraction !== undefined) tests.push((_, random) => happens(fraction, random));
+  if (tests.length === 0) return (request) => path(request.path);
+  return (request, random) => {
     if (!path(request.path)) return false;
-    for (const header of headers) if (!header(request)) return false;
-    for (const entry of query) {
-      const value = queryParameter(request.path, entry.name);
-      if (value === undefined || (entry.test !== undefined && !entry.test(value))) return false;
-    }
+    for (const test of tests) if (!test(request, random)) return false;
     return true;
   };
 }
@@ -63,8 +85,8 @@ function compilePath(spec: PathMatchSpec, caseSensitive: boolean): StringPredica
   switch (spec.kind) {
     case 'prefix':
       if (value === '/' || value === '') return () => true;
-      // A prefix that ends before the query cannot reach into it, unless it contains a question mark itself.
-      return value.includes('?') ? (path) => fold(path).startsWith(value) : (path) => fold(pathWithoutQuery(path)).startsWith(value);
+      // The query is no part of what is matched: a prefix with a question mark never holds (as Envoy).
+      return value.includes('?') ? () => false : (path) => fold(path).startsWith(value);
     case 'exact':
       return (path) => fold(pathWithoutQuery(path)) === value;
     case 'path-separated-prefix':
@@ -79,18 +101,34 @@ function compilePath(spec: PathMatchSpec, caseSensitive: boolean): StringPredica
   }
 }
 
-function compileHeader(spec: HeaderMatchSpec): RoutePredicate {
+/** @throws RegexError */
+export function compileHeaderMatch(spec: HeaderMatchSpec): (request: RequestView) => boolean {
+  const { match, invert, treatMissingAsEmpty } = spec;
   const read = headerReader(spec.name);
-  if (spec.match === 'present' || spec.match === 'absent') {
-    const wanted = (spec.match === 'present') !== spec.invert;
-    return (request) => (read(request) !== undefined) === wanted;
+  if (match === 'present' || match === 'absent') {
+    const wanted = (match === 'present') !== invert;
+    // A missing header that counts as empty is there.
+    return (request) => (treatMissingAsEmpty || read(request) !== undefined) === wanted;
   }
-  const test = compileStringMatch(spec.match);
+  const test = match.kind === 'range' ? compileRange(match.start, match.end) : compileStringMatch(match);
+  const missing = treatMissingAsEmpty && test('') !== invert;
+  const plain = spec.name.startsWith(':') || spec.name === 'host';
   return (request) => {
-    const value = read(request) ?? (spec.treatMissingAsEmpty ? '' : undefined);
-    // Envoy: a missing header fails the match, and an inverted match does hold for a missing header.
-    if (value === undefined) return spec.invert;
-    return test(value) !== spec.invert;
+    // Envoy tries each value of a repeated field by itself; a missing one fails the match, an inverted match too.
+    const found = plain || request.some === undefined ? testFirst(read(request), test) : request.some(spec.name, test);
+    return found === undefined ? missing : found !== invert;
+  };
+}
+
+function testFirst(value: string | undefined, test: StringPredicate): boolean | undefined {
+  return value === undefined ? undefined : test(value);
+}
+
+function compileRange(start: number, end: number): StringPredicate {
+  return (value) => {
+    if (!/^[+-]?\d{1,19}$/.test(value)) return false;
+    const number = Number(value);
+    return number >= start && number < end;
   };
 }
 
@@ -110,22 +148,23 @@ function headerReader(name: string): (request: RequestView) => string | undefine
   }
 }
 
-/** First value of a query parameter, percent-decoded; undefined when absent. A malformed escape is taken literally. */
+function compileQuery(spec: RouteMatchSpec['query'][number]): RoutePredicate {
+  const { name, match } = spec;
+  if (match === 'present' || match === 'absent') return (request) => (queryParameter(request.path, name) !== undefined) === (match === 'present');
+  const test = compileStringMatch(match);
+  return (request) => {
+    const value = queryParameter(request.path, name);
+    return value !== undefined && test(value);
+  };
+}
+
+/** First value of a query parameter as it stands: Envoy decodes neither names nor values. Undefined when absent. */
 export function queryParameter(path: string, name: string): string | undefined {
   const start = path.indexOf('?');
   if (start < 0) return undefined;
   for (const part of path.slice(start + 1).split('&')) {
     const equals = part.indexOf('=');
-    if (decode(equals < 0 ? part : part.slice(0, equals)) === name) return equals < 0 ? '' : decode(part.slice(equals + 1));
+    if ((equals < 0 ? part : part.slice(0, equals)) === name) return equals < 0 ? '' : part.slice(equals + 1);
   }
   return undefined;
-}
-
-function decode(text: string): string {
-  if (!text.includes('%') && !text.includes('+')) return text;
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
-  } catch {
-    return text;
-  }
 }

@@ -53,6 +53,17 @@ export class HeaderBlock {
     return undefined;
   }
 
+  /** Whether any value of the field with this lower-case name passes; undefined when the field is absent. */
+  some(name: string, test: (value: string) => boolean): boolean | undefined {
+    let found: boolean | undefined;
+    for (let i = 0; i < this.count; i++) {
+      if (!this.isNamed(i, name)) continue;
+      if (test(this.value(i))) return true;
+      found = false;
+    }
+    return found;
+  }
+
   /** Start of the line of field `index`; of `count`, the end of all lines. */
   lineStart(index: number): number {
     return index >= this.count ? this.end : (this.at[index * 4] ?? 0);

@@ -1,7 +1,8 @@
 // Parts of messages several decoders share.
 
+import { headerValueProblem } from '../http/header-values.ts';
 import type { Fields } from './fields.ts';
-import type { HeaderOps, StringMatch } from './model.ts';
+import type { HeaderAddition, HeaderOps, StringMatch } from './model.ts';
 
 export function decodeStringMatch(fields: Fields): StringMatch {
   const ignoreCase = fields.flag('ignoreCase');
@@ -18,21 +19,35 @@ export function decodeStringMatch(fields: Fields): StringMatch {
   return { kind: 'regex', value, ignoreCase };
 }
 
-/** Header mutations of a route, virtual host or weighted cluster. */
+const APPEND_ACTIONS: Readonly<Record<string, HeaderAddition['action']>> = {
+  APPEND_IF_EXISTS_OR_ADD: 'append',
+  ADD_IF_ABSENT: 'add-if-absent',
+  OVERWRITE_IF_EXISTS_OR_ADD: 'overwrite',
+  OVERWRITE_IF_EXISTS: 'overwrite-if-exists',
+};
+
+/** Header mutations of a route configuration, virtual host, route or weighted cluster. */
 export function decodeHeaderOps(fields: Fields, side: 'request' | 'response'): HeaderOps {
-  return {
-    add: fields.list(`${side}HeadersToAdd`).map((option) => {
-      const header = option.object('header');
-      const action = option.text('appendAction', 'APPEND_IF_EXISTS_OR_ADD');
-      if (action !== 'APPEND_IF_EXISTS_OR_ADD' && action !== 'OVERWRITE_IF_EXISTS_OR_ADD') option.problem('appendAction', `${action} is not supported`);
-      const value = header?.text('value') ?? '';
-      if (/%[A-Z_]+(\([^)]*\))?%/.test(value)) option.problem('header.value', `the command operator in ${value} is not supported`);
-      option.ignore('keepEmptyValue');
-      option.end();
-      return { name: (header?.text('key') ?? '').toLowerCase(), value, overwrite: action === 'OVERWRITE_IF_EXISTS_OR_ADD' };
-    }),
-    remove: fields.texts(`${side}HeadersToRemove`).map((name) => name.toLowerCase()),
-  };
+  return { add: decodeHeaderList(fields, `${side}HeadersToAdd`), remove: fields.texts(`${side}HeadersToRemove`).map((name) => name.toLowerCase()) };
+}
+
+/** A list of HeaderValueOption. */
+export function decodeHeaderList(fields: Fields, key: string): HeaderAddition[] {
+  return fields.list(key).map((option) => {
+    const header = option.object('header');
+    const name = (header?.text('key') ?? '').toLowerCase();
+    const raw = header?.text('rawValue') ?? '';
+    const value = raw === '' ? (header?.text('value') ?? '') : Buffer.from(raw, 'base64').toString('latin1');
+    const problem = headerValueProblem(value);
+    if (problem !== undefined) option.problem('header.value', problem);
+    if (name === 'host' || name.startsWith(':')) option.problem('header.key', `${name} is changed by rewrites only`);
+    // `append` is the old spelling: false = overwrite.
+    const action = option.has('append') && !option.flag('append', true) ? 'overwrite' : (APPEND_ACTIONS[option.text('appendAction')] ?? 'append');
+    const keepEmpty = option.flag('keepEmptyValue');
+    header?.end();
+    option.end();
+    return { name, value, action, keepEmpty };
+  });
 }
 
 /** `filter_metadata` of a Metadata message. */

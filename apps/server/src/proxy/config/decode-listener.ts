@@ -1,5 +1,6 @@
 // Listener with its filter chains.
 
+import type { PathRules } from '@weft/mesh-core/traffic';
 import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress } from './decode-common.ts';
 import { decodeChainMatch, decodeDownstreamTls, decodeListenerFilters, decodeSniFilters, decodeTcpProxy } from './decode-l4.ts';
@@ -64,6 +65,7 @@ function decodeManager(fields: Fields): HttpConnectionManager {
   const rds = fields.object('rds');
   const inline = fields.object('routeConfig');
   const filters = fields.list('httpFilters').flatMap(decodeHttpFilter);
+  checkFilterOrder(fields, filters);
   const peer = filters.find((f) => f.kind === 'peer-metadata');
   const codec = fields.text('codecType', 'AUTO');
   const tracing = fields.object('tracing');
@@ -79,6 +81,12 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     upgradeTypes: fields.list('upgradeConfigs').map((u) => u.text('upgradeType').toLowerCase()),
     streamIdleTimeoutMs: fields.ms('streamIdleTimeout', 300_000),
     idleTimeoutMs: common?.ms('idleTimeout', 3_600_000) ?? 3_600_000,
+    maxStreamDurationMs: common?.ms('maxStreamDuration') ?? 0,
+    maxConnectionDurationMs: common?.ms('maxConnectionDuration') ?? 0,
+    requestTimeoutMs: fields.ms('requestTimeout'),
+    requestHeadersTimeoutMs: fields.ms('requestHeadersTimeout'),
+    path: decodePathRules(fields),
+    internalAddresses: decodeInternalAddresses(fields.object('internalAddressConfig')),
     ...(tracing === undefined
       ? {}
       : {
@@ -95,12 +103,9 @@ function decodeManager(fields: Fields): HttpConnectionManager {
   fields.ignore(
     'setCurrentClientCertDetails',
     'generateRequestId',
-    'normalizePath',
     'httpProtocolOptions',
     'http2ProtocolOptions',
-    'mergeSlashes',
     'stripTrailingHostDot',
-    'requestTimeout',
     'drainTimeout',
     'delayedCloseTimeout',
     'preserveExternalRequestId',
@@ -108,15 +113,60 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     'xffNumTrustedHops',
   );
   fields.end();
+  common?.end();
   return manager;
+}
+
+const ESCAPED_SLASHES: Readonly<Record<string, PathRules['escapedSlashes']>> = {
+  REJECT_REQUEST: 'reject',
+  UNESCAPE_AND_REDIRECT: 'redirect',
+  UNESCAPE_AND_FORWARD: 'unescape',
+};
+
+function decodePathRules(fields: Fields): PathRules {
+  return {
+    normalize: fields.flag('normalizePath'),
+    mergeSlashes: fields.flag('mergeSlashes'),
+    escapedSlashes: ESCAPED_SLASHES[fields.text('pathWithEscapedSlashesAction')] ?? 'keep',
+  };
+}
+
+function decodeInternalAddresses(fields: Fields | undefined): HttpConnectionManager['internalAddresses'] {
+  const ranges = fields?.list('cidrRanges') ?? [];
+  // Nothing of ours comes by a unix socket.
+  fields?.ignore('unixSockets');
+  fields?.end();
+  return ranges.map((range) => ({ address: range.text('addressPrefix'), prefixLength: range.number('prefixLen') }));
+}
+
+const ROUTE_FILTERS: Readonly<Record<string, 'fault' | 'cors' | 'local-ratelimit'>> = {
+  'envoy.extensions.filters.http.fault.v3.HTTPFault': 'fault',
+  'envoy.extensions.filters.http.cors.v3.Cors': 'cors',
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': 'local-ratelimit',
+};
+/** The one order requests meet them in. */
+const FILTER_ORDER: readonly HttpFilter['kind'][] = ['fault', 'cors', 'local-ratelimit', 'router'];
+
+function checkFilterOrder(fields: Fields, filters: readonly HttpFilter[]): void {
+  const places = filters.map((filter) => FILTER_ORDER.indexOf(filter.kind)).filter((place) => place >= 0);
+  if (places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)))
+    fields.problem('httpFilters', 'fault, cors, local_ratelimit and router run in this order only');
 }
 
 function decodeHttpFilter(fields: Fields): HttpFilter[] {
   const config = fields.object('typedConfig');
   const type = config?.type() ?? '';
-  if (type.endsWith('.router.v3.Router')) return [{ kind: 'router' }];
-  if (type.endsWith('.fault.v3.HTTPFault')) return [{ kind: 'fault' }];
-  if (type.endsWith('.cors.v3.Cors')) return [{ kind: 'cors' }];
+  const kind = ROUTE_FILTERS[type];
+  if (kind !== undefined) {
+    config?.ignore('statPrefix');
+    for (const key of config?.keys() ?? []) if (key !== 'statPrefix') config?.problem(key, `${kind} is configured on routes only`);
+    return [{ kind }];
+  }
+  if (type.endsWith('.router.v3.Router')) {
+    config?.ignore('dynamicStats', 'startChildSpan');
+    config?.end();
+    return [{ kind: 'router' }];
+  }
   if (type.endsWith('.header_to_metadata.v3.Config')) {
     const rules = config?.list('requestRules') ?? [];
     const header = rules[0]?.text('header') ?? '';

@@ -24,6 +24,11 @@ export class Fields {
     return this.#json[key] !== undefined;
   }
 
+  /** Keys of a map; its values are read by `object` and count as read by this. */
+  keys(): string[] {
+    return Object.keys(this.#json).filter((key) => key !== '@type');
+  }
+
   problem(key: string, message: string): void {
     this.problems.push(`${this.path}.${key}: ${message}`);
   }

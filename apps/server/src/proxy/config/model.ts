@@ -3,6 +3,19 @@
 
 import type { LbPolicy, OutlierRules } from '@weft/mesh-core/traffic';
 
+import type {
+  CorsSpec,
+  FaultSpec,
+  Fraction,
+  HashPolicySpec,
+  HeaderMatchSpec,
+  PathRules,
+  RateLimitedBackoff,
+  RetrySpec,
+  RouteMatchSpec,
+  TokenBucketSpec,
+} from '@weft/mesh-core/traffic';
+
 export interface ListenerConfig {
   name: string;
   address: string;
@@ -103,6 +116,14 @@ export interface HttpConnectionManager {
   /** 0 = none. */
   streamIdleTimeoutMs: number;
   idleTimeoutMs: number;
+  /** Time for the head of a request, for all of it, for a request and its response, for a connection; 0 = no limit. */
+  requestHeadersTimeoutMs: number;
+  requestTimeoutMs: number;
+  maxStreamDurationMs: number;
+  maxConnectionDurationMs: number;
+  path: PathRules;
+  /** Addresses whose requests may bring `x-envoy-*` headers that steer this proxy. */
+  internalAddresses: readonly { address: string; prefixLength: number }[];
   tracing?: { samplingPercent: number; direction: 'ingress' | 'egress'; customTags: readonly CustomTag[] };
   accessLog: readonly AccessLog[];
   /** Compact peer identity header written by a client sidecar; on inbound lifted into the request's peer and removed. */
@@ -111,7 +132,7 @@ export interface HttpConnectionManager {
   filters: readonly HttpFilter[];
 }
 
-export type HttpFilter = { kind: 'router' } | { kind: 'peer-metadata'; header: string } | { kind: 'fault' } | { kind: 'cors' };
+export type HttpFilter = { kind: 'router' } | { kind: 'peer-metadata'; header: string } | { kind: 'fault' | 'cors' | 'local-ratelimit' };
 
 export interface CustomTag {
   tag: string;
@@ -147,6 +168,12 @@ export interface RouteConfig {
   virtualHosts: readonly VirtualHost[];
   /** The port of a Host header does not count. */
   ignorePort: boolean;
+  requestHeaders: HeaderOps;
+  responseHeaders: HeaderOps;
+  /** Header operations are applied from the route configuration down to the weighted cluster, not up. */
+  mostSpecificHeadersWin: boolean;
+  /** Names, lower case, that only internal requests may bring. */
+  internalOnlyHeaders: readonly string[];
 }
 
 export interface VirtualHost {
@@ -157,6 +184,11 @@ export interface VirtualHost {
   responseHeaders: HeaderOps;
   /** Requests that did not come over TLS are redirected. */
   requireTls: boolean;
+  /** `x-envoy-attempt-count` to the upstream, to the client. */
+  attemptCount: boolean;
+  attemptCountInResponse: boolean;
+  /** `x-envoy-is-timeout-retry` on retries. */
+  timeoutRetryHeader: boolean;
 }
 
 export interface Route {
@@ -169,27 +201,50 @@ export interface Route {
   metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Span name (`reviews.bookinfo.svc.cluster.local:9080/*`). */
   operation: string;
+  /** What the route, its host or its configuration say of HTTP filters, the most specific of them. */
+  filters: RouteFilterConfig;
 }
 
-export interface RouteMatch {
-  path: { kind: 'prefix' | 'exact' | 'regex' | 'path-separated-prefix'; value: string };
-  caseSensitive: boolean;
-  headers: readonly HeaderMatch[];
-  query: readonly { name: string; match: StringMatch | 'present' }[];
+export interface RouteFilterConfig {
+  fault?: FaultSpec;
+  cors?: CorsPolicy;
+  localRateLimit?: LocalRateLimit;
 }
 
-export interface HeaderMatch {
-  /** Lower case; `:method`, `:authority`, `:scheme` for those. */
-  name: string;
-  match: StringMatch | 'present' | 'absent';
-  invert: boolean;
-  treatMissingAsEmpty: boolean;
+export interface CorsPolicy extends CorsSpec {
+  /** Share of requests the filter is on for. */
+  enabled: Fraction;
 }
+
+export interface LocalRateLimit {
+  bucket: TokenBucketSpec;
+  /** A bucket for each client connection instead of one for all. */
+  perConnection: boolean;
+  enabled: Fraction;
+  enforced: Fraction;
+  status: number;
+  grpcResourceExhausted: boolean;
+  rateLimitHeaders: boolean;
+  responseHeaders: HeaderOps;
+  requestHeadersWhenNotEnforced: HeaderOps;
+}
+
+export type RouteMatch = RouteMatchSpec;
 
 export interface HeaderOps {
-  /** `overwrite` = set, else append. Names lower case. */
-  add: readonly { name: string; value: string; overwrite: boolean }[];
+  add: readonly HeaderAddition[];
+  /** Lower case. */
   remove: readonly string[];
+}
+
+export interface HeaderAddition {
+  /** Lower case. */
+  name: string;
+  /** May hold Envoy's commands. */
+  value: string;
+  action: 'append' | 'add-if-absent' | 'overwrite' | 'overwrite-if-exists';
+  /** Also added when the value is empty. */
+  keepEmpty: boolean;
 }
 
 export interface WeightedCluster {
@@ -204,24 +259,53 @@ export interface ForwardAction {
   kind: 'forward';
   /** One entry = plain cluster. Weights relative to their sum. */
   clusters: readonly WeightedCluster[];
+  /** The cluster is what this request header names; `clusters` then has one entry without a name. */
+  clusterHeader?: string;
+  /** A whole number in this header chooses among weighted clusters in chance's stead. */
+  weightHeader?: string;
+  /** Status where the cluster does not exist. */
+  clusterNotFoundStatus: number;
   /** 0 = none. */
   timeoutMs: number;
   /** For gRPC requests `grpc-timeout` replaces the timeout, capped by this (0 = not capped); unset = it is not looked at. */
   maxGrpcTimeoutMs?: number;
-  idleTimeoutMs: number;
+  grpcTimeoutOffsetMs?: number;
+  /** Unset = the connection manager's, 0 = none. */
+  idleTimeoutMs?: number;
+  /** Longest life of a request, from its head; unset = the connection manager's, 0 = none. */
+  maxStreamDurationMs?: number;
+  /** `grpc-timeout` counts as the life of a gRPC request, at most this (0 = any). */
+  grpcStreamDuration?: { maxMs: number; offsetMs: number };
   retry?: RetryPolicy;
-  hostRewrite?: string;
+  hedgeOnPerTryTimeout: boolean;
+  hostRewrite?: HostRewrite;
+  appendForwardedHost: boolean;
   prefixRewrite?: string;
-  regexRewrite?: { pattern: string; substitution: string };
-  hashPolicies: readonly HashPolicy[];
-  mirrors: readonly { cluster: string; percent: number }[];
+  regexRewrite?: RegexRewrite;
+  hashPolicies: readonly HashPolicySpec[];
+  mirrors: readonly Mirror[];
 }
 
-export type HashPolicy =
-  | { kind: 'header'; name: string; terminal: boolean }
-  | { kind: 'cookie'; name: string; path: string; ttlMs?: number; terminal: boolean }
-  | { kind: 'source-ip'; terminal: boolean }
-  | { kind: 'query'; name: string; terminal: boolean };
+export type HostRewrite =
+  | { kind: 'literal'; host: string }
+  | { kind: 'header'; name: string }
+  | { kind: 'path-regex'; rewrite: RegexRewrite }
+  /** The name of the endpoint chosen. */
+  | { kind: 'auto' };
+
+export interface RegexRewrite {
+  pattern: string;
+  substitution: string;
+}
+
+export interface Mirror {
+  cluster: string;
+  /** The cluster is what this request header names. */
+  clusterHeader?: string;
+  fraction: Fraction;
+  /** Appends `-shadow` to the Host. */
+  shadowSuffix: boolean;
+}
 
 export interface RedirectAction {
   kind: 'redirect';
@@ -231,6 +315,7 @@ export interface RedirectAction {
   port?: number;
   path?: string;
   prefixRewrite?: string;
+  regexRewrite?: RegexRewrite;
   stripQuery: boolean;
 }
 
@@ -240,16 +325,14 @@ export interface DirectResponseAction {
   body: Uint8Array;
 }
 
-export interface RetryPolicy {
-  /** Envoy's names: `5xx`, `reset`, `connect-failure`, ... */
-  on: readonly string[];
-  statusCodes: readonly number[];
-  /** Retries after the first try. */
-  retries: number;
+export interface RetryPolicy extends RetrySpec {
+  /** Only requests with any of these headers are tried again; empty = all. */
+  requestHeaders: readonly HeaderMatchSpec[];
   perTryTimeoutMs: number;
   perTryIdleTimeoutMs: number;
   baseIntervalMs: number;
   maxIntervalMs: number;
+  rateLimited?: RateLimitedBackoff;
   avoidPreviousHosts: boolean;
   hostSelectionAttempts: number;
 }

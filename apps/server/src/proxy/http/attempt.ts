@@ -20,7 +20,7 @@ export interface AttemptOwner {
   onAttemptFailed(attempt: Attempt, kind: StreamFailure, reused: boolean): void;
   onAttemptDrain(attempt: Attempt): void;
   onAttemptTunnelEnd(attempt: Attempt): void;
-  onAttemptTimeout(attempt: Attempt): void;
+  onAttemptTimeout(attempt: Attempt, kind: 'total' | 'idle'): void;
 }
 
 export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
@@ -29,7 +29,11 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   startedAt = 0;
   private readonly owner: AttemptOwner;
   private readonly wheel: TimerWheel;
+  /** A further try was made beside this one. */
+  hedged = false;
   private readonly timer = new WheelTimer(this);
+  private readonly idleTimer = new WheelTimer(this);
+  private idleMs = 0;
   private waiting = false;
 
   constructor(owner: AttemptOwner, wheel: TimerWheel) {
@@ -49,13 +53,21 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     return false;
   }
 
-  /** Runs from now until `stopTimer` or `leave`. */
-  startTimer(ms: number): void {
-    this.wheel.set(this.timer, ms);
+  /** Run from now until `stopTimers` or `leave`; the second begins anew with every byte of the response. 0 = none. */
+  startTimers(ms: number, idleMs: number): void {
+    if (ms > 0) this.wheel.set(this.timer, ms);
+    this.idleMs = idleMs;
+    if (idleMs > 0) this.wheel.set(this.idleTimer, idleMs);
   }
 
-  stopTimer(): void {
+  /** The response has begun: only its pauses count from now on. */
+  stopTimers(): void {
     this.wheel.clear(this.timer);
+    this.touch();
+  }
+
+  private touch(): void {
+    if (this.idleTimer.active) this.wheel.set(this.idleTimer, this.idleMs);
   }
 
   /** The answer is no longer wanted. */
@@ -68,6 +80,8 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   leave(): void {
     const { endpoint } = this;
     this.wheel.clear(this.timer);
+    this.wheel.clear(this.idleTimer);
+    this.hedged = false;
     this.stream = undefined;
     this.endpoint = undefined;
     if (endpoint === undefined) return;
@@ -76,8 +90,8 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     this.waiting = false;
   }
 
-  onTimer(): void {
-    this.owner.onAttemptTimeout(this);
+  onTimer(timer: WheelTimer): void {
+    this.owner.onAttemptTimeout(this, timer === this.timer ? 'total' : 'idle');
   }
 
   onStream(stream: UpstreamStream): void {
@@ -100,6 +114,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   }
 
   onUpstreamData(bytes: Buffer, start: number, end: number, shared: boolean): void {
+    this.touch();
     this.owner.onAttemptData(bytes, start, end, shared);
   }
 

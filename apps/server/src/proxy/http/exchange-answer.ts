@@ -9,18 +9,28 @@ import { grpcAnswerLines, grpcStatusOf } from './grpc.ts';
 import { noBodyStatus, responseLines } from './heads.ts';
 
 export abstract class ExchangeAnswer extends ExchangeState {
-  protected abstract readonly attempt: Attempt;
+  /** Lets go of every try. */
+  protected abstract leaveTries(): void;
 
   /** Lines of an upstream's response for the client. */
   protected responseHead(attempt: Attempt, head: ResponseHead): string {
-    attempt.stopTimer();
+    attempt.stopTimers();
+    this.responseTo = head;
+    this.record.status = head.status;
+    if (this.route?.host.attemptCountInResponse === true && head.fields.indexOf(Field.attemptCount) >= 0) this.removeResponseHeader('x-envoy-attempt-count');
     this.filterResponse(head.status, head);
     const ops = this.target?.responseHeaders;
     const name = this.context.manager.serverName;
-    let lines = responseLines(head.fields, name, union(ops?.drop, this.responseDrop)) + (ops?.lines(this) ?? '') + this.responseLinesAdded;
+    let lines =
+      responseLines(head.fields, name, union(ops?.drop, this.responseDrop)) + (ops?.lines(this) ?? '') + this.attemptCount() + this.responseLinesAdded;
     if (name !== '') lines += `server: ${name}\r\n`;
     if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
     return `${lines}x-envoy-upstream-service-time: ${Math.round(this.context.deps.clock() - attempt.startedAt)}\r\n`;
+  }
+
+  /** Tells the client how many tries there were, where the host says so. */
+  private attemptCount(): string {
+    return this.record.attempts > 0 && this.route?.host.attemptCountInResponse === true ? `x-envoy-attempt-count: ${this.record.attempts}\r\n` : '';
   }
 
   protected filterResponse(status: number, head: ResponseHead | undefined): void {
@@ -36,7 +46,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
   }
 
   /** A response of our own; after the upstream's head has gone out the only way to say so is to break off. */
-  answer(status: number, body: string, flag: string, details: string, extra = ''): void {
+  answer(status: number, body: string, flag: string, details: string, extra = '', grpcStatus = grpcStatusOf(status)): void {
     this.flag(flag);
     this.record.details = details;
     if (this.headSent) {
@@ -46,12 +56,13 @@ export abstract class ExchangeAnswer extends ExchangeState {
     this.filterResponse(status, undefined);
     const { serverName } = this.context.manager;
     const server = serverName === '' ? '' : `server: ${serverName}\r\n`;
-    const added = `${extra}${this.route?.responseHeaders.lines(this) ?? ''}${this.responseLinesAdded}`;
+    const ops = (this.target ?? this.route)?.responseHeaders;
+    const added = `${extra}${ops?.lines(this) ?? ''}${this.attemptCount()}${this.responseLinesAdded}`;
     const rest = `date: ${new Date().toUTCString()}\r\n${server}`;
     // A redirect is for whoever understands it.
     if (this.grpc && (status < 300 || status >= 400)) {
-      this.record.grpcStatus = String(grpcStatusOf(status));
-      this.writeHead(200, 'OK', `${added}${grpcAnswerLines(status, body)}${rest}`, -1, false);
+      this.record.grpcStatus = String(grpcStatus);
+      this.writeHead(200, 'OK', `${added}${grpcAnswerLines(grpcStatus, body)}${rest}`, -1, false);
       return this.finish('');
     }
     const type = body === '' ? '' : 'content-type: text/plain\r\n';
@@ -78,7 +89,8 @@ export abstract class ExchangeAnswer extends ExchangeState {
     context.wheel.clear(this.routeTimer);
     context.wheel.clear(this.pauseTimer);
     context.wheel.clear(this.idleTimer);
-    this.attempt.leave();
+    this.limits?.clear();
+    this.leaveTries();
     if (cluster !== undefined && this.counted) {
       cluster.breaker.requests--;
       if (this.retrying) cluster.breaker.retries--;

@@ -1,9 +1,11 @@
 // The state of a request, what only reads or resets it, and what filters may change of it; exchange.ts holds what happens.
 
 import { randomUUID } from 'node:crypto';
+import type { HashSource, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { Body } from '../codec-h1/framing.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
+import type { ResponseHead } from '../codec-h1/response-head.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
@@ -13,11 +15,14 @@ import { isGrpcContentType } from './grpc.ts';
 import { peerHeaderOf } from './heads.ts';
 import type { RequestRecord } from './hooks.ts';
 import { newRecord } from './record.ts';
-import type { CompiledRoute, Target } from './route-table.ts';
+import { managerPolicy, type ManagerPolicy } from './policy/manager-policy.ts';
+import type { RequestLimits } from './policy/request-limits.ts';
+import type { CompiledRoute, endpointHost, Target } from './route-table.ts';
 
 export const noEndpoints: readonly EndpointState[] = [];
+export const noTimeouts: Timeouts = { globalMs: 0, perTryMs: 0, expectedMs: 0 };
 
-export abstract class ExchangeState implements TimerTarget, FilteredRequest {
+export abstract class ExchangeState implements TimerTarget, FilteredRequest, HashSource {
   method = '';
   path = '';
   authority = '';
@@ -32,11 +37,14 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   tap: BodyTap | undefined;
   readonly record: RequestRecord;
   readonly context: ConnectionContext;
+  protected readonly policy: ManagerPolicy;
   protected readonly down: DownstreamStream;
   protected readonly routeTimer = new WheelTimer(this);
   /** Between tries, and before the first where a filter asked for a pause. */
   protected readonly pauseTimer = new WheelTimer(this);
   protected readonly idleTimer = new WheelTimer(this);
+  /** Made when a configuration first asks for it. */
+  protected limits: RequestLimits | undefined;
   protected head: RequestHead | undefined;
   protected route: CompiledRoute | undefined;
   protected target: Target | undefined;
@@ -48,17 +56,26 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   protected retrying = false;
   protected lines = '';
   protected upstreamPath = '';
-  protected upstreamHost = '';
+  protected upstreamHost: string | typeof endpointHost = '';
+  /** The request may steer this proxy by its headers. */
+  protected internal = false;
+  protected idleMs = 0;
+  protected hash: bigint | undefined;
+  protected timeouts: Timeouts = noTimeouts;
+  protected retryRules: RetryRules | undefined;
+  /** The response being written, for header values; undefined for answers of our own. */
+  protected responseTo: ResponseHead | undefined;
   protected body: number = Body.none;
   protected upgrade = '';
   protected grpc = false;
   protected keepRequestId = false;
   protected requestDone = false;
+  /** `deps.clock()`, set with `requestDone` where somebody asks. */
+  protected requestDoneAt = 0;
   protected trailers = '';
   protected buffered = '';
   protected replayable = false;
   protected keepCopy = false;
-  protected retriesLeft = 0;
   protected retriesMade = 0;
   protected staleRetry = false;
   protected headSent = false;
@@ -71,6 +88,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
 
   constructor(context: ConnectionContext, down: DownstreamStream) {
     this.context = context;
+    this.policy = managerPolicy(context.manager);
     this.down = down;
     this.downstreamAddress = `${context.remoteAddress}:${context.remotePort}`;
     this.scheme = context.tls && context.manager.useRemoteAddress ? 'https' : 'http';
@@ -81,11 +99,36 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     return this.head?.fields.get(name);
   }
 
+  some(name: string, test: StringPredicate): boolean | undefined {
+    return this.head?.fields.some(name, test);
+  }
+
+  get clientCertificate(): boolean {
+    return this.context.certificateHash !== '';
+  }
+
+  get sourceIp(): string {
+    return this.context.remoteAddress;
+  }
+
+  get connectionKey(): string {
+    const { address, port } = this.context.listener;
+    return `${this.downstreamAddress}${address}:${port}`;
+  }
+
+  addSetCookie(value: string): void {
+    this.responseLinesAdded += `set-cookie: ${value}\r\n`;
+  }
+
   request(name: string): string | undefined {
     return this.get(name);
   }
 
-  abstract answer(status: number, body: string, flag: string, details: string, extraLines?: string): void;
+  response(name: string): string | undefined {
+    return this.responseTo?.fields.get(name);
+  }
+
+  abstract answer(status: number, body: string, flag: string, details: string, extraLines?: string, grpcStatus?: number): void;
   abstract continueRequest(): void;
   abstract onTimer(timer: WheelTimer): void;
 
@@ -130,8 +173,9 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     this.replayable = true;
     this.trailers = this.buffered = this.flags = this.routeName = '';
     this.tried = noEndpoints;
-    this.nextStep = this.retriesMade = this.retriesLeft = 0;
-    this.route = this.target = this.cluster = this.tap = this.requestDrop = this.responseDrop = undefined;
+    this.nextStep = this.retriesMade = 0;
+    this.route = this.target = this.cluster = this.tap = this.requestDrop = this.responseDrop = this.retryRules = this.responseTo = undefined;
+    this.timeouts = noTimeouts;
     this.requestLinesAdded = this.responseLinesAdded = '';
     this.sentBefore = this.down.bytesSent;
 
@@ -154,7 +198,15 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     this.keepRequestId = given !== undefined;
     if (context.manager.tracing !== undefined && context.deps.tracer !== undefined)
       record.trace = context.deps.tracer.onRequest(this, context.listener, context.manager);
-    if (context.manager.streamIdleTimeoutMs > 0) context.wheel.set(this.idleTimer, context.manager.streamIdleTimeoutMs);
+    this.internal = this.policy.isInternal(context.remoteAddress, head.fields.known(Field.forwardedFor));
+    this.setIdle(context.manager.streamIdleTimeoutMs);
+  }
+
+  /** 0 = none. */
+  protected setIdle(ms: number): void {
+    this.idleMs = ms;
+    if (ms > 0) this.context.wheel.set(this.idleTimer, ms);
+    else this.context.wheel.clear(this.idleTimer);
   }
 
   private wantedUpgrade(head: RequestHead): string {
@@ -164,7 +216,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   }
 
   protected touch(): void {
-    if (this.idleTimer.active) this.context.wheel.set(this.idleTimer, this.context.manager.streamIdleTimeoutMs);
+    if (this.idleTimer.active) this.context.wheel.set(this.idleTimer, this.idleMs);
   }
 
   protected canReplay(): boolean {

@@ -10,6 +10,6 @@ export const failures: Readonly<Record<TryFailure, readonly [reason: string, fla
   'remote-reset': ['remote_reset', 'UR', 503, 'remote reset'],
   refused: ['remote_refused_stream_reset', 'UR', 503, 'remote refused stream reset'],
   protocol: ['protocol_error', 'UPE', 502, 'protocol error'],
-  connect: ['connection_failure', 'UF', 503, 'connection failure'],
+  connect: ['remote_connection_failure', 'UF', 503, 'remote connection failure'],
   'connect-timeout': ['connection_timeout', 'UF', 503, 'connection timeout'],
 };

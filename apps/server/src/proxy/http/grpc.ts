@@ -29,8 +29,8 @@ export function grpcStatusOf(status: number): number {
 }
 
 /** Field lines of a local answer in gRPC form. */
-export function grpcAnswerLines(status: number, message: string): string {
-  return `content-type: application/grpc\r\ngrpc-status: ${grpcStatusOf(status)}\r\n${message === '' ? '' : `grpc-message: ${percentEncode(message)}\r\n`}`;
+export function grpcAnswerLines(grpcStatus: number, message: string): string {
+  return `content-type: application/grpc\r\ngrpc-status: ${grpcStatus}\r\n${message === '' ? '' : `grpc-message: ${percentEncode(message)}\r\n`}`;
 }
 
 function percentEncode(text: string): string {

@@ -1,14 +1,7 @@
-// Header changes of routes, compiled to "lines to add" and "names to drop". Values may hold Envoy's %REQ(name)% and friends.
+// Header changes of route configuration, virtual host, route and weighted cluster, compiled to "names to drop" and "lines to add".
 
-import type { HeaderOps } from '../config/model.ts';
-
-export interface HeaderValueSource {
-  request(name: string): string | undefined;
-  protocol: string;
-  downstreamAddress: string;
-  routeName: string;
-  requestId: string;
-}
+import type { HeaderAddition, HeaderOps } from '../config/model.ts';
+import { compileHeaderValue, type HeaderValueSource } from './header-values.ts';
 
 export interface CompiledHeaderOps {
   /** Lower-case names that are not passed on; undefined = none. */
@@ -17,66 +10,96 @@ export interface CompiledHeaderOps {
   lines(source: HeaderValueSource): string;
 }
 
+interface Entry {
+  name: string;
+  value: string | ((source: HeaderValueSource) => string);
+  keepEmpty: boolean;
+  /** `original`: whether the message's own field still counts at this point. */
+  when: 'always' | 'absent' | 'present';
+  original: boolean;
+}
+
 const noOps: CompiledHeaderOps = { drop: undefined, lines: () => '' };
 
-/** Compiles several levels (weighted cluster, route, virtual host), applied in this order. */
-export function compileHeaderOps(levels: readonly HeaderOps[]): CompiledHeaderOps {
+/**
+ * Compiles several levels, applied in this order. Within a level Envoy removes first, then overwrites, then appends. `side` tells
+ * whose fields "exists" and "absent" are about.
+ */
+export function compileHeaderOps(levels: readonly HeaderOps[], side: 'request' | 'response' = 'request'): CompiledHeaderOps {
   const drop = new Set<string>();
-  let added: { name: string; value: string }[] = [];
+  let entries: Entry[] = [];
   for (const level of levels) {
     for (const name of level.remove) {
-      drop.add(name.toLowerCase());
-      added = added.filter((entry) => entry.name !== name.toLowerCase());
+      drop.add(name);
+      entries = entries.filter((entry) => entry.name !== name);
     }
-    for (const { name: raw, value, overwrite } of level.add) {
-      const name = raw.toLowerCase();
-      // Host and pseudo headers are changed by rewrites only.
-      if (name === 'host' || name.startsWith(':')) continue;
-      if (overwrite) {
-        drop.add(name);
-        added = added.filter((entry) => entry.name !== name);
-      }
-      added.push({ name, value });
+    // Values see the message as the levels before have left it.
+    const seen = { drop: new Set(drop), entries: [...entries] };
+    const overwrites = level.add.filter(({ action }) => action === 'overwrite' || action === 'overwrite-if-exists');
+    for (const addition of overwrites) {
+      const original = !drop.has(addition.name);
+      const before = entries.filter((entry) => entry.name === addition.name);
+      // "If exists" is settled here when an earlier level surely added one, or removed what there was.
+      if (addition.action === 'overwrite-if-exists' && before.length === 0 && !original) continue;
+      const sure = addition.action === 'overwrite' || before.some((entry) => entry.when === 'always' && typeof entry.value === 'string');
+      drop.add(addition.name);
+      entries = entries.filter((entry) => entry.name !== addition.name);
+      entries.push(entryOf(addition, sure ? 'always' : 'present', original, seen));
+    }
+    for (const addition of level.add) {
+      if (overwrites.includes(addition)) continue;
+      entries.push(entryOf(addition, addition.action === 'add-if-absent' ? 'absent' : 'always', !seen.drop.has(addition.name), seen));
     }
   }
-  if (drop.size === 0 && added.length === 0) return noOps;
-  const parts = added.map(({ name, value }) => ({ name, value: compileValue(value) }));
-  const fixed = parts.every((part) => typeof part.value === 'string') ? parts.map((part) => `${part.name}: ${String(part.value)}\r\n`).join('') : undefined;
+  if (drop.size === 0 && entries.length === 0) return noOps;
+  const fixed = entries.every((entry) => entry.when === 'always' && typeof entry.value === 'string')
+    ? entries.map((entry) => lineOf(entry.name, entry.value as string, entry.keepEmpty)).join('')
+    : undefined;
+  const conditional = entries.some((entry) => entry.when !== 'always');
   return {
     drop: drop.size === 0 ? undefined : drop,
-    lines: (source) => {
-      if (fixed !== undefined) return fixed;
-      let text = '';
-      for (const { name, value } of parts) {
-        const shown = typeof value === 'string' ? value : value(source);
-        if (shown !== '') text += `${name}: ${shown}\r\n`;
-      }
-      return text;
-    },
+    lines: fixed === undefined ? (source) => write(entries, source, side, conditional) : () => fixed,
   };
 }
 
-function compileValue(value: string): string | ((source: HeaderValueSource) => string) {
-  const clean = value.replaceAll(/[\r\n\0]/g, '');
-  if (!clean.includes('%')) return clean;
-  if (!/%[A-Z]/.test(clean)) return clean.replaceAll('%%', '%');
-  return (source) =>
-    clean.replaceAll(/%%|%REQ\(([^)]+)\)%|%([A-Z_]+)%/g, (whole, header: string | undefined, name: string | undefined) => {
-      if (whole === '%%') return '%';
-      if (header !== undefined) return source.request(header.toLowerCase()) ?? '';
-      switch (name) {
-        case 'PROTOCOL':
-          return source.protocol;
-        case 'DOWNSTREAM_REMOTE_ADDRESS':
-          return source.downstreamAddress;
-        case 'DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT':
-          return source.downstreamAddress.replace(/:\d+$/, '');
-        case 'ROUTE_NAME':
-          return source.routeName;
-        case 'STREAM_ID':
-          return source.requestId;
-        default:
-          return whole;
-      }
-    });
+function write(entries: readonly Entry[], source: HeaderValueSource, side: 'request' | 'response', conditional: boolean): string {
+  let text = '';
+  const added = conditional ? new Set<string>() : undefined;
+  for (const { name, value, when, original, keepEmpty } of entries) {
+    if (when !== 'always') {
+      const exists = (original && source[side](name) !== undefined) || added?.has(name) === true;
+      if (exists !== (when === 'present')) continue;
+    }
+    const line = lineOf(name, typeof value === 'string' ? value : value(source), keepEmpty);
+    if (line !== '') added?.add(name);
+    text += line;
+  }
+  return text;
+}
+
+function lineOf(name: string, value: string, keepEmpty: boolean): string {
+  return value === '' && !keepEmpty ? '' : `${name}: ${value}\r\n`;
+}
+
+function entryOf(
+  { name, value, keepEmpty }: HeaderAddition,
+  when: Entry['when'],
+  original: boolean,
+  seen: { drop: ReadonlySet<string>; entries: readonly Entry[] },
+): Entry {
+  const compiled = compileHeaderValue(value);
+  if (typeof compiled === 'string') return { name, value: compiled, when, original, keepEmpty };
+  if (seen.drop.size === 0 && seen.entries.length === 0) return { name, value: compiled, when, original, keepEmpty };
+  // A format that names a header an earlier step changed shows the changed one.
+  const changed = (source: HeaderValueSource): HeaderValueSource => ({
+    record: source.record,
+    response: (header) => source.response(header),
+    request: (header) => {
+      const own = seen.drop.has(header) ? undefined : source.request(header);
+      if (own !== undefined) return own;
+      const earlier = seen.entries.find((entry) => entry.name === header);
+      return earlier === undefined ? undefined : typeof earlier.value === 'string' ? earlier.value : earlier.value(source);
+    },
+  });
+  return { name, value: (source) => compiled(changed(source)), when, original, keepEmpty };
 }

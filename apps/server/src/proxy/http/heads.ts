@@ -4,6 +4,7 @@ import { Field } from '../codec-h1/field-kinds.ts';
 import type { HeaderBlock } from '../codec-h1/header-block.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ConnectionContext } from './downstream.ts';
+import { isEnvoyHeader, unwantedHeaders } from './policy/external-headers.ts';
 
 /** Kinds that are never passed on as they came: hop-by-hop, framing, or written anew. */
 const requestHop = kinds(
@@ -16,7 +17,6 @@ const requestHop = kinds(
   Field.contentLength,
   Field.host,
   Field.http2Settings,
-  Field.attemptCount,
   Field.decorator,
   Field.stripped,
 );
@@ -62,6 +62,12 @@ export interface RequestAdditions {
   traceparent: string | undefined;
   tracestate: string | undefined;
   drop: ReadonlySet<string> | undefined;
+  /** The request comes from inside. */
+  internal: boolean;
+  /** Fields only such a request may bring. */
+  internalOnly: ReadonlySet<string> | undefined;
+  /** Ours replaces the request's. */
+  attemptCount: boolean;
   /** Lines of header operations. */
   lines: string;
 }
@@ -72,11 +78,15 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   const edge = manager.useRemoteAddress;
   const peerHeader = peerHeaderOf(context);
   const traced = extra.traceparent !== undefined;
+  const unwanted = unwantedHeaders(extra.internal, edge);
   const text = passedLines(head.fields, requestHop, extra.drop, (kind, index) => {
     switch (kind) {
       case Field.other:
-        // From outside the mesh nobody may steer retries and time-outs.
-        return (peerHeader !== '' && head.fields.isNamed(index, peerHeader)) || (edge && head.fields.lowerName(index).startsWith('x-envoy-'));
+        if (peerHeader !== '' && head.fields.isNamed(index, peerHeader)) return true;
+        if (isEnvoyHeader(head.fields, index)) return unwanted.has(head.fields.lowerName(index));
+        return !extra.internal && extra.internalOnly?.has(head.fields.lowerName(index)) === true;
+      case Field.attemptCount:
+        return extra.attemptCount;
       case Field.clientCert:
         return true;
       case Field.requestId:
@@ -101,6 +111,8 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
     added += `x-forwarded-for: ${before === undefined ? '' : `${before}, `}${context.remoteAddress}\r\n`;
   }
   if (edge || head.fields.indexOf(Field.forwardedProto) < 0) added += context.tls && edge ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
+  if (extra.internal) added += 'x-envoy-internal: true\r\n';
+  else if (edge) added += `x-envoy-external-address: ${context.remoteAddress}\r\n`;
   if (extra.traceparent !== undefined) added += `traceparent: ${extra.traceparent}\r\n`;
   if (extra.tracestate !== undefined && extra.tracestate !== '') added += `tracestate: ${extra.tracestate}\r\n`;
   const identity = context.deps.peerIdentity ?? '';

@@ -1,15 +1,31 @@
-import { pathWithoutQuery, rewritePrefix, withoutPort, type RequestView } from '@weft/mesh-core/traffic';
-import type { RedirectAction } from '../config/model.ts';
+import { compileRegexRewrite, pathWithoutQuery, rewritePrefix, withoutPort, type RequestView } from '@weft/mesh-core/traffic';
+import type { RedirectAction, RouteMatch } from '../config/model.ts';
 
-/** Location of a redirect; `matched` is the route's path, which a prefix rewrite replaces. */
-export function redirectLocation(action: RedirectAction, request: RequestView, matched: string): string {
-  const scheme = action.scheme ?? request.scheme;
-  let host = action.host ?? request.authority;
-  if (action.port !== undefined) host = `${withoutPort(host)}:${action.port}`;
-  // The port of the old scheme does not belong to the new one.
-  else if (action.scheme !== undefined && action.host === undefined && /:(80|443)$/.test(host)) host = withoutPort(host);
-  let path = request.path;
-  if (action.path !== undefined) path = action.path.includes('?') ? action.path : action.path + request.path.slice(pathWithoutQuery(request.path).length);
-  else if (action.prefixRewrite !== undefined) path = rewritePrefix(request.path, matched.length, action.prefixRewrite);
-  return `${scheme}://${host}${action.stripQuery ? pathWithoutQuery(path) : path}`;
+export type RedirectLocation = (request: RequestView) => string;
+
+/** Location of a redirect; of the path, what the route matched is what a prefix rewrite replaces. @throws RegexError */
+export function compileRedirect(action: RedirectAction, match: RouteMatch): RedirectLocation {
+  const { prefixRewrite, regexRewrite } = action;
+  const regex = regexRewrite === undefined ? undefined : compileRegexRewrite(regexRewrite.pattern, regexRewrite.substitution);
+  const pathOf = (path: string): string => {
+    if (action.path !== undefined) return action.path.includes('?') ? action.path : action.path + path.slice(pathWithoutQuery(path).length);
+    if (prefixRewrite !== undefined)
+      return rewritePrefix(path, match.path.kind === 'regex' ? pathWithoutQuery(path).length : match.path.value.length, prefixRewrite);
+    return regex === undefined ? path : regex(path);
+  };
+  return (request) => {
+    const scheme = action.scheme ?? request.scheme;
+    let host = action.host ?? request.authority;
+    if (action.port !== undefined) host = `${withoutPort(host)}:${action.port}`;
+    else if (scheme !== request.scheme && action.host === undefined && leavesDefaultPort(host, scheme)) host = withoutPort(host);
+    const path = pathOf(request.path);
+    // A query the redirect itself names is not the request's.
+    const stripped = action.stripQuery && action.path === undefined ? pathWithoutQuery(path) : action.stripQuery ? (action.path ?? '') : path;
+    return `${scheme}://${host}${stripped}`;
+  };
+}
+
+/** The default port of the old scheme does not belong to the new one. */
+function leavesDefaultPort(host: string, scheme: string): boolean {
+  return scheme === 'https' ? host.endsWith(':80') : host.endsWith(':443');
 }

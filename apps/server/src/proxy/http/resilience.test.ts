@@ -50,6 +50,8 @@ function retry(overrides: Partial<RetryPolicy>): RetryPolicy {
     perTryIdleTimeoutMs: 0,
     baseIntervalMs: 1,
     maxIntervalMs: 10,
+    retriableHeaders: [],
+    requestHeaders: [],
     avoidPreviousHosts: true,
     hostSelectionAttempts: 5,
     ...overrides,
@@ -158,14 +160,14 @@ test('weights hold and header operations apply per destination', async () => {
   const to = (name: string, weight: number): object => ({
     name,
     weight,
-    requestHeaders: { add: [{ name: 'x-to', value: name, overwrite: true }], remove: [] },
-    responseHeaders: { add: [{ name: 'x-from', value: name, overwrite: false }], remove: ['date'] },
+    requestHeaders: { add: [{ name: 'x-to', value: name, action: 'overwrite', keepEmpty: false }], remove: [] },
+    responseHeaders: { add: [{ name: 'x-from', value: name, action: 'append', keepEmpty: false }], remove: ['date'] },
   });
   let turn = 0;
   const rig = track(
     await startRig({
       clusters: [cluster([a], { name: 'ca' }), cluster([b], { name: 'cb' })],
-      routes: routes([route({ clusters: [to('ca', 90), to('cb', 10)] as never, prefixRewrite: '/new', hostRewrite: 'other' })]),
+      routes: routes([route({ clusters: [to('ca', 90), to('cb', 10)] as never, prefixRewrite: '/new', hostRewrite: { kind: 'literal', host: 'other' } })]),
       // The weighted pick is the only draw of these clusters that matters: one host each.
       deps: { random: () => (turn++ % 100) / 100 },
     }),

@@ -1,46 +1,72 @@
 // A route configuration compiled: virtual hosts to look up, routes to test in order, and everything a request needs once chosen.
 
 import {
+  compileHeaderMatch,
+  compileHashPolicies,
   compileRegexRewrite,
-  compileRetryOn,
+  compileRegexRewriteText,
+  compileRetry,
   compileRouteMatch,
   compileVirtualHosts,
   compileWeightedChoice,
   pathWithoutQuery,
+  requestTimeouts,
   rewritePrefix,
+  type RequestHash,
   type RequestView,
-  type RetryDecider,
+  type RetryRules,
   type RoutePredicate,
+  type Timeouts,
+  type TimeoutSpec,
   type VirtualHostTable,
   type WeightedChoice,
 } from '@weft/mesh-core/traffic';
-import type { ForwardAction, HeaderOps, Route, RouteConfig, VirtualHost } from '../config/model.ts';
+import type { ForwardAction, HeaderOps, HostRewrite, Route, RouteConfig, VirtualHost, WeightedCluster } from '../config/model.ts';
 import { filterFactories } from './filters/all.ts';
 import { compileFilters, type RouteFilterFactory, type RouteFilters } from './filters/chain.ts';
 import { compileHeaderOps, type CompiledHeaderOps } from './header-ops.ts';
+import { compileRedirect, type RedirectLocation } from './redirect.ts';
 
 export interface Target {
+  /** '' = what the route's `clusterHeader` names. */
   cluster: string;
   weight: number;
-  hostRewrite: string | undefined;
+  host: HostOf | undefined;
   requestHeaders: CompiledHeaderOps;
   responseHeaders: CompiledHeaderOps;
 }
 
+/** Host for the upstream; undefined = the request's own, 'endpoint' = the name of the endpoint chosen. */
+export type HostOf = (request: RequestView) => string | undefined | typeof endpointHost;
+export const endpointHost: unique symbol = Symbol('endpoint host');
+
 export interface CompiledRoute {
   config: Route;
+  host: VirtualHostOptions;
   matches: RoutePredicate;
   forward: CompiledForward | undefined;
+  redirect: RedirectLocation | undefined;
+  /** Body of a direct response as latin1. */
+  body: string;
   responseHeaders: CompiledHeaderOps;
   /** Undefined = none. */
   filters: RouteFilters | undefined;
 }
 
+/** What routes inherit from their host. */
+export type VirtualHostOptions = Pick<VirtualHost, 'attemptCount' | 'attemptCountInResponse' | 'timeoutRetryHeader'>;
+
 export interface CompiledForward {
   action: ForwardAction;
   targets: WeightedChoice<Target>;
   rewritePath(path: string): string;
-  retry: RetryDecider | undefined;
+  retry: RetryRules | undefined;
+  /** Whether this request may be tried again at all; undefined = any. */
+  retriable: ((request: RequestView) => boolean) | undefined;
+  hash: RequestHash | undefined;
+  /** For requests that say nothing themselves, and for those that do. */
+  timeouts: Timeouts;
+  timeoutSpec: TimeoutSpec;
 }
 
 export interface CompiledVirtualHost {
@@ -53,6 +79,8 @@ export interface CompiledVirtualHost {
 export interface RouteTable {
   name: string;
   hosts: VirtualHostTable<CompiledVirtualHost>;
+  /** Undefined = none. */
+  internalOnlyHeaders: ReadonlySet<string> | undefined;
 }
 
 /** Where a listener finds its routes; RDS fills it. A request reads `table` once. */
@@ -66,9 +94,13 @@ export function compileRouteTable(config: RouteConfig, factories: readonly Route
     name: host.name,
     domains: host.domains,
     requireTls: host.requireTls,
-    routes: host.routes.map((route) => compileRoute(route, host, compileFilters(route, host, factories))),
+    routes: host.routes.map((route) => compileRoute(route, host, config, compileFilters(route, host, factories))),
   }));
-  return { name: config.name, hosts: compileVirtualHosts(hosts, config.ignorePort) };
+  return {
+    name: config.name,
+    hosts: compileVirtualHosts(hosts, config.ignorePort),
+    internalOnlyHeaders: config.internalOnlyHeaders.length === 0 ? undefined : new Set(config.internalOnlyHeaders),
+  };
 }
 
 const noHeaders: HeaderOps = { add: [], remove: [] };
@@ -81,46 +113,87 @@ const toHttps: CompiledRoute = {
     responseHeaders: noHeaders,
     metadata: {},
     operation: '',
+    filters: {},
   },
+  host: { attemptCount: false, attemptCountInResponse: false, timeoutRetryHeader: false },
   matches: () => true,
   forward: undefined,
+  redirect: (request) => `https://${request.authority.replace(/:80$/, '')}${request.path}`,
+  body: '',
   responseHeaders: compileHeaderOps([]),
   filters: undefined,
 };
 
-/** First route of the host that matches. */
-export function findRoute(host: CompiledVirtualHost, request: RequestView): CompiledRoute | undefined {
+/** First route of the host that matches. `random` in [0, 1) for routes that only take a share. */
+export function findRoute(host: CompiledVirtualHost, request: RequestView, random: () => number): CompiledRoute | undefined {
   if (host.requireTls && request.scheme !== 'https') return toHttps;
-  for (const route of host.routes) if (route.matches(request)) return route;
+  for (const route of host.routes) if (route.matches(request, random)) return route;
   return undefined;
 }
 
-function compileRoute(route: Route, host: VirtualHost, filters: RouteFilters | undefined): CompiledRoute {
-  const matches = compileRouteMatch(route.match);
-  const responseHeaders = compileHeaderOps([route.responseHeaders, host.responseHeaders]);
+function compileRoute(route: Route, host: VirtualHost, config: RouteConfig, filters: RouteFilters | undefined): CompiledRoute {
   const { action } = route;
-  if (action.kind !== 'forward') return { config: route, matches, forward: undefined, responseHeaders, filters };
-  const levels = (own: HeaderOps, ofRoute: HeaderOps, ofHost: HeaderOps): CompiledHeaderOps => compileHeaderOps([own, ofRoute, ofHost]);
+  const levels = (side: 'request' | 'response', own?: WeightedCluster): CompiledHeaderOps => {
+    const key = side === 'request' ? 'requestHeaders' : 'responseHeaders';
+    const up = [...(own === undefined ? [] : [own[key]]), route[key], host[key], config[key]];
+    return compileHeaderOps(config.mostSpecificHeadersWin ? up.toReversed() : up, side);
+  };
+  return {
+    config: route,
+    host,
+    matches: compileRouteMatch(route.match),
+    forward: action.kind === 'forward' ? compileForward(action, route, levels) : undefined,
+    redirect: action.kind === 'redirect' ? compileRedirect(action, route.match) : undefined,
+    body: action.kind === 'direct-response' ? Buffer.from(action.body).toString('latin1') : '',
+    responseHeaders: levels('response'),
+    filters,
+  };
+}
+
+function compileForward(
+  action: ForwardAction,
+  route: Route,
+  levels: (side: 'request' | 'response', own: WeightedCluster) => CompiledHeaderOps,
+): CompiledForward {
+  const { retry } = action;
+  const ofRoute = compileHost(action.hostRewrite);
   const targets = action.clusters.map((cluster) => ({
     cluster: cluster.name,
     weight: action.clusters.length === 1 ? Math.max(cluster.weight, 1) : cluster.weight,
     // Istio: a rewrite on the route beats the destination's.
-    hostRewrite: action.hostRewrite ?? cluster.hostRewrite,
-    requestHeaders: levels(cluster.requestHeaders, route.requestHeaders, host.requestHeaders),
-    responseHeaders: levels(cluster.responseHeaders, route.responseHeaders, host.responseHeaders),
+    host: ofRoute ?? (cluster.hostRewrite === undefined ? undefined : compileHost({ kind: 'literal', host: cluster.hostRewrite })),
+    requestHeaders: levels('request', cluster),
+    responseHeaders: levels('response', cluster),
   }));
+  const timeoutSpec: TimeoutSpec = { ...action, perTryTimeoutMs: retry?.perTryTimeoutMs ?? 0 };
+  const requestHeaders = retry?.requestHeaders.map(compileHeaderMatch) ?? [];
   return {
-    config: route,
-    matches,
-    responseHeaders,
-    filters,
-    forward: {
-      action,
-      targets: compileWeightedChoice(targets),
-      rewritePath: pathRewriter(route, action),
-      retry: action.retry === undefined || action.retry.retries === 0 ? undefined : compileRetryOn(action.retry.on, action.retry.statusCodes),
-    },
+    action,
+    targets: compileWeightedChoice(targets),
+    rewritePath: pathRewriter(route, action),
+    retry: retry === undefined ? undefined : compileRetry(retry),
+    retriable: requestHeaders.length === 0 ? undefined : (request) => requestHeaders.some((matches) => matches(request)),
+    hash: compileHashPolicies(action.hashPolicies),
+    timeouts: requestTimeouts(timeoutSpec, { get: () => undefined }, false, undefined),
+    timeoutSpec,
   };
+}
+
+function compileHost(rewrite: HostRewrite | undefined): HostOf | undefined {
+  switch (rewrite?.kind) {
+    case undefined:
+      return undefined;
+    case 'literal':
+      return () => rewrite.host;
+    case 'header':
+      return (request) => request.get(rewrite.name);
+    case 'path-regex': {
+      const replace = compileRegexRewriteText(rewrite.rewrite.pattern, rewrite.rewrite.substitution);
+      return (request) => replace(pathWithoutQuery(request.path));
+    }
+    case 'auto':
+      return () => endpointHost;
+  }
 }
 
 function pathRewriter(route: Route, action: ForwardAction): (path: string) => string {

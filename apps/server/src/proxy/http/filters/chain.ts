@@ -3,15 +3,18 @@
 import type { ResponseHead } from '../../codec-h1/response-head.ts';
 import type { Route, VirtualHost } from '../../config/model.ts';
 import type { ConnectionContext } from '../downstream.ts';
-import type { HeaderValueSource } from '../header-ops.ts';
+import type { HeaderValueSource } from '../header-values.ts';
 import type { HeadersView, RequestRecord } from '../hooks.ts';
 
 /** What a filter sees of a request and may do to it. Valid until its `onEnd`. */
 export interface FilteredRequest extends HeadersView, HeaderValueSource {
   readonly context: ConnectionContext;
   readonly record: RequestRecord;
-  /** Answers in the route's stead: body as latin1, response flag ('' = none), Envoy's details, extra field lines. */
-  answer(status: number, body: string, flag: string, details: string, extraLines?: string): void;
+  /**
+   * Answers in the route's stead: body as latin1, response flag ('' = none), Envoy's details, extra field lines. `grpcStatus` for
+   * gRPC clients where it is not the one the HTTP status stands for.
+   */
+  answer(status: number, body: string, flag: string, details: string, extraLines?: string, grpcStatus?: number): void;
   /** Goes on after a step that said `wait`: at once, or after `ms`. */
   continueRequest(): void;
   continueAfter(ms: number): void;
@@ -50,7 +53,7 @@ export interface RouteFilters {
 }
 
 /** The filter a route needs of one kind; undefined = the route does not use it. */
-export type RouteFilterFactory = (route: Route, host: VirtualHost) => RouteFilter | undefined;
+export type RouteFilterFactory = (route: Route, host: VirtualHost) => RouteFilter | readonly RouteFilter[] | undefined;
 
 /** Undefined when the route uses none. Requests pass `factories` in order, responses in reverse. */
 export function compileFilters(route: Route, host: VirtualHost, factories: readonly RouteFilterFactory[]): RouteFilters | undefined {

@@ -6,7 +6,17 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import type { OutlierRules } from '@weft/mesh-core/traffic';
 import { decodeOutlier } from '../../config/decode-outlier.ts';
 import { Fields } from '../../config/fields.ts';
-import type { ClusterConfig, Endpoint, FilterChain, ForwardAction, HttpConnectionManager, ListenerConfig, Route, RouteConfig } from '../../config/model.ts';
+import type {
+  ClusterConfig,
+  Endpoint,
+  FilterChain,
+  ForwardAction,
+  HttpConnectionManager,
+  ListenerConfig,
+  Route,
+  RouteConfig,
+  VirtualHost,
+} from '../../config/model.ts';
 import type { ProxyRuntime, RequestRecord, RuntimeDeps } from '../../http/hooks.ts';
 import { createProxyRuntime } from '../../http/runtime.ts';
 
@@ -23,6 +33,12 @@ export function manager(overrides: Partial<HttpConnectionManager> = {}): HttpCon
     upgradeTypes: ['websocket'],
     streamIdleTimeoutMs: 0,
     idleTimeoutMs: 0,
+    requestHeadersTimeoutMs: 0,
+    requestTimeoutMs: 0,
+    maxStreamDurationMs: 0,
+    maxConnectionDurationMs: 0,
+    path: { normalize: false, mergeSlashes: false, escapedSlashes: 'keep' },
+    internalAddresses: [],
     accessLog: [],
     filters: [{ kind: 'router' }],
     ...overrides,
@@ -41,8 +57,10 @@ export function route(action: Partial<ForwardAction> | Route['action'], override
   const forward: ForwardAction = {
     kind: 'forward',
     clusters: [{ name: 'app', weight: 1, requestHeaders: noOps, responseHeaders: noOps }],
+    clusterNotFoundStatus: 503,
     timeoutMs: 0,
-    idleTimeoutMs: 0,
+    hedgeOnPerTryTimeout: false,
+    appendForwardedHost: false,
     hashPolicies: [],
     mirrors: [],
   };
@@ -54,6 +72,7 @@ export function route(action: Partial<ForwardAction> | Route['action'], override
     responseHeaders: noOps,
     metadata: {},
     operation: '',
+    filters: {},
     ...overrides,
   };
 }
@@ -61,8 +80,27 @@ export function route(action: Partial<ForwardAction> | Route['action'], override
 export function routes(list: readonly Route[], name = 'routes'): RouteConfig {
   return {
     name,
-    virtualHosts: [{ name: 'all', domains: ['*'], routes: list, requestHeaders: noOps, responseHeaders: noOps, requireTls: false }],
+    virtualHosts: [virtualHost({ routes: list })],
     ignorePort: true,
+    requestHeaders: noOps,
+    responseHeaders: noOps,
+    mostSpecificHeadersWin: false,
+    internalOnlyHeaders: [],
+  };
+}
+
+export function virtualHost(overrides: Partial<VirtualHost>): VirtualHost {
+  return {
+    name: 'all',
+    domains: ['*'],
+    routes: [],
+    requestHeaders: noOps,
+    responseHeaders: noOps,
+    requireTls: false,
+    attemptCount: true,
+    attemptCountInResponse: false,
+    timeoutRetryHeader: false,
+    ...overrides,
   };
 }
 

@@ -1,0 +1,297 @@
+// The tries of one request: which endpoint, how long, whether again, which of several answers counts.
+
+import { overrideRetry, rateLimitedBackoffMs, requestTimeouts, retryBackoffMs, shouldRetry, type TryOutcome } from '@weft/mesh-core/traffic';
+import { Field } from '../codec-h1/field-kinds.ts';
+import { Body } from '../codec-h1/framing.ts';
+import type { RequestHead } from '../codec-h1/request-head.ts';
+import type { ResponseHead } from '../codec-h1/response-head.ts';
+import type { ConnectFailure, StreamFailure, UpstreamStream } from '../upstream/stream.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
+import type { ConnectionContext, DownstreamStream } from './downstream.ts';
+import { ExchangeAnswer } from './exchange-answer.ts';
+import { noEndpoints } from './exchange-state.ts';
+import { failures, type TryFailure } from './failures.ts';
+import { grpcTimeoutMs } from './grpc.ts';
+import type { CompiledForward } from './route-table.ts';
+
+export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwner {
+  /** The latest try; of several under way the one that answered. */
+  protected attempt: Attempt;
+  /** Tries that were hedged and still run; undefined in all but a few requests. */
+  private others: Attempt[] | undefined;
+  /** The last try ended for its time: the next says so where the host wants it. */
+  private afterTimeout = false;
+
+  constructor(context: ConnectionContext, down: DownstreamStream) {
+    super(context, down);
+    this.attempt = new Attempt(this, context.wheel);
+  }
+
+  abstract onAttemptInterim(attempt: Attempt, head: ResponseHead): void;
+  abstract onAttemptData(bytes: Buffer, start: number, end: number, shared: boolean): void;
+  abstract onAttemptFlush(attempt: Attempt): void;
+  abstract onAttemptEnd(attempt: Attempt, trailers: string): void;
+  abstract onAttemptDrain(attempt: Attempt): void;
+  abstract onAttemptTunnelEnd(attempt: Attempt): void;
+  /** The response that goes to the client. */
+  protected abstract respond(attempt: Attempt, head: ResponseHead): void;
+  protected abstract upgraded(attempt: Attempt, head: ResponseHead): void;
+
+  /** What route and headers say of time and repetition; before the first try. */
+  protected planTries(forward: CompiledForward): void {
+    const { action } = forward;
+    this.afterTimeout = false;
+    const rules = this.internal ? overrideRetry(forward.retry, this) : forward.retry;
+    this.retryRules = forward.retriable?.(this) === false ? undefined : rules;
+    const grpc = this.grpc && action.maxGrpcTimeoutMs !== undefined;
+    this.timeouts =
+      this.internal || grpc
+        ? requestTimeouts(forward.timeoutSpec, this, this.internal, grpc ? (grpcTimeoutMs(this.get('grpc-timeout')) ?? 0) : undefined)
+        : forward.timeouts;
+    this.hash = forward.hash !== undefined && this.cluster?.usesHash === true ? forward.hash(this) : undefined;
+    this.keepCopy = this.retryRules !== undefined && this.retryRules.retries > 0;
+  }
+
+  protected startTry(): void {
+    const { attempt, cluster, record } = this;
+    if (cluster === undefined) return;
+    const retry = this.route?.forward?.action.retry;
+    const avoid = retry?.avoidPreviousHosts === true ? this.tried : noEndpoints;
+    const host = typeof this.upstreamHost === 'string' ? this.upstreamHost : this.authority;
+    const endpoint = cluster.pick(avoid, retry?.hostSelectionAttempts ?? 0, this.hash, host);
+    if (endpoint === undefined) return this.answer(503, 'no healthy upstream', 'UH', 'no_healthy_upstream');
+    record.attempts++;
+    record.endpoint = endpoint.config;
+    record.upstreamAddress = endpoint.address;
+    if (!attempt.start(endpoint, this.context.deps.clock(), this.protocol === 'HTTP/2', this.upgrade !== '')) this.overflow();
+  }
+
+  protected overflow(): void {
+    if (this.cluster !== undefined) this.cluster.overflow++;
+    this.answer(
+      503,
+      `upstream connect error or disconnect/reset before headers. ${this.retried()}reset reason: overflow`,
+      'UO',
+      'upstream_reset_before_response_started{overflow}',
+      'x-envoy-overloaded: true\r\n',
+    );
+  }
+
+  onAttemptStream(attempt: Attempt, stream: UpstreamStream): void {
+    if (attempt.endpoint !== undefined) this.cluster?.report(attempt.endpoint, 'connected');
+    const head = this.head as RequestHead;
+    const { contentLength } = head.framing;
+    const length = this.body === Body.length ? contentLength : contentLength === 0 ? 0 : -1;
+    const { method, scheme, upstreamPath: path, body, upgrade } = this;
+    const host = typeof this.upstreamHost === 'string' ? this.upstreamHost : (attempt.endpoint?.config.hostname ?? '');
+    const authority = host === '' ? (attempt.endpoint?.address ?? '') : host;
+    stream.start({ method, path, authority, scheme, lines: this.lines + this.tryLines(this.record.attempts), body, length, upgrade }, attempt);
+    stream.text(this.buffered);
+    if (!this.keepCopy && this.buffered !== '') {
+      this.buffered = '';
+      this.replayable = false;
+    }
+    if (this.requestDone) {
+      stream.end(this.trailers);
+      this.startTryTimers(attempt);
+    }
+    if (this.reading) return;
+    if (stream.flush()) this.down.resume();
+  }
+
+  /** Lines that differ from try to try. */
+  protected tryLines(attempts: number): string {
+    const host = this.route?.host;
+    let lines = '';
+    let { expectedMs } = this.timeouts;
+    if (expectedMs > 0) {
+      // What earlier tries used up is gone.
+      if (attempts > 1 && this.timeouts.globalMs > 0 && this.requestDoneAt > 0)
+        expectedMs = Math.max(1, Math.min(expectedMs, Math.round(this.timeouts.globalMs - (this.context.deps.clock() - this.requestDoneAt))));
+      lines = `x-envoy-expected-rq-timeout-ms: ${expectedMs}\r\n`;
+    }
+    if (host?.attemptCount === true) lines += `x-envoy-attempt-count: ${attempts}\r\n`;
+    return host?.timeoutRetryHeader === true && attempts > 1 ? `${lines}x-envoy-is-timeout-retry: ${this.afterTimeout}\r\n` : lines;
+  }
+
+  /** Its time runs from when the whole request is on its way. */
+  protected startTryTimers(attempt: Attempt): void {
+    const idleMs = this.route?.forward?.action.retry?.perTryIdleTimeoutMs ?? 0;
+    if ((this.timeouts.perTryMs > 0 || idleMs > 0) && !this.headSent && this.upgrade === '') attempt.startTimers(this.timeouts.perTryMs, idleMs);
+  }
+
+  onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void {
+    this.failTry(attempt, { kind: 'connect-failure' }, reason === 'timeout' ? 'connect-timeout' : 'connect');
+  }
+
+  onAttemptHead(attempt: Attempt, head: ResponseHead): void {
+    const { cluster } = this;
+    const { endpoint } = attempt;
+    if (cluster === undefined || endpoint === undefined) return;
+    if (head.status === 101) return this.upgraded(attempt, head);
+    const grpcStatus = head.fields.known(Field.grpcStatus);
+    cluster.report(endpoint, head.status, this.context.deps.clock() - attempt.startedAt);
+    if (this.retryRules !== undefined) {
+      const outcome: TryOutcome = {
+        kind: 'response',
+        status: head.status,
+        rateLimited: head.fields.indexOf(Field.rateLimited) >= 0,
+        grpcStatus: grpcStatus === undefined ? undefined : Number(grpcStatus),
+        fields: head.fields,
+      };
+      // A bad answer to a hedged try: its successor may do better.
+      if (attempt.hedged && this.others !== undefined && shouldRetry(this.retryRules, outcome) && this.dropOther(attempt)) return;
+      if (!attempt.hedged && this.mayRetry(outcome)) {
+        attempt.stream?.discard();
+        return this.retry(head);
+      }
+    }
+    this.choose(attempt);
+    this.record.grpcStatus = grpcStatus ?? '';
+    this.respond(attempt, head);
+  }
+
+  /** This try answers the client; the others are given up. */
+  private choose(attempt: Attempt): void {
+    this.context.wheel.clear(this.pauseTimer);
+    if (this.others === undefined) return;
+    for (const other of [...this.others, this.attempt]) if (other !== attempt) other.abort();
+    this.others = undefined;
+    this.attempt = attempt;
+  }
+
+  onAttemptFailed(attempt: Attempt, kind: StreamFailure): void {
+    if (kind === 'protocol') return this.failTry(attempt, { kind: 'reset', sent: true }, kind);
+    // The peer says it has not looked at the request: not the request's fault, once.
+    if (kind === 'refused' && !this.headSent && !this.staleRetry && this.canReplay()) {
+      this.staleRetry = true;
+      return this.again(0);
+    }
+    this.failTry(attempt, kind === 'refused' ? { kind: 'refused' } : { kind: 'reset', sent: true }, kind);
+  }
+
+  private failTry(attempt: Attempt, outcome: TryOutcome, failure: TryFailure): void {
+    if (attempt.endpoint !== undefined) this.cluster?.report(attempt.endpoint, 'connect-failure');
+    if (!attempt.hedged && this.mayRetry(outcome)) return this.retry();
+    if (this.dropOther(attempt)) return;
+    const [reason, flag, status, text] = failures[failure];
+    const started = this.headSent ? 'after' : 'before';
+    this.answer(
+      status,
+      `upstream connect error or disconnect/reset before headers. ${this.retried()}reset reason: ${text}`,
+      flag,
+      `upstream_reset_${started}_response_started{${reason}}`,
+    );
+  }
+
+  private retried(): string {
+    return this.record.attempts > 1 ? 'retried and the latest ' : '';
+  }
+
+  onAttemptTimeout(attempt: Attempt, kind: 'total' | 'idle'): void {
+    const { cluster } = this;
+    this.afterTimeout = true;
+    if (cluster !== undefined) cluster.timeouts++;
+    if (attempt.endpoint !== undefined && !this.headSent) cluster?.report(attempt.endpoint, 'timeout');
+    const rules = this.retryRules;
+    if (kind === 'total' && this.hedges() && rules !== undefined && !this.headSent) return this.hedge(attempt);
+    if (!attempt.hedged && this.mayRetry({ kind: 'per-try-timeout' })) {
+      attempt.stream?.abort();
+      return this.retry();
+    }
+    if (this.dropOther(attempt)) return;
+    this.timeout(504, 'UT', kind === 'total' ? 'upstream_per_try_timeout' : 'upstream_per_try_idle_timeout', 'upstream request timeout');
+  }
+
+  private hedges(): boolean {
+    const asked = this.internal ? this.get('x-envoy-hedge-on-per-try-timeout') : undefined;
+    return asked === undefined ? this.route?.forward?.action.hedgeOnPerTryTimeout === true : asked === 'true';
+  }
+
+  /** A further try beside the one that takes long, whatever `retry_on` says; without retries left that one goes on alone. */
+  private hedge(attempt: Attempt): void {
+    if (!this.admitRetry()) return;
+    attempt.hedged = true;
+    if (attempt.endpoint !== undefined) this.tried = [...this.tried, attempt.endpoint];
+    (this.others ??= []).push(attempt);
+    this.attempt = new Attempt(this, this.context.wheel);
+    this.context.wheel.set(this.pauseTimer, this.backoff());
+  }
+
+  /** Gives up one of several tries; false when it is the last one. */
+  private dropOther(attempt: Attempt): boolean {
+    const { others } = this;
+    if (others === undefined) return false;
+    attempt.abort();
+    if (attempt === this.attempt) {
+      // The latest failed, or has not begun: an older one takes its place unless a pause says there is one to come.
+      const older = others.pop();
+      if (older === undefined) return false;
+      this.attempt = older;
+    } else others.splice(others.indexOf(attempt), 1);
+    if (others.length === 0) this.others = undefined;
+    return true;
+  }
+
+  protected timeout(status: number, flag: string, details: string, text: string): void {
+    this.attempt.stream?.abort();
+    this.answer(status, text, flag, details);
+  }
+
+  protected leaveTries(): void {
+    if (this.others !== undefined) for (const other of this.others) other.abort();
+    this.others = undefined;
+    this.attempt.leave();
+  }
+
+  /** Whether the try that ended so is made again; tells by a flag when only the limits forbid it. */
+  private mayRetry(outcome: TryOutcome): boolean {
+    const rules = this.retryRules;
+    return !this.headSent && rules !== undefined && shouldRetry(rules, outcome) && this.admitRetry();
+  }
+
+  private admitRetry(): boolean {
+    const { cluster, retryRules } = this;
+    if (cluster === undefined || retryRules === undefined) return false;
+    if (this.retriesMade >= retryRules.retries) {
+      this.flag('URX');
+      return false;
+    }
+    if (!this.canReplay()) return false;
+    // The place the last retry held is free again.
+    if (this.retrying) cluster.breaker.retries--;
+    this.retrying = false;
+    if (!cluster.breaker.mayRetry()) {
+      cluster.retryOverflow++;
+      this.flag('UO');
+      return false;
+    }
+    this.retrying = true;
+    cluster.breaker.retries++;
+    cluster.retries++;
+    this.retriesMade++;
+    return true;
+  }
+
+  private retry(head?: ResponseHead): void {
+    const limited = this.route?.forward?.action.retry?.rateLimited;
+    const asked =
+      limited === undefined || head === undefined
+        ? undefined
+        : rateLimitedBackoffMs(limited, (name) => head.fields.get(name), Date.now(), this.context.deps.random());
+    this.again(asked ?? this.backoff());
+  }
+
+  private backoff(): number {
+    const policy = this.route?.forward?.action.retry;
+    const base = policy?.baseIntervalMs || 25;
+    return retryBackoffMs(this.retriesMade, base, policy?.maxIntervalMs || base * 10, this.context.deps.random());
+  }
+
+  private again(ms: number): void {
+    const { endpoint } = this.attempt;
+    if (endpoint !== undefined) this.tried = [...this.tried, endpoint];
+    this.attempt.leave();
+    this.context.wheel.set(this.pauseTimer, ms);
+  }
+}

@@ -1,0 +1,119 @@
+// Values of added headers: Envoy's %COMMAND% formats over what is known of a request when its header is written.
+
+import { hostname } from 'node:os';
+import { compileSubstitution, pathWithoutQuery, type CommandResolver } from '@weft/mesh-core/traffic';
+import type { RequestRecord } from './hooks.ts';
+
+export interface HeaderValueSource {
+  readonly record: RequestRecord;
+  /** First value of a request header, name in lower case. */
+  request(name: string): string | undefined;
+  /** The same of the response, undefined before there is one. */
+  response(name: string): string | undefined;
+}
+
+type Read = (source: HeaderValueSource) => string | undefined;
+
+const some = (text: string): string | undefined => (text === '' ? undefined : text);
+/** What does not come from a header may hold anything. */
+const clean = (text: string): string => text.replaceAll(/[^\t -~\u00a0-\u00ff]/g, '');
+const withoutPort = (address: string): string | undefined => some(address.replace(/:\d+$/, ''));
+const portOf = (address: string): string | undefined => /:(\d+)$/.exec(address)?.[1];
+const localAddress = ({ record }: HeaderValueSource): string => `${record.listener.address}:${record.listener.port}`;
+
+const COMMANDS: Readonly<Record<string, Read>> = {
+  PROTOCOL: ({ record }) => record.protocol,
+  STREAM_ID: ({ record }) => some(record.requestId),
+  ROUTE_NAME: ({ record }) => some(record.route?.name ?? ''),
+  RESPONSE_CODE: ({ record }) => String(record.status),
+  RESPONSE_CODE_DETAILS: ({ record }) => some(record.details.replaceAll(' ', '_')),
+  RESPONSE_FLAGS: ({ record }) => record.responseFlags,
+  START_TIME: ({ record }) => new Date(performance.timeOrigin + record.startedAt).toISOString(),
+  HOSTNAME: () => hostname(),
+  UPSTREAM_CLUSTER: ({ record }) => record.cluster?.name,
+  UPSTREAM_CLUSTER_RAW: ({ record }) => record.cluster?.name,
+  UPSTREAM_HOST: ({ record }) => some(record.upstreamAddress),
+  UPSTREAM_REMOTE_ADDRESS: ({ record }) => some(record.upstreamAddress),
+  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: ({ record }) => withoutPort(record.upstreamAddress),
+  UPSTREAM_REMOTE_PORT: ({ record }) => portOf(record.upstreamAddress),
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: ({ record }) => String(record.attempts),
+  DOWNSTREAM_REMOTE_ADDRESS: ({ record }) => record.downstreamAddress,
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: ({ record }) => withoutPort(record.downstreamAddress),
+  DOWNSTREAM_REMOTE_PORT: ({ record }) => portOf(record.downstreamAddress),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: ({ record }) => record.downstreamAddress,
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: ({ record }) => withoutPort(record.downstreamAddress),
+  DOWNSTREAM_LOCAL_ADDRESS: localAddress,
+  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (source) => withoutPort(localAddress(source)),
+  DOWNSTREAM_LOCAL_PORT: (source) => portOf(localAddress(source)),
+  DOWNSTREAM_PEER_URI_SAN: ({ record }) => record.peer.principal,
+  TRACE_ID: ({ record }) => some(record.trace?.traceId ?? ''),
+};
+
+/** Header of `REQ(X?Y)`; pseudo headers by their names. */
+function readHeader(argument: string | undefined, read: (source: HeaderValueSource, name: string) => string | undefined): Read | undefined {
+  if (argument === undefined || argument === '') return undefined;
+  const [first = '', second] = argument.toLowerCase().split('?');
+  return (source) => read(source, first) ?? (second === undefined ? undefined : read(source, second));
+}
+
+function requestHeader(source: HeaderValueSource, name: string): string | undefined {
+  switch (name) {
+    case ':method':
+      return source.record.method;
+    case ':path':
+      return source.record.path;
+    case ':authority':
+    case 'host':
+      return source.record.authority;
+    case ':scheme':
+      return source.record.tls ? 'https' : 'http';
+    default:
+      return source.request(name);
+  }
+}
+
+function metadata(argument: string | undefined): Read | undefined {
+  const [type, namespace = '', ...path] = argument?.split(':') ?? [];
+  if (type !== 'ROUTE' && type !== 'CLUSTER' && type !== 'UPSTREAM_HOST') return undefined;
+  return ({ record }) => {
+    const owner = type === 'ROUTE' ? record.route : type === 'CLUSTER' ? record.cluster : record.endpoint;
+    let value: unknown = owner?.metadata[namespace];
+    for (const key of path) value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+    return value === undefined ? undefined : clean(typeof value === 'string' ? value : JSON.stringify(value));
+  };
+}
+
+const resolve: CommandResolver<HeaderValueSource> = (command, argument) => {
+  switch (command) {
+    case 'REQ':
+      return readHeader(argument, requestHeader);
+    case 'RESP':
+      return readHeader(argument, (source, name) => (name === ':status' ? String(source.record.status) : source.response(name)));
+    case 'REQ_WITHOUT_QUERY': {
+      const read = readHeader(argument, requestHeader);
+      return read === undefined ? undefined : (source) => pathWithoutQuery(read(source) ?? '');
+    }
+    case 'METADATA':
+      return metadata(argument);
+    case 'UPSTREAM_METADATA':
+      return metadata(`UPSTREAM_HOST:${/^\(?\["(.*)"\]\)?$/.exec(argument ?? '')?.[1]?.replaceAll(/",\s*"/g, ':') ?? argument ?? ''}`);
+    default:
+      return argument === undefined || command === 'START_TIME' ? COMMANDS[command] : undefined;
+  }
+};
+
+/** @throws SubstitutionError */
+export function compileHeaderValue(value: string): string | ((source: HeaderValueSource) => string) {
+  return compileSubstitution(value, resolve, '');
+}
+
+/** What is wrong with a header value, undefined = nothing. */
+export function headerValueProblem(value: string): string | undefined {
+  if (/[\r\n\0]/.test(value)) return 'a header value has no line breaks';
+  try {
+    compileHeaderValue(value);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

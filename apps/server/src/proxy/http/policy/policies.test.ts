@@ -1,0 +1,477 @@
+// Policies of routes and connection managers over real sockets. What is expected was taken from Envoy 1.40.
+
+import { createServer, request, type IncomingMessage, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import type { ForwardAction, HeaderAddition, HttpConnectionManager, RedirectAction, RetryPolicy, Route, RouteConfig, VirtualHost } from '../../config/model.ts';
+import { chain, cluster, listener, manager, route, routes, startRaw, startRig, virtualHost, type Rig } from '../../listener/testing/rig.ts';
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function app(handler: RequestListener): Promise<number> {
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+interface Setup {
+  routes?: readonly Route[];
+  host?: Partial<VirtualHost>;
+  config?: Partial<RouteConfig>;
+  manager?: Partial<HttpConnectionManager>;
+  clusters?: ReturnType<typeof cluster>[];
+}
+
+async function serve(setup: Setup): Promise<Rig> {
+  const rig = await startRig({
+    listener: listener({ chains: [chain({ http: manager(setup.manager) })] }),
+    routes: { ...routes([]), virtualHosts: [virtualHost({ routes: setup.routes ?? [route({})], ...setup.host })], ...setup.config },
+    clusters: setup.clusters ?? [],
+  });
+  cleanups.push(() => rig.close());
+  return rig;
+}
+
+/** Answers with the head it got, as JSON. */
+const echo: RequestListener = (incoming, response) =>
+  void response.end(JSON.stringify({ method: incoming.method, url: incoming.url, headers: incoming.headersDistinct }));
+
+interface Echo {
+  url: string;
+  headers: Record<string, string[]>;
+}
+
+interface Answer {
+  status: number;
+  body: string;
+  headers: IncomingMessage['headers'];
+}
+
+function ask(port: number, path = '/', options: { method?: string; headers?: Record<string, string>; body?: string } = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ port, host: '127.0.0.1', path, method: options.method ?? 'GET', headers: options.headers ?? {} }, (response) => {
+      let body = '';
+      response.setEncoding('latin1').on('data', (part: string) => (body += part));
+      response.on('error', reject).on('end', () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }));
+    });
+    sent.on('error', reject).end(options.body);
+  });
+}
+
+const all = { numerator: 100, of: 100 };
+const add = (name: string, value: string, action: HeaderAddition['action'] = 'append'): HeaderAddition => ({ name, value, action, keepEmpty: false });
+const ops = (list: HeaderAddition[], remove: string[] = []) => ({ add: list, remove });
+const retry = (overrides: Partial<RetryPolicy>): RetryPolicy => ({
+  on: ['5xx'],
+  statusCodes: [],
+  retries: 1,
+  retriableHeaders: [],
+  requestHeaders: [],
+  perTryTimeoutMs: 0,
+  perTryIdleTimeoutMs: 0,
+  baseIntervalMs: 1,
+  maxIntervalMs: 10,
+  avoidPreviousHosts: false,
+  hostSelectionAttempts: 1,
+  ...overrides,
+});
+
+test('headers: four levels, most specific first, each action, values that name headers changed before', async () => {
+  const up = await app(echo);
+  const own = ops(
+    [
+      add('x-route', 'rt'),
+      add('x-lvl', 'route'),
+      add('x-ow', 'o', 'overwrite-if-exists'),
+      add('x-abs', 'o', 'add-if-absent'),
+      add('x-empty', '%REQ(nope)%'),
+      add('x-ren', '%REQ(x-old)%'),
+    ],
+    ['x-old'],
+  );
+  const weighted = {
+    name: 'app',
+    weight: 1,
+    requestHeaders: ops([add('x-lvl', 'cluster')]),
+    responseHeaders: ops([add('x-flags', '%RESPONSE_CODE% %RESP(x-up)%|%PROTOCOL%')]),
+  };
+  const setup = (config: Partial<RouteConfig>): Setup => ({
+    clusters: [cluster([up])],
+    routes: [route({ clusters: [weighted] }, { requestHeaders: own, name: 'r' })],
+    host: { requestHeaders: ops([add('x-lvl', 'vhost')]) },
+    config: { requestHeaders: ops([add('x-lvl', 'global'), add('x-seen', '%REQ(x-route)%')]), ...config },
+  });
+  const rig = await serve(setup({}));
+  const first = await ask(rig.port, '/', { headers: { 'x-old': 'old', 'x-ow': '1', 'x-abs': '1' } });
+  expect(first.headers['x-flags']).toBe('200 |HTTP/1.1');
+  expect((JSON.parse(first.body) as Echo).headers).toMatchObject({
+    'x-lvl': ['cluster', 'route', 'vhost', 'global'],
+    'x-ow': ['o'],
+    'x-abs': ['1'],
+    'x-seen': ['rt'],
+  });
+  const { headers } = JSON.parse((await ask(rig.port)).body) as Echo;
+  expect(headers).toMatchObject({ 'x-abs': ['o'], 'x-route': ['rt'] });
+  expect(['x-ow', 'x-empty', 'x-ren', 'x-old'].filter((name) => headers[name] !== undefined)).toEqual([]);
+  const turned = await serve(setup({ mostSpecificHeadersWin: true }));
+  expect((JSON.parse((await ask(turned.port)).body) as Echo).headers['x-lvl']).toEqual(['global', 'vhost', 'route', 'cluster']);
+});
+
+test.each<[string, Partial<ForwardAction>, string, Record<string, string>, string, Record<string, string>]>([
+  [
+    'regex',
+    { regexRewrite: { pattern: '^/rx/(.)', substitution: '/y/\\1' } },
+    '/rx/abc?d=/rx/e',
+    {},
+    '/y/abc?d=/rx/e',
+    { 'x-envoy-original-path': '/rx/abc?d=/rx/e' },
+  ],
+  [
+    'literal host, told to the upstream',
+    { hostRewrite: { kind: 'literal', host: 'lit' }, appendForwardedHost: true },
+    '/',
+    {},
+    '/',
+    { host: 'lit', 'x-envoy-original-host': 'h', 'x-forwarded-host': 'h' },
+  ],
+  ['host from a header', { hostRewrite: { kind: 'header', name: 'x-h' } }, '/', { 'x-h': 'hh' }, '/', { host: 'hh', 'x-envoy-original-host': 'h' }],
+  ['no such header', { hostRewrite: { kind: 'header', name: 'x-h' } }, '/', {}, '/', { host: 'h' }],
+  [
+    'host from the path',
+    { hostRewrite: { kind: 'path-regex', rewrite: { pattern: '^/([^/]+)/.*', substitution: '\\1' } } },
+    '/my/x',
+    {},
+    '/my/x',
+    { host: 'my' },
+  ],
+])('rewrite: %s', async (_, action, path, headers, url, expected) => {
+  const up = await app(echo);
+  const rig = await serve({ clusters: [cluster([up])], routes: [route(action)] });
+  const seen = JSON.parse((await ask(rig.port, path, { headers: { host: 'h', ...headers } })).body) as Echo;
+  expect(seen.url).toBe(url);
+  expect(Object.fromEntries(Object.entries(seen.headers).map(([name, values]) => [name, values[0]]))).toMatchObject(expected);
+});
+
+test('an automatic host is the name of the endpoint', async () => {
+  const up = await app(echo);
+  const named = cluster([up]);
+  for (const locality of named.endpoints?.localities ?? []) for (const endpoint of locality.endpoints) Object.assign(endpoint, { hostname: 'ep.host' });
+  const rig = await serve({ clusters: [named], routes: [route({ hostRewrite: { kind: 'auto' } })] });
+  expect((JSON.parse((await ask(rig.port)).body) as Echo).headers['host']).toEqual(['ep.host']);
+});
+
+const redirect = (action: Partial<RedirectAction>): RedirectAction => ({ kind: 'redirect', status: 301, stripQuery: false, ...action });
+test.each<[RedirectAction, string, string, string]>([
+  [redirect({ prefixRewrite: '/new', status: 302 }), 'h', '/redir/x?y=1', 'http://h/new/x?y=1'],
+  [redirect({ scheme: 'https' }), 'h:80', '/redir/a', 'https://h/redir/a'],
+  [redirect({ scheme: 'https' }), 'h:8080', '/redir/a', 'https://h:8080/redir/a'],
+  [redirect({ port: 8443 }), 'h:8080', '/redir', 'http://h:8443/redir'],
+  [redirect({ scheme: 'https', port: 443 }), 'h', '/redir', 'https://h:443/redir'],
+  [redirect({ host: 'other:81', scheme: 'https' }), 'h', '/redir', 'https://other:81/redir'],
+  [redirect({ regexRewrite: { pattern: '/redir/(.*)', substitution: '/n/\\1' } }), 'h', '/redir/a/b?z=1', 'http://h/n/a/b?z=1'],
+  [redirect({ path: '/p?x=1', stripQuery: true }), 'h', '/redir?z=1', 'http://h/p?x=1'],
+])('redirect %o of %s%s', async (action, host, path, location) => {
+  const rig = await serve({ routes: [route(action, { match: { path: { kind: 'prefix', value: '/redir' }, caseSensitive: true, headers: [], query: [] } })] });
+  const answer = await ask(rig.port, path, { headers: { host } });
+  expect([answer.status, answer.headers.location]).toEqual([action.status, location]);
+});
+
+test('paths are judged and forwarded in one form, refused or redirected', async () => {
+  const up = await app(echo);
+  const rig = await serve({ clusters: [cluster([up])], manager: { path: { normalize: true, mergeSlashes: true, escapedSlashes: 'redirect' } } });
+  expect((JSON.parse((await ask(rig.port, '//a/../b/./c')).body) as Echo).url).toBe('/b/c');
+  const moved = await ask(rig.port, '/a%2fb');
+  expect([moved.status, moved.headers.location]).toEqual([307, '/a/b']);
+  expect((await ask(rig.port, '/a%00b')).status).toBe(400);
+  expect(rig.records.map((record) => record.details)).toEqual(['via_upstream', 'path_normalization_failed', 'path_normalization_failed']);
+});
+
+test('clusters by header, by a number in a header, and none', async () => {
+  const [a, b] = await Promise.all([app((_, response) => response.end('a')), app((_, response) => response.end('b'))]);
+  const none = ops([]);
+  const target = (name: string) => ({ name, weight: 50, requestHeaders: none, responseHeaders: none });
+  const rig = await serve({
+    clusters: [cluster([a], { name: 'a' }), cluster([b], { name: 'b' })],
+    routes: [
+      route(
+        { clusters: [target('')], clusterHeader: 'x-cluster', clusterNotFoundStatus: 404 },
+        { match: { path: { kind: 'prefix', value: '/h' }, caseSensitive: true, headers: [], query: [] } },
+      ),
+      route({ clusters: [target('a'), target('b')], weightHeader: 'x-w' }),
+    ],
+  });
+  const get = async (path: string, headers: Record<string, string>): Promise<string> => (await ask(rig.port, path, { headers })).body;
+  expect([await get('/h', { 'x-cluster': 'b' }), await get('/w', { 'x-w': '10' }), await get('/w', { 'x-w': '160' })]).toEqual(['b', 'a', 'b']);
+  expect((await ask(rig.port, '/h', { headers: { 'x-cluster': 'c' } })).status).toBe(404);
+  expect(rig.records.at(-1)).toMatchObject({ responseFlags: 'NC', details: 'cluster_not_found' });
+});
+
+test('only internal requests steer: outside, the headers are taken away', async () => {
+  let tries = 0;
+  const up = await app((incoming, response) => {
+    tries++;
+    response.statusCode = 500;
+    response.end(JSON.stringify(incoming.headersDistinct));
+  });
+  const headers = { 'x-envoy-max-retries': '2', 'x-envoy-retry-on': '5xx', 'x-envoy-upstream-rq-timeout-ms': '3000', 'x-envoy-foo': '1' };
+  const outside = await serve({ clusters: [cluster([up])] });
+  const seen = JSON.parse((await ask(outside.port, '/', { headers })).body) as Record<string, string[]>;
+  expect([tries, Object.keys(seen).filter((name) => name.startsWith('x-envoy'))]).toEqual([1, ['x-envoy-foo', 'x-envoy-attempt-count']]);
+  tries = 0;
+  const inside = await serve({
+    clusters: [cluster([up])],
+    manager: { useRemoteAddress: true, internalAddresses: [{ address: '127.0.0.0', prefixLength: 8 }] },
+  });
+  const known = JSON.parse((await ask(inside.port, '/', { headers })).body) as Record<string, string[]>;
+  expect(tries).toBe(3);
+  expect(known).toMatchObject({ 'x-envoy-internal': ['true'], 'x-envoy-foo': ['1'], 'x-envoy-attempt-count': ['3'] });
+  expect(Number(known['x-envoy-expected-rq-timeout-ms']?.[0])).toBeLessThanOrEqual(3000);
+  expect(known['x-envoy-max-retries']).toBeUndefined();
+});
+
+test('a client without the hash cookie gets one, and keeps its host with it', async () => {
+  const ports = await Promise.all(['a', 'b', 'c', 'd'].map((name) => app((_, response) => response.end(name))));
+  const rig = await serve({
+    clusters: [cluster(ports, { lb: { kind: 'ring-hash', minimumRingSize: 1024, maximumRingSize: 4096 } })],
+    routes: [route({ hashPolicies: [{ kind: 'cookie', name: 'sess', path: '/', ttlMs: 60_000, attributes: [], terminal: false }] })],
+  });
+  const first = await ask(rig.port);
+  const [made] = first.headers['set-cookie'] ?? [];
+  expect(made).toMatch(/^sess="[0-9a-f]{16}"; Max-Age=60; Path=\/; HttpOnly$/);
+  const cookie = made?.split(';')[0] ?? '';
+  for (let i = 0; i < 5; i++) {
+    const next = await ask(rig.port, '/', { headers: { cookie } });
+    expect([next.body, next.headers['set-cookie']]).toEqual([first.body, undefined]);
+  }
+});
+
+test('mirrors get the request with its body, and nobody waits for them', async () => {
+  const mirrored: string[] = [];
+  const up = await app((incoming, response) => incoming.pipe(response));
+  const shadow = await app((incoming) => {
+    let body = '';
+    incoming.setEncoding('utf8').on('data', (part: string) => (body += part));
+    // Never answers.
+    incoming.on('end', () =>
+      mirrored.push(`${incoming.method} ${incoming.url} ${incoming.headers.host} ${incoming.headers['x-envoy-internal'] as string} ${body}`),
+    );
+  });
+  const mirror = (name: string, shadowSuffix: boolean) => ({ cluster: name, fraction: all, shadowSuffix });
+  const rig = await serve({
+    clusters: [cluster([up]), cluster([shadow], { name: 'shadow' }), cluster([1], { name: 'dead' })],
+    routes: [route({ mirrors: [mirror('shadow', true), mirror('shadow', false), mirror('dead', true), mirror('nowhere', true)], prefixRewrite: '/new/' })],
+  });
+  expect((await ask(rig.port, '/x', { method: 'POST', headers: { host: 'h:1' }, body: 'twice' })).body).toBe('twice');
+  await expect.poll(() => mirrored.toSorted()).toEqual(['POST /new/x h-shadow:1 true twice', 'POST /new/x h:1 true twice']);
+  expect(rig.records).toHaveLength(1);
+  await expect.poll(() => rig.runtime.stats().clusters.find(({ name }) => name === 'dead')?.activeRequests).toBe(0);
+});
+
+const grpc = { 'content-type': 'application/grpc' };
+test('faults: delay, then abort; gRPC statuses; a limit on faults at a time', async () => {
+  const up = await app(echo);
+  const fault = (spec: Route['filters']['fault']): Route => route({}, spec === undefined ? {} : { filters: { fault: spec } });
+  const filters: HttpConnectionManager['filters'] = [{ kind: 'fault' }, { kind: 'router' }];
+  const both = await serve({
+    clusters: [cluster([up])],
+    manager: { filters },
+    routes: [fault({ headers: [], delay: { kind: 'fixed', ms: 30, chance: all }, abort: { kind: 'http', status: 418, chance: all } })],
+  });
+  expect(await ask(both.port)).toMatchObject({ status: 418, body: 'fault filter abort' });
+  expect(both.records[0]).toMatchObject({ responseFlags: 'DI,FI', details: 'fault_filter_abort', attempts: 0 });
+  expect(both.records[0]?.durationMs).toBeGreaterThanOrEqual(30);
+  const status = await serve({ manager: { filters }, routes: [fault({ headers: [], abort: { kind: 'grpc', status: 14, chance: all } })] });
+  expect((await ask(status.port, '/', { method: 'POST', headers: grpc })).headers).toMatchObject({ 'grpc-status': '14', 'grpc-message': 'fault filter abort' });
+  const limited = await serve({
+    clusters: [cluster([up])],
+    manager: { filters },
+    routes: [fault({ headers: [], abort: { kind: 'http', status: 418, chance: all }, maxActive: 0 })],
+  });
+  expect((await ask(limited.port)).status).toBe(200);
+  const absent = await serve({ clusters: [cluster([up])], routes: [fault({ headers: [], abort: { kind: 'http', status: 418, chance: all } })] });
+  expect((await ask(absent.port)).status).toBe(200);
+});
+
+test('cors: preflights are answered here', async () => {
+  const up = await app(echo);
+  const rig = await serve({
+    clusters: [cluster([up])],
+    manager: { filters: [{ kind: 'cors' }, { kind: 'router' }] },
+    routes: [
+      route(
+        {},
+        {
+          filters: {
+            cors: {
+              allowOrigins: [{ kind: 'exact', value: 'http://a', ignoreCase: false }],
+              ...{ allowMethods: 'GET', allowHeaders: '', exposeHeaders: '', maxAge: '', allowCredentials: false, allowPrivateNetwork: false },
+              forwardNotMatchingPreflights: true,
+              enabled: all,
+            },
+          },
+        },
+      ),
+    ],
+  });
+  const preflight = await ask(rig.port, '/', { method: 'OPTIONS', headers: { origin: 'http://a', 'access-control-request-method': 'GET' } });
+  expect([preflight.status, preflight.headers['access-control-allow-methods'], preflight.headers['content-length']]).toEqual([200, 'GET', '0']);
+  expect((await ask(rig.port, '/', { headers: { origin: 'http://a' } })).headers['access-control-allow-origin']).toBe('http://a');
+  expect((await ask(rig.port, '/', { headers: { origin: 'http://b' } })).headers['access-control-allow-origin']).toBeUndefined();
+  expect(rig.records.map((record) => record.details)).toEqual(['cors_response', 'via_upstream', 'via_upstream']);
+});
+
+test('a local rate limit: 429 with what the client needs to know, gRPC told its way', async () => {
+  const up = await app(echo);
+  const localRateLimit = {
+    ...{ bucket: { maxTokens: 1, tokensPerFill: 1, fillIntervalMs: 10_000 }, perConnection: false, enabled: all, enforced: all, status: 429 },
+    ...{ grpcResourceExhausted: true, rateLimitHeaders: true, responseHeaders: ops([add('x-rl', 'yes')]), requestHeadersWhenNotEnforced: ops([]) },
+  };
+  const filters: HttpConnectionManager['filters'] = [{ kind: 'local-ratelimit' }, { kind: 'router' }];
+  const rig = await serve({ clusters: [cluster([up])], manager: { filters }, routes: [route({}, { filters: { localRateLimit } })] });
+  expect((await ask(rig.port)).headers).toMatchObject({ 'x-ratelimit-limit': '1', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '10' });
+  const refused = await ask(rig.port);
+  expect(refused).toMatchObject({ status: 429, body: 'local_rate_limited', headers: { 'x-rl': 'yes', 'x-ratelimit-remaining': '0' } });
+  expect(rig.records[1]).toMatchObject({ responseFlags: 'RL', details: 'local_rate_limited' });
+  expect((await ask(rig.port, '/', { method: 'POST', headers: grpc })).headers['grpc-status']).toBe('8');
+});
+
+/** An upstream that never answers. */
+const silent: RequestListener = () => undefined;
+test.each<[string, Partial<ForwardAction>, Partial<HttpConnectionManager>, { status: number; flags: string; details: string; body: string; attempts: number }]>(
+  [
+    ['route', { timeoutMs: 40 }, {}, { status: 504, flags: 'UT', details: 'response_timeout', body: 'upstream request timeout', attempts: 1 }],
+    [
+      'per try, retried',
+      { retry: retry({ perTryTimeoutMs: 30 }) },
+      {},
+      { status: 504, flags: 'URX,UT', details: 'upstream_per_try_timeout', body: 'upstream request timeout', attempts: 2 },
+    ],
+    [
+      'per try idle',
+      { retry: retry({ perTryIdleTimeoutMs: 30, on: ['connect-failure'] }) },
+      {},
+      { status: 504, flags: 'UT', details: 'upstream_per_try_idle_timeout', body: 'upstream request timeout', attempts: 1 },
+    ],
+    [
+      'stream idle of the manager',
+      {},
+      { streamIdleTimeoutMs: 40 },
+      { status: 504, flags: 'SI', details: 'stream_idle_timeout', body: 'stream timeout', attempts: 1 },
+    ],
+    [
+      'stream idle of the route',
+      { idleTimeoutMs: 40 },
+      { streamIdleTimeoutMs: 60_000 },
+      { status: 504, flags: 'SI', details: 'stream_idle_timeout', body: 'stream timeout', attempts: 1 },
+    ],
+    [
+      'stream duration of the route',
+      { maxStreamDurationMs: 40 },
+      {},
+      { status: 504, flags: '-', details: 'max_duration_timeout', body: 'downstream duration timeout', attempts: 1 },
+    ],
+    [
+      'stream duration of the manager',
+      {},
+      { maxStreamDurationMs: 40 },
+      { status: 504, flags: '-', details: 'max_duration_timeout', body: 'downstream duration timeout', attempts: 1 },
+    ],
+    [
+      'hedged tries run out of time together',
+      { timeoutMs: 150, hedgeOnPerTryTimeout: true, retry: retry({ perTryTimeoutMs: 20, retries: 2 }) },
+      {},
+      { status: 504, flags: 'URX,UT', details: 'response_timeout', body: 'upstream request timeout', attempts: 3 },
+    ],
+  ],
+)('timeout: %s', async (_, action, overrides, expected) => {
+  const up = await app(silent);
+  const rig = await serve({ clusters: [cluster([up])], routes: [route(action)], manager: overrides });
+  const answer = await ask(rig.port);
+  const { responseFlags: flags, details, attempts } = rig.records[0] ?? {};
+  expect({ status: answer.status, body: answer.body, flags, details, attempts }).toEqual(expected);
+  await expect.poll(() => rig.runtime.stats().clusters[0]?.endpoints[0]?.activeRequests).toBe(0);
+});
+
+test('a request that does not arrive in time is told so', async () => {
+  const up = await startRaw(() => undefined);
+  cleanups.push(() => up.close());
+  const rig = await serve({ clusters: [cluster([up.port])], manager: { requestTimeoutMs: 40 } });
+  const answer = await new Promise<number>((resolve, reject) => {
+    const sent = request({ port: rig.port, host: '127.0.0.1', method: 'POST', headers: { 'content-length': 5 } }, (response) =>
+      resolve(response.resume().statusCode ?? 0),
+    );
+    sent.on('error', reject).write('ab');
+  });
+  expect(answer).toBe(408);
+  expect(rig.records[0]).toMatchObject({ details: 'request_overall_timeout', responseFlags: '-' });
+});
+
+test('a hedged request takes the first good answer, whichever try it comes from', async () => {
+  const pending: (() => void)[] = [];
+  const up = await app((_, response) => void pending.push(() => response.end(`try ${pending.length}`)));
+  const rig = await serve({
+    clusters: [cluster([up])],
+    routes: [route({ hedgeOnPerTryTimeout: true, retry: retry({ perTryTimeoutMs: 20 }) })],
+    host: { attemptCountInResponse: true },
+  });
+  const answer = ask(rig.port);
+  await expect.poll(() => pending.length).toBe(2);
+  pending[0]?.();
+  expect(await answer).toMatchObject({ status: 200, headers: { 'x-envoy-attempt-count': '2' } });
+  await expect.poll(() => rig.runtime.stats().clusters[0]?.endpoints[0]?.activeRequests).toBe(0);
+});
+
+test('without room for a retry the failure is given, with UO', async () => {
+  const up = await app((_, response) => {
+    response.statusCode = 500;
+    response.end();
+  });
+  const limits = { maxConnections: 10, maxPendingRequests: 10, maxRequests: 10, maxRetries: 0 };
+  const rig = await serve({ clusters: [cluster([up], { circuitBreaker: limits })], routes: [route({ retry: retry({}) })] });
+  expect((await ask(rig.port)).status).toBe(500);
+  expect(rig.records[0]).toMatchObject({ responseFlags: 'UO', details: 'via_upstream', attempts: 1 });
+});
+
+test('one place among the retries is enough for several of one request', async () => {
+  let tries = 0;
+  const up = await app((_, response) => {
+    response.statusCode = ++tries < 4 ? 500 : 200;
+    response.end();
+  });
+  const limits = { maxConnections: 10, maxPendingRequests: 10, maxRequests: 10, maxRetries: 1 };
+  const rig = await serve({ clusters: [cluster([up], { circuitBreaker: limits })], routes: [route({ retry: retry({ retries: 5 }) })] });
+  expect((await ask(rig.port)).status).toBe(200);
+  expect(rig.records[0]?.attempts).toBe(4);
+});
+
+test('what retries say: to the upstream, to the client, in the body', async () => {
+  const seen: IncomingMessage['headers'][] = [];
+  const up = await app((incoming) => void seen.push(incoming.headers));
+  const rig = await serve({
+    clusters: [cluster([up]), cluster([1], { name: 'dead' })],
+    routes: [
+      route(
+        { clusters: [{ name: 'dead', weight: 1, requestHeaders: ops([]), responseHeaders: ops([]) }], retry: retry({ on: ['connect-failure'], retries: 2 }) },
+        { match: { path: { kind: 'prefix', value: '/dead' }, caseSensitive: true, headers: [], query: [] } },
+      ),
+      route({ timeoutMs: 1000, retry: retry({ perTryTimeoutMs: 30 }) }),
+    ],
+    host: { attemptCountInResponse: true, timeoutRetryHeader: true },
+  });
+  const dead = await ask(rig.port, '/dead');
+  expect(dead).toMatchObject({ status: 503, headers: { 'x-envoy-attempt-count': '3' } });
+  expect(dead.body).toBe('upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure');
+  expect(rig.records[0]?.responseFlags).toBe('URX,UF');
+  await ask(rig.port);
+  expect(seen.map((headers) => [headers['x-envoy-expected-rq-timeout-ms'], headers['x-envoy-attempt-count'], headers['x-envoy-is-timeout-retry']])).toEqual([
+    ['30', '1', undefined],
+    ['30', '2', 'true'],
+  ]);
+});
