@@ -9,6 +9,7 @@ import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zo
 import { Counter, Registry, collectDefaultMetrics } from 'prom-client';
 import { refOf } from '@weft/mesh-core/model';
 import { configRoutes } from './config-routes.ts';
+import { debugRoutes } from './debug-routes.ts';
 import { RefusedError, toAnswer } from './errors.ts';
 import { kubeRoutes } from './kube/routes.ts';
 import { statusOf } from './kube/status.ts';
@@ -55,8 +56,11 @@ export async function createApp(given: ApiServices): Promise<FastifyInstance> {
   await app.register(meshRoutes(services, queries), { prefix: '/api/v1' });
   await app.register(configRoutes(services, queries), { prefix: '/api/v1' });
   await app.register(kubeRoutes(services, queries));
+  await app.register(debugRoutes(services));
 
-  app.get('/metrics', { schema: { hide: true } }, async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()));
+  app.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
+    reply.type(registry.contentType).send(`${await registry.metrics()}\n${await services.controlPlane.metrics()}`),
+  );
   app.get('/healthz', { schema: { hide: true } }, async () => ({ ok: true }));
   app.get('/readyz', { schema: { hide: true } }, async () => ({ ok: true, revision: services.store.list().revision }));
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
@@ -81,7 +85,7 @@ async function serveConsole(app: FastifyInstance, dir: string | undefined): Prom
   app.setNotFoundHandler(async (request, reply) => {
     const path = request.url.split('?')[0] ?? '';
     if (isKubePath(path)) return reply.code(404).send(statusOf(404, `the server could not find the requested resource ${path}`));
-    const isPage = request.method === 'GET' && !path.startsWith('/api') && !path.startsWith('/assets/');
+    const isPage = request.method === 'GET' && !/^\/(api|debug|assets)(\/|$)/.test(path);
     if (isPage && present) return reply.header('cache-control', 'no-cache').sendFile('index.html');
     throw new RefusedError(404, 'WEFT_NOT_FOUND', isPage ? 'the console is not built: run "npm run build"' : `${request.method} ${path} does not exist`);
   });

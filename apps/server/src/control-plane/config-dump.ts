@@ -1,6 +1,6 @@
 // What a proxy was sent, as proto3 JSON for people.
 
-import { fromBinary, toJson } from '@bufbuild/protobuf';
+import { fromBinary, toBinary, toJson } from '@bufbuild/protobuf';
 import type { DescMessage, JsonObject, JsonValue } from '@bufbuild/protobuf';
 import { ClusterSchema } from '@weft/mesh-core/gen/envoy/config/cluster/v3/cluster_pb';
 import { ClusterLoadAssignmentSchema } from '@weft/mesh-core/gen/envoy/config/endpoint/v3/endpoint_pb';
@@ -30,6 +30,14 @@ export function dumpResources(sent: ReadonlyMap<string, ReadonlyMap<string, Reso
       .map((r) => withoutKey(typeUrl, toJson(schema, fromBinary(schema, r.body), { registry })));
   }
   return dump;
+}
+
+/** The encoded message; of a secret, without its private key. */
+export function redacted({ typeUrl, body }: Resource): Uint8Array {
+  if (typeUrl !== TYPE_URL.secret) return body;
+  const secret = fromBinary(SecretSchema, body);
+  if (secret.type.case === 'tlsCertificate') delete secret.type.value.privateKey;
+  return toBinary(SecretSchema, secret);
 }
 
 function withoutKey(typeUrl: string, json: JsonValue): JsonValue {

@@ -2,6 +2,7 @@
 
 import type { MeshObject } from '@weft/mesh-core/model';
 import type { Propagation, ProxyStatus } from '@weft/mesh-core/api';
+import type { LoadRow } from './load-reports.ts';
 
 export interface ProxyImpact {
   proxyId: string;
@@ -9,6 +10,12 @@ export interface ProxyImpact {
   namespace: string;
   /** Short type names whose resources would change. */
   types: string[];
+}
+
+export interface ConnectionInfo {
+  status: ProxyStatus;
+  peerAddress: string;
+  nonces: Record<string, { sent: string; acked: string }>;
 }
 
 export interface ControlPlane {
@@ -20,6 +27,14 @@ export interface ControlPlane {
   preview(changes: readonly { object: MeshObject; deleted: boolean }[]): readonly ProxyImpact[];
   /** Resources of one proxy as proto3 JSON by short type name, as last sent. */
   configDump(proxyId: string): Record<string, unknown[]> | undefined;
+  /** Every connection, with nonces by short type name; secrets are not part of it. */
+  connections(): readonly ConnectionInfo[];
+  /** What clients reported of their requests (LRS). */
+  loads(): readonly LoadRow[];
+  /** Proxies that are still to be told of the newest configuration. */
+  waiting(): number;
+  /** The pilot_* metrics as Prometheus text. */
+  metrics(): Promise<string>;
   /** Called on every connect, disconnect, send, ACK and NACK, coalesced per turn; returns the stop function. */
   onChange(listener: (change: { proxies: readonly string[]; revisions: readonly string[] }) => void): () => void;
   start(): Promise<void>;

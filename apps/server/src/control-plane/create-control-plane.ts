@@ -1,6 +1,5 @@
 // The control plane: config store in, xDS out, facts about both for the console.
 
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { refKey, refOf } from '@weft/mesh-core/model';
 import type { MeshObject, MeshSettings } from '@weft/mesh-core/model';
 import { buildMesh, proxyClass, translate as translateMesh } from '@weft/mesh-core/translate';
@@ -8,14 +7,13 @@ import type { Mesh } from '@weft/mesh-core/translate';
 import type { CertificateAuthority } from '../certificates/ca.ts';
 import type { SecretProvider } from '../certificates/secret-provider.ts';
 import type { ConfigStore, Commit } from '../config-store/config-store.ts';
-import { addDiscoveryServices } from './discovery-service.ts';
 import type { AdsHooks } from './discovery-service.ts';
 import { createAdmission } from './admission.ts';
-import { addCertificateService } from './certificate-service.ts';
 import { createChangeFeed } from './change-feed.ts';
 import { dumpResources } from './config-dump.ts';
 import type { ControlPlane } from './control-plane.ts';
-import { ControlPlaneError } from './errors.ts';
+import type { LoadRow } from './load-reports.ts';
+import { createPilotMetrics } from './metrics.ts';
 import { PropagationLog } from './propagation-log.ts';
 import { ProxyConnection } from './proxy-connection.ts';
 import { createPushQueue } from './push-queue.ts';
@@ -25,6 +23,7 @@ import { createSnapshots } from './snapshots.ts';
 import type { Translator } from './snapshots.ts';
 import { followStore } from './store-follower.ts';
 import type { StoreFollower } from './store-follower.ts';
+import { startServers } from './xds-servers.ts';
 
 type ControlPlaneLog = (event: { level: 'info' | 'warn' | 'error'; message: string; fields: Record<string, unknown> }) => void;
 
@@ -39,15 +38,10 @@ export interface ControlPlaneOptions<M> {
   clock?: () => number;
   /** 0 = any free port. `host` is loopback in every set-up: the plaintext port trusts its callers. */
   ports: { plain: number; tls: number; host: string };
+  /** Connections end after this long, ±10 %, and come back. Absent = never. */
+  maxConnectionAgeMs?: number;
   log?: ControlPlaneLog;
 }
-
-const GRPC_OPTIONS = {
-  'grpc.max_concurrent_streams': 1_000,
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 5_000,
-  'grpc.keepalive_permit_without_calls': 1,
-};
 
 /** Builds a control plane; it serves from `start()` on. Ports are known after `start()`. */
 export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): ControlPlane & { ports(): { plain: number; tls: number } } {
@@ -57,17 +51,29 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   const registry = new ProxyRegistry(clock);
   const propagation = new PropagationLog(clock);
   const feed = createChangeFeed();
-  const bound = { plain: 0, tls: 0 };
+  const metrics = createPilotMetrics(() => {
+    const kinds = { Service: 0, VirtualService: 0 };
+    for (const { kind } of follower?.objects().values() ?? []) if (kind === 'Service' || kind === 'VirtualService') kinds[kind] += 1;
+    const proxies = new Map<string, number>();
+    for (const { node } of registry.live()) proxies.set(node.version, (proxies.get(node.version) ?? 0) + 1);
+    return { proxies, services: kinds.Service, virtualServices: kinds.VirtualService };
+  });
   let follower: StoreFollower | undefined;
-  let servers: Server[] = [];
+  let servers: Awaited<ReturnType<typeof startServers>> | undefined;
+  const loads = new Map<string, LoadRow>();
   let stopCertificate: () => void = () => undefined;
 
   const moved = (connection: ProxyConnection): void => feed.report(connection.node.id, propagation.refresh(connection));
 
   const push = (connection: ProxyConnection, commits: readonly Commit[]): void => {
+    const started = performance.now();
     try {
-      propagation.record(commits, connection, connection.update(snapshots.of(connection.node)));
+      const changed = connection.update(snapshots.of(connection.node));
+      propagation.record(commits, connection, changed);
       moved(connection);
+      if (changed.size === 0) return;
+      metrics.pushed(changed.keys(), performance.now() - started);
+      metrics.converged(clock() - Math.min(...commits.map((c) => c.at)));
     } catch (error) {
       log({
         level: 'error',
@@ -76,11 +82,13 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       });
     }
   };
-  const pushes = createPushQueue<ProxyConnection, Commit>({ push, congested: (connection) => connection.congested, waited: () => undefined });
+  const pushes = createPushQueue<ProxyConnection, Commit>({ push, congested: (connection) => connection.congested, waited: metrics.queued });
 
-  const apply = (commits: readonly Commit[]): void => {
+  const apply = (commits: readonly Commit[], waitedMs: number): void => {
+    const started = performance.now();
     try {
       snapshots.rebuild(follower?.objects().values() ?? []);
+      metrics.triggered(commits.length, waitedMs, performance.now() - started);
     } catch (error) {
       // Proxies keep what they have; the next commit is tried again.
       log({
@@ -124,11 +132,13 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       return connection;
     },
     request: (connection, request) => {
-      const { refused } = connection.receive(request);
-      if (refused !== undefined)
-        log({ level: 'warn', message: 'proxy refused configuration', fields: { proxy: connection.node.id, type: request.typeUrl, reason: refused } });
+      const fact = connection.receive(request);
+      metrics.answered(request.typeUrl, fact);
+      if (fact.kind === 'nack')
+        log({ level: 'warn', message: 'proxy refused configuration', fields: { proxy: connection.node.id, type: request.typeUrl, reason: fact.message } });
       moved(connection);
     },
+    sent: metrics.sent,
     drained: (connection) => pushes.drained(connection),
     disconnect: (connection) => {
       if (connection.disconnectedAt !== undefined) return;
@@ -141,9 +151,13 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   };
 
   return {
-    ports: () => ({ ...bound }),
+    ports: () => servers?.ports ?? { plain: 0, tls: 0 },
     proxies: () => registry.statuses(),
     propagation: (revision) => propagation.get(revision),
+    connections: () => registry.live().map((c) => ({ status: c.status(), peerAddress: c.peerAddress, nonces: c.nonces() })),
+    loads: () => [...loads.values()],
+    waiting: () => pushes.size,
+    metrics: metrics.text,
     onChange: feed.listen,
     configDump: (proxyId) => {
       const connection = registry.get(proxyId);
@@ -163,7 +177,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
     },
     start: async () => {
       follower = followStore(store, apply);
-      apply([]);
+      apply([], 0);
       const certificate = await keepServerCertificate({
         ca,
         clock,
@@ -171,42 +185,29 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
         onError: (error) => log({ level: 'error', message: 'the control plane could not renew its certificate', fields: { error: String(error) } }),
       });
       stopCertificate = certificate.stop;
-      const plain = new Server(GRPC_OPTIONS);
-      addDiscoveryServices(plain, hooks);
-      const tls = new Server(GRPC_OPTIONS);
-      addDiscoveryServices(tls, { ...hooks, verifyPeer: ca.verifyPeer });
-      addCertificateService(tls, ca, {
-        issued: (identity, serial) => log({ level: 'info', message: 'certificate issued', fields: { identity, serial } }),
-        refused: (reason, peer) => log({ level: 'warn', message: 'certificate refused', fields: { reason, peer } }),
+      servers = await startServers({
+        hooks,
+        ca,
+        tlsCredentials: certificate.credentials,
+        ports: options.ports,
+        ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
+        connections: () => registry.live(),
+        loads,
+        clock,
+        log: {
+          issued: (identity, serial) => log({ level: 'info', message: 'certificate issued', fields: { identity, serial } }),
+          refused: (reason, peer) => log({ level: 'warn', message: 'certificate refused', fields: { reason, peer } }),
+        },
       });
-      servers = [plain, tls];
-      bound.plain = await bind(plain, options.ports.host, options.ports.plain, ServerCredentials.createInsecure());
-      bound.tls = await bind(tls, options.ports.host, options.ports.tls, certificate.credentials);
     },
     stop: async () => {
       follower?.stop();
       stopCertificate();
       registry.endAll();
-      for (const server of servers) server.forceShutdown();
-      servers = [];
+      servers?.stop();
+      servers = undefined;
       secrets.close();
       feed.close();
     },
   };
-}
-
-function bind(server: Server, host: string, port: number, credentials: ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else
-        reject(
-          new ControlPlaneError(
-            'WEFT_XDS_PORT',
-            `xDS cannot listen on ${host}:${port}: ${error.message}; end the other process or choose another port (--xds-port, --xds-tls-port)`,
-            { cause: error },
-          ),
-        );
-    });
-  });
 }

@@ -35,6 +35,7 @@ export interface AdsHooks {
     end: () => void;
   }): Promise<ProxyConnection>;
   request(connection: ProxyConnection, request: XdsRequest): void;
+  sent(response: XdsResponse, bytes: number): void;
   drained(connection: ProxyConnection): void;
   disconnect(connection: ProxyConnection): void;
 }
@@ -97,6 +98,7 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
       send: (response) => {
         if (ended) return;
         const bytes = encodeResponse(dialect, response);
+        hooks.sent(response, bytes.length);
         if (!call.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))) congested = true;
       },
       congested: () => congested,

@@ -4,13 +4,25 @@ import type { ProxyStatus } from '@weft/mesh-core/api';
 import { spiffeId } from '@weft/mesh-core/model';
 import type { ProxyNode } from '@weft/mesh-core/model';
 import { AdsStream, TYPE_URL, diffResourceSets, shortTypeName } from '@weft/mesh-core/xds';
-import type { Dialect, Resource, ResourceSet, XdsRequest, XdsResponse } from '@weft/mesh-core/xds';
+import type { Dialect, RequestFact, Resource, ResourceSet, Subscription, XdsRequest, XdsResponse } from '@weft/mesh-core/xds';
 import type { SecretLease } from '../certificates/secret-provider.ts';
 
 interface TypeTimes {
   sentAt?: number;
   ackedAt?: number;
   nackAt?: number;
+}
+
+/** How one resource stands at a proxy. `missing`: asked for, but there is none. */
+export interface ResourceState {
+  typeUrl: string;
+  name: string;
+  /** As last sent; absent when it never was. */
+  resource?: Resource;
+  state: 'synced' | 'sent' | 'not-sent' | 'missing' | 'refused';
+  /** Unix ms of the last response of its type. */
+  at?: number;
+  nack?: { message: string; at: number };
 }
 
 export interface ConnectionOptions {
@@ -54,8 +66,8 @@ export class ProxyConnection {
     this.lastSeenAt = this.connectedAt;
   }
 
-  /** Takes a request in and sends what it calls for; returns the client's words when it refused something. */
-  receive(request: XdsRequest): { refused?: string } {
+  /** Takes a request in and sends what it calls for; returns what it meant. */
+  receive(request: XdsRequest): RequestFact {
     const now = this.#options.clock();
     this.lastSeenAt = now;
     const { fact, responses } = this.#stream.onRequest(request);
@@ -64,13 +76,17 @@ export class ProxyConnection {
     if (fact.kind === 'nack') times.nackAt = now;
     this.#send(responses);
     if ((fact.kind === 'ack' || fact.kind === 'nack') && ![...this.#stream.types.values()].some((s) => s.outstanding)) this.#options.admitted();
-    return fact.kind === 'nack' ? { refused: fact.message } : {};
+    return fact;
   }
 
   /** Sends what differs from what this proxy was sent; returns changed names by type URL, of those the proxy asks for. */
   update(resources: ResourceSet): Map<string, string[]> {
     this.#config = resources;
     return this.#push();
+  }
+
+  get peerAddress(): string {
+    return this.#options.peerAddress;
   }
 
   get congested(): boolean {
@@ -104,6 +120,42 @@ export class ProxyConnection {
   /** Resources as last sent. */
   sent(): ReadonlyMap<string, ReadonlyMap<string, Resource>> {
     return new Map([...this.#stream.types].map(([typeUrl, subscription]) => [typeUrl, subscription.sent()]));
+  }
+
+  /** Clusters it holds. */
+  clusterNames(): string[] {
+    return [...(this.#stream.types.get(TYPE_URL.cluster)?.sent().keys() ?? [])];
+  }
+
+  /** Nonces by short type name, as Istio's syncz tells them. */
+  nonces(): Record<string, { sent: string; acked: string }> {
+    return Object.fromEntries([...this.#stream.types].map(([typeUrl, s]) => [shortTypeName(typeUrl), { sent: s.sentNonce, acked: s.ackedNonce }]));
+  }
+
+  /** Every resource this proxy holds or asks for. */
+  resourceStates(): ResourceState[] {
+    return [...this.#stream.types].flatMap(([typeUrl, subscription]) => {
+      const { sentAt, nackAt } = this.#timesOf(typeUrl);
+      const names = new Set([...subscription.names, ...subscription.sent().keys()]);
+      return [...names].map((name): ResourceState => {
+        const resource = subscription.held(name);
+        const refused = subscription.nack !== undefined && subscription.lastSent(name);
+        return {
+          typeUrl,
+          name,
+          ...(resource === undefined ? {} : { resource }),
+          state: refused ? 'refused' : this.#stateOf(subscription, name, resource),
+          ...(sentAt === undefined ? {} : { at: sentAt }),
+          ...(refused && subscription.nack !== undefined ? { nack: { message: subscription.nack, at: nackAt ?? this.lastSeenAt } } : {}),
+        };
+      });
+    });
+  }
+
+  #stateOf(subscription: Subscription, name: string, resource: Resource | undefined): ResourceState['state'] {
+    if (!this.#stream.isCurrent(subscription.typeUrl, name)) return 'not-sent';
+    if (resource === undefined) return 'missing';
+    return subscription.outstanding && subscription.lastSent(name) ? 'sent' : 'synced';
   }
 
   status(): ProxyStatus {

@@ -17,7 +17,7 @@ export interface StoreFollower {
 }
 
 /** Lists, watches, and calls `onSettled` with the commits since the last call. The first list is there on return. */
-export function followStore(store: ConfigStore, onSettled: (commits: readonly Commit[]) => void): StoreFollower {
+export function followStore(store: ConfigStore, onSettled: (commits: readonly Commit[], waitedMs: number) => void): StoreFollower {
   let objects = new Map<string, MeshObject>();
   let pending: Commit[] = [];
   let firstAt = 0;
@@ -29,7 +29,7 @@ export function followStore(store: ConfigStore, onSettled: (commits: readonly Co
     timer = undefined;
     const commits = pending;
     pending = [];
-    onSettled(commits);
+    onSettled(commits, performance.now() - firstAt);
   };
   const wake = (): void => {
     // performance.now: the length of a burst must not depend on the wall clock being set.

@@ -6,6 +6,8 @@ import type { RequestFact, Step, Subscription, XdsRequest } from './subscription
 import { EMPTY_VIEW, diffViews, namesOf, versionOf, versionOfView } from './view.ts';
 import type { View } from './view.ts';
 
+const NO_NAMES: ReadonlySet<string> = new Set();
+
 /** The delta state of one type on one stream. */
 export class DeltaSubscription implements Subscription {
   readonly typeUrl: string;
@@ -28,7 +30,7 @@ export class DeltaSubscription implements Subscription {
   readonly #fresh = new Set<string>();
   #greet = false;
   #refused: readonly string[] = [];
-  #lastSentNames: readonly string[] = [];
+  #lastSentNames = NO_NAMES;
 
   constructor(typeUrl: string) {
     this.typeUrl = typeUrl;
@@ -51,6 +53,14 @@ export class DeltaSubscription implements Subscription {
 
   held(name: string): Resource | undefined {
     return this.wants(name) && !this.#fresh.has(name) ? this.#base.get(name) : undefined;
+  }
+
+  lastSent(name: string): boolean {
+    return this.#lastSentNames.has(name);
+  }
+
+  get names(): ReadonlySet<string> {
+    return this.#names;
   }
 
   sent(): ReadonlyMap<string, Resource> {
@@ -77,6 +87,7 @@ export class DeltaSubscription implements Subscription {
     }
     this.nack = undefined;
     this.#refused = [];
+    this.#lastSentNames = NO_NAMES;
     this.ackedNonce = this.sentNonce;
     this.ackedVersion = this.sentVersion;
     return { kind: 'ack' };
@@ -114,7 +125,7 @@ export class DeltaSubscription implements Subscription {
     this.#asked.clear();
     this.#fresh.clear();
     this.#greet = false;
-    this.#lastSentNames = [...due];
+    this.#lastSentNames = due;
     this.sentNonce = nonce();
     this.outstanding = true;
     this.sentVersion = this.#version();

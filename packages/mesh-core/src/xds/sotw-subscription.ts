@@ -6,6 +6,8 @@ import type { RequestFact, Step, Subscription, XdsRequest } from './subscription
 import { EMPTY_VIEW, diffViews, versionOf, versionOfView } from './view.ts';
 import type { View } from './view.ts';
 
+const NO_NAMES: ReadonlySet<string> = new Set();
+
 /** The SotW state of one type on one stream. */
 export class SotwSubscription implements Subscription {
   readonly typeUrl: string;
@@ -24,7 +26,7 @@ export class SotwSubscription implements Subscription {
   readonly #asked = new Set<string>();
   readonly #forced = new Set<string>();
   #refused: readonly string[] = [];
-  #lastSentNames: readonly string[] = [];
+  #lastSentNames = NO_NAMES;
 
   constructor(typeUrl: string) {
     this.typeUrl = typeUrl;
@@ -49,6 +51,14 @@ export class SotwSubscription implements Subscription {
     return this.wants(name) && !this.#asked.has(name) ? this.#base.get(name) : undefined;
   }
 
+  lastSent(name: string): boolean {
+    return this.#lastSentNames.has(name);
+  }
+
+  get names(): ReadonlySet<string> {
+    return this.#names;
+  }
+
   sent(): ReadonlyMap<string, Resource> {
     return new Map([...this.#base].filter(([name]) => this.held(name) !== undefined));
   }
@@ -68,12 +78,13 @@ export class SotwSubscription implements Subscription {
     this.outstanding = false;
     if (request.error !== undefined) {
       this.nack = request.error;
-      this.#refused = this.#lastSentNames;
+      this.#refused = [...this.#lastSentNames];
       return { kind: 'nack', message: request.error };
     }
     if (!wasOutstanding) return { kind: 'subscribe' };
     this.nack = undefined;
     this.#refused = [];
+    this.#lastSentNames = NO_NAMES;
     this.ackedNonce = this.sentNonce;
     this.ackedVersion = this.sentVersion;
     return { kind: 'ack' };
@@ -96,7 +107,7 @@ export class SotwSubscription implements Subscription {
     this.#base = view;
     this.#asked.clear();
     this.#forced.clear();
-    this.#lastSentNames = resources.map((r) => r.name);
+    this.#lastSentNames = new Set(resources.map((r) => r.name));
     this.sentNonce = nonce();
     this.outstanding = true;
     this.sentVersion = this.#wildcard ? versionOfView(view) : versionOf([...this.#names].flatMap((name) => view.get(name) ?? []));

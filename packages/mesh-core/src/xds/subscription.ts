@@ -50,6 +50,10 @@ export interface Subscription {
   readonly wildcard: boolean;
   /** As last sent (or as the client said it holds); undefined when the client does not have it. */
   held(name: string): Resource | undefined;
+  /** Whether the last response was about this name: with {@link nack} it is the one refused, with {@link outstanding} on its way. */
+  lastSent(name: string): boolean;
+  /** Names asked for one by one. */
+  readonly names: ReadonlySet<string>;
   /** All that is held. */
   sent(): ReadonlyMap<string, Resource>;
   /** How many are held. */

@@ -71,6 +71,15 @@ export async function startTestApi(overrides: Partial<ApiServices> = {}): Promis
       preview: (changes) =>
         changes.map((c) => ({ proxyId: 'sidecar~1', workload: c.object.metadata.name, namespace: c.object.metadata.namespace, types: ['route'] })),
       configDump: (id) => (id === 'sidecar~1' ? { route: [{ name: '9080' }] } : undefined),
+      connections: () =>
+        test.proxies.map((status) => ({
+          status,
+          peerAddress: '127.0.0.1:1',
+          nonces: Object.fromEntries(status.types.map((t) => [t.type, { sent: '2', acked: '1' }])),
+        })),
+      loads: () => [],
+      waiting: () => 0,
+      metrics: async () => 'pilot_xds_pushes{type="cds"} 1\n',
       onChange: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);

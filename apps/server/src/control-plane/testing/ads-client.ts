@@ -15,6 +15,7 @@ import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@
 
 const pass = (bytes: Buffer): Buffer => bytes;
 const DEADLINE_MS = 5_000;
+const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
 
 /** Resolves messages in order of arrival; rejects with the stream's error. */
 class Queue<T> {
@@ -35,6 +36,10 @@ class Queue<T> {
 
   get waiting(): number {
     return this.#items.length;
+  }
+
+  take(): T[] {
+    return this.#items.splice(0);
   }
 
   next(): Promise<T> {
@@ -62,6 +67,8 @@ interface TestStream<Request, Response> {
   next(): Promise<Response>;
   /** Messages that have arrived and were not taken. */
   readonly waiting: number;
+  /** Ends our side and gives everything that still came until the server ended its own. */
+  drain(): Promise<Response[]>;
   close(): void;
 }
 
@@ -71,21 +78,27 @@ export type DeltaStream = TestStream<MessageInitShape<typeof DeltaDiscoveryReque
 function open<Request, Response>(
   port: number,
   credentials: ChannelCredentials,
-  method: string,
+  path: string,
   encode: (r: Request) => Uint8Array,
   decode: (b: Buffer) => Response,
 ): TestStream<Request, Response> {
   const client = new Client(`127.0.0.1:${port}`, credentials);
-  const call: ClientDuplexStream<Buffer, Buffer> = client.makeBidiStreamRequest(`/envoy.service.discovery.v3.AggregatedDiscoveryService/${method}`, pass, pass);
+  const call: ClientDuplexStream<Buffer, Buffer> = client.makeBidiStreamRequest(path, pass, pass);
   const queue = new Queue<Response>();
   call.on('data', (bytes: Buffer) => queue.push(decode(bytes)));
   call.on('error', (error: ServiceError) => queue.fail(error));
   call.on('end', () => queue.fail(new Error('the server ended the stream')));
+  const ended = new Promise<void>((resolve) => call.on('end', () => resolve()));
   return {
     send: (request) => void call.write(Buffer.from(encode(request))),
     next: () => queue.next(),
     get waiting() {
       return queue.waiting;
+    },
+    drain: async () => {
+      call.end();
+      await ended;
+      return queue.take();
     },
     close: () => {
       call.cancel();
@@ -94,21 +107,29 @@ function open<Request, Response>(
   };
 }
 
-export function openSotw(port: number, credentials: ChannelCredentials = grpcCredentials.createInsecure()): SotwStream {
+export function openSotw(
+  port: number,
+  credentials: ChannelCredentials = grpcCredentials.createInsecure(),
+  path = `${ADS}/StreamAggregatedResources`,
+): SotwStream {
   return open(
     port,
     credentials,
-    'StreamAggregatedResources',
+    path,
     (r: MessageInitShape<typeof DiscoveryRequestSchema>) => toBinary(DiscoveryRequestSchema, create(DiscoveryRequestSchema, r)),
     (b) => fromBinary(DiscoveryResponseSchema, b),
   );
 }
 
-export function openDelta(port: number, credentials: ChannelCredentials = grpcCredentials.createInsecure()): DeltaStream {
+export function openDelta(
+  port: number,
+  credentials: ChannelCredentials = grpcCredentials.createInsecure(),
+  path = `${ADS}/DeltaAggregatedResources`,
+): DeltaStream {
   return open(
     port,
     credentials,
-    'DeltaAggregatedResources',
+    path,
     (r: MessageInitShape<typeof DeltaDiscoveryRequestSchema>) => toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, r)),
     (b) => fromBinary(DeltaDiscoveryResponseSchema, b),
   );

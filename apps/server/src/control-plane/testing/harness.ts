@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_MESH_SETTINGS } from '@weft/mesh-core/model';
 import type { MeshObject } from '@weft/mesh-core/model';
-import { TYPE_URL } from '@weft/mesh-core/xds';
+import { TYPE_URL, shortTypeName } from '@weft/mesh-core/xds';
 import type { Resource, ResourceSet, TypeUrl } from '@weft/mesh-core/xds';
 import { createCertificateAuthority, createSecretProvider } from '../../certificates/ca.ts';
 import { openJournalStore } from '../../config-store/journal-store.ts';
@@ -39,14 +39,36 @@ const fakeTranslator: Translator<readonly MeshObject[]> = {
   },
 };
 
+/** Every VirtualService is one resource of each type its spec names, in the version given there. */
+export const perTypeTranslator: Translator<readonly MeshObject[]> = {
+  buildMesh: (objects) => objects,
+  proxyClass: () => '',
+  translate: (objects) => {
+    const of = (typeUrl: TypeUrl): Map<string, Resource> =>
+      new Map(
+        objects.flatMap(({ metadata: { name }, spec }) => {
+          const version = (spec as Record<string, string>)[shortTypeName(typeUrl)];
+          return version === undefined ? [] : [[name, { typeUrl, name, version, body: new Uint8Array() }] as const];
+        }),
+      );
+    return {
+      [TYPE_URL.cluster]: of(TYPE_URL.cluster),
+      [TYPE_URL.endpoint]: of(TYPE_URL.endpoint),
+      [TYPE_URL.listener]: of(TYPE_URL.listener),
+      [TYPE_URL.route]: of(TYPE_URL.route),
+      [TYPE_URL.secret]: of(TYPE_URL.secret),
+    };
+  },
+};
+
 /** Ends with `close()`. */
-export async function startHarness(options: { realTranslator?: boolean; secretTtlMs?: number } = {}) {
+export async function startHarness(options: { realTranslator?: boolean; translate?: Translator<readonly MeshObject[]>; secretTtlMs?: number } = {}) {
   const stateDir = await mkdtemp(join(tmpdir(), 'weft-cp-'));
   const store = await openJournalStore({ dir: join(stateDir, 'config'), now: Date.now, log: () => undefined });
   const ca = await createCertificateAuthority({ stateDir, trustDomain: 'cluster.local' });
   const secrets = createSecretProvider({ ca, ...(options.secretTtlMs === undefined ? {} : { ttlMs: options.secretTtlMs }) });
   const base = { store, settings: DEFAULT_MESH_SETTINGS, ca, secrets, ports: { plain: 0, tls: 0, host: '127.0.0.1' } };
-  const plane = options.realTranslator === true ? createControlPlane(base) : createControlPlane({ ...base, translate: fakeTranslator });
+  const plane = options.realTranslator === true ? createControlPlane(base) : createControlPlane({ ...base, translate: options.translate ?? fakeTranslator });
   await plane.start();
   return {
     store,
