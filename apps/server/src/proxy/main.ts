@@ -3,6 +3,7 @@
 
 import { createProxyRuntime } from './http/runtime.ts';
 import { createFleet, readSpecs } from './fleet.ts';
+import { defaultOverloadLimits, startOverloadMonitor } from './overload/overload-monitor.ts';
 import type { ProxySpec } from './config/proxy-spec.ts';
 
 const DRAIN_MS = 5_000;
@@ -24,7 +25,16 @@ const end = (reason: string): void => {
     process.exit(0);
   })();
 };
-const fleet = createFleet({ createRuntime: createProxyRuntime, log, quit: () => end('/quitquitquit') });
+const number = (name: string, fallback: number): number => Number(process.env[name]) || fallback;
+const { monitor: overload } = startOverloadMonitor(
+  {
+    maxActiveRequests: number('WEFT_OVERLOAD_MAX_REQUESTS', defaultOverloadLimits.maxActiveRequests),
+    maxHeapFraction: number('WEFT_OVERLOAD_MAX_HEAP_FRACTION', defaultOverloadLimits.maxHeapFraction),
+    maxLoopDelayMs: number('WEFT_OVERLOAD_MAX_LOOP_DELAY_MS', defaultOverloadLimits.maxLoopDelayMs),
+  },
+  log,
+);
+const fleet = createFleet({ createRuntime: (deps) => createProxyRuntime({ ...deps, overload }), log, quit: () => end('/quitquitquit') });
 const report = async (specs: readonly ProxySpec[]): Promise<void> => {
   const result = await fleet.set(specs, READY_MS);
   process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -86,6 +86,7 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     requestTimeoutMs: fields.ms('requestTimeout'),
     requestHeadersTimeoutMs: fields.ms('requestHeadersTimeout'),
     path: decodePathRules(fields),
+    appendLocalOverload: fields.flag('appendLocalOverload'),
     internalAddresses: decodeInternalAddresses(fields.object('internalAddressConfig')),
     ...(tracing === undefined
       ? {}

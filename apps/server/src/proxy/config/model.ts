@@ -122,6 +122,8 @@ export interface HttpConnectionManager {
   maxStreamDurationMs: number;
   maxConnectionDurationMs: number;
   path: PathRules;
+  /** Says `x-envoy-local-overloaded` when it sheds a request. */
+  appendLocalOverload: boolean;
   /** Addresses whose requests may bring `x-envoy-*` headers that steer this proxy. */
   internalAddresses: readonly { address: string; prefixLength: number }[];
   tracing?: { samplingPercent: number; direction: 'ingress' | 'egress'; customTags: readonly CustomTag[] };

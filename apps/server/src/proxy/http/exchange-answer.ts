@@ -90,6 +90,8 @@ export abstract class ExchangeAnswer extends ExchangeState {
     context.wheel.clear(this.pauseTimer);
     context.wheel.clear(this.idleTimer);
     this.limits?.clear();
+    if (this.admitted) context.deps.overload?.release();
+    this.admitted = false;
     this.leaveTries();
     if (cluster !== undefined && this.counted) {
       cluster.breaker.requests--;

@@ -53,6 +53,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected nextStep = 0;
   protected started = false;
   protected counted = false;
+  /** Counted among the requests of the process. */
+  protected admitted = false;
   protected retrying = false;
   protected lines = '';
   protected upstreamPath = '';

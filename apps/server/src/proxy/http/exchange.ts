@@ -25,6 +25,7 @@ export class Exchange extends ExchangeTries {
     this.reset(head, body);
     const { context, record } = this;
     const { manager, routes } = context;
+    if (context.deps.overload !== undefined && !this.admit(context.deps.overload)) return;
     if (this.policy.normalizePath !== undefined && !this.normalize(this.policy.normalizePath)) return;
     if (manager.requestTimeoutMs > 0 && body !== Body.none) this.requestLimits().setArrival(manager.requestTimeoutMs);
     const { table } = routes;
@@ -39,6 +40,16 @@ export class Exchange extends ExchangeTries {
     this.setTimes(route);
     if (route.filters === undefined) this.execute();
     else this.continueRequest();
+  }
+
+  /** False = answered: the process has enough to do. */
+  private admit(overload: { admit(): boolean }): boolean {
+    this.admitted = overload.admit();
+    if (!this.admitted) {
+      const told = this.context.manager.appendLocalOverload ? 'x-envoy-local-overloaded: true\r\n' : '';
+      this.answer(503, 'envoy overloaded', 'OM', 'overload', told);
+    }
+    return this.admitted;
   }
 
   /** False = answered. */

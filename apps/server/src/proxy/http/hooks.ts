@@ -135,6 +135,8 @@ export interface RuntimeDeps {
   peerIdentity?: string;
   /** How DNS clusters find addresses; the system's way when absent. */
   resolve?: ResolveName;
+  /** Says no when the process has more than it can carry. */
+  overload?: { admit(): boolean; release(): void };
   /** One line, no newline; for things an operator must see (a listener that cannot bind, a certificate that does not load). */
   log?(message: string): void;
 }

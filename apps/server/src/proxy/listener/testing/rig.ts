@@ -39,6 +39,7 @@ export function manager(overrides: Partial<HttpConnectionManager> = {}): HttpCon
     maxConnectionDurationMs: 0,
     path: { normalize: false, mergeSlashes: false, escapedSlashes: 'keep' },
     internalAddresses: [],
+    appendLocalOverload: false,
     accessLog: [],
     filters: [{ kind: 'router' }],
     ...overrides,

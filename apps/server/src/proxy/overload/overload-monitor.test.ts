@@ -1,0 +1,57 @@
+import { afterEach, expect, test } from 'vitest';
+import { chain, cluster, exchangeRaw, listener, manager, route, routes, startRaw, startRig, type Rig } from '../listener/testing/rig.ts';
+import { defaultOverloadLimits, OverloadMonitor, startOverloadMonitor } from './overload-monitor.ts';
+
+const cleanups: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+const idle = { heapFraction: 0.2, loopDelayMs: 1 };
+
+test.each([
+  ['the heap', { heapFraction: 0.96, loopDelayMs: 1 }],
+  ['the event loop', { heapFraction: 0.2, loopDelayMs: 1500 }],
+])('%s closes the door, and its recovery opens it; both are told once', (_, sample) => {
+  const told: string[] = [];
+  const monitor = new OverloadMonitor(defaultOverloadLimits, (message) => told.push(message));
+  monitor.observe(idle);
+  expect(monitor.admit()).toBe(true);
+  monitor.observe(sample);
+  monitor.observe(sample);
+  expect([monitor.admit(), monitor.shed]).toEqual([false, 1]);
+  monitor.observe(idle);
+  expect(monitor.admit()).toBe(true);
+  expect(told).toHaveLength(2);
+});
+
+async function serve(monitor: OverloadMonitor, appendLocalOverload: boolean): Promise<Rig> {
+  const upstream = await startRaw((_, socket) => void setImmediate(() => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')));
+  cleanups.push(() => upstream.close());
+  const rig = await startRig({
+    listener: listener({ chains: [chain({ http: manager({ appendLocalOverload }) })] }),
+    routes: routes([route({})]),
+    clusters: [cluster([upstream.port])],
+    deps: { overload: monitor },
+  });
+  cleanups.push(() => rig.close());
+  return rig;
+}
+
+test('requests above the limit get 503 with OM; the place of those that ended is free again', async () => {
+  const monitor = new OverloadMonitor({ ...defaultOverloadLimits, maxActiveRequests: 1 }, () => undefined);
+  const rig = await serve(monitor, true);
+  const ask = (): Promise<string> => exchangeRaw(rig.port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n', (text) => /(?:ok|overloaded)$/.test(text));
+  expect(await ask()).toMatch(/^HTTP\/1.1 200/);
+  expect(monitor.admit()).toBe(true);
+  expect(await ask()).toMatch(/^HTTP\/1.1 503 [\s\S]*x-envoy-local-overloaded: true\r\n[\s\S]*envoy overloaded$/);
+  expect(rig.records[1]).toMatchObject({ status: 503, responseFlags: 'OM', details: 'overload', attempts: 0 });
+  monitor.release();
+  expect(await ask()).toMatch(/^HTTP\/1.1 200/);
+  expect(await ask()).toMatch(/^HTTP\/1.1 200/);
+});
+
+test('a process that does nothing is not overloaded', async () => {
+  const { monitor, stop } = startOverloadMonitor(defaultOverloadLimits, () => undefined);
+  cleanups.push(stop);
+  expect(monitor.admit()).toBe(true);
+});
