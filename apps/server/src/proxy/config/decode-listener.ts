@@ -75,10 +75,20 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     statPrefix: fields.text('statPrefix'),
     routes: inline === undefined ? { rds: rds?.text('routeConfigName') ?? '' } : { inline: decodeRouteConfigFields(inline) },
     codec: codec === 'HTTP1' ? 'http1' : codec === 'HTTP2' ? 'http2' : 'auto',
-    serverName: fields.text('serverName', 'envoy'),
+    ...decodeServerHeader(fields),
     useRemoteAddress: fields.flag('useRemoteAddress'),
     forwardClientCert: forward === 'APPEND_FORWARD' ? 'append_forward' : forward === 'SANITIZE_SET' ? 'sanitize_set' : 'sanitize',
-    upgradeTypes: fields.list('upgradeConfigs').map((u) => u.text('upgradeType').toLowerCase()),
+    clientCertDetails: decodeClientCertDetails(fields.object('setCurrentClientCertDetails')),
+    requestId: {
+      generate: fields.flag('generateRequestId', true),
+      keepExternal: fields.flag('preserveExternalRequestId'),
+      inResponse: fields.flag('alwaysSetRequestIdInResponse'),
+    },
+    host: {
+      stripPort: fields.flag('stripAnyHostPort') ? 'any' : fields.flag('stripMatchingHostPort') ? 'matching' : 'none',
+      stripDot: fields.flag('stripTrailingHostDot'),
+    },
+    upgradeTypes: fields.list('upgradeConfigs').flatMap(decodeUpgrade),
     streamIdleTimeoutMs: fields.ms('streamIdleTimeout', 300_000),
     idleTimeoutMs: common?.ms('idleTimeout', 3_600_000) ?? 3_600_000,
     maxStreamDurationMs: common?.ms('maxStreamDuration') ?? 0,
@@ -101,21 +111,31 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     ...(peer?.kind === 'peer-metadata' ? { peerHeader: peer.header } : {}),
     filters,
   };
-  fields.ignore(
-    'setCurrentClientCertDetails',
-    'generateRequestId',
-    'httpProtocolOptions',
-    'http2ProtocolOptions',
-    'stripTrailingHostDot',
-    'drainTimeout',
-    'delayedCloseTimeout',
-    'preserveExternalRequestId',
-    'alwaysSetRequestIdInResponse',
-    'xffNumTrustedHops',
-  );
+  fields.ignore('httpProtocolOptions', 'http2ProtocolOptions', 'drainTimeout', 'delayedCloseTimeout');
+  if (fields.number('xffNumTrustedHops') > 0) fields.problem('xffNumTrustedHops', 'only 0 is supported');
   fields.end();
   common?.end();
   return manager;
+}
+
+function decodeServerHeader(fields: Fields): Pick<HttpConnectionManager, 'serverName' | 'keepServerHeader'> {
+  const how = fields.text('serverHeaderTransformation', 'OVERWRITE');
+  const serverName = fields.text('serverName', 'envoy');
+  return { serverName: how === 'PASS_THROUGH' ? '' : serverName, keepServerHeader: how === 'APPEND_IF_ABSENT' };
+}
+
+function decodeClientCertDetails(fields: Fields | undefined): HttpConnectionManager['clientCertDetails'] {
+  const details = { subject: fields?.flag('subject') ?? false, uri: fields?.flag('uri') ?? false, dns: fields?.flag('dns') ?? false };
+  fields?.end();
+  return details;
+}
+
+function decodeUpgrade(fields: Fields): string[] {
+  const type = fields.text('upgradeType').toLowerCase();
+  if (type === 'connect') fields.problem('upgradeType', 'CONNECT is not supported');
+  const enabled = fields.flag('enabled', true);
+  fields.end();
+  return enabled ? [type] : [];
 }
 
 const ESCAPED_SLASHES: Readonly<Record<string, PathRules['escapedSlashes']>> = {

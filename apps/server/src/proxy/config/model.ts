@@ -112,6 +112,13 @@ export interface HttpConnectionManager {
   useRemoteAddress: boolean;
   /** `sanitize` drops x-forwarded-client-cert. */
   forwardClientCert: 'sanitize' | 'append_forward' | 'sanitize_set';
+  /** What else of a client's certificate x-forwarded-client-cert tells. */
+  clientCertDetails: { subject: boolean; uri: boolean; dns: boolean };
+  /** `Server` of an upstream that sends one is kept. */
+  keepServerHeader: boolean;
+  requestId: { generate: boolean; keepExternal: boolean; inResponse: boolean };
+  /** What of a Host is taken away before it is looked at. */
+  host: { stripPort: 'none' | 'matching' | 'any'; stripDot: boolean };
   upgradeTypes: readonly string[];
   /** 0 = none. */
   streamIdleTimeoutMs: number;

@@ -44,6 +44,9 @@ export interface ConnectionContext {
   principal: string | undefined;
   /** SHA-256 of the client certificate in lower-case hex, '' without one. */
   certificateHash: string;
+  /** Of the client certificate, RFC 2253; '' without one. */
+  subject: string;
+  dnsNames: readonly string[];
   /** Own URI SAN, '' without TLS. */
   ownIdentity: string;
   remoteAddress: string;

@@ -20,12 +20,18 @@ export abstract class ExchangeAnswer extends ExchangeState {
     if (this.route?.host.attemptCountInResponse === true && head.fields.indexOf(Field.attemptCount) >= 0) this.removeResponseHeader('x-envoy-attempt-count');
     this.filterResponse(head.status, head);
     const ops = this.target?.responseHeaders;
-    const name = this.context.manager.serverName;
+    const { manager } = this.context;
+    const name = manager.keepServerHeader && head.fields.indexOf(Field.server) >= 0 ? '' : manager.serverName;
     let lines =
       responseLines(head.fields, name, union(ops?.drop, this.responseDrop)) + (ops?.lines(this) ?? '') + this.attemptCount() + this.responseLinesAdded;
     if (name !== '') lines += `server: ${name}\r\n`;
+    lines += this.idLine();
     if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
     return `${lines}x-envoy-upstream-service-time: ${Math.round(this.context.deps.clock() - attempt.startedAt)}\r\n`;
+  }
+
+  private idLine(): string {
+    return this.context.manager.requestId.inResponse && this.requestId !== '' ? `x-request-id: ${this.requestId}\r\n` : '';
   }
 
   /** Tells the client how many tries there were, where the host says so. */
@@ -55,8 +61,9 @@ export abstract class ExchangeAnswer extends ExchangeState {
     }
     this.filterResponse(status, undefined);
     const { serverName } = this.context.manager;
-    const server = serverName === '' ? '' : `server: ${serverName}\r\n`;
-    const ops = (this.target ?? this.route)?.responseHeaders;
+    const server = `${this.idLine()}${serverName === '' ? '' : `server: ${serverName}\r\n`}`;
+    // What a filter or the connection answers has not been routed: the route's operations are not for it.
+    const ops = this.started ? (this.target ?? this.route)?.responseHeaders : undefined;
     const added = `${extra}${ops?.lines(this) ?? ''}${this.attemptCount()}${this.responseLinesAdded}`;
     const rest = `date: ${new Date().toUTCString()}\r\n${server}`;
     // A redirect is for whoever understands it.
@@ -102,7 +109,6 @@ export abstract class ExchangeAnswer extends ExchangeState {
     if (steps !== undefined) for (const step of steps) step.onEnd?.(this);
     this.buffered = '';
     record.durationMs = context.deps.clock() - record.startedAt;
-    record.responseFlags = this.flags === '' ? '-' : this.flags;
     context.deps.onRequestEnd(record);
   }
 }

@@ -82,7 +82,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected staleRetry = false;
   protected headSent = false;
   protected sentBefore = 0;
-  protected flags = '';
   protected requestLinesAdded = '';
   protected responseLinesAdded = '';
   protected requestDrop: Set<string> | undefined;
@@ -157,7 +156,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   }
 
   flag(flag: string): void {
-    if (flag !== '') this.flags = this.flags === '' ? flag : `${this.flags},${flag}`;
+    const { record } = this;
+    if (flag !== '') record.responseFlags = record.responseFlags === '-' ? flag : `${record.responseFlags},${flag}`;
   }
 
   /** Takes a new request over. */
@@ -167,13 +167,13 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.head = head;
     this.method = head.method;
     this.path = head.path;
-    this.authority = head.authority;
+    this.authority = this.policy.hostOf(head.authority, context.listener.port);
     this.protocol = head.protocol;
     this.body = body;
     this.upgrade = this.wantedUpgrade(head);
     this.started = this.requestDone = this.counted = this.retrying = this.headSent = this.staleRetry = this.keepCopy = false;
     this.replayable = true;
-    this.trailers = this.buffered = this.flags = this.routeName = '';
+    this.trailers = this.buffered = this.routeName = '';
     this.tried = noEndpoints;
     this.nextStep = this.retriesMade = 0;
     this.route = this.target = this.cluster = this.tap = this.requestDrop = this.responseDrop = this.retryRules = this.responseTo = undefined;
@@ -186,17 +186,19 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     record.requestBodyBytes = record.responseHeaderBytes = record.responseBodyBytes = record.status = record.attempts = 0;
     record.route = record.cluster = record.endpoint = record.trace = undefined;
     record.virtualHost = record.routeConfig = record.upstreamAddress = record.grpcStatus = record.details = '';
+    record.responseFlags = '-';
     record.method = head.method;
     record.path = head.path;
-    record.authority = head.authority;
+    record.authority = this.authority;
     record.protocol = head.protocol;
     record.userAgent = head.fields.known(Field.userAgent) ?? '';
     record.contentType = head.fields.known(Field.contentType) ?? '';
     this.grpc = isGrpcContentType(record.contentType);
     const peerHeader = peerHeaderOf(context);
     record.peer.header = peerHeader !== '' && context.principal !== undefined ? head.fields.get(peerHeader) : undefined;
-    const given = context.manager.useRemoteAddress ? undefined : head.fields.known(Field.requestId);
-    this.requestId = record.requestId = given ?? randomUUID();
+    const { requestId: ids } = context.manager;
+    const given = context.manager.useRemoteAddress && !ids.keepExternal ? undefined : head.fields.known(Field.requestId);
+    this.requestId = record.requestId = given ?? (ids.generate ? randomUUID() : '');
     this.keepRequestId = given !== undefined;
     if (context.manager.tracing !== undefined && context.deps.tracer !== undefined)
       record.trace = context.deps.tracer.onRequest(this, context.listener, context.manager);

@@ -102,7 +102,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
         return false;
     }
   });
-  let added = extra.keepRequestId ? '' : `x-request-id: ${extra.requestId}\r\n`;
+  let added = extra.keepRequestId || extra.requestId === '' ? '' : `x-request-id: ${extra.requestId}\r\n`;
   const dropped = extra.drop;
   // The only value HTTP/2 allows; gRPC servers look for it.
   if (head.protocol === 'HTTP/2' && head.fields.indexOf(Field.te) >= 0) added += 'te: trailers\r\n';
@@ -131,7 +131,11 @@ export function peerHeaderOf(context: ConnectionContext): string {
 function clientCertLine(head: RequestHead, context: ConnectionContext): string {
   const mode = context.manager.forwardClientCert;
   if (mode === 'sanitize' || context.principal === undefined) return '';
-  const own = `By=${context.ownIdentity};Hash=${context.certificateHash};URI=${context.principal}`;
+  const { subject, uri, dns } = context.manager.clientCertDetails;
+  let own = `By=${context.ownIdentity};Hash=${context.certificateHash}`;
+  if (subject) own += `;Subject="${context.subject.replaceAll('"', '\\"')}"`;
+  if (uri) own += `;URI=${context.principal}`;
+  if (dns) for (const name of context.dnsNames) own += `;DNS=${name}`;
   const before = mode === 'append_forward' ? head.fields.known(Field.clientCert) : undefined;
   return `x-forwarded-client-cert: ${before === undefined ? '' : `${before},`}${own}\r\n`;
 }

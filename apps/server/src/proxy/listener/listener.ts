@@ -43,7 +43,7 @@ interface Downstream {
 }
 
 const matchAll: ChainMatch = { transportProtocol: 'any', applicationProtocols: [], serverNames: [] };
-const plain: TlsClient = { principal: undefined, certificateHash: '', ownIdentity: '' };
+const plain: TlsClient = { principal: undefined, certificateHash: '', subject: '', dnsNames: [], ownIdentity: '' };
 
 export class ListenerRuntime {
   config: ListenerConfig;

@@ -24,6 +24,10 @@ export function uriSans(subjectAltName: string | undefined): string[] {
   return sanEntries(subjectAltName).flatMap(({ kind, value }) => (kind === 'URI' ? [value] : []));
 }
 
+export function dnsSans(subjectAltName: string | undefined): string[] {
+  return sanEntries(subjectAltName).flatMap(({ kind, value }) => (kind === 'DNS' ? [value] : []));
+}
+
 const KINDS = { uri: 'URI', dns: 'DNS', email: 'email', ip: 'IP Address', any: '' } as const;
 
 /** Accepts a certificate with one of the wanted names; with none wanted, any. @throws RegexError */

@@ -4,13 +4,16 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { DownstreamTls } from '../config/model.ts';
-import { compilePeerSans, uriSans } from './peer-identity.ts';
+import { compilePeerSans, dnsSans, uriSans } from './peer-identity.ts';
 import type { SecretStore } from './secrets.ts';
 
 export interface TlsClient {
   principal: string | undefined;
   /** SHA-256 of its certificate, lower-case hex, '' without one. */
   certificateHash: string;
+  /** RFC 2253, '' without a certificate. */
+  subject: string;
+  dnsNames: readonly string[];
   ownIdentity: string;
 }
 
@@ -82,6 +85,8 @@ export class TlsTerminator {
     this.onSecure(socket, {
       principal: certificate === undefined ? undefined : uriSans(certificate.subjectAltName)[0],
       certificateHash: certificate === undefined ? '' : certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      subject: certificate === undefined ? '' : certificate.subject.split('\n').toReversed().join(','),
+      dnsNames: certificate === undefined ? [] : dnsSans(certificate.subjectAltName),
       ownIdentity: this.secrets.identity(this.config.certificateSecret),
     });
   }

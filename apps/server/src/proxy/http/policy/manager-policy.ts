@@ -1,7 +1,7 @@
 // What a connection manager's policies come to, compiled once per configuration.
 
 import { BlockList, isIPv6 } from 'node:net';
-import { compilePathRules, type NormalizedPath } from '@weft/mesh-core/traffic';
+import { compilePathRules, withoutPort, type NormalizedPath } from '@weft/mesh-core/traffic';
 import type { HttpConnectionManager, HttpFilter } from '../../config/model.ts';
 
 export interface ManagerPolicy {
@@ -9,6 +9,8 @@ export interface ManagerPolicy {
   normalizePath: ((path: string) => NormalizedPath) | undefined;
   /** Whether a request comes from inside: its headers may then steer this proxy. */
   isInternal(remoteAddress: string, forwardedFor: string | undefined): boolean;
+  /** The Host that counts. */
+  hostOf(authority: string, listenerPort: number): string;
   /** Whether a filter is in the manager's chain: without it, what routes say of it counts for nothing. */
   runs(kind: HttpFilter['kind']): boolean;
   /** Requests that fault injection holds or has aborted and that have not ended. */
@@ -25,7 +27,25 @@ export function managerPolicy(manager: HttpConnectionManager): ManagerPolicy {
 
 function compile(manager: HttpConnectionManager): ManagerPolicy {
   const kinds = new Set(manager.filters.map((filter) => filter.kind));
-  return { normalizePath: compilePathRules(manager.path), isInternal: compileInternal(manager), runs: (kind) => kinds.has(kind), activeFaults: 0 };
+  return {
+    normalizePath: compilePathRules(manager.path),
+    isInternal: compileInternal(manager),
+    hostOf: compileHost(manager.host),
+    runs: (kind) => kinds.has(kind),
+    activeFaults: 0,
+  };
+}
+
+const asIs = (authority: string): string => authority;
+
+function compileHost({ stripPort, stripDot }: HttpConnectionManager['host']): ManagerPolicy['hostOf'] {
+  if (stripPort === 'none' && !stripDot) return asIs;
+  return (authority, listenerPort) => {
+    const bare = withoutPort(authority);
+    const strips = stripPort === 'any' || (stripPort === 'matching' && authority === `${bare}:${listenerPort}`);
+    const host = stripDot && bare.endsWith('.') ? bare.slice(0, -1) : bare;
+    return strips ? host : host + authority.slice(bare.length);
+  };
 }
 
 const never = (): boolean => false;

@@ -475,3 +475,37 @@ test('what retries say: to the upstream, to the client, in the body', async () =
     ['30', '2', 'true'],
   ]);
 });
+
+test('host, request id and server header as the manager wants them', async () => {
+  const up = await app((incoming, response) => {
+    response.setHeader('server', 'own');
+    response.end(JSON.stringify({ headers: incoming.headersDistinct }));
+  });
+  const ids = { generate: true, keepExternal: true, inResponse: true };
+  const rig = await serve({
+    clusters: [cluster([up])],
+    host: { domains: ['h'] },
+    config: { ignorePort: false },
+    manager: { useRemoteAddress: true, keepServerHeader: true, requestId: ids, host: { stripPort: 'any', stripDot: true } },
+  });
+  const kept = await ask(rig.port, '/', { headers: { host: 'h.:81', 'x-request-id': 'mine' } });
+  expect([kept.status, kept.headers.server, kept.headers['x-request-id']]).toEqual([200, 'own', 'mine']);
+  expect((JSON.parse(kept.body) as Echo).headers).toMatchObject({ host: ['h'], 'x-request-id': ['mine'] });
+  const bare = await serve({ clusters: [cluster([up])], manager: { requestId: { generate: false, keepExternal: false, inResponse: true } } });
+  const answer = await ask(bare.port);
+  expect([answer.headers.server, answer.headers['x-request-id'], (JSON.parse(answer.body) as Echo).headers['x-request-id']]).toEqual([
+    'envoy',
+    undefined,
+    undefined,
+  ]);
+});
+
+test('only what a route answers or forwards gets its response headers', async () => {
+  const filters: HttpConnectionManager['filters'] = [{ kind: 'fault' }, { kind: 'router' }];
+  const fault = { fault: { headers: [], abort: { kind: 'http' as const, status: 418, chance: all } } };
+  const responseHeaders = ops([add('x-r', '%RESPONSE_FLAGS%')]);
+  const rig = await serve({ manager: { filters }, routes: [route({}, { responseHeaders, filters: fault })] });
+  expect((await ask(rig.port)).headers['x-r']).toBeUndefined();
+  const dead = await serve({ clusters: [cluster([1])], routes: [route({}, { responseHeaders })] });
+  expect((await ask(dead.port)).headers['x-r']).toBe('UF');
+});
