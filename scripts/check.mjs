@@ -7,4 +7,5 @@ ensureGenerated();
 run(process.execPath, [bin('oxfmt', 'bin/oxfmt'), '--check'], { quiet: true });
 run(process.execPath, [bin('typescript', 'bin/tsc'), '-b']);
 run(process.execPath, [bin('oxlint', 'bin/oxlint'), '--type-aware', '--quiet']);
+run(process.execPath, [bin('knip', 'bin/knip.js')]);
 run(process.execPath, [bin('vitest', 'vitest.mjs'), 'run']);

@@ -12,6 +12,7 @@ ensureGenerated();
 run(process.execPath, [bin('oxfmt', 'bin/oxfmt'), '--check'], { quiet: true });
 run(process.execPath, [bin('typescript', 'bin/tsc'), '-b']);
 run(process.execPath, [bin('oxlint', 'bin/oxlint'), '--type-aware', '--quiet']);
+run(process.execPath, [bin('knip', 'bin/knip.js')]);
 ensureBuilt();
 const engines = await ensureEngines();
 

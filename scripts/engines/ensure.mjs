@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { ensureJaeger } from './jaeger.mjs';
 
 const cache = process.env.WEFT_ENGINES ?? join(homedir(), '.cache/weft/engines');
 
@@ -15,7 +16,7 @@ export async function ensureEngines() {
     ENVOY_BIN: process.env.ENVOY_BIN ?? onPath('envoy') ?? ensureEnvoy(),
     PROMETHEUS_BIN: process.env.PROMETHEUS_BIN ?? onPath('prometheus') ?? debian('prometheus', 'prometheus'),
     PROMTOOL_BIN: process.env.PROMTOOL_BIN ?? onPath('promtool') ?? debian('prometheus', 'promtool'),
-    JAEGER_BIN: process.env.JAEGER_BIN ?? onPath('jaeger') ?? existing(join(cache, 'jaeger/jaeger')),
+    JAEGER_BIN: process.env.JAEGER_BIN ?? onPath('jaeger') ?? ensureJaeger(),
     ISTIO_ORACLE_BIN: process.env.ISTIO_ORACLE_BIN ?? existing(join(cache, 'istio-oracle/istio-oracle')),
   };
   return Object.fromEntries(Object.entries(found).filter(([, path]) => path !== undefined));

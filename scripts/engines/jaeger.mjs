@@ -1,6 +1,5 @@
 // Builds a real Jaeger (all-in-one) with Go into ~/.cache/weft/engines/jaeger/jaeger, for the test that exports spans to it.
-// Idempotent: an existing binary is left alone. About 6 minutes of CPU, so it is run by hand or by CI's cache step:
-//   node scripts/engines/jaeger.mjs
+// Idempotent: an existing binary is left alone. About 6 minutes of CPU, once a machine; without Go on PATH the test says so.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
@@ -15,6 +14,7 @@ export function ensureJaeger() {
   const target = join(process.env.WEFT_ENGINES ?? join(homedir(), '.cache/weft/engines'), 'jaeger');
   const binary = join(target, 'jaeger');
   if (existsSync(binary)) return binary;
+  process.stderr.write('weft: building Jaeger (go build, once a machine, about 6 minutes of CPU)\n');
   const downloaded = go(['mod', 'download', '-json', MODULE], tmpdir(), 5 * 60_000);
   if (downloaded === undefined) return undefined;
   const source = JSON.parse(downloaded).Dir;

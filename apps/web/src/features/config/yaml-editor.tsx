@@ -74,7 +74,7 @@ export function YamlEditor({ initial: given, original, diff, problems, ref, onCh
           yamlLook,
           inlineProblems,
           compartment.of([]),
-          EditorView.contentAttributes.of({ 'aria-label': 'YAML' }),
+          EditorView.contentAttributes.of({ 'aria-label': 'YAML', tabindex: '0' }),
           EditorView.updateListener.of((u) => u.docChanged && handlers.current.onChange(u.state.doc.toString())),
         ],
       }),
