@@ -16,6 +16,7 @@ for (const theme of ['light', 'dark'] as const)
       await page.goto(`${mesh.url}${path}`);
       await expect(page.getByRole('main')).toBeVisible();
       await expect(page.getByText('Loading…')).toHaveCount(0);
+      if (path.startsWith('/graph')) await expect(page.getByRole('columnheader', { name: 'v3' })).toBeVisible();
       if (path === '/traces') {
         await page.getByTestId('trace-row').first().click();
         await page.getByTestId('span-row').first().click();

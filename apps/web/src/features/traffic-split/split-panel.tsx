@@ -185,8 +185,8 @@ export function SplitPanel({ control }: { control: SplitControl }): ReactElement
             <tr>
               <th>Compare</th>
               {split.destinations.map((d, i) => (
-                <th key={d.subset} className="r" style={{ color: seriesColor(i) }}>
-                  {d.subset}
+                <th key={d.subset} className="r">
+                  <i className="d" style={{ background: seriesColor(i) }} /> {d.subset}
                 </th>
               ))}
             </tr>
