@@ -1,7 +1,7 @@
 // Stock Envoy takes what the translator writes for every configuration of Istio's conformance corpus that Weft takes.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -57,38 +57,43 @@ function withoutFiles(value: unknown): unknown {
 
 type Resources = { listeners: JsonObject[]; clusters: JsonObject[] };
 
-/** Many bootstraps as one: names and addresses are told apart by the sample's number. */
+/** Many bootstraps as one: names and addresses are told apart by number. */
 function merged(list: readonly Sample[]): JsonObject {
   const [first] = list;
-  const listeners: JsonObject[] = [];
+  const listeners = new Map<string, JsonObject>();
   const clusters = new Map<string, JsonObject>();
-  for (const [i, { bootstrap }] of list.entries()) {
+  for (const { bootstrap } of list) {
     const resources = bootstrap['static_resources'] as unknown as Resources;
-    for (const listener of resources.listeners) {
-      const port = 10_000 + (listeners.length % 50_000);
-      listeners.push({ ...listener, name: `${String(listener['name'])}#${i}`, address: { socketAddress: { address: '127.0.0.1', portValue: port } } });
+    // The same content once more says nothing new.
+    for (const { name, address: _, ...content } of resources.listeners) {
+      const key = JSON.stringify(content);
+      const address = { socketAddress: { address: '127.0.0.1', portValue: 10_000 + listeners.size } };
+      if (!listeners.has(key)) listeners.set(key, { ...content, name: `${String(name)}#${listeners.size}`, address });
     }
-    for (const cluster of resources.clusters) {
-      const { name, ...content } = cluster;
-      // The same cluster under another number says nothing new.
-      const key = name === 'xds' ? 'xds' : JSON.stringify({ name, content });
-      if (!clusters.has(key)) clusters.set(key, name === 'xds' ? cluster : { ...cluster, name: `${String(name)}#${clusters.size}` });
+    for (const { name, ...content } of resources.clusters) {
+      const key = JSON.stringify(content);
+      if (!clusters.has(key)) clusters.set(key, { ...content, name: name === 'xds' ? 'xds' : `${String(name)}#${clusters.size}` });
     }
   }
-  return { ...first?.bootstrap, static_resources: { listeners, clusters: [...clusters.values()] } } as unknown as JsonObject;
+  return { ...first?.bootstrap, static_resources: { listeners: [...listeners.values()], clusters: [...clusters.values()] } } as unknown as JsonObject;
 }
 
 /** Envoy's complaints by sample; halves are tried on their own until the culprit is alone. */
 function complaints(list: readonly Sample[]): string[] {
   const file = join(dir, 'bootstrap.json');
+  const log = join(dir, 'log');
   writeFileSync(file, JSON.stringify(merged(list)));
+  // A file, not a pipe: Envoy opens /dev/stdout again for access logs, which Node's pipes do not allow.
+  const output = openSync(log, 'w');
   try {
-    execFileSync(envoy ?? '', ['--mode', 'validate', '-c', file, '--disable-hot-restart', '-l', 'error'], { encoding: 'utf8', stdio: 'pipe' });
+    execFileSync(envoy ?? '', ['--mode', 'validate', '-c', file, '--disable-hot-restart', '-l', 'error'], { stdio: ['ignore', output, output] });
     return [];
-  } catch (error) {
-    if (list.length === 1) return [`${list[0]?.name}: ${(error as { stderr: string }).stderr.trim().split('\n').slice(-3).join(' ')}`];
+  } catch {
+    if (list.length === 1) return [`${list[0]?.name}: ${readFileSync(log, 'utf8').trim().split('\n').slice(-3).join(' ')}`];
     const half = list.length >> 1;
     return [...complaints(list.slice(0, half)), ...complaints(list.slice(half))];
+  } finally {
+    closeSync(output);
   }
 }
 

@@ -3,8 +3,9 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { InboundPort, ProxyNode } from '../model/index.ts';
 import { ADS, PEER_FIELDS, PEER_HEADER, any, socketAddress, without } from './common.ts';
+import { managerTelemetry } from './manager-telemetry.ts';
 import { type Mesh, type MeshService, mtlsModeOf, servicesOfWorkload } from './mesh.ts';
-import { type Reporter, statsLogger } from './stats-logger.ts';
+import type { Reporter } from './stats-logger.ts';
 import { tcpProxy } from './tcp-routes.ts';
 
 interface HcmOptions {
@@ -149,8 +150,6 @@ export function rds(name: string): JsonObject {
 
 /** An HTTP connection manager as every listener of ours has one. */
 export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObject {
-  const { settings } = mesh;
-  const envoy = node.dataPlane === 'envoy';
   const filters: JsonObject[] = [];
   if (options.mtls)
     filters.push({ name: 'weft.peer_metadata', typedConfig: any('envoy.extensions.filters.http.header_to_metadata.v3.Config', { requestRules: peerRules() }) });
@@ -159,7 +158,6 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
     filters.push({ name: 'envoy.filters.http.cors', typedConfig: any('envoy.extensions.filters.http.cors.v3.Cors') });
   }
   filters.push({ name: 'envoy.filters.http.router', typedConfig: any('envoy.extensions.filters.http.router.v3.Router') });
-  const service = options.service === undefined ? undefined : { host: options.service.host, name: options.service.name, namespace: options.service.namespace };
   return {
     name: 'envoy.filters.network.http_connection_manager',
     typedConfig: any(
@@ -178,42 +176,10 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
         streamIdleTimeout: '0s',
         normalizePath: true,
         httpProtocolOptions: { acceptHttp10: true },
-        accessLog: envoy
-          ? [
-              statsLogger(node, settings.clusterId, { reporter: options.reporter, mtls: options.mtls, grpc: options.grpc === true, service }),
-              ...accessLog(settings.accessLogFile),
-            ]
-          : accessLog(settings.accessLogFile),
-        tracing: {
-          clientSampling: { value: 100 },
-          randomSampling: { value: settings.tracingSamplingPercent },
-          overallSampling: { value: 100 },
-          customTags: [
-            { tag: 'weft.route_config', metadata: { kind: { route: {} }, metadataKey: { key: 'istio', path: [{ key: 'config' }] } } },
-            { tag: 'weft.route', metadata: { kind: { route: {} }, metadataKey: { key: 'istio', path: [{ key: 'route' }] } } },
-            { tag: 'istio.canonical_service', literal: { value: node.labels['service.istio.io/canonical-name'] ?? node.labels['app'] ?? node.workload } },
-            { tag: 'istio.canonical_revision', literal: { value: node.labels['service.istio.io/canonical-revision'] ?? node.labels['version'] ?? 'latest' } },
-            { tag: 'istio.namespace', literal: { value: node.namespace } },
-          ],
-          ...(envoy
-            ? {
-                provider: {
-                  name: 'envoy.tracers.opentelemetry',
-                  typedConfig: any('envoy.config.trace.v3.OpenTelemetryConfig', {
-                    grpcService: { envoyGrpc: { clusterName: 'weft-otlp' }, timeout: '1s' },
-                    serviceName: `${node.labels['app'] ?? node.workload}.${node.namespace}`,
-                  }),
-                },
-              }
-            : {}),
-        },
+        ...managerTelemetry(mesh, node, options),
       }),
     ),
   };
-}
-
-function accessLog(path: string): JsonObject[] {
-  return path === '' ? [] : [{ name: 'envoy.access_loggers.file', typedConfig: any('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path }) }];
 }
 
 /** Lifts the peer header into metadata, field by field; the last rule removes it, so that no application sees it. */

@@ -99,7 +99,7 @@ const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
 };
 
 /** Objects of one kind, oldest first. */
-function ofKind<S>(mesh: Mesh, kind: string): readonly MeshObject<S>[] {
+export function ofKind<S>(mesh: Mesh, kind: string): readonly MeshObject<S>[] {
   return derived(
     mesh,
     `kind|${kind}`,

@@ -2,8 +2,11 @@
 // Newer than the protos we generate from, hence a TypedStruct (verified with Envoy 1.40, docs of envoy.access_loggers.stats).
 
 import type { JsonObject } from '@bufbuild/protobuf';
+import type { IstioMetric } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { PEER_FIELDS, SERVICE_METADATA, peerIdentity } from './common.ts';
+import { tagFormat } from './tag-expression.ts';
+import type { MetricSettings } from './telemetry.ts';
 
 export type Reporter = 'source' | 'destination';
 
@@ -14,10 +17,11 @@ interface StatsOptions {
   grpc: boolean;
   /** The destination, where it does not depend on the request: outbound it is that of the cluster chosen. */
   service?: { host: string; name: string; namespace: string } | undefined;
+  metrics: MetricSettings;
 }
 
 /** Envoy writes `-` for what it does not know; whoever reads the stats makes `unknown` of it (but in response_flags). */
-export function statsLogger(node: ProxyNode, clusterId: string, { reporter, mtls, grpc, service }: StatsOptions): JsonObject {
+export function statsLogger(node: ProxyNode, clusterId: string, { reporter, mtls, grpc, service, metrics }: StatsOptions): JsonObject {
   const self = peerIdentity(node, clusterId);
   const own = (field: (typeof PEER_FIELDS)[number]): string => self[field];
   const far = (field: string): string =>
@@ -52,10 +56,14 @@ export function statsLogger(node: ProxyNode, clusterId: string, { reporter, mtls
     response_flags: '%RESPONSE_FLAGS%',
     connection_security_policy: reporter === 'source' ? 'unknown' : mtls ? 'mutual_tls' : 'none',
   };
-  const tagList = Object.entries(tags)
-    .filter(([, value]) => value !== '')
-    .map(([name, value_format]) => ({ name, value_format }));
-  const histogram = (name: string, value_format: string): JsonObject => ({ stat: { name, tags: tagList }, value_format });
+  const tagList = (metric: IstioMetric): JsonObject[] => {
+    const overrides = [...(metrics.tags.get(metric) ?? [])].map(([name, cel]) => [name, cel === undefined ? '' : (tagFormat(cel) ?? '')] as const);
+    return Object.entries({ ...tags, ...Object.fromEntries(overrides) })
+      .filter(([, value]) => value !== '')
+      .map(([name, value_format]) => ({ name, value_format }));
+  };
+  const counted = (metric: IstioMetric, name: string, value: JsonObject): JsonObject[] =>
+    metrics.disabled.has(metric) ? [] : [{ stat: { name, tags: tagList(metric) }, ...value }];
   return {
     name: 'envoy.access_loggers.stats',
     typedConfig: {
@@ -63,11 +71,11 @@ export function statsLogger(node: ProxyNode, clusterId: string, { reporter, mtls
       typeUrl: 'type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config',
       value: {
         stats_scope: { prefix: 'istio' },
-        counters: [{ stat: { name: 'requests_total', tags: tagList }, value_fixed: 1 }],
+        counters: counted('REQUEST_COUNT', 'requests_total', { value_fixed: 1 }),
         histograms: [
-          histogram('request_duration_milliseconds', '%DURATION%'),
-          histogram('request_bytes', '%DOWNSTREAM_WIRE_BYTES_RECEIVED%'),
-          histogram('response_bytes', '%DOWNSTREAM_WIRE_BYTES_SENT%'),
+          ...counted('REQUEST_DURATION', 'request_duration_milliseconds', { value_format: '%DURATION%' }),
+          ...counted('REQUEST_SIZE', 'request_bytes', { value_format: '%DOWNSTREAM_WIRE_BYTES_RECEIVED%' }),
+          ...counted('RESPONSE_SIZE', 'response_bytes', { value_format: '%DOWNSTREAM_WIRE_BYTES_SENT%' }),
         ],
       },
     },

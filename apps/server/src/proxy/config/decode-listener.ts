@@ -5,6 +5,7 @@ import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress } from './decode-common.ts';
 import { decodeChainMatch, decodeDownstreamTls, decodeListenerFilters, decodeSniFilters, decodeTcpProxy } from './decode-l4.ts';
 import { decodeRouteConfigFields } from './decode-route.ts';
+import { decodeMetricOverrides, isMetricOverrides } from './decode-metrics.ts';
 import type { Fields } from './fields.ts';
 import type { AccessLog, CustomTag, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig } from './model.ts';
 
@@ -69,6 +70,8 @@ function decodeManager(fields: Fields): HttpConnectionManager {
   const peer = filters.find((f) => f.kind === 'peer-metadata');
   const codec = fields.text('codecType', 'AUTO');
   const tracing = fields.object('tracing');
+  const accessLog = fields.list('accessLog');
+  const metrics = decodeMetricOverrides(accessLog);
   const forward = fields.text('forwardClientCertDetails', 'SANITIZE');
   const common = fields.object('commonHttpProtocolOptions');
   const manager: HttpConnectionManager = {
@@ -107,7 +110,8 @@ function decodeManager(fields: Fields): HttpConnectionManager {
             customTags: tracing.list('customTags').map(decodeTag),
           },
         }),
-    accessLog: fields.list('accessLog').flatMap(decodeAccessLog),
+    accessLog: accessLog.flatMap(decodeAccessLog),
+    ...(metrics === undefined ? {} : { metrics }),
     ...(peer?.kind === 'peer-metadata' ? { peerHeader: peer.header } : {}),
     filters,
   };
@@ -203,6 +207,8 @@ function decodeTag(fields: Fields): CustomTag {
   const tag = fields.text('tag');
   const literal = fields.object('literal');
   if (literal !== undefined) return { tag, source: { kind: 'literal', value: literal.text('value') } };
+  const environment = fields.object('environment');
+  if (environment !== undefined) return { tag, source: { kind: 'literal', value: process.env[environment.text('name')] ?? environment.text('defaultValue') } };
   const header = fields.object('requestHeader');
   // Requests are told about when they are over, and their headers are gone by then.
   if (header !== undefined) fields.problem('requestHeader', 'tags from request headers are not supported');
@@ -225,10 +231,11 @@ function decodeAccessLog(fields: Fields): AccessLog[] {
   const config = fields.object('typedConfig');
   const type = config?.type() ?? '';
   if (type.endsWith('.FileAccessLog')) {
+    if (fields.has('filter')) fields.problem('filter', 'filters of access logs are not supported');
     if (config?.has('logFormat') === true) fields.problem('typedConfig.logFormat', 'a format of its own is not supported; the default text format is');
     return [{ kind: 'file', path: config?.text('path') ?? '', format: 'text' }];
   }
-  if (type.endsWith('TypedStruct')) return [{ kind: 'istio-stats' }];
+  if (type.endsWith('TypedStruct')) return isMetricOverrides(config) ? [] : [{ kind: 'istio-stats' }];
   fields.problem('typedConfig', `the access logger ${type} is not supported`);
   return [];
 }

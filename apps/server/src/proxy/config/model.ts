@@ -135,10 +135,20 @@ export interface HttpConnectionManager {
   internalAddresses: readonly { address: string; prefixLength: number }[];
   tracing?: { samplingPercent: number; direction: 'ingress' | 'egress'; customTags: readonly CustomTag[] };
   accessLog: readonly AccessLog[];
+  /** What a Telemetry changes of Istio's metrics, by metric (`istio_requests_total`). */
+  metrics?: Readonly<Record<string, MetricOverride>>;
   /** Compact peer identity header written by a client sidecar; on inbound lifted into the request's peer and removed. */
   peerHeader?: string;
   /** HTTP filters by kind, in order, those Weft has; router is last. */
   filters: readonly HttpFilter[];
+}
+
+export interface MetricOverride {
+  disabled?: boolean;
+  /** Labels to leave out. */
+  remove?: readonly string[];
+  /** Labels with a fixed value. */
+  set?: Readonly<Record<string, string>>;
 }
 
 export type HttpFilter = { kind: 'router' } | { kind: 'peer-metadata'; header: string } | { kind: 'fault' | 'cors' | 'local-ratelimit' };

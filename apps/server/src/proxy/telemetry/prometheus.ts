@@ -20,9 +20,12 @@ export function createPrometheus(metrics: RequestMetrics, tcp: TcpMetrics): Regi
       Registry['registerMetric']
     >[0]);
   };
-  register(METRIC.requests, 'Requests handled by the proxy', 'counter', () => [...metrics.rows()].map((row) => ({ value: row.requests, labels: row.labels })));
+  const rowsFor = (name: string): MetricRow[] => [...metrics.rows()].filter((row) => row.metrics.has(name));
+  register(METRIC.requests, 'Requests handled by the proxy', 'counter', () =>
+    rowsFor(METRIC.requests).map((row) => ({ value: row.requests, labels: row.labels })),
+  );
   const histogram = (name: string, help: string, pick: (row: MetricRow) => Histogram): void =>
-    register(name, help, 'histogram', () => [...metrics.rows()].flatMap((row) => buckets(name, row, pick(row))));
+    register(name, help, 'histogram', () => rowsFor(name).flatMap((row) => buckets(name, row, pick(row))));
   histogram(METRIC.duration, 'Request duration in milliseconds', (row) => row.duration);
   histogram(METRIC.requestBytes, 'Request size on the wire in bytes', (row) => row.requestBytes);
   histogram(METRIC.responseBytes, 'Response size on the wire in bytes', (row) => row.responseBytes);

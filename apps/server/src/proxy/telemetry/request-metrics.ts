@@ -14,6 +14,7 @@ import {
 import type { ClusterConfig, Endpoint } from '../config/model.ts';
 import type { RequestRecord } from '../http/hooks.ts';
 import { type ServiceName, endpointPeer, serviceOf, serviceOfOperation } from './destination.ts';
+import { type MetricShape, shapesOf } from './metric-shapes.ts';
 import type { MetricSource } from './otlp-exporter.ts';
 
 export interface Histogram {
@@ -24,6 +25,8 @@ export interface Histogram {
 /** One label set. */
 export interface MetricRow {
   labels: Labels;
+  /** Which metrics it feeds. */
+  metrics: MetricShape['metrics'];
   startMs: number;
   requests: number;
   duration: Histogram;
@@ -39,7 +42,9 @@ interface Scope {
   destination: PeerLabels;
   service: ServiceName | undefined;
   mutualTls: boolean;
-  cells: Map<string, MetricRow>;
+  cells: Map<string, readonly MetricRow[]>;
+  /** What the cells are made for; a manager with other shapes starts anew. */
+  shapes: readonly MetricShape[] | undefined;
 }
 
 /** Label sets at most; what comes beyond is counted in one row with unknown peers, so that totals stay right. */
@@ -67,8 +72,9 @@ export interface RequestMetrics extends MetricSource {
 export function createRequestMetrics(self: PeerLabels, now: () => number): RequestMetrics {
   const rows = new Map<string, MetricRow>();
   let overflow: MetricRow | undefined;
-  const newRow = (labels: Labels): MetricRow => ({
+  const newRow = (labels: Labels, { metrics }: MetricShape): MetricRow => ({
     labels,
+    metrics,
     startMs: now(),
     requests: 0,
     duration: histogram(),
@@ -78,7 +84,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
   });
   const outbound = new WeakMap<Endpoint, Scope>();
   const outboundNoEndpoint = new WeakMap<ClusterConfig, Scope>();
-  const noCluster: Scope = { source: self, destination: UNKNOWN_PEER, service: undefined, mutualTls: false, cells: new Map() };
+  const noCluster: Scope = { source: self, destination: UNKNOWN_PEER, service: undefined, mutualTls: false, cells: new Map(), shapes: undefined };
   const peers = new Map<string, Scope>();
 
   const outboundScope = (cluster: ClusterConfig | undefined, endpoint: Endpoint | undefined): Scope => {
@@ -91,6 +97,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       service: serviceOf(cluster),
       mutualTls: false,
       cells: new Map(),
+      shapes: undefined,
     };
     if (endpoint === undefined) outboundNoEndpoint.set(cluster, scope);
     else outbound.set(endpoint, scope);
@@ -104,12 +111,19 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
     const known = peers.get(key);
     if (known !== undefined) return known;
     const source = peers.size < MAX_PEERS ? parsePeerHeader(record.peer.header, principal) : UNKNOWN_PEER;
-    const scope: Scope = { source, destination: self, service: serviceOfOperation(record.route?.operation), mutualTls: principal !== '', cells: new Map() };
+    const scope: Scope = {
+      source,
+      destination: self,
+      service: serviceOfOperation(record.route?.operation),
+      mutualTls: principal !== '',
+      cells: new Map(),
+      shapes: undefined,
+    };
     if (peers.size < MAX_PEERS) peers.set(key, scope);
     return scope;
   };
 
-  const cell = (scope: Scope, record: RequestRecord, key: string): MetricRow => {
+  const cell = (scope: Scope, record: RequestRecord, key: string): readonly MetricRow[] => {
     const labels = labelsFor({
       reporter: record.direction === 'inbound' ? 'destination' : 'source',
       source: scope.source,
@@ -121,29 +135,38 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       flags: record.responseFlags,
       mutualTls: scope.mutualTls,
     });
+    const found = (scope.shapes ?? []).map((shape) => rowOf(shape.label(labels), shape));
+    scope.cells.set(key, found);
+    return found;
+  };
+  const rowOf = (labels: Labels, shape: MetricShape): MetricRow => {
     // A new endpoint object with the same labels goes on in the same row.
-    const rowKey = Object.values(labels).join('|');
-    let row = rows.get(rowKey);
-    if (row === undefined) {
-      const full = rows.size >= MAX_ROWS;
-      row = full ? (overflow ??= newRow({ ...labels, ...UNKNOWN_ENDS })) : newRow(labels);
-      rows.set(full ? '' : rowKey, row);
-    }
-    scope.cells.set(key, row);
+    const rowKey = [...shape.metrics, ...Object.entries(labels).flat()].join('|');
+    const known = rows.get(rowKey);
+    if (known !== undefined) return known;
+    const full = rows.size >= MAX_ROWS;
+    const row = full ? (overflow ??= newRow({ ...labels, ...UNKNOWN_ENDS }, shape)) : newRow(labels, shape);
+    rows.set(full ? '' : rowKey, row);
     return row;
   };
 
   return {
     onRequest(record) {
       const scope = record.direction === 'inbound' ? inboundScope(record) : outboundScope(record.cluster, record.endpoint);
+      const shapes = shapesOf(record.manager);
+      if (scope.shapes !== shapes) {
+        scope.shapes = shapes;
+        scope.cells.clear();
+      }
       const key =
         record.responseFlags === '-' && record.grpcStatus === '' ? String(record.status) : `${record.status}|${record.responseFlags}|${record.grpcStatus}`;
-      const row = scope.cells.get(key) ?? cell(scope, record, key);
-      row.requests += 1;
-      row.dirty = true;
-      observe(row.duration, record.durationMs);
-      observe(row.requestBytes, record.requestHeaderBytes + record.requestBodyBytes);
-      observe(row.responseBytes, record.responseHeaderBytes + record.responseBodyBytes);
+      for (const row of scope.cells.get(key) ?? cell(scope, record, key)) {
+        row.requests += 1;
+        row.dirty = true;
+        observe(row.duration, record.durationMs);
+        observe(row.requestBytes, record.requestHeaderBytes + record.requestBodyBytes);
+        observe(row.responseBytes, record.responseHeaderBytes + record.responseBodyBytes);
+      }
     },
     rows: () => rows.values(),
     takeChanged(timeMs) {
@@ -172,12 +195,13 @@ function observe(into: Histogram, value: number): void {
 
 /** The rows as cumulative OTLP. */
 function toOtlp(rows: readonly MetricRow[], timeMs: number): OtlpMetric[] {
+  const rowsFor = (name: string): readonly MetricRow[] => rows.filter((row) => row.metrics.has(name));
   const histogramMetric = (name: string, unit: string, pick: (row: MetricRow) => Histogram): OtlpMetric => ({
     name,
     unit,
     kind: 'histogram',
     temporality: 'cumulative',
-    points: rows.map((row): OtlpPoint => {
+    points: rowsFor(name).map((row): OtlpPoint => {
       const { counts, sum } = pick(row);
       return { attributes: row.labels, startMs: row.startMs, timeMs, count: row.requests, sum, bounds: BUCKET_BOUNDS, bucketCounts: Array.from(counts) };
     }),
@@ -188,7 +212,7 @@ function toOtlp(rows: readonly MetricRow[], timeMs: number): OtlpMetric[] {
       unit: '1',
       kind: 'sum',
       temporality: 'cumulative',
-      points: rows.map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: row.requests })),
+      points: rowsFor(METRIC.requests).map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: row.requests })),
     },
     histogramMetric(METRIC.duration, 'ms', (row) => row.duration),
     histogramMetric(METRIC.requestBytes, 'By', (row) => row.requestBytes),

@@ -28,6 +28,7 @@ const endpoint: Endpoint = {
 const record = (change: Partial<RequestRecord> = {}): RequestRecord =>
   ({
     direction: 'outbound',
+    manager: {},
     startedAt: 0,
     durationMs: 7,
     requestHeaderBytes: 100,
@@ -69,6 +70,26 @@ test('counts per destination and code; a new object for the same endpoint goes o
   ]);
   expect(rows[0]?.duration.sum).toBe(27);
   expect(Array.from(rows[0]?.duration.counts ?? []).slice(0, 5)).toEqual([0, 0, 0, 1, 1]);
+});
+
+test('a Telemetry switches metrics off, leaves labels out and sets others; rows that then look alike are one', () => {
+  const metrics = createRequestMetrics(self, () => 1);
+  const manager = {
+    metrics: { istio_requests_total: { remove: ['response_code'], set: { team: 'shop' } }, istio_request_bytes: { disabled: true } },
+  } as unknown as RequestRecord['manager'];
+  metrics.onRequest(record({ manager }));
+  metrics.onRequest(record({ manager, status: 404 }));
+  const sent = metrics
+    .takeChanged(2)
+    .metrics.map(({ name, points }) => [name, points.length, points[0]?.attributes['response_code'], points[0]?.attributes['team']]);
+  expect(sent).toEqual([
+    ['istio_requests_total', 1, undefined, 'shop'],
+    ['istio_request_duration_milliseconds', 2, '200', undefined],
+    ['istio_request_bytes', 0, undefined, undefined],
+    ['istio_response_bytes', 2, '200', undefined],
+  ]);
+  metrics.onRequest(record());
+  expect([...metrics.rows()].at(-1)?.requests).toBe(1);
 });
 
 test('a plaintext peer that claims nothing is unknown, one with a certificate has its principal', () => {

@@ -1,0 +1,100 @@
+// What an HTTP connection manager tells about its requests: access logs, Istio's metrics, spans.
+
+import type { JsonObject } from '@bufbuild/protobuf';
+import type { ProxyNode } from '../model/index.ts';
+import { any, without } from './common.ts';
+import { metricOverrides } from './metric-overrides.ts';
+import type { Mesh, MeshService } from './mesh.ts';
+import { type Reporter, statsLogger } from './stats-logger.ts';
+import { type TelemetrySettings, telemetryOf } from './telemetry.ts';
+
+export interface ReportOptions {
+  reporter: Reporter;
+  /** Peers prove who they are on this chain. */
+  mtls: boolean;
+  grpc?: boolean;
+  /** The destination, where it does not depend on the request. */
+  service?: MeshService | undefined;
+}
+
+/** Fields `accessLog` and `tracing` of the connection manager. */
+export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, grpc = false, service: destination }: ReportOptions): JsonObject {
+  const settings = telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER');
+  const service = destination === undefined ? undefined : { host: destination.host, name: destination.name, namespace: destination.namespace };
+  const changed = settings.metrics.disabled.size > 0 || settings.metrics.tags.size > 0;
+  // Embedded proxies count by themselves; they are only told what a Telemetry changes.
+  const ofEnvoy = node.dataPlane === 'envoy';
+  const stats = ofEnvoy
+    ? [statsLogger(node, mesh.settings.clusterId, { reporter, mtls, grpc, service, metrics: settings.metrics })]
+    : changed
+      ? [metricOverrides(settings.metrics)]
+      : [];
+  return without({ accessLog: [...stats, ...accessLog(settings.accessLog)], tracing: tracing(node, settings.tracing) });
+}
+
+function accessLog(log: TelemetrySettings['accessLog']): JsonObject[] {
+  if (log === undefined) return [];
+  return [
+    without({
+      name: 'envoy.access_loggers.file',
+      filter: log.filter === '' ? undefined : { extensionFilter: { name: 'cel', typedConfig: celFilter(log.filter) } },
+      typedConfig: any('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path: log.path }),
+    }),
+  ];
+}
+
+function celFilter(expression: string): JsonObject {
+  return any('xds.type.v3.TypedStruct', {
+    typeUrl: 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
+    value: { expression },
+  });
+}
+
+function tracing(node: ProxyNode, settings: TelemetrySettings['tracing']): JsonObject | undefined {
+  if (settings === undefined) return undefined;
+  return {
+    clientSampling: { value: 100 },
+    randomSampling: { value: settings.samplingPercent },
+    overallSampling: { value: 100 },
+    customTags: [...routeTags(), ...(settings.istioTags ? istioTags(node) : []), ...customTags(settings.customTags)],
+    ...(node.dataPlane === 'envoy'
+      ? {
+          provider: {
+            name: 'envoy.tracers.opentelemetry',
+            typedConfig: any('envoy.config.trace.v3.OpenTelemetryConfig', {
+              grpcService: { envoyGrpc: { clusterName: 'weft-otlp' }, timeout: '1s' },
+              serviceName: `${node.labels['app'] ?? node.workload}.${node.namespace}`,
+            }),
+          },
+        }
+      : {}),
+  };
+}
+
+function routeTags(): JsonObject[] {
+  const fromRoute = (key: string): JsonObject => ({ kind: { route: {} }, metadataKey: { key: 'istio', path: [{ key }] } });
+  return [
+    { tag: 'weft.route_config', metadata: fromRoute('config') },
+    { tag: 'weft.route', metadata: fromRoute('route') },
+  ];
+}
+
+function istioTags({ labels, workload, namespace }: ProxyNode): JsonObject[] {
+  const literal = (tag: string, value: string): JsonObject => ({ tag, literal: { value } });
+  return [
+    literal('istio.canonical_service', labels['service.istio.io/canonical-name'] ?? labels['app'] ?? workload),
+    literal('istio.canonical_revision', labels['service.istio.io/canonical-revision'] ?? labels['version'] ?? 'latest'),
+    literal('istio.namespace', namespace),
+  ];
+}
+
+function customTags(tags: NonNullable<TelemetrySettings['tracing']>['customTags']): JsonObject[] {
+  return Object.entries(tags)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([tag, { literal, environment, header }]): JsonObject[] => {
+      if (literal !== undefined) return [{ tag, literal: { value: literal.value } }];
+      if (environment !== undefined) return [{ tag, environment: without({ name: environment.name, defaultValue: environment.defaultValue }) }];
+      // A `formatter` is newer than the protos: config/ warns of it.
+      return header === undefined ? [] : [{ tag, requestHeader: without({ name: header.name, defaultValue: header.defaultValue }) }];
+    });
+}

@@ -1,0 +1,30 @@
+// What a Telemetry changes of the metrics an embedded proxy counts by itself.
+
+import type { JsonObject } from '@bufbuild/protobuf';
+import type { IstioMetric } from '../config/index.ts';
+import { METRIC } from '../telemetry/index.ts';
+import { any } from './common.ts';
+import type { MetricSettings } from './telemetry.ts';
+
+/** An access logger of this type says how to count; it writes nothing. */
+const TYPE_URL = 'type.googleapis.com/weft.telemetry.v1.MetricOverrides';
+
+const NAMES: Partial<Record<IstioMetric, string>> = {
+  REQUEST_COUNT: METRIC.requests,
+  REQUEST_DURATION: METRIC.duration,
+  REQUEST_SIZE: METRIC.requestBytes,
+  RESPONSE_SIZE: METRIC.responseBytes,
+};
+
+/** By metric: whether it is off, which tags it goes without, which it has by a CEL expression. */
+export function metricOverrides({ disabled, tags }: MetricSettings): JsonObject {
+  const value: Record<string, JsonObject> = {};
+  for (const [metric, name] of Object.entries(NAMES) as [IstioMetric, string][]) {
+    const list = [...(tags.get(metric) ?? [])];
+    const set = Object.fromEntries(list.filter((tag): tag is [string, string] => tag[1] !== undefined));
+    const remove = list.filter(([, expression]) => expression === undefined).map(([tag]) => tag);
+    if (disabled.has(metric)) value[name] = { disabled: true };
+    else if (list.length > 0) value[name] = { remove, set };
+  }
+  return { name: 'weft.metric_overrides', typedConfig: any('xds.type.v3.TypedStruct', { typeUrl: TYPE_URL, value }) };
+}

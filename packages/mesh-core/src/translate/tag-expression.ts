@@ -1,0 +1,36 @@
+// CEL expressions of Telemetry tags as Envoy's substitution format, for those that have a counterpart there.
+
+const ATTRIBUTES: Readonly<Record<string, string>> = {
+  'request.method': '%REQ(:METHOD)%',
+  'request.host': '%REQ(:AUTHORITY)%',
+  'request.path': '%REQ(:PATH)%',
+  'request.url_path': '%REQ_WITHOUT_QUERY(:PATH)%',
+  'request.scheme': '%REQ(:SCHEME)%',
+  'request.useragent': '%REQ(USER-AGENT)%',
+  'request.referer': '%REQ(REFERER)%',
+  'request.id': '%REQ(X-REQUEST-ID)%',
+  'request.protocol': '%PROTOCOL%',
+  'response.code': '%RESPONSE_CODE%',
+  'response.code_details': '%RESPONSE_CODE_DETAILS%',
+  'response.flags': '%RESPONSE_FLAGS%',
+  'response.grpc_status': '%GRPC_STATUS_NUMBER%',
+  'connection.requested_server_name': '%REQUESTED_SERVER_NAME%',
+  'connection.uri_san_peer_certificate': '%DOWNSTREAM_PEER_URI_SAN%',
+  'source.address': '%DOWNSTREAM_REMOTE_ADDRESS%',
+  'source.port': '%DOWNSTREAM_REMOTE_PORT%',
+  'destination.address': '%DOWNSTREAM_LOCAL_ADDRESS%',
+  'destination.port': '%DOWNSTREAM_LOCAL_PORT%',
+  'upstream.address': '%UPSTREAM_HOST%',
+  'xds.cluster_name': '%UPSTREAM_CLUSTER_RAW%',
+  'xds.route_name': '%ROUTE_NAME%',
+};
+
+/** The format that gives the expression's value; undefined when Envoy's format has no words for it. */
+export function tagFormat(expression: string): string | undefined {
+  const text = expression.trim();
+  const literal = /^(?:'([^'\\]*)'|"([^"\\]*)")$/.exec(text);
+  if (literal !== null) return (literal[1] ?? literal[2] ?? '').replaceAll('%', '%%');
+  const header = /^(request|response)\.headers\[['"]([A-Za-z0-9-]+)['"]\]$/.exec(text);
+  if (header !== null) return `%${header[1] === 'request' ? 'REQ' : 'RESP'}(${header[2]})%`;
+  return ATTRIBUTES[text];
+}

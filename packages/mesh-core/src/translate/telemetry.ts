@@ -1,0 +1,133 @@
+// Telemetry objects: what a proxy traces, logs and counts, merged by Istio's rules.
+
+import { type IstioMetric, type TelemetrySpec, matches } from '../config/index.ts';
+import type { MeshObject, ProxyNode } from '../model/index.ts';
+import { type Mesh, ofKind } from './mesh.ts';
+
+/** Which side of a call a listener is on: outbound and gateway listeners are clients. */
+export type WorkloadMode = 'CLIENT' | 'SERVER';
+type Tracing = NonNullable<TelemetrySpec['tracing']>[number];
+type Override = NonNullable<NonNullable<NonNullable<TelemetrySpec['metrics']>[number]['overrides']>[number]>;
+
+export interface TelemetrySettings {
+  /** Undefined = no spans from here. */
+  tracing: { samplingPercent: number; customTags: Readonly<NonNullable<Tracing['customTags']>>; istioTags: boolean } | undefined;
+  /** Undefined = no access log; `filter` is CEL, '' = all requests. */
+  accessLog: { path: string; filter: string } | undefined;
+  metrics: MetricSettings;
+}
+
+export interface MetricSettings {
+  disabled: ReadonlySet<IstioMetric>;
+  /** By metric: tags to leave out (undefined) or to write with a CEL expression. */
+  tags: ReadonlyMap<IstioMetric, ReadonlyMap<string, string | undefined>>;
+}
+
+const METRICS: readonly IstioMetric[] = [
+  'REQUEST_COUNT',
+  'REQUEST_DURATION',
+  'REQUEST_SIZE',
+  'RESPONSE_SIZE',
+  'TCP_OPENED_CONNECTIONS',
+  'TCP_CLOSED_CONNECTIONS',
+  'TCP_SENT_BYTES',
+  'TCP_RECEIVED_BYTES',
+  'GRPC_REQUEST_MESSAGES',
+  'GRPC_RESPONSE_MESSAGES',
+];
+
+/** Istio's names of metrics that are told apart by `customMetric`: `istio_requests_total` or its short form. */
+const CUSTOM_NAMES: Readonly<Record<string, IstioMetric>> = {
+  requests_total: 'REQUEST_COUNT',
+  request_duration_milliseconds: 'REQUEST_DURATION',
+  request_bytes: 'REQUEST_SIZE',
+  response_bytes: 'RESPONSE_SIZE',
+  tcp_connections_opened_total: 'TCP_OPENED_CONNECTIONS',
+  tcp_connections_closed_total: 'TCP_CLOSED_CONNECTIONS',
+  tcp_sent_bytes_total: 'TCP_SENT_BYTES',
+  tcp_received_bytes_total: 'TCP_RECEIVED_BYTES',
+  request_messages_total: 'GRPC_REQUEST_MESSAGES',
+  response_messages_total: 'GRPC_RESPONSE_MESSAGES',
+};
+
+/**
+ * What holds for one side of a proxy: the oldest Telemetry for all of the root namespace, then the oldest for all of the proxy's,
+ * then those that select the proxy, oldest first; later ones win field by field. Weft has one provider of each kind, which
+ * answers to any name.
+ */
+export function telemetryOf(mesh: Mesh, node: ProxyNode, mode: WorkloadMode): TelemetrySettings {
+  const applying = applicable(mesh, node);
+  return {
+    tracing: tracing(mesh, applying, mode),
+    accessLog: accessLog(mesh, applying, mode),
+    metrics: metrics(applying, mode),
+  };
+}
+
+function applicable(mesh: Mesh, node: ProxyNode): readonly TelemetrySpec[] {
+  const all: readonly MeshObject<TelemetrySpec>[] = ofKind(mesh, 'Telemetry');
+  if (all.length === 0) return [];
+  const { rootNamespace } = mesh.settings;
+  const whole = ({ spec }: MeshObject<TelemetrySpec>): boolean =>
+    Object.keys(spec.selector?.matchLabels ?? {}).length === 0 && spec.targetRef === undefined && (spec.targetRefs ?? []).length === 0;
+  const wide = (namespace: string): MeshObject<TelemetrySpec> | undefined => all.find((t) => t.metadata.namespace === namespace && whole(t));
+  const selecting = all.filter(
+    (t) => t.metadata.namespace === node.namespace && t.spec.selector !== undefined && !whole(t) && matches(node.labels, t.spec.selector.matchLabels),
+  );
+  return [wide(rootNamespace), node.namespace === rootNamespace ? undefined : wide(node.namespace), ...selecting]
+    .filter((t) => t !== undefined)
+    .map((t) => t.spec);
+}
+
+function inMode(match: { mode?: 'CLIENT_AND_SERVER' | WorkloadMode | undefined } | undefined, mode: WorkloadMode): boolean {
+  return match?.mode === undefined || match.mode === 'CLIENT_AND_SERVER' || match.mode === mode;
+}
+
+function tracing(mesh: Mesh, specs: readonly TelemetrySpec[], mode: WorkloadMode): TelemetrySettings['tracing'] {
+  const merged: Tracing = {};
+  for (const entry of specs.flatMap((s) => s.tracing ?? []))
+    if (inMode(entry.match, mode)) Object.assign(merged, Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== undefined)));
+  if (merged.disableSpanReporting === true) return undefined;
+  return {
+    samplingPercent: merged.randomSamplingPercentage ?? mesh.settings.tracingSamplingPercent,
+    customTags: merged.customTags ?? {},
+    istioTags: merged.enableIstioTags ?? true,
+  };
+}
+
+function accessLog(mesh: Mesh, specs: readonly TelemetrySpec[], mode: WorkloadMode): TelemetrySettings['accessLog'] {
+  const path = mesh.settings.accessLogFile;
+  const entries = specs.flatMap((s) => s.accessLogging ?? []).filter((entry) => inMode(entry.match, mode));
+  const last = entries.at(-1);
+  if (last === undefined) return path === '' ? undefined : { path, filter: '' };
+  return last.disabled === true ? undefined : { path: path === '' ? '/dev/stdout' : path, filter: last.filter?.expression ?? '' };
+}
+
+function metrics(specs: readonly TelemetrySpec[], mode: WorkloadMode): MetricSettings {
+  const disabled = new Set<IstioMetric>();
+  const tags = new Map<IstioMetric, Map<string, string | undefined>>();
+  // As in Istio: whatever is said after everything was switched off switches everything on again.
+  let none = false;
+  for (const override of specs.flatMap((s) => s.metrics ?? []).flatMap((m) => m.overrides ?? [])) {
+    if (!inMode(override.match, mode)) continue;
+    const chosen = metricsOf(override);
+    none = chosen === METRICS && override.disabled === true;
+    if (none) continue;
+    for (const metric of chosen) {
+      if (override.disabled === true) disabled.add(metric);
+      if (override.disabled === false) disabled.delete(metric);
+      const ofMetric = tags.get(metric) ?? new Map<string, string | undefined>();
+      for (const [tag, { operation, value }] of Object.entries(override.tagOverrides ?? {}))
+        tags.set(metric, ofMetric.set(tag, operation === 'REMOVE' ? undefined : value));
+    }
+  }
+  return { disabled: none ? new Set(METRICS) : disabled, tags };
+}
+
+function metricsOf({ match }: Override): readonly IstioMetric[] {
+  if (match?.customMetric !== undefined) {
+    const known = CUSTOM_NAMES[match.customMetric.replace(/^istio_/, '')];
+    return known === undefined ? [] : [known];
+  }
+  return match?.metric === undefined || match.metric === 'ALL_METRICS' ? METRICS : [match.metric];
+}
