@@ -4,6 +4,7 @@ export * from './cors.ts';
 export * from './fault.ts';
 export * from './fraction.ts';
 export * from './hash-policy.ts';
+export * from './health-check.ts';
 export * from './lb-policy.ts';
 export * from './load-balancer.ts';
 export * from './outlier.ts';

@@ -3,6 +3,7 @@
 import type { BreakerLimits } from '@weft/mesh-core/traffic';
 import { decodeMetadata } from './decode-common.ts';
 import { decodeLoadAssignment } from './decode-endpoints.ts';
+import { decodeHealthCheck } from './decode-health-check.ts';
 import { decodeHttpOptions } from './decode-http-options.ts';
 import { decodeLoadBalancing } from './decode-lb.ts';
 import { decodeOutlier } from './decode-outlier.ts';
@@ -26,6 +27,8 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
   const eds = fields.object('edsClusterConfig');
   const assignment = fields.object('loadAssignment');
   const outlier = fields.object('outlierDetection');
+  const [check, ...more] = fields.list('healthChecks');
+  if (more.length > 0) fields.problem('healthChecks', 'more than one is not supported');
   const common = fields.object('commonLbConfig');
   const tls = decodeTransportSocket(fields.object('transportSocket'));
   const keepaliveMs = decodeKeepalive(fields.object('upstreamConnectionOptions'));
@@ -44,6 +47,7 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
     ...(keepaliveMs === undefined ? {} : { tcpKeepaliveMs: keepaliveMs }),
     circuitBreaker: decodeBreakers(fields.object('circuitBreakers')),
     ...(outlier === undefined ? {} : { outlier: decodeOutlier(outlier) }),
+    ...(check === undefined ? {} : { healthCheck: decodeHealthCheck(check) }),
     panicThresholdPercent: common?.object('healthyPanicThreshold')?.number('value') ?? (common?.has('healthyPanicThreshold') === true ? 0 : 50),
     tlsMatches: fields.list('transportSocketMatches').map((m) => {
       const matched = decodeTransportSocket(m.object('transportSocket'));

@@ -46,9 +46,22 @@ function decodeEndpoint(fields: Fields): Endpoint {
     hostname: identifier?.text('hostname') ?? '',
     weight: fields.number('loadBalancingWeight', 1),
     health: HEALTH[fields.text('healthStatus')] ?? 'unknown',
+    ...decodeHealthCheckConfig(identifier?.object('healthCheckConfig')),
     metadata: decodeMetadata(fields),
   };
   identifier?.end();
   fields.end();
   return endpoint;
+}
+
+function decodeHealthCheckConfig(fields: Fields | undefined): Pick<Endpoint, 'healthCheck'> {
+  if (fields === undefined) return {};
+  const healthCheck = {
+    address: decodeAddress(fields.object('address')).address,
+    port: fields.number('portValue'),
+    hostname: fields.text('hostname'),
+    disabled: fields.flag('disableActiveHealthCheck'),
+  };
+  fields.end();
+  return { healthCheck };
 }

@@ -1,7 +1,7 @@
 // The proxy's own view of its configuration: plain data decoded from xDS messages (decode.ts), compiled into route tables
 // and pools by the request path. Every field here is honoured; what cannot be honoured is refused (NACK) by decode.ts.
 
-import type { LbPolicy, OutlierRules } from '@weft/mesh-core/traffic';
+import type { HealthCheckRules, LbPolicy, OutlierRules } from '@weft/mesh-core/traffic';
 
 import type {
   CorsSpec,
@@ -398,6 +398,7 @@ export interface ClusterConfig {
     retryBudget?: { percent: number; minConcurrency: number };
   };
   outlier?: OutlierRules;
+  healthCheck?: HealthCheckConfig;
   /** 0 = panic off; Envoy's default 50. */
   panicThresholdPercent: number;
   /** First whose `endpoint` labels are all in the endpoint's `envoy.transport_socket_match` metadata; none = `tls`. */
@@ -406,6 +407,29 @@ export interface ClusterConfig {
   /** `filter_metadata`; Istio's `istio.services` names the destination service. */
   metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
+
+export interface HealthCheckConfig {
+  rules: HealthCheckRules;
+  /** 0 = the port requests go to. */
+  altPort: number;
+  probe: HealthProbe;
+}
+
+export type HealthProbe =
+  | {
+      kind: 'http';
+      /** '' = the endpoint's, else the cluster's name. */
+      host: string;
+      path: string;
+      method: string;
+      headers: readonly { name: string; value: string }[];
+      /** From `start` up to but without `end`. */
+      expected: readonly { start: number; end: number }[];
+      retriable: readonly { start: number; end: number }[];
+      http2: boolean;
+    }
+  | { kind: 'tcp'; send: Uint8Array; receive: readonly Uint8Array[] }
+  | { kind: 'grpc'; service: string; authority: string };
 
 export interface DnsSettings {
   refreshMs: number;
@@ -432,6 +456,8 @@ export interface Endpoint {
   hostname: string;
   weight: number;
   health: 'healthy' | 'unhealthy' | 'draining' | 'degraded' | 'unknown';
+  /** Where its health is asked for, where not at its own address. */
+  healthCheck?: { address: string; port: number; hostname: string; disabled: boolean };
   /** `filter_metadata` by namespace. */
   metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }

@@ -9,6 +9,7 @@ import type { SecretStore } from '../transport/secrets.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import { DnsDiscovery, resolveName } from './dns-discovery.ts';
 import { addressOf, EndpointState } from './endpoint.ts';
+import { HealthChecker } from './health/health-checker.ts';
 import { hostAndPort } from './host-and-port.ts';
 
 export class ClusterRuntime implements TimerTarget {
@@ -38,7 +39,7 @@ export class ClusterRuntime implements TimerTarget {
     this.deps = deps;
     this.secrets = secrets;
     this.wheel = wheel;
-    this.request = { random: () => deps.random(), hash: undefined, avoid: [], attempts: 0 };
+    this.request = { random: this.random, hash: undefined, avoid: [], attempts: 0 };
     this.breaker = new CircuitBreaker(config.circuitBreaker);
     this.configure(config);
   }
@@ -50,6 +51,29 @@ export class ClusterRuntime implements TimerTarget {
     const sameSockets = isDeepStrictEqual([before.tls, before.tlsMatches, before.http], [config.tls, config.tlsMatches, config.http]);
     if (!sameSockets) for (const endpoint of this.endpoints.values()) endpoint.closeIdle();
     this.configure(config);
+  }
+
+  readonly random = (): number => this.deps.random();
+
+  /** A health check has a result. */
+  checked(endpoint: EndpointState, changed: boolean, passed: boolean): void {
+    const back = passed && endpoint.outlier.ejected && !endpoint.checker?.health.failed && this.detector?.rules.unejectOnHealthCheck === true;
+    if (back) this.detector?.restore(endpoint.outlier);
+    if (!changed && !back) return;
+    if (passed) endpoint.healthySince = this.deps.clock();
+    this.rebuild();
+  }
+
+  /** Starts checks where there are none, and anew where they are to be made otherwise. */
+  private checkHealth(): void {
+    const { healthCheck } = this.config;
+    for (const endpoint of this.endpoints.values()) {
+      const wanted = endpoint.config.healthCheck?.disabled === true ? undefined : healthCheck;
+      const { checker } = endpoint;
+      if (isDeepStrictEqual(checker?.config, wanted)) continue;
+      checker?.stop();
+      endpoint.checker = wanted === undefined ? undefined : new HealthChecker(this, endpoint, wanted, checker?.health);
+    }
   }
 
   private configure(config: ClusterConfig): void {
@@ -68,12 +92,15 @@ export class ClusterRuntime implements TimerTarget {
     this.discovery = undefined;
     this.wheel.clear(this.sweep);
     if (config.onDemand !== undefined) this.wheel.set(this.sweep, config.onDemand.idleMs);
-    else if (config.endpoints === undefined) this.rebuild();
-    else if (config.discovery === 'strict-dns' && config.dns !== undefined) {
+    else if (config.endpoints === undefined) {
+      this.checkHealth();
+      this.rebuild();
+    } else if (config.discovery === 'strict-dns' && config.dns !== undefined) {
       const { wheel } = this;
       const { random, resolve = resolveName } = this.deps;
       this.discovery = new DnsDiscovery(config.endpoints, config.dns, { wheel, random, resolve, changed: (found) => this.assign(found) });
       // Until the first answer those known before stay.
+      this.checkHealth();
       this.rebuild();
     } else this.assign(config.endpoints);
   }
@@ -98,6 +125,7 @@ export class ClusterRuntime implements TimerTarget {
       this.endpoints.delete(key);
       state.remove();
     }
+    this.checkHealth();
     this.rebuild();
   }
 
@@ -165,6 +193,7 @@ export class ClusterRuntime implements TimerTarget {
     this.wheel.clear(this.timer);
     this.wheel.clear(this.sweep);
     this.discovery?.stop();
+    for (const endpoint of this.endpoints.values()) endpoint.checker?.stop();
   }
 
   remove(): void {
@@ -186,7 +215,7 @@ export class ClusterRuntime implements TimerTarget {
       idle += endpoint.idleCount;
       endpoints.push({
         address: endpoint.address,
-        health: endpoint.config.health,
+        health: endpoint.checker?.health.failed === true ? 'unhealthy' : endpoint.config.health,
         weight: endpoint.config.weight,
         priority: endpoint.priority,
         ejected: endpoint.outlier.ejected,

@@ -4,6 +4,7 @@ import { type BalancedHost, type HostHealth, OutlierState, PeakEwma } from '@wef
 import type { Endpoint } from '../config/model.ts';
 import type { ClusterRuntime } from './cluster.ts';
 import { UpstreamConnection } from './connection.ts';
+import type { HealthChecker } from './health/health-checker.ts';
 import type { StreamWaiter } from './stream.ts';
 import { chooseUpstreamTls, planUpstreamTls } from './tls-plan.ts';
 
@@ -24,6 +25,7 @@ export class EndpointState implements BalancedHost {
   readonly cluster: ClusterRuntime;
   readonly connections: Set<UpstreamConnection> = new Set();
   readonly address: string;
+  checker: HealthChecker | undefined;
   /** Requests it had when unused ones were last looked for. */
   totalAtSweep = -1;
   /** With auto_sni: pools of their own for each server name, of one health and load. */
@@ -95,8 +97,9 @@ export class EndpointState implements BalancedHost {
 
   get health(): HostHealth {
     const { health } = this.config;
-    if (this.outlier.ejected || health === 'unhealthy' || health === 'draining') return 'unhealthy';
-    return health === 'degraded' ? 'degraded' : 'healthy';
+    const checked = this.checker?.health;
+    if (this.outlier.ejected || health === 'unhealthy' || health === 'draining' || checked?.failed === true) return 'unhealthy';
+    return health === 'degraded' || checked?.degraded === true ? 'degraded' : 'healthy';
   }
 
   get hashKey(): string {
@@ -167,6 +170,7 @@ export class EndpointState implements BalancedHost {
   /** Idle connections close now, others when their request ends. */
   remove(): void {
     this.removed = true;
+    this.checker?.stop();
     this.closeIdle();
     for (const variant of this.variants?.values() ?? []) variant.remove();
   }
