@@ -2,21 +2,29 @@
 
 import { type MeshObject, type Problem, refOf } from '../model/index.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
+import type { EnvoyFilterSpec } from './envoy-filter.ts';
+import type { GatewaySpec } from './gateway.ts';
 import type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
+import type { SidecarSpec } from './sidecar.ts';
+import type { TelemetrySpec } from './telemetry.ts';
 import type { VirtualServiceSpec } from './virtual-service.ts';
 
 export interface Mesh {
   /** By full host name. */
   services: ReadonlyMap<string, MeshObject<ServiceSpec>>;
   /** Hosts of ServiceEntries, with their ports. */
-  entries: readonly { host: string; ports: readonly number[] }[];
+  entries: readonly { host: string; ports: readonly number[]; namespace: string; exportTo: readonly string[] | undefined }[];
   virtualServices: readonly MeshObject<VirtualServiceSpec>[];
   rules: readonly MeshObject<DestinationRuleSpec>[];
   /** By the full host name they are for. */
   rulesByHost: ReadonlyMap<string, readonly MeshObject<DestinationRuleSpec>[]>;
-  /** `namespace/name` */
-  gateways: ReadonlySet<string>;
+  /** By `namespace/name`. */
+  gateways: ReadonlyMap<string, MeshObject<GatewaySpec>>;
+  serviceEntries: readonly MeshObject<ServiceEntrySpec>[];
+  sidecars: readonly MeshObject<SidecarSpec>[];
+  telemetries: readonly MeshObject<TelemetrySpec>[];
+  envoyFilters: readonly MeshObject<EnvoyFilterSpec>[];
   workloads: readonly MeshObject<WorkloadEntrySpec>[];
   policies: readonly MeshObject<PeerAuthenticationSpec>[];
 }
@@ -29,6 +37,23 @@ export function resolveHost(host: string, namespace: string, domainSuffix = 'clu
 /** Whether `pattern`, a name or a wildcard, covers `host`. */
 export function hostMatches(pattern: string, host: string): boolean {
   return pattern.startsWith('*') ? host.endsWith(pattern.slice(1)) : pattern === host;
+}
+
+/** What VirtualServices without `gateways` are bound to: all sidecars. */
+export const MESH = 'mesh';
+
+/** `<namespace>/<name>` of a Gateway as a VirtualService names it: `gw`, `./gw`, `ns/gw`, or the old `gw.ns.svc.cluster.local`. */
+export function gatewayKey(name: string, namespace: string): string {
+  if (name === MESH) return MESH;
+  if (name.includes('/')) return name.startsWith('./') ? `${namespace}/${name.slice(2)}` : name;
+  const [short = name, owner = namespace] = name.split('.');
+  return `${owner}/${short}`;
+}
+
+/** Whether an object of `owner`'s namespace may be used in `client`'s. `~` hides it from everybody, `*` shows it to all. */
+export function visible(exportTo: readonly string[] | undefined, owner: string, client: string): boolean {
+  if (exportTo === undefined || exportTo.length === 0 || exportTo.includes('*')) return true;
+  return !exportTo.includes('~') && exportTo.some((e) => e === client || (e === '.' && owner === client));
 }
 
 /** True when `labels` has all of `wanted`. */
@@ -46,11 +71,17 @@ export function meshOf(objects: readonly MeshObject[]): Mesh {
   }
   return {
     services: new Map(of<ServiceSpec>('Service').map((s) => [resolveHost(s.metadata.name, s.metadata.namespace), s])),
-    entries: of<ServiceEntrySpec>('ServiceEntry').flatMap(({ spec }) => spec.hosts.map((host) => ({ host, ports: (spec.ports ?? []).map((p) => p.number) }))),
+    entries: of<ServiceEntrySpec>('ServiceEntry').flatMap(({ spec, metadata: { namespace } }) =>
+      spec.hosts.map((host) => ({ host, ports: (spec.ports ?? []).map((p) => p.number), namespace, exportTo: spec.exportTo })),
+    ),
     virtualServices: of<VirtualServiceSpec>('VirtualService').toSorted(byAge),
     rules,
     rulesByHost,
-    gateways: new Set(of('Gateway').map((g) => `${g.metadata.namespace}/${g.metadata.name}`)),
+    gateways: new Map(of<GatewaySpec>('Gateway').map((g) => [`${g.metadata.namespace}/${g.metadata.name}`, g])),
+    serviceEntries: of<ServiceEntrySpec>('ServiceEntry').toSorted(byAge),
+    sidecars: of<SidecarSpec>('Sidecar').toSorted(byAge),
+    telemetries: of<TelemetrySpec>('Telemetry').toSorted(byAge),
+    envoyFilters: of<EnvoyFilterSpec>('EnvoyFilter').toSorted(byAge),
     workloads: of('WorkloadEntry'),
     policies: of<PeerAuthenticationSpec>('PeerAuthentication').toSorted(byAge),
   };

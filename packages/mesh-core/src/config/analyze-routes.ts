@@ -1,8 +1,10 @@
 // VirtualServices against the rest of the mesh: where their routes lead, and which rules can never be reached.
 
 import { type MeshObject, type ObjectRef, type Problem, refOf } from '../model/index.ts';
-import { type Mesh, hostMatches, problem, resolveHost, unresolved } from './analyze-mesh.ts';
-import type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
+import { hostsInGateway } from './analyze-gateways.ts';
+import { matchProblems } from './analyze-matches.ts';
+import { MESH, type Mesh, gatewayKey, hostMatches, problem, resolveHost, unresolved, visible } from './analyze-mesh.ts';
+import type { DestinationSpec, HttpRouteSpec } from './http-route.ts';
 import { nearest } from './nearest.ts';
 import { durationMs } from './schema-parts.ts';
 import type { VirtualServiceSpec } from './virtual-service.ts';
@@ -12,20 +14,8 @@ type VirtualService = MeshObject<VirtualServiceSpec>;
 export function virtualServiceProblems(vs: VirtualService, mesh: Mesh): Problem[] {
   const problems: Problem[] = [];
   for (const [i, gateway] of (vs.spec.gateways ?? []).entries()) problems.push(...gatewayProblems(vs, gateway, `spec.gateways[${i}]`, mesh));
-  let catchAll: number | undefined;
   for (const [i, rule] of (vs.spec.http ?? []).entries()) {
     const path = `spec.http[${i}]`;
-    if (catchAll !== undefined)
-      problems.push(
-        problem(
-          vs,
-          'warning',
-          'WEFT_UNREACHABLE_ROUTE',
-          path,
-          `Rule ${rule.name ?? `http[${i}]`} is never reached: http[${catchAll}] matches every request. Move it up.`,
-        ),
-      );
-    else if ((rule.match ?? []).length === 0 || rule.match?.some(matchesAll) === true) catchAll = i;
     for (const [j, match] of (rule.match ?? []).entries())
       for (const [k, gateway] of (match.gateways ?? []).entries()) problems.push(...gatewayProblems(vs, gateway, `${path}.match[${j}].gateways[${k}]`, mesh));
     problems.push(...routeProblems(vs, rule.route, `${path}.route`, mesh));
@@ -36,12 +26,15 @@ export function virtualServiceProblems(vs: VirtualService, mesh: Mesh): Problem[
   }
   for (const kind of ['tls', 'tcp'] as const)
     for (const [i, rule] of (vs.spec[kind] ?? []).entries()) problems.push(...routeProblems(vs, rule.route, `spec.${kind}[${i}].route`, mesh));
+  problems.push(...matchProblems(vs));
   return problems;
 }
 
-function gatewayProblems(vs: VirtualService, gateway: string, path: string, { gateways }: Mesh): Problem[] {
-  if (gateway === 'mesh' || gateways.has(gateway.includes('/') ? gateway : `${vs.metadata.namespace}/${gateway}`)) return [];
-  const known = [...gateways];
+function gatewayProblems(vs: VirtualService, gateway: string, path: string, mesh: Mesh): Problem[] {
+  const key = gatewayKey(gateway, vs.metadata.namespace);
+  if (key === MESH) return [];
+  if (mesh.gateways.has(key)) return path.startsWith('spec.gateways') ? hostsInGateway(vs, key, path, mesh) : [];
+  const known = [...mesh.gateways.keys()];
   const use = nearest(gateway, known) ?? known.find((name) => name.endsWith(`/${gateway}`)) ?? (known.length === 1 ? known[0] : undefined);
   return [
     problem(
@@ -84,13 +77,16 @@ function routeProblems(vs: VirtualService, route: readonly Weighted[] = [], path
 function destinationProblems(vs: VirtualService, destination: DestinationSpec, path: string, mesh: Mesh): Problem[] {
   const host = resolveHost(destination.host, vs.metadata.namespace);
   const service = mesh.services.get(host);
-  const ports = service?.spec.ports.map((p) => p.port) ?? mesh.entries.find((entry) => hostMatches(entry.host, host))?.ports;
+  const ports = service?.spec.ports.map((p) => p.port) ?? entryPorts(vs, host, mesh);
   if (ports === undefined) {
     const names = [...mesh.services.values()].map((s) =>
       s.metadata.namespace === vs.metadata.namespace ? s.metadata.name : resolveHost(s.metadata.name, s.metadata.namespace),
     );
     const use = nearest(destination.host, names) ?? [...mesh.services].find(([, s]) => s.metadata.name === destination.host)?.[0];
+    const ofRule =
+      destination.subset && mesh.rulesByHost.has(host) ? subsetProblems(vs, destination.host, destination.subset, host, `${path}.subset`, mesh) : [];
     return [
+      ...ofRule,
       unresolved(
         problem(
           vs,
@@ -119,8 +115,26 @@ function destinationProblems(vs: VirtualService, destination: DestinationSpec, p
         },
       ),
     );
+  if (port === undefined && ports.length > 1)
+    problems.push(
+      problem(
+        vs,
+        'warning',
+        'IST0112',
+        path,
+        `${destination.host} has the ports ${ports.join(', ')} and none is named: it is the port the request came to, wherever that is. Name one.`,
+        { label: `Use port ${ports[0]}`, value: { ...destination, port: { number: ports[0] } } },
+      ),
+    );
   if (destination.subset) problems.push(...subsetProblems(vs, destination.host, destination.subset, host, `${path}.subset`, mesh));
   return problems;
+}
+
+/** Ports of the ServiceEntry with a host, as far as it may be seen where the VirtualService counts. */
+function entryPorts({ spec: { exportTo = [] }, metadata: { namespace } }: VirtualService, host: string, { entries }: Mesh): readonly number[] | undefined {
+  const clients = exportTo.length === 0 ? [namespace] : exportTo.map((e) => (e === '.' ? namespace : e));
+  const seen = entries.filter((entry) => clients.some((client) => visible(entry.exportTo, entry.namespace, client)));
+  return seen.find((entry) => hostMatches(entry.host, host))?.ports;
 }
 
 function subsetProblems(vs: VirtualService, shownHost: string, subset: string, host: string, path: string, mesh: Mesh): Problem[] {
@@ -140,13 +154,6 @@ function subsetProblems(vs: VirtualService, shownHost: string, subset: string, h
       value: use,
     }),
   ];
-}
-
-/** A match entry that lets every request through; Istio cuts the list after it. */
-function matchesAll(match: HttpMatchSpec): boolean {
-  const { name: _name, statPrefix: _stat, ignoreUriCase: _case, uri, ...rest } = match;
-  const anyUri = uri === undefined || uri.prefix === '/' || uri.regex === '.*';
-  return anyUri && Object.values(rest).every((value) => value === undefined || (typeof value === 'object' && Object.keys(value).length === 0));
 }
 
 function retryProblems(vs: VirtualService, rule: HttpRouteSpec, path: string): Problem[] {

@@ -110,17 +110,11 @@ test.each([
   [
     'a rule after one without match',
     vs(`[{ route: [${to('v1')}] }, { match: [{ uri: { prefix: /x } }], route: [${to('v2')}] }]`),
-    'WEFT_UNREACHABLE_ROUTE',
+    'IST0130',
     'spec.http[1]',
     undefined,
   ],
-  [
-    'a rule after prefix /',
-    vs(`[{ match: [{ uri: { prefix: / } }], route: [${to('v1')}] }, { route: [${to('v2')}] }]`),
-    'WEFT_UNREACHABLE_ROUTE',
-    'spec.http[1]',
-    undefined,
-  ],
+  ['a rule after prefix /', vs(`[{ match: [{ uri: { prefix: / } }], route: [${to('v1')}] }, { route: [${to('v2')}] }]`), 'IST0130', 'spec.http[1]', undefined],
   ['a DestinationRule for nothing', object('DestinationRule', '{ host: review }'), 'KIA0202', 'spec.host', { label: 'Use reviews', value: 'reviews' }],
   [
     'a subset of nothing',

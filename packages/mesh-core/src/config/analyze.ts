@@ -4,10 +4,14 @@
 import type { MeshObject, Problem } from '../model/index.ts';
 import { destinationRulePairs, destinationRuleProblems } from './analyze-rules.ts';
 import { type Mesh, meshOf } from './analyze-mesh.ts';
+import { envoyFilterProblems } from './analyze-envoy-filters.ts';
+import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';
 import { duplicatePeerAuthentications, peerAuthenticationProblems } from './analyze-security.ts';
 import { duplicateHosts, virtualServiceProblems } from './analyze-routes.ts';
+import { selectorProblems } from './analyze-selectors.ts';
+import { protocolConflicts, serviceEntryProblems } from './analyze-service-entries.ts';
 
-export { hostMatches, matches, resolveHost } from './analyze-mesh.ts';
+export { MESH, gatewayKey, hostMatches, matches, resolveHost, visible } from './analyze-mesh.ts';
 
 /** Problems between objects, each with the `ref` and field path of the object to change. Objects are taken as valid on their own. */
 export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {
@@ -19,5 +23,22 @@ export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {
     ...destinationRulePairs(mesh.rules),
     ...mesh.policies.flatMap((policy) => peerAuthenticationProblems(policy, mesh)),
     ...duplicatePeerAuthentications(mesh.policies),
+    ...subsetsPastGateways(mesh.virtualServices),
+    ...gatewayConflicts([...mesh.gateways.values()], mesh),
+    ...mesh.serviceEntries.flatMap(serviceEntryProblems),
+    ...protocolConflicts(mesh.serviceEntries),
+    ...selectorProblems(
+      mesh.sidecars.map((object) => ({ object, labels: object.spec.workloadSelector?.labels, path: 'spec.workloadSelector.labels' })),
+      { shared: 'IST0110', whole: 'IST0111' },
+      mesh,
+    ),
+    ...selectorProblems(
+      mesh.telemetries
+        .filter(({ spec }) => spec.targetRef === undefined && (spec.targetRefs ?? []).length === 0)
+        .map((object) => ({ object, labels: object.spec.selector?.matchLabels, path: 'spec.selector.matchLabels' })),
+      { shared: 'IST0159', whole: 'IST0160' },
+      mesh,
+    ),
+    ...envoyFilterProblems(mesh.envoyFilters),
   ];
 }

@@ -1,8 +1,7 @@
 // VirtualServices whose rules delegate to others, flattened before anything else looks at them.
 
-import { type HttpMatchSpec, type HttpRouteSpec, type StringMatchSpec, type VirtualServiceSpec, resolveHost } from '../config/index.ts';
+import { type HttpMatchSpec, type HttpRouteSpec, type StringMatchSpec, type VirtualServiceSpec, gatewayKey, resolveHost, visible } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
-import { gatewayKey, visible } from './visibility.ts';
 
 type VirtualService = MeshObject<VirtualServiceSpec>;
 

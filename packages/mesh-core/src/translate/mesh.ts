@@ -10,12 +10,12 @@ import {
   hostMatches,
   matches,
   resolveHost,
+  visible,
 } from '../config/index.ts';
 import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
 import { Memo, derived, fact, once, sameContent, sameElements, sameEntries } from './memo.ts';
-import { visible } from './visibility.ts';
 
 type Protocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'https';
 

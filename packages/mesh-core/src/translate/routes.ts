@@ -1,14 +1,13 @@
 // RDS of sidecars: services and VirtualServices as route configurations.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { hostMatches } from '../config/index.ts';
+import { MESH, hostMatches } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { PEER_FIELDS, PEER_HEADER, clusterName, peerIdentity } from './common.ts';
 import type { Mesh, MeshService } from './mesh.ts';
 import type { RouteContext } from './route-context.ts';
 import { defaultRoute, virtualServiceRoutes } from './virtual-service-routes.ts';
 import { claimants, hostsOf, virtualServicesFor } from './virtual-services.ts';
-import { MESH } from './visibility.ts';
 
 /** Envoy's own limit of 4 KB is less than a VirtualService may say. */
 const MAX_DIRECT_RESPONSE_BYTES = 1_048_576;

@@ -1,7 +1,7 @@
 // The rules of one VirtualService as Envoy routes, for one client behind one port.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type HttpMatchSpec, type HttpRouteSpec, type VirtualServiceSpec, matches } from '../config/index.ts';
+import { type HttpMatchSpec, type HttpRouteSpec, type VirtualServiceSpec, gatewayKey, matches } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
 import { any, without } from './common.ts';
 import { hashOfService, hashPolicies } from './hash-policy.ts';
@@ -11,7 +11,6 @@ import { routeAction, timeouts } from './route-action.ts';
 import type { RouteContext } from './route-context.ts';
 import { isCatchAll, routeMatch } from './route-match.ts';
 import { cors, faultFilter, headerOperations, joinOperations } from './route-parts.ts';
-import { gatewayKey } from './visibility.ts';
 
 type VirtualService = MeshObject<VirtualServiceSpec>;
 

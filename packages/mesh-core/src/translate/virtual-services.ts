@@ -1,10 +1,9 @@
 // Which VirtualService a host follows: Istio's precedence rules as look-ups.
 
-import { type VirtualServiceSpec, hostMatches, resolveHost } from '../config/index.ts';
+import { MESH, type VirtualServiceSpec, gatewayKey, hostMatches, resolveHost, visible } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
 import { derived, once, sameElements } from './memo.ts';
 import type { Mesh } from './mesh.ts';
-import { MESH, gatewayKey, visible } from './visibility.ts';
 
 type VirtualService = MeshObject<VirtualServiceSpec>;
 

@@ -1,8 +1,7 @@
 // A mesh around a configuration of the corpus: what it names exists, so that it has an effect, and proxies that are sent all of it.
 
-import { type DestinationRuleSpec, type GatewaySpec, type VirtualServiceSpec, parseYaml, resolveHost, validateObject } from '../../config/index.ts';
+import { type DestinationRuleSpec, type GatewaySpec, type VirtualServiceSpec, gatewayKey, parseYaml, resolveHost, validateObject } from '../../config/index.ts';
 import { KINDS, type MeshObject, type ProxyNode } from '../../model/index.ts';
-import { gatewayKey } from '../visibility.ts';
 
 /** The objects of a text; undefined when one of them is refused or of a kind that is not served. */
 export function objectsOf(text: string): MeshObject[] | undefined {
