@@ -1,9 +1,10 @@
 // One supervised child process: its output in a log file, restarted with back-off when it ends by itself, stopped by pid.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync, renameSync, rmSync, writeFileSync, type WriteStream } from 'node:fs';
 import { dirname } from 'node:path';
+import { KEEPS_SOCKETS, type SocketMessage } from '../proxy/listener/listening-sockets.ts';
 import { StartError } from './errors.ts';
 
 export interface ChildOptions {
@@ -16,6 +17,8 @@ export interface ChildOptions {
   /** Resolves `ready` on the first stdout line this accepts. Absent = ready once spawned. */
   readyLine?: (line: string) => boolean;
   readyTimeoutMs?: number;
+  /** Copies of the sockets it listens on are kept here and handed to the next process after a crash: nobody is refused meanwhile. */
+  keepSockets?: boolean;
   /** Node children get an IPC channel, so that they notice when the supervisor is gone. */
   ipc?: boolean;
   /** Holds the pid while the process runs. */
@@ -38,7 +41,13 @@ const MAX_BACK_OFF_MS = 5_000;
 export function startChild(options: ChildOptions): Child {
   mkdirSync(dirname(options.logFile), { recursive: true });
   const log: WriteStream = createWriteStream(options.logFile, { flags: 'a' });
+  const sockets = new Map<string, SendHandle & { close(): void }>();
+  const releaseSockets = (): void => {
+    for (const socket of sockets.values()) socket.close();
+    sockets.clear();
+  };
   let stopping = false;
+  let wasReady = false;
   let backOff = FIRST_BACK_OFF_MS;
   let timer: NodeJS.Timeout | undefined;
   let child: ChildProcess;
@@ -48,10 +57,12 @@ export function startChild(options: ChildOptions): Child {
     const started = Date.now();
     let tail = '';
     const current = spawn(options.command, options.args, {
-      env: options.env ?? process.env,
+      env: { ...(options.env ?? process.env), ...(options.keepSockets === true ? { [KEEPS_SOCKETS]: '1' } : {}) },
       stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc === false ? [] : (['ipc'] as const))],
     });
     child = current;
+    wasReady = false;
+    if (options.keepSockets === true) handOver(current, sockets);
     if (options.pidFile !== undefined && current.pid !== undefined) writePid(options.pidFile, current.pid);
     const keep = (chunk: Buffer): void => {
       log.write(chunk);
@@ -80,6 +91,7 @@ export function startChild(options: ChildOptions): Child {
         if (lines.some(options.readyLine)) {
           clearTimeout(limit);
           backOff = FIRST_BACK_OFF_MS;
+          wasReady = true;
           resolve();
         }
       });
@@ -100,9 +112,9 @@ export function startChild(options: ChildOptions): Child {
         failed(reason);
         if (stopping) return;
         options.onExit?.(reason);
-        // A process that had run for a while earns a quick restart.
-        if (Date.now() - started > 10_000) backOff = FIRST_BACK_OFF_MS;
-        timer = setTimeout(launch, backOff);
+        // Only one that fails before it serves has to wait longer and longer.
+        if (wasReady || Date.now() - started > 10_000) backOff = FIRST_BACK_OFF_MS;
+        timer = setTimeout(launch, wasReady ? 0 : backOff);
         backOff = Math.min(backOff * 2, MAX_BACK_OFF_MS);
       });
     });
@@ -122,6 +134,7 @@ export function startChild(options: ChildOptions): Child {
     async stop(graceMs = 7_000) {
       stopping = true;
       clearTimeout(timer);
+      releaseSockets();
       if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
         const gone = once(child, 'exit');
         child.kill('SIGTERM');
@@ -139,4 +152,20 @@ export function startChild(options: ChildOptions): Child {
 function writePid(file: string, pid: number): void {
   writeFileSync(`${file}.new`, `${pid}\n`);
   renameSync(`${file}.new`, file);
+}
+
+/** Gives the new process what is kept, and keeps what it listens on. */
+function handOver(child: ChildProcess, sockets: Map<string, SendHandle & { close(): void }>): void {
+  const send = (message: SocketMessage, handle?: SendHandle): void => {
+    // With a callback a process that is gone already is no error here: its exit is told anyway.
+    child.send(message, handle, {}, () => undefined);
+  };
+  child.on('message', (message: SocketMessage, handle: unknown) => {
+    if (message.type !== 'keep' && message.type !== 'release') return;
+    sockets.get(message.key)?.close();
+    sockets.delete(message.key);
+    if (message.type === 'keep' && handle !== undefined) sockets.set(message.key, handle as SendHandle & { close(): void });
+  });
+  for (const [key, socket] of sockets) send({ type: 'inherit', key }, socket);
+  send({ type: 'inherited' });
 }

@@ -119,6 +119,7 @@ async function startSidecar(options: RunOptions, plan: WorkloadPlan, client: Con
     args: [join(dist, 'proxy/main.js'), specFile],
     logFile,
     readyLine: (line) => line.startsWith('{"ready"'),
+    keepSockets: true,
     onExit,
   });
   try {

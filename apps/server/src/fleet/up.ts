@@ -57,6 +57,7 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
         args: [join(dist, script), specFile],
         logFile: join(logs, `${name}.log`),
         readyLine,
+        keepSockets: script === 'proxy/main.js',
         pidFile: join(run, `${name}.pid`),
         onExit: (reason) => log(`${name} ${reason}; starting it again (log: ${join(logs, `${name}.log`)})`),
       });

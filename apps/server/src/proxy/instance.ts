@@ -7,6 +7,7 @@ import { type Admin, type ProxyState, startAdmin } from './admin/admin.ts';
 import type { ProxySpec } from './config/proxy-spec.ts';
 import type { ProxyRuntime, RuntimeDeps } from './http/hooks.ts';
 import { keepIdentity } from './identity/keep-identity.ts';
+import type { ListeningSockets } from './listener/listening-sockets.ts';
 import { startOtlpExporter } from './telemetry/otlp-exporter.ts';
 import { createPrometheus } from './telemetry/prometheus.ts';
 import { createRequestMetrics } from './telemetry/request-metrics.ts';
@@ -27,6 +28,8 @@ export interface ProxyDeps {
   log(message: string): void;
   /** The operator asked this process to end (`/quitquitquit`). */
   quit?(): void;
+  /** See listener/listening-sockets.ts. */
+  sockets?: ListeningSockets | undefined;
 }
 
 export interface ProxyHandle {
@@ -69,6 +72,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
   let requests = 0;
   const runtime = deps.createRuntime({
     clock: () => performance.now(),
+    sockets: deps.sockets,
     random: Math.random,
     tracer: createTracer(Math.random),
     peerIdentity: [self.workload, self.namespace, self.app, self.version, self.canonicalService, self.canonicalRevision, self.cluster].join(';'),
@@ -160,9 +164,14 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       log,
     });
   });
-  const lastGoodTimer = setTimeout(() => {
-    if (state === 'PRE_INITIALIZING' && xds?.state().connected !== true) void restore();
-  }, LAST_GOOD_AFTER_MS);
+  // Connections already wait on inherited sockets: what the crashed process had is right until the control plane says more.
+  const crashed = deps.sockets?.inherited === true;
+  const lastGoodTimer = setTimeout(
+    () => {
+      if (state === 'PRE_INITIALIZING' && (crashed || xds?.state().connected !== true)) void restore();
+    },
+    crashed ? 0 : LAST_GOOD_AFTER_MS,
+  );
   const restore = async (): Promise<void> => {
     try {
       if (!(await lastGood.restore(configuration))) return;
@@ -173,7 +182,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
           { kind: 'certificate', name: 'default', chainPem: kept.chainPem, keyPem: kept.keyPem },
           { kind: 'validation', name: 'ROOTCA', caPem: spec.rootCaPem },
         ]);
-      log('control plane not reachable; serving the configuration of the last run');
+      log(`serving the configuration of the last run: ${crashed ? 'the process before this one crashed' : 'control plane not reachable'}`);
     } catch (error) {
       log(`the configuration of the last run cannot be used: ${(error as Error).message}`);
     }

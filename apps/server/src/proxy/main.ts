@@ -3,6 +3,7 @@
 
 import { createProxyRuntime } from './http/runtime.ts';
 import { createFleet, readSpecs } from './fleet.ts';
+import { inheritSockets } from './listener/listening-sockets.ts';
 import { defaultOverloadLimits, startOverloadMonitor } from './overload/overload-monitor.ts';
 import type { ProxySpec } from './config/proxy-spec.ts';
 
@@ -25,6 +26,7 @@ const end = (reason: string): void => {
     process.exit(0);
   })();
 };
+const sockets = await inheritSockets(process.env);
 const number = (name: string, fallback: number): number => Number(process.env[name]) || fallback;
 const { monitor: overload } = startOverloadMonitor(
   {
@@ -34,7 +36,7 @@ const { monitor: overload } = startOverloadMonitor(
   },
   log,
 );
-const fleet = createFleet({ createRuntime: (deps) => createProxyRuntime({ ...deps, overload }), log, quit: () => end('/quitquitquit') });
+const fleet = createFleet({ createRuntime: (deps) => createProxyRuntime({ ...deps, overload }), log, quit: () => end('/quitquitquit'), sockets });
 const report = async (specs: readonly ProxySpec[]): Promise<void> => {
   const result = await fleet.set(specs, READY_MS);
   process.stdout.write(`${JSON.stringify(result)}\n`);

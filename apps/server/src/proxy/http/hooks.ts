@@ -2,6 +2,7 @@
 // offers (ProxyRuntime), and what it tells about each request (RequestRecord). Telemetry, tracing and admin know only this file.
 
 import type { ClusterConfig, Endpoint, HttpConnectionManager, ListenerConfig, LoadAssignment, Route, RouteConfig, Secret, TcpProxy } from '../config/model.ts';
+import type { ListeningSockets } from '../listener/listening-sockets.ts';
 import type { ResolveName } from '../upstream/dns-discovery.ts';
 
 /** Read-only look at a request before it is routed. Valid only during the call it is passed to. */
@@ -139,6 +140,8 @@ export interface RuntimeDeps {
   overload?: { admit(): boolean; release(): void };
   /** One line, no newline; for things an operator must see (a listener that cannot bind, a certificate that does not load). */
   log?(message: string): void;
+  /** Sockets of the process before this one, and who keeps this one's; absent = listeners bind for themselves. */
+  sockets?: ListeningSockets | undefined;
 }
 
 export interface ClusterStats {

@@ -71,10 +71,13 @@ export class ListenerRuntime {
 
   /** Rejects with the system's error when the address cannot be bound. */
   listen(): Promise<void> {
+    const { sockets } = this.parts.deps;
+    const kept = sockets?.take(this.socketKey);
     return new Promise((resolve, reject) => {
       this.server.once('error', reject);
-      this.server.listen({ host: this.config.address, port: this.config.port }, () => {
+      this.server.listen(kept ?? { host: this.config.address, port: this.config.port }, () => {
         this.server.removeListener('error', reject);
+        if (kept === undefined && this.config.port !== 0) sockets?.keep(this.socketKey, this.server);
         this.server.on('error', (error) => this.parts.deps.log?.(`Listener ${this.config.name}: ${error.message}`));
         resolve();
       });
@@ -92,6 +95,7 @@ export class ListenerRuntime {
 
   /** No new connections; open ones end with their next response. */
   stopAccepting(): void {
+    this.parts.deps.sockets?.release(this.socketKey);
     this.server.close();
     for (const connection of this.http) connection.drain();
   }
@@ -108,8 +112,9 @@ export class ListenerRuntime {
   /** Closes all now; resolves when the address is free. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => {
-      if (this.server.listening) this.server.close(() => resolve());
-      else resolve();
+      if (!this.server.listening) return resolve();
+      this.parts.deps.sockets?.release(this.socketKey);
+      this.server.close(() => resolve());
     });
     this.closeTls();
     for (const connection of this.http) connection.close();
@@ -130,6 +135,10 @@ export class ListenerRuntime {
       totalRequests: this.totalRequests,
       refusedConnections: this.refused,
     };
+  }
+
+  private get socketKey(): string {
+    return `${this.config.address}:${this.config.port}`;
   }
 
   private closeTls(): void {
