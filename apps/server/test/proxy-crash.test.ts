@@ -2,7 +2,7 @@
 // the next process serves from the last good configuration with or without a control plane.
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { Agent, type Server, createServer, request } from 'node:http';
+import { type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type Child, startChild } from '../src/agent/child.ts';
 import { startHarness } from '../src/control-plane/testing/harness.ts';
 import type { ProxySpec } from '../src/proxy/config/proxy-spec.ts';
+import { type Clients, startClients } from './testing/clients.ts';
 
 const main = join(import.meta.dirname, '../dist/proxy/main.js');
 const built = existsSync(main);
@@ -24,37 +25,17 @@ let dir: string;
 let backend: Server;
 let proxy: Child;
 let port: number;
-let running = true;
-const seen = { ok: 0, refused: 0, broken: 0, inFlight: 0 };
-
-/** Odd clients keep their connections, even ones open one per request. */
-function hit(keepAlive: Agent | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    seen.inFlight += 1;
-    const done = (kind: 'ok' | 'refused' | 'broken'): void => {
-      seen.inFlight -= 1;
-      seen[kind] += 1;
-      resolve();
-    };
-    const outgoing = request({ port, host: '127.0.0.1', path: '/', agent: keepAlive ?? false }, (response) => {
-      response.resume();
-      response.once('end', () => done(response.statusCode === 200 ? 'ok' : 'broken'));
-      response.once('error', () => done('broken'));
-    });
-    outgoing.once('error', (error: NodeJS.ErrnoException) => done(error.code === 'ECONNREFUSED' ? 'refused' : 'broken'));
-    outgoing.end();
-  });
-}
+let clients: Clients;
 
 async function kill(): Promise<{ lostAtMost: number; nextSuccessMs: number }> {
   const { pid } = proxy;
   if (pid === undefined) throw new Error('no process');
-  const lostAtMost = seen.inFlight;
-  const { ok } = seen;
+  const lostAtMost = clients.seen.inFlight;
+  const { ok } = clients.seen;
   process.kill(pid, 'SIGKILL');
   const start = performance.now();
   // What is answered after the kill was on its way already; only a new process can answer more than that.
-  await expect.poll(() => proxy.pid !== pid && seen.ok > ok + 3 * CLIENTS, { timeout: 10_000, interval: 5 }).toBe(true);
+  await expect.poll(() => proxy.pid !== pid && clients.seen.ok > ok + 3 * CLIENTS, { timeout: 10_000, interval: 5 }).toBe(true);
   return { lostAtMost, nextSuccessMs: performance.now() - start };
 }
 
@@ -111,18 +92,12 @@ beforeAll(async () => {
   await proxy.ready();
   // The last good configuration is written a moment after it is applied.
   await vi.waitFor(() => expect(existsSync(join(dir, 'state/client.a.xds.json'))).toBe(true), 5_000);
-  for (let i = 0; i < CLIENTS; i += 1) {
-    const agent = i % 2 === 0 ? undefined : new Agent({ keepAlive: true, maxSockets: 1 });
-    void (async () => {
-      while (running) await hit(agent);
-      agent?.destroy();
-    })();
-  }
-  await vi.waitFor(() => expect(seen.ok).toBeGreaterThan(100), 5_000);
+  clients = startClients(`http://127.0.0.1:${port}/`, { count: CLIENTS, untilRefused: false });
+  await vi.waitFor(() => expect(clients.seen.ok).toBeGreaterThan(100), 5_000);
 }, 30_000);
 
 afterAll(async () => {
-  running = false;
+  await clients?.stop();
   await proxy?.stop();
   backend?.closeAllConnections();
   backend?.close();
@@ -139,18 +114,18 @@ test.skipIf(!built)('kill -9 again and again: no connection is refused, only req
     slowest = Math.max(slowest, crash.nextSuccessMs);
   }
   console.info(
-    `${CRASHES} crashes: ${seen.ok} answered, ${seen.broken} lost (at most ${lostAtMost} were in flight), ${seen.refused} refused, slowest next success ${slowest.toFixed(0)} ms`,
+    `${CRASHES} crashes: ${clients.seen.ok} answered, ${clients.seen.broken} lost (at most ${lostAtMost} were in flight), ${clients.seen.refused} refused, slowest next success ${slowest.toFixed(0)} ms`,
   );
-  expect(seen.refused).toBe(0);
-  expect(seen.broken).toBeLessThanOrEqual(lostAtMost);
+  expect(clients.seen.refused).toBe(0);
+  expect(clients.seen.broken).toBeLessThanOrEqual(lostAtMost);
 });
 
 test.skipIf(!built)('with the control plane gone the next process serves what the last one served', { timeout: 30_000 }, async () => {
   await mesh.plane.stop();
-  const { broken } = seen;
+  const { broken } = clients.seen;
   const { lostAtMost, nextSuccessMs } = await kill();
   console.info(`without a control plane: next success after ${nextSuccessMs.toFixed(0)} ms`);
-  expect(seen.refused).toBe(0);
-  expect(seen.broken - broken).toBeLessThanOrEqual(lostAtMost);
+  expect(clients.seen.refused).toBe(0);
+  expect(clients.seen.broken - broken).toBeLessThanOrEqual(lostAtMost);
   expect(readFileSync(join(dir, 'proxy.log'), 'utf8')).toContain('serving the configuration of the last run');
 });

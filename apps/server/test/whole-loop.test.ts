@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EDGE_COLUMNS, type GraphSnapshot, type ProxyStatus, type TrafficSplit } from '@weft/mesh-core/api';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startClients } from './testing/clients.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const built = existsSync(join(root, 'apps/server/dist/cli/main.js'));
@@ -149,4 +150,13 @@ test.skipIf(!built)('with the server killed again and again no request is lost, 
   const after = await load();
   expect(after.failed - before.failed).toBe(0);
   expect(after.sent - before.sent).toBeGreaterThan(500);
+});
+
+test.skipIf(!built)('SIGTERM of everything loses no request, on kept and on new connections', { timeout: 40_000 }, async () => {
+  const clients = startClients(`http://127.0.0.1:${PORTS['--gateway-port']}/productpage`, { count: 8, untilRefused: true });
+  await expect.poll(() => clients.seen.ok, { timeout: 10_000 }).toBeGreaterThan(100);
+  mesh.kill('SIGTERM');
+  await once(mesh, 'exit');
+  await clients.refused;
+  expect(clients.seen.broken).toBe(0);
 });

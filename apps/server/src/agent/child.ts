@@ -37,6 +37,8 @@ export interface Child {
 
 const FIRST_BACK_OFF_MS = 200;
 const MAX_BACK_OFF_MS = 5_000;
+/** A process without a ready line counts as having served from then on. */
+const SERVED_MS = 1_000;
 
 export function startChild(options: ChildOptions): Child {
   mkdirSync(dirname(options.logFile), { recursive: true });
@@ -113,8 +115,9 @@ export function startChild(options: ChildOptions): Child {
         if (stopping) return;
         options.onExit?.(reason);
         // Only one that fails before it serves has to wait longer and longer.
-        if (wasReady || Date.now() - started > 10_000) backOff = FIRST_BACK_OFF_MS;
-        timer = setTimeout(launch, wasReady ? 0 : backOff);
+        const served = wasReady || (options.readyLine === undefined && Date.now() - started > SERVED_MS);
+        if (served || Date.now() - started > 10_000) backOff = FIRST_BACK_OFF_MS;
+        timer = setTimeout(launch, served ? 0 : backOff);
         backOff = Math.min(backOff * 2, MAX_BACK_OFF_MS);
       });
     });

@@ -1,8 +1,16 @@
 // What agents and the supervisor ask the server, over its public API.
 
+import type { Revision } from '@weft/mesh-core/api';
 import type { MeshObject, ObjectRef, Problem } from '@weft/mesh-core/model';
 import { findKind, apiVersionOf } from '@weft/mesh-core/model';
 import { StartError } from './errors.ts';
+
+/** By then proxies a revision concerns are on its list. */
+const UNTOLD_MS = 500;
+
+interface RevisionList {
+  items: Revision[];
+}
 
 export interface ControlClient {
   /** Writes all objects in one revision; waits for the fsync. */
@@ -11,6 +19,8 @@ export interface ControlClient {
   applyYaml(yaml: string, reason: string): Promise<readonly Problem[]>;
   list(kind: string, namespace?: string): Promise<MeshObject[]>;
   remove(ref: ObjectRef): Promise<void>;
+  /** Resolves when all proxies have acknowledged the newest revision, or after `limitMs`. */
+  untilAcknowledged(limitMs: number): Promise<void>;
   joinToken(workload: {
     namespace: string;
     workload: string;
@@ -49,6 +59,18 @@ export function createControlClient(server: string, actor: string): ControlClien
     },
     remove: async (ref) => {
       await call('DELETE', `${collectionPath(ref.kind, ref.namespace)}/${ref.name}`);
+    },
+    untilAcknowledged: async (limitMs) => {
+      const start = Date.now();
+      for (;;) {
+        const { items } = (await call('GET', '/api/v1/revisions?limit=1')) as RevisionList;
+        const propagation = items[0]?.propagation;
+        const passed = Date.now() - start;
+        // A revision that changes nothing for any proxy is never told of.
+        if (propagation === undefined ? passed > UNTOLD_MS : propagation.completeMs !== undefined) return;
+        if (passed > limitMs) return;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
     },
     joinToken: async (workload) => (await call('POST', '/api/v1/join-tokens', workload)) as Awaited<ReturnType<ControlClient['joinToken']>>,
     getJson: (path) => call('GET', path),

@@ -1,15 +1,13 @@
 // The bootstrap of a stock Envoy sidecar: who it is, where its control plane is, how it proves its identity there.
 
+import { dirname } from 'node:path';
 import { NODE_METADATA } from '@weft/mesh-core/model';
+import { BUCKET_BOUNDS } from '@weft/mesh-core/telemetry';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 
-/** Istio's bucket bounds, so that histograms of both data planes can be added. */
-const BUCKETS = [0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
-
 export interface XdsCredential {
-  /** Files the agent writes and renames into place on renewal. */
-  certificateFile: string;
-  keyFile: string;
+  /** File-SDS document with the secret `xds`; the agent renames a new one into place on renewal. */
+  sdsFile: string;
   rootCaFile: string;
 }
 
@@ -68,15 +66,7 @@ export function envoyBootstrap(spec: ProxySpec, credential: XdsCredential, versi
                 tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
                 // By file SDS, not inline: the credential of this very connection must be renewed without a restart.
                 tls_certificate_sds_secret_configs: [
-                  {
-                    name: 'xds',
-                    sds_config: {
-                      path_config_source: {
-                        path: `${credential.certificateFile}.sds.json`,
-                        watched_directory: { path: directoryOf(credential.certificateFile) },
-                      },
-                    },
-                  },
+                  { name: 'xds', sds_config: { path_config_source: { path: credential.sdsFile, watched_directory: { path: dirname(credential.sdsFile) } } } },
                 ],
                 validation_context: { trusted_ca: { filename: credential.rootCaFile } },
               },
@@ -85,19 +75,21 @@ export function envoyBootstrap(spec: ProxySpec, credential: XdsCredential, versi
         },
       ],
     },
-    stats_config: { histogram_bucket_settings: [{ match: { contains: 'istio' }, buckets: BUCKETS }] },
+    // Histograms reach the admin interface when stats are flushed.
+    stats_flush_interval: '1s',
+    stats_config: { histogram_bucket_settings: [{ match: { contains: 'istio' }, buckets: BUCKET_BOUNDS }] },
     layered_runtime: { layers: [{ name: 'static', static_layer: { 're2.max_program_size.error_level': 32_768 } }] },
   };
 }
 
-/** The file-SDS document that points Envoy at the credential. */
-export function credentialSds(credential: XdsCredential): unknown {
+/** The file-SDS document with the credential. */
+export function credentialSds(chainPem: string, keyPem: string): unknown {
   return {
     resources: [
       {
         '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
         name: 'xds',
-        tls_certificate: { certificate_chain: { filename: credential.certificateFile }, private_key: { filename: credential.keyFile } },
+        tls_certificate: { certificate_chain: { inline_string: chainPem }, private_key: { inline_string: keyPem } },
       },
     ],
   };
@@ -105,8 +97,4 @@ export function credentialSds(credential: XdsCredential): unknown {
 
 function socketAddress(address: string, port: number): unknown {
   return { socket_address: { address, port_value: port } };
-}
-
-function directoryOf(file: string): string {
-  return file.slice(0, file.lastIndexOf('/'));
 }

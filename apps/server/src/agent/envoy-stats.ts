@@ -7,8 +7,8 @@ import { post } from '../proxy/telemetry/otlp-exporter.ts';
 
 const INTERVAL_MS = 1_000;
 
-/** Starts forwarding; returns the stop function. A scrape that fails is left out: counters are cumulative. */
-export function startStatsForwarder(spec: ProxySpec): () => void {
+/** Starts forwarding; returns the stop function, which sends what was counted last. A scrape that fails is left out: counters are cumulative. */
+export function startStatsForwarder(spec: ProxySpec): () => Promise<void> {
   const agent = new Agent({ keepAlive: true });
   const startMs = Date.now();
   const canonical = spec.labels['service.istio.io/canonical-name'] ?? spec.labels['app'] ?? spec.workload;
@@ -33,8 +33,9 @@ export function startStatsForwarder(spec: ProxySpec): () => void {
     }
   };
   const timer = setInterval(() => void forward(), INTERVAL_MS);
-  return () => {
+  return async () => {
     clearInterval(timer);
+    await forward();
     agent.destroy();
   };
 }

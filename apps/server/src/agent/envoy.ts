@@ -1,15 +1,18 @@
 // Stock Envoy as a sidecar: writes its bootstrap and credential, supervises it, and forwards its counters as OTLP.
 
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import { type Child, startChild } from './child.ts';
+import { drainEnvoy } from './drain.ts';
 import { envoyBootstrap } from './envoy-bootstrap.ts';
 import { startCredential } from './envoy-credential.ts';
 import { startStatsForwarder } from './envoy-stats.ts';
 import { StartError } from './errors.ts';
+
+const DRAIN_MS = 5_000;
 
 export interface EnvoyOptions {
   spec: ProxySpec;
@@ -17,7 +20,7 @@ export interface EnvoyOptions {
   /** Bootstrap and credential are written here. */
   dir: string;
   logFile: string;
-  onExit?: (reason: string) => void;
+  log: (line: string) => void;
 }
 
 /** Path of an Envoy binary: `ENVOY_BIN`, then PATH, then where `npm test` keeps its engines. Throws with how to get one. */
@@ -48,9 +51,8 @@ function isExecutable(path: string): boolean {
 /** Starts Envoy and resolves when its listeners are live. The returned child stops forwarder, credential renewal and Envoy. */
 export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
   const { spec, binary, dir } = options;
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
   const version = /\/(\d+\.\d+\.\d+)\//.exec(execFileSync(binary, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown';
-  const credential = await startCredential(spec, dir);
+  const credential = await startCredential(spec, dir, options.log);
   const bootstrapFile = join(dir, 'bootstrap.json');
   writeFileSync(bootstrapFile, JSON.stringify(envoyBootstrap(spec, credential.files, version), null, 2));
   const child = startChild({
@@ -60,12 +62,13 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
     args: ['-c', bootstrapFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning', '--drain-time-s', '5'],
     logFile: options.logFile,
     ipc: false,
-    ...(options.onExit === undefined ? {} : { onExit: options.onExit }),
+    onExit: (reason) => options.log(`envoy of ${spec.workload} ${reason}; starting it again (log: ${options.logFile})`),
   });
   const stopStats = startStatsForwarder(spec);
   const stop = async (graceMs?: number): Promise<void> => {
-    stopStats();
     credential.stop();
+    await drainEnvoy(spec.adminPort, DRAIN_MS);
+    await stopStats();
     await child.stop(graceMs);
   };
   try {

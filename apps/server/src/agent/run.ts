@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { MeshObject } from '@weft/mesh-core/model';
 import { type Child, startChild } from './child.ts';
 import { type ControlClient, createControlClient } from './control-client.ts';
+import { untilApplicationIdle } from './drain.ts';
 import { findEnvoy, startEnvoy } from './envoy.ts';
 import { StartError } from './errors.ts';
 import { startHealthCheck } from './health-check.ts';
@@ -14,6 +15,9 @@ import { openPortBook } from './ports.ts';
 import { type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** How long peers may take to take notice, and requests under way to end. */
+const FINISH_MS = 5_000;
 
 export interface RunOptions {
   server: string;
@@ -63,10 +67,6 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
     program.once('error', (error) => reject(new StartError('WEFT_CHILD_FAILED', `cannot run ${command}: ${error.message}`)));
     program.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128 + signalNumber(signal))));
   });
-  const forward = (signal: NodeJS.Signals): void => void program.kill(signal);
-  process.on('SIGINT', forward);
-  process.on('SIGTERM', forward);
-
   let registered = false;
   // Writes in order, one after the other: a late "unhealthy" must not overtake the removal.
   let writing: Promise<void> = Promise.resolve();
@@ -91,15 +91,31 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
       }
     },
   });
+  let left: Promise<void> | undefined;
+  const leaveMesh = (): Promise<void> => {
+    left ??= (async () => {
+      stopHealthCheck();
+      await writing;
+      if (registered)
+        await leave(plan, ownService, client).catch((error: unknown) => log(`could not take ${plan.workload} out of the mesh: ${(error as Error).message}`));
+    })();
+    return left;
+  };
+  // Peers first stop choosing this workload, then what they sent is finished, then the program hears of it. A second signal does not wait.
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (left !== undefined) return void program.kill(signal);
+    void leaveMesh()
+      .then(() => untilApplicationIdle(plan.adminPort, FINISH_MS))
+      .finally(() => program.kill(signal));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
   try {
     return await ended;
   } finally {
-    stopHealthCheck();
-    process.off('SIGINT', forward);
-    process.off('SIGTERM', forward);
-    await writing;
-    if (registered)
-      await leave(plan, ownService, client).catch((error: unknown) => log(`could not take ${plan.workload} out of the mesh: ${(error as Error).message}`));
+    await leaveMesh();
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
     await sidecar.stop();
   }
 }
@@ -109,7 +125,7 @@ async function startSidecar(options: RunOptions, plan: WorkloadPlan, client: Con
   const spec = await proxySpec(plan, client, join(options.stateDir, 'proxies'));
   const logFile = join(options.stateDir, 'logs', `${name}.log`);
   const onExit = (reason: string): void => log(`sidecar ${reason}; starting it again (log: ${logFile})`);
-  if (options.proxy === 'envoy') return startEnvoy({ spec, binary: findEnvoy(process.env), dir: join(options.stateDir, 'run', name), logFile, onExit });
+  if (options.proxy === 'envoy') return startEnvoy({ spec, binary: findEnvoy(process.env), dir: join(options.stateDir, 'run', name), logFile, log });
   const specFile = join(options.stateDir, 'run', `${name}.json`);
   mkdirSync(dirname(specFile), { recursive: true });
   writeFileSync(specFile, JSON.stringify([spec]), { mode: 0o600 });
@@ -134,6 +150,7 @@ async function startSidecar(options: RunOptions, plan: WorkloadPlan, client: Con
 /** Takes the workload out; the Service goes too when this run made it and nothing else serves it. */
 async function leave(plan: WorkloadPlan, ownService: MeshObject | undefined, client: ControlClient): Promise<void> {
   await client.remove({ kind: 'WorkloadEntry', namespace: plan.namespace, name: plan.workload });
+  await client.untilAcknowledged(FINISH_MS);
   if (ownService === undefined) return;
   const entries = await client.list('WorkloadEntry', plan.namespace);
   const served = entries.some((e) => (e.spec as { labels?: Record<string, string> }).labels?.['app'] === plan.service);

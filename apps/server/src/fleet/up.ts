@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Load } from '@weft/mesh-core/api';
 import { DEFAULT_MESH_SETTINGS, type MeshObject } from '@weft/mesh-core/model';
 import { type Child, startChild } from '../agent/child.ts';
 import { type ControlClient, createControlClient } from '../agent/control-client.ts';
@@ -32,12 +33,17 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
   await checkMachine(options);
   const envoyBinary = options.envoy.length > 0 || options.dataPlane === 'envoy' ? findEnvoy(process.env) : undefined;
   const children: Record<string, Child> = {};
+  let endLoad: () => Promise<void> = () => Promise.resolve();
   const stop = async (): Promise<void> => {
-    // Load first, then proxies, then the server they report to.
-    for (const name of ['demo', ...Object.keys(children).filter((n) => n !== 'demo' && n !== 'server'), 'server']) {
-      const child = children[name];
-      delete children[name];
-      await child?.stop();
+    await endLoad();
+    for (const names of stopOrder(Object.keys(children))) {
+      await Promise.all(
+        names.map((name) => {
+          const child = children[name];
+          delete children[name];
+          return child?.stop();
+        }),
+      );
     }
   };
   try {
@@ -69,6 +75,7 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
     const server = node('server', 'main.js', serverOptions(options, plan), isReady);
     // The services do not need the mesh to start: both come up side by side.
     const demo = node('demo', 'demo/main.js', demoSpec(plan, 0), isReady);
+    endLoad = () => finishLoad(plan.controlPort);
     await Promise.all([server.ready(), demo.ready()]);
 
     const url = `http://127.0.0.1:${options.port}`;
@@ -93,7 +100,7 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
         binary: envoyBinary ?? '',
         dir: join(run, `envoy-${spec.workload}`),
         logFile: join(logs, `envoy-${spec.workload}.log`),
-        onExit: (reason) => log(`envoy-${spec.workload} ${reason}`),
+        log,
       });
     await proxies?.ready();
     await setLoad(plan.controlPort, options.load);
@@ -140,6 +147,25 @@ function portOf(gateway: MeshObject): number | undefined {
   return (gateway.spec as { servers?: { port?: { number?: number } }[] }).servers?.[0]?.port?.number;
 }
 
-async function setLoad(controlPort: number, rps: number): Promise<void> {
-  await fetch(`http://127.0.0.1:${controlPort}/`, { method: 'PUT', body: JSON.stringify({ rps }), signal: AbortSignal.timeout(5_000) });
+async function setLoad(controlPort: number, rps: number): Promise<Load> {
+  const response = await fetch(`http://127.0.0.1:${controlPort}/`, { method: 'PUT', body: JSON.stringify({ rps }), signal: AbortSignal.timeout(5_000) });
+  return (await response.json()) as Load;
+}
+
+/** Ends the load and waits for what was sent; a demo that does not answer has none. */
+async function finishLoad(controlPort: number): Promise<void> {
+  const deadline = Date.now() + 5_000;
+  while (Date.now() < deadline) {
+    const load = await setLoad(controlPort, 0).catch(() => undefined);
+    if (load === undefined || load.sent === load.ok + load.failed) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** From the edge inwards, so that what is under way can finish: gateway, sidecars, applications, then the server all report to. */
+function stopOrder(names: readonly string[]): string[][] {
+  const outer = ['envoy-ingressgateway'];
+  const inner = ['demo', 'server'];
+  const rest = names.filter((name) => !outer.includes(name) && !inner.includes(name) && name !== 'proxies');
+  return [outer, ['proxies'], rest, ...inner.map((name) => [name])];
 }

@@ -1,6 +1,7 @@
 // The proxies of one process, kept in line with a list of specs.
 
 import { readFileSync } from 'node:fs';
+import type { ProxyRole } from '@weft/mesh-core/model';
 import type { ProxySpec } from './config/proxy-spec.ts';
 import { type ProxyDeps, type ProxyHandle, startProxy } from './instance.ts';
 
@@ -18,7 +19,7 @@ export interface Fleet {
 const REMOVED_DRAIN_MS = 5_000;
 
 export function createFleet(deps: ProxyDeps): Fleet {
-  const running = new Map<string, { spec: string; handle: ProxyHandle }>();
+  const running = new Map<string, { spec: string; role: ProxyRole; handle: ProxyHandle }>();
   let last: Promise<unknown> = Promise.resolve();
 
   const startOne = async (name: string, spec: ProxySpec, readyMs: number): Promise<void> => {
@@ -28,7 +29,7 @@ export function createFleet(deps: ProxyDeps): Fleet {
       running.delete(name);
       // The new one needs the old one's ports.
       await before?.handle.drain(REMOVED_DRAIN_MS);
-      running.set(name, { spec: text, handle: await startProxy(spec, deps) });
+      running.set(name, { spec: text, role: spec.role, handle: await startProxy(spec, deps) });
     }
     await within(running.get(name)?.handle.ready ?? Promise.resolve(), readyMs);
   };
@@ -57,7 +58,8 @@ export function createFleet(deps: ProxyDeps): Fleet {
       return next;
     },
     async drain(ms) {
-      await Promise.all([...running.values()].map(({ handle }) => handle.drain(ms)));
+      // Gateways first: what they have let in still needs the sidecars.
+      for (const role of ['router', 'sidecar']) await Promise.all([...running.values()].filter((p) => p.role === role).map(({ handle }) => handle.drain(ms)));
       running.clear();
     },
   };

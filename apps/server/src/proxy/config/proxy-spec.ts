@@ -22,6 +22,8 @@ export interface ProxySpec {
   rootCaPem: string;
   /** Exchanged once for a certificate (CreateCertificate); kept to do it again after a long absence. */
   joinToken: string;
+  /** How long its certificates live; absent = 24 h, which is also the most the authority gives. */
+  certificateTtlSec?: number;
   /** OTLP/HTTP base, `http://127.0.0.1:4318`. */
   otlpEndpoint: string;
   /** Directory for the last good configuration; '' = keep none. */

@@ -12,6 +12,8 @@ import type { RuntimeParts } from '../listener/parts.ts';
 
 /** How long connections of a removed listener may go on. */
 const removedGraceMs = 30_000;
+/** A drain leaves idle connections open that long: a busy client gets its next response, which tells it to close. */
+const idleGraceMs = 500;
 
 class Runtime implements ProxyRuntime {
   private readonly clusters = new Map<string, ClusterRuntime>();
@@ -114,12 +116,15 @@ class Runtime implements ProxyRuntime {
 
   async drain(ms: number): Promise<void> {
     this.draining = true;
+    // After this turn's accepts: the kernel resets what still waits when a listening socket closes.
+    await new Promise((resolve) => setImmediate(resolve));
     const all = [...this.listeners.values(), ...this.leaving];
     for (const listener of this.listeners.values()) listener.stopAccepting();
-    const end = this.deps.clock() + ms;
+    const start = this.deps.clock();
     for (;;) {
-      for (const listener of all) listener.closeIdle();
-      if (all.every((listener) => listener.connections === 0) || this.deps.clock() >= end) break;
+      const passed = this.deps.clock() - start;
+      if (passed >= Math.min(idleGraceMs, ms)) for (const listener of all) listener.closeIdle();
+      if (all.every((listener) => listener.connections === 0) || passed >= ms) break;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await this.close();

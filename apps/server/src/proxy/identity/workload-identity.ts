@@ -21,7 +21,7 @@ export interface XdsIdentity {
   notBefore: number;
 }
 
-export type IdentitySpec = Pick<ProxySpec, 'trustDomain' | 'namespace' | 'serviceAccount' | 'xdsAddress' | 'rootCaPem' | 'joinToken'>;
+export type IdentitySpec = Pick<ProxySpec, 'trustDomain' | 'namespace' | 'serviceAccount' | 'xdsAddress' | 'rootCaPem' | 'joinToken' | 'certificateTtlSec'>;
 
 /** Makes a key and has it certified: with the certificate in `current` when there is one, else with the join token. */
 export async function requestIdentity(spec: IdentitySpec, current?: XdsIdentity): Promise<XdsIdentity> {
@@ -54,7 +54,7 @@ function createCertificate(spec: IdentitySpec, csr: string, current: XdsIdentity
   const client = new Client(spec.xdsAddress, tls, { 'grpc.ssl_target_name_override': 'localhost', 'grpc.default_authority': 'localhost' });
   const metadata = new Metadata();
   if (current === undefined) metadata.set('authorization', `Bearer ${spec.joinToken}`);
-  const request = create(IstioCertificateRequestSchema, { csr, validityDuration: 86_400n });
+  const request = create(IstioCertificateRequestSchema, { csr, validityDuration: BigInt(spec.certificateTtlSec ?? 86_400) });
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(
       METHOD,
