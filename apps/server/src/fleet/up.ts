@@ -38,10 +38,10 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
     await endLoad();
     for (const names of stopOrder(Object.keys(children))) {
       await Promise.all(
-        names.map((name) => {
+        names.map(async (name) => {
           const child = children[name];
           delete children[name];
-          return child?.stop();
+          await child?.stop();
         }),
       );
     }
