@@ -2,10 +2,12 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { getTextEncoding } from '@bufbuild/protobuf/wire';
-import { type MeshSettings, type ProxyNode, spiffeId } from '../model/index.ts';
+import { type MeshSettings, type ProxyNode, refKey, refOf, spiffeId } from '../model/index.ts';
 import { type Resource, type ResourceSet, LayeredView, type TypeUrl, TYPE_URL, type View } from '../xds/index.ts';
 import { ownClusters, serviceClusters } from './clusters.ts';
 import { contentHash, encodeFields, encodeResource, withFields } from './encode.ts';
+import { type FilterOutcome, applyEnvoyFilters } from './envoy-filter/apply.ts';
+import { envoyFiltersFor } from './envoy-filter/select.ts';
 import { gatewayPorts } from './gateways.ts';
 import { apiListener, hostListener, inboundListener, upstreamListener } from './listeners.ts';
 import { type Memo, once, onceFor } from './memo.ts';
@@ -17,6 +19,7 @@ export function proxyClass(node: ProxyNode): string {
   return JSON.stringify([
     node.role,
     node.dataPlane,
+    node.version,
     node.namespace,
     node.workload,
     spiffeId(node.identity),
@@ -30,6 +33,40 @@ export function proxyClass(node: ProxyNode): string {
 }
 
 const NONE: View = new Map();
+
+/** What EnvoyFilters made of a set. */
+interface Filtered {
+  set: ResourceSet;
+  filters: readonly unknown[];
+  gateways: Mesh['gateways'];
+  result: { resources: ResourceSet; outcomes: readonly FilterOutcome[] };
+}
+
+/** Translates for one proxy (of a class). Secrets are not part of it: they come from the certificate authority. */
+export function translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet {
+  return translated(mesh, node, settings).resources;
+}
+
+/** What became of the EnvoyFilters that select a proxy: other data planes than Envoy's own do not apply them. */
+export function envoyFilterOutcomes(mesh: Mesh, node: ProxyNode, settings: MeshSettings): readonly FilterOutcome[] {
+  if (node.dataPlane === 'envoy') return translated(mesh, node, settings).outcomes;
+  return envoyFiltersFor(mesh, node).map((filter) => ({ filter: refKey(refOf(filter)), applied: false, reason: 'EnvoyFilter patches stock Envoy only' }));
+}
+
+function translated(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Filtered['result'] {
+  const set = unfiltered(mesh, node, settings);
+  if (node.dataPlane !== 'envoy') return { resources: set, outcomes: [] };
+  const filters = envoyFiltersFor(mesh, node);
+  if (filters.length === 0) return { resources: set, outcomes: [] };
+  const key = `${classKey(node)}|envoy filters`;
+  const { gateways } = mesh;
+  const before = mesh.memo.recall<Filtered>(key);
+  if (before?.set === set && before.gateways === gateways && sameList(before.filters, filters)) return before.result;
+  const result = applyEnvoyFilters(mesh, node, set);
+  mesh.memo.remember(key, { set, filters, gateways, result } satisfies Filtered);
+  return result;
+}
+
 const classKeys = new WeakMap<ProxyNode, string>();
 
 /** A short name of the class: it is part of many keys. */
@@ -47,8 +84,8 @@ interface Given {
   set: ResourceSet;
 }
 
-/** Translates for one proxy (of a class). Secrets are not part of it: they come from the certificate authority. */
-export function translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet {
+/** Before EnvoyFilters. */
+function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet {
   const key = classKey(node);
   const encode = (typeUrl: TypeUrl, json: JsonObject, nameField: 'name' | 'clusterName' = 'name'): Resource =>
     encodeResource(mesh.memo as Memo<never>, typeUrl, String(json[nameField]), json);
