@@ -12,13 +12,13 @@ import {
   trafficSplitChangeSchema,
   trafficSplitSchema,
 } from '@weft/mesh-core/api';
-import { toYaml, validateObject } from '@weft/mesh-core/config';
+import { toYaml } from '@weft/mesh-core/config';
 import { type MeshObject, type Problem, type ObjectRef, findKind, refKey, refOf } from '@weft/mesh-core/model';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Commit, WriteOp } from '../config-store/config-store.ts';
 import { ConflictError } from '../config-store/errors.ts';
-import { checkText, crossProblems, opsOf, readText, verbOf } from './config-text.ts';
+import { checkObject, checkText, crossProblems, opsOf, readText, verbOf } from './config-text.ts';
 import { RefusedError, invalid } from './errors.ts';
 import type { Queries } from './queries.ts';
 import { actorOf } from './security.ts';
@@ -198,7 +198,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
 
 /** The object of untrusted `input`, or a 422. */
 export function validated(input: unknown): MeshObject {
-  const { object, problems } = validateObject(input);
+  const { object, problems } = checkObject(input);
   if (object === undefined || problems.some((p) => p.severity === 'error')) throw invalid(problems);
   return object;
 }

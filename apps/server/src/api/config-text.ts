@@ -1,12 +1,21 @@
 // A YAML text against the store: what it holds, what is wrong with it, what applying it would do.
 
 import { analyzeObjects, type ParsedDocument, parseYaml, validateObject } from '@weft/mesh-core/config';
+import { envoyFilterProblems } from '@weft/mesh-core/translate';
 import type { ConfigCheck } from '@weft/mesh-core/api';
 import { type MeshObject, type Problem, refKey, refOf } from '@weft/mesh-core/model';
 import { isDeepStrictEqual } from 'node:util';
 import type { StoredObject, WriteOp } from '../config-store/config-store.ts';
+import { deliveryProblems } from './delivery-problems.ts';
 import type { ReadyServices } from './services.ts';
 import { splitRuleOf } from './split.ts';
+
+/** Schema and, where it takes Envoy's API to know, contents. */
+export function checkObject(input: unknown, document?: ParsedDocument): ReturnType<typeof validateObject> {
+  const { object, problems } = validateObject(input, document);
+  if (object === undefined) return { problems };
+  return { object, problems: [...problems, ...envoyFilterProblems(object, document?.locate)] };
+}
 
 export interface ReadText {
   /** With the document each came from. */
@@ -22,7 +31,7 @@ export function readText(text: string): ReadText {
   const objects: ReadText['objects'] = [];
   const seen = new Set<string>();
   for (const document of parsed.documents) {
-    const result = validateObject(document.value, document);
+    const result = checkObject(document.value, document);
     problems.push(...result.problems);
     if (result.object === undefined) continue;
     const key = refKey(refOf(result.object));
@@ -44,7 +53,7 @@ export function readText(text: string): ReadText {
 /** Findings that need the other objects too, for the objects of the text only, with their lines. */
 export function crossProblems(services: ReadyServices, read: ReadText): Problem[] {
   const documents = new Map(read.objects.map((o) => [refKey(refOf(o.object)), o.document]));
-  return analyzeObjects(merged(services, read)).flatMap((problem) => {
+  return [...analyzeObjects(merged(services, read)), ...deliveryProblems(services.controlPlane.proxies())].flatMap((problem) => {
     const document = problem.ref === undefined ? undefined : documents.get(refKey(problem.ref));
     return document === undefined ? [] : [{ ...problem, ...document.locate(pathOf(problem.path ?? '')) }];
   });

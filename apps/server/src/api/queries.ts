@@ -6,6 +6,7 @@ import { type ObjectRef, type Problem, refOf } from '@weft/mesh-core/model';
 import { resolveHost, type ServiceSpec } from '@weft/mesh-core/config';
 import type { Change, Commit } from '../config-store/config-store.ts';
 import { RefusedError } from './errors.ts';
+import { deliveryProblems } from './delivery-problems.ts';
 import type { ReadyServices } from './services.ts';
 import { labelsOf, selects, splitRuleOf, weightsText } from './split.ts';
 
@@ -31,7 +32,7 @@ export function createQueries(services: ReadyServices): Queries {
   const problems = (): readonly Problem[] => {
     const { items, revision } = store.list();
     if (analysed?.revision !== revision) analysed = { revision, problems: analyzeObjects(items) };
-    return analysed.problems;
+    return [...analysed.problems, ...deliveryProblems(controlPlane.proxies())];
   };
   const changeTime = async (revision: string): Promise<number> => {
     const known = changedAt.get(revision);

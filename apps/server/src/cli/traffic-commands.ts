@@ -6,6 +6,18 @@ import { StartError } from '../agent/errors.ts';
 import { clientOf } from './objects-commands.ts';
 import { print, table } from './print.ts';
 
+const TELEMETRY = { embedded: 'own', stats: 'stats logger', als: 'gRPC access log', none: '-' } as const;
+
+/** `2`, or `1, 1 NOT APPLIED`. */
+function envoyFilterCell({ envoyFilters = [] }: ProxyStatus): string {
+  const missing = envoyFilters.filter((f) => !f.applied).length;
+  return missing === 0
+    ? envoyFilters.length === 0
+      ? '-'
+      : String(envoyFilters.length)
+    : [...(missing < envoyFilters.length ? [String(envoyFilters.length - missing)] : []), `${missing} NOT APPLIED`].join(', ');
+}
+
 export function registerTraffic(program: Command): void {
   const output = (): Option => new Option('-o, --output <form>', 'output form').choices(['table', 'json']).default('table');
 
@@ -31,8 +43,15 @@ export function registerTraffic(program: Command): void {
       };
       return print(
         table(
-          ['PROXY', 'DATA PLANE', 'STATE', ...types.map((t) => t.toUpperCase())],
-          items.map((p) => [`${p.workload}.${p.namespace}`, `${p.dataPlane} ${p.version}`, p.state.toUpperCase(), ...types.map((t) => cell(p, t))]),
+          ['PROXY', 'DATA PLANE', 'STATE', ...types.map((t) => t.toUpperCase()), 'TELEMETRY', 'ENVOYFILTERS'],
+          items.map((p) => [
+            `${p.workload}.${p.namespace}`,
+            `${p.dataPlane} ${p.version}`,
+            p.state.toUpperCase(),
+            ...types.map((t) => cell(p, t)),
+            TELEMETRY[p.telemetry ?? 'none'],
+            envoyFilterCell(p),
+          ]),
         ),
       );
     });

@@ -2,7 +2,7 @@
 
 import { refKey, refOf } from '@weft/mesh-core/model';
 import type { MeshObject, MeshSettings } from '@weft/mesh-core/model';
-import { buildMesh, proxyClass, translate as translateMesh } from '@weft/mesh-core/translate';
+import { buildMesh, proxyClass, proxyFacts, translate as translateMesh } from '@weft/mesh-core/translate';
 import type { Mesh } from '@weft/mesh-core/translate';
 import type { CertificateAuthority } from '../certificates/ca.ts';
 import type { SecretProvider } from '../certificates/secret-provider.ts';
@@ -46,7 +46,7 @@ export interface ControlPlaneOptions<M> {
 /** Builds a control plane; it serves from `start()` on. Ports are known after `start()`. */
 export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): ControlPlane & { ports(): { plain: number; tls: number } } {
   const { store, settings, ca, secrets, clock = Date.now, log = () => undefined } = options;
-  const translator = (options.translate ?? { buildMesh, translate: translateMesh, proxyClass }) as Translator<M>;
+  const translator = (options.translate ?? { buildMesh, translate: translateMesh, proxyClass, proxyFacts }) as Translator<M>;
   const snapshots = createSnapshots(translator, settings);
   const registry = new ProxyRegistry(clock);
   const propagation = new PropagationLog(clock);
@@ -152,7 +152,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
 
   return {
     ports: () => servers?.ports ?? { plain: 0, tls: 0 },
-    proxies: () => registry.statuses(),
+    proxies: () => registry.connections().map((connection) => ({ ...connection.status(), ...snapshots.factsOf(connection.node) })),
     propagation: (revision) => propagation.get(revision),
     connections: () => registry.live().map((c) => ({ status: c.status(), peerAddress: c.peerAddress, nonces: c.nonces() })),
     loads: () => [...loads.values()],

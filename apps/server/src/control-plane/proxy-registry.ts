@@ -1,6 +1,5 @@
 // Connected proxies, and those lost a short while ago.
 
-import type { ProxyStatus } from '@weft/mesh-core/api';
 import type { ProxyConnection } from './proxy-connection.ts';
 
 /** How long a lost proxy stays on the list. */
@@ -50,10 +49,11 @@ export class ProxyRegistry {
     return this.#byId.get(id);
   }
 
-  statuses(): ProxyStatus[] {
+  /** Of every node id the newest, also those lost a short while ago. */
+  connections(): ProxyConnection[] {
     const oldest = this.#clock() - REMEMBER_MS;
     for (const [id, connection] of this.#byId) if (connection.disconnectedAt !== undefined && connection.disconnectedAt < oldest) this.#byId.delete(id);
-    return [...this.#byId.values()].map((connection) => connection.status());
+    return [...this.#byId.values()];
   }
 
   endAll(): void {

@@ -1,5 +1,6 @@
 // The mesh as every class of proxies sees it: built once per change, shared by all proxies of the class.
 
+import type { ProxyStatus } from '@weft/mesh-core/api';
 import type { MeshObject, MeshSettings, ProxyNode } from '@weft/mesh-core/model';
 import type { ResourceSet } from '@weft/mesh-core/xds';
 
@@ -10,11 +11,14 @@ export interface Translator<Mesh> {
   translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet;
   /** Proxies with the same class get the same resources. */
   proxyClass(node: ProxyNode): string;
+  /** What a proxy's status says about its translation. */
+  proxyFacts?(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Pick<ProxyStatus, 'telemetry' | 'envoyFilters'>;
 }
 
 export interface Snapshots {
   /** Resources of a proxy from the current mesh. */
   of(node: ProxyNode): ResourceSet;
+  factsOf(node: ProxyNode): Pick<ProxyStatus, 'telemetry' | 'envoyFilters'>;
   /** Starts over with these objects. */
   rebuild(objects: Iterable<MeshObject>): void;
   /** What proxies would get if these were the objects; nothing is kept. */
@@ -40,6 +44,7 @@ export function createSnapshots<Mesh>(translator: Translator<Mesh>, settings: Me
   let current = build([], true);
   return {
     of: (node) => current(node),
+    factsOf: (node) => (last === undefined ? {} : (translator.proxyFacts?.(last, node, settings) ?? {})),
     rebuild: (objects) => {
       current = build(objects, true);
     },

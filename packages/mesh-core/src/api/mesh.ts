@@ -31,6 +31,10 @@ export const proxyStatusSchema = z.object({
   certificate: z.object({ serial: z.string(), notAfter: z.number() }).optional(),
   types: z.array(proxyTypeStatusSchema),
   protocol: z.enum(['sotw', 'delta']).optional(),
+  /** Who counts its requests: the proxy itself, Envoy's stats access logger (scraped by the agent), Envoy's gRPC access log, or nobody. */
+  telemetry: z.enum(['embedded', 'stats', 'als', 'none']).optional(),
+  /** EnvoyFilters that select it, and why those that are not applied are not; absent = none selects it. */
+  envoyFilters: z.array(z.object({ filter: z.string(), applied: z.boolean(), reason: z.string().optional() })).optional(),
 });
 export type ProxyStatus = z.infer<typeof proxyStatusSchema>;
 export const proxyListSchema = z.object({ items: z.array(proxyStatusSchema) });

@@ -2,7 +2,6 @@ export { contentHash, encodeResource, registry } from './encode.ts';
 export { unservedServers } from './gateways.ts';
 export type { Mesh, MeshService, MtlsMode, Workload } from './mesh.ts';
 export { buildMesh, destinationRuleFor, mtlsModeOf } from './mesh.ts';
-export { type FilterOutcome } from './envoy-filter/apply.ts';
 export { envoyFilterProblems } from './envoy-filter/problems.ts';
-export { envoyFilterOutcomes, proxyClass, translate } from './translate.ts';
+export { proxyClass, proxyFacts, translate } from './translate.ts';
 export { virtualServiceFor } from './virtual-services.ts';

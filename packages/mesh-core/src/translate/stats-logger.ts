@@ -8,6 +8,15 @@ import { PEER_FIELDS, SERVICE_METADATA, peerIdentity } from './common.ts';
 import { tagFormat } from './tag-expression.ts';
 import type { MetricSettings } from './telemetry.ts';
 
+export type TelemetryMode = 'embedded' | 'stats' | 'als' | 'none';
+
+/** Who counts the requests of a proxy. Envoy has the stats access logger from 1.37 on. */
+export function telemetryMode(node: ProxyNode): TelemetryMode {
+  if (node.dataPlane !== 'envoy') return node.dataPlane === 'embedded' ? 'embedded' : 'none';
+  const [major = 0, minor = 0] = node.version.split('.').map(Number);
+  return major > 1 || minor >= 37 ? 'stats' : 'als';
+}
+
 export type Reporter = 'source' | 'destination';
 
 interface StatsOptions {

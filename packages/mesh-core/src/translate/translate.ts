@@ -13,6 +13,7 @@ import { apiListener, hostListener, inboundListener, upstreamListener } from './
 import { type Memo, once, onceFor } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { hostRouteConfig, peerHeader, serviceRouteConfig } from './routes.ts';
+import { type TelemetryMode, telemetryMode } from './stats-logger.ts';
 
 /** Proxies of one class get the same resources. */
 export function proxyClass(node: ProxyNode): string {
@@ -51,6 +52,12 @@ export function translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): 
 export function envoyFilterOutcomes(mesh: Mesh, node: ProxyNode, settings: MeshSettings): readonly FilterOutcome[] {
   if (node.dataPlane === 'envoy') return translated(mesh, node, settings).outcomes;
   return envoyFiltersFor(mesh, node).map((filter) => ({ filter: refKey(refOf(filter)), applied: false, reason: 'EnvoyFilter patches stock Envoy only' }));
+}
+
+/** What a proxy's status says about how it was translated for. */
+export function proxyFacts(mesh: Mesh, node: ProxyNode, settings: MeshSettings): { telemetry: TelemetryMode; envoyFilters?: FilterOutcome[] } {
+  const outcomes = envoyFilterOutcomes(mesh, node, settings);
+  return { telemetry: telemetryMode(node), ...(outcomes.length === 0 ? {} : { envoyFilters: [...outcomes] }) };
 }
 
 function translated(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Filtered['result'] {

@@ -3,6 +3,9 @@ import { useProxies } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
 import { State } from '../../ui/state.tsx';
 
+/** Who counts the requests. */
+const TELEMETRY = { embedded: 'own', stats: 'stats logger', als: 'gRPC access log', none: '–' } as const;
+
 /** Every proxy with what it has taken over, per type, and its own words where it refused. */
 export function ProxiesPage(): ReactElement {
   const proxies = useProxies();
@@ -19,6 +22,7 @@ export function ProxiesPage(): ReactElement {
               <th>Workload</th>
               <th>Namespace</th>
               <th>Data plane</th>
+              <th>Telemetry</th>
               <th>State</th>
               <th>Types</th>
             </tr>
@@ -30,7 +34,10 @@ export function ProxiesPage(): ReactElement {
                   <b>{p.workload}</b>
                 </td>
                 <td>{p.namespace}</td>
-                <td>{p.dataPlane}</td>
+                <td>
+                  {p.dataPlane} {p.version}
+                </td>
+                <td>{TELEMETRY[p.telemetry ?? 'none']}</td>
                 <td>
                   <span className={`chip ${p.state === 'synced' ? 'ok' : p.state === 'nacked' ? 'err' : 'warn'}`}>{p.state}</span>
                 </td>
@@ -53,6 +60,11 @@ export function ProxiesPage(): ReactElement {
                         </div>
                       ),
                   )}
+                  {(p.envoyFilters ?? []).map((f) => (
+                    <div key={f.filter} style={f.applied ? undefined : { color: 'var(--warn)' }}>
+                      {f.filter} {f.applied ? 'applied' : `not applied: ${f.reason ?? ''}`}
+                    </div>
+                  ))}
                 </td>
               </tr>
             ))}

@@ -1,0 +1,27 @@
+// Findings no text shows: EnvoyFilters that do not reach proxies they select.
+
+import type { ProxyStatus } from '@weft/mesh-core/api';
+import type { Problem } from '@weft/mesh-core/model';
+
+/** One problem per EnvoyFilter and reason. Where Envoy's configuration cannot take the patch it is an error, else a warning. */
+export function deliveryProblems(proxies: readonly ProxyStatus[]): Problem[] {
+  const groups = new Map<string, { filter: string; reason: string; error: boolean; proxies: string[] }>();
+  for (const proxy of proxies)
+    for (const { filter, applied, reason = '' } of proxy.envoyFilters ?? []) {
+      if (applied || proxy.state === 'disconnected') continue;
+      const group = groups.get(`${filter}|${reason}`) ?? { filter, reason, error: proxy.dataPlane === 'envoy', proxies: [] };
+      groups.set(`${filter}|${reason}`, group);
+      group.proxies.push(`${proxy.workload}.${proxy.namespace}`);
+    }
+  return [...groups.values()].map(({ filter, reason, error, proxies: names }): Problem => {
+    const [kind = '', namespace = '', name = ''] = filter.split('/');
+    const path = /^spec\.configPatches\[\d+\]/.exec(reason)?.[0];
+    return {
+      severity: error ? 'error' : 'warning',
+      code: 'WEFT_NOT_APPLIED',
+      message: `not applied to ${names.toSorted().join(', ')}: ${path === undefined ? reason : reason.slice(path.length + 2)}`,
+      ref: { kind, namespace, name },
+      ...(path === undefined ? {} : { path }),
+    };
+  });
+}
