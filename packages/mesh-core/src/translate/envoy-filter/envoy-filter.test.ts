@@ -41,6 +41,7 @@ const NODE: ProxyNode = {
   identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'web' },
   labels: { app: 'web' },
   httpProxyPort: 0,
+  locality: '',
   inbound: [{ name: 'http', servicePort: 9080, listenPort: 21_001, appPort: 9_999 }],
   upstreams: [{ host: HOST, port: 9080, listenPort: 21_010 }],
   adminPort: 15_000,
