@@ -107,7 +107,7 @@ function checkAny(value: JsonValue, path: (string | number)[], problems: ValuePr
   const { '@type': _, ...fields } = value as JsonObject;
   const schema = schemaOf(type);
   // Of types not known here Envoy is the judge.
-  if (schema !== undefined && !/\.TypedStruct$/.test(type)) checkMessage(schema, fields, path, problems);
+  if (schema !== undefined && !type.endsWith('.TypedStruct')) checkMessage(schema, fields, path, problems);
 }
 
 function checkWhole(schema: DescMessage, value: JsonValue, path: (string | number)[], problems: ValueProblem[]): void {
