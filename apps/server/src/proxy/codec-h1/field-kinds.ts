@@ -80,6 +80,13 @@ export const knownFields: ReadonlyMap<number, KnownField> = new Map(
   names.map(([name, kind]) => [hashOf(name), { bytes: Uint8Array.from(name, (char) => char.charCodeAt(0)), kind }]),
 );
 
+const kindByName: ReadonlyMap<string, number> = new Map(names);
+
+/** Kind of a field by its lower-case name. */
+export function fieldKind(name: string): number {
+  return kindByName.get(name) ?? Field.other;
+}
+
 /** Never taken off by a Connection field that names them: they carry framing or routing, or are handled anyway. */
 export const framingFields: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'keep-alive', 'close']);
 

@@ -61,7 +61,7 @@ export function readFraming(block: HeaderBlock, framing: Framing): number {
 }
 
 /** 1 to 15 digits, so that the number is exact; -1 otherwise. */
-function parseLength(text: string): number {
+export function parseLength(text: string): number {
   if (text.length === 0 || text.length > 15) return -1;
   let length = 0;
   for (let i = 0; i < text.length; i++) {

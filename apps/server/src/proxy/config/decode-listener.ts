@@ -79,6 +79,7 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     routes: inline === undefined ? { rds: rds?.text('routeConfigName') ?? '' } : { inline: decodeRouteConfigFields(inline) },
     codec: codec === 'HTTP1' ? 'http1' : codec === 'HTTP2' ? 'http2' : 'auto',
     ...decodeServerHeader(fields),
+    ...decodeHttpProtocols(fields),
     useRemoteAddress: fields.flag('useRemoteAddress'),
     forwardClientCert: forward === 'APPEND_FORWARD' ? 'append_forward' : forward === 'SANITIZE_SET' ? 'sanitize_set' : 'sanitize',
     clientCertDetails: decodeClientCertDetails(fields.object('setCurrentClientCertDetails')),
@@ -115,7 +116,7 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     ...(peer?.kind === 'peer-metadata' ? { peerHeader: peer.header } : {}),
     filters,
   };
-  fields.ignore('httpProtocolOptions', 'http2ProtocolOptions', 'drainTimeout', 'delayedCloseTimeout');
+  fields.ignore('drainTimeout', 'delayedCloseTimeout');
   if (fields.number('xffNumTrustedHops') > 0) fields.problem('xffNumTrustedHops', 'only 0 is supported');
   fields.end();
   common?.end();
@@ -238,4 +239,18 @@ function decodeAccessLog(fields: Fields): AccessLog[] {
   if (type.endsWith('TypedStruct')) return isMetricOverrides(config) ? [] : [{ kind: 'istio-stats' }];
   fields.problem('typedConfig', `the access logger ${type} is not supported`);
   return [];
+}
+
+function decodeHttpProtocols(fields: Fields): Pick<HttpConnectionManager, 'acceptHttp10' | 'http2'> {
+  const http1 = fields.object('httpProtocolOptions');
+  const http2 = fields.object('http2ProtocolOptions');
+  const max = http2?.number('maxConcurrentStreams') ?? 0;
+  const options = {
+    acceptHttp10: http1?.flag('acceptHttp10') ?? false,
+    ...(http2 === undefined ? {} : { http2: { ...(max === 0 ? {} : { maxConcurrentStreams: max }), allowConnect: http2.flag('allowConnect') } }),
+  };
+  // Windows are this proxy's own choice.
+  http2?.ignore('initialStreamWindowSize', 'initialConnectionWindowSize');
+  for (const part of [http1, http2]) part?.end();
+  return options;
 }

@@ -107,6 +107,9 @@ export interface HttpConnectionManager {
   routes: { rds: string } | { inline: RouteConfig };
   /** http1, http2 or by preface/ALPN. */
   codec: 'auto' | 'http1' | 'http2';
+  /** Takes HTTP/1.0 (`accept_http_10`); otherwise it is answered 426. */
+  acceptHttp10: boolean;
+  http2?: { maxConcurrentStreams?: number; allowConnect: boolean };
   serverName: string;
   /** Trust x-forwarded-for and internal headers of the peer (true for sidecars on loopback), or start them anew (gateway). */
   useRemoteAddress: boolean;

@@ -232,6 +232,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private beginRequest(): void {
     const { framing } = this.request;
     this.context.wheel.clear(this.timer);
+    if (this.request.minor === 0 && !this.context.manager.acceptHttp10) return this.refuse(426);
     this.onRequest();
     const mode = framing.chunked ? Body.chunked : framing.contentLength > 0 ? Body.length : Body.none;
     this.body.start(mode, framing.contentLength);

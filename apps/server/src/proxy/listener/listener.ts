@@ -8,11 +8,14 @@ import { compileChainMatch, type ChainMatcher } from '../config/chain-match.ts';
 import type { ChainMatch, FilterChain, ListenerConfig, WeightedCluster } from '../config/model.ts';
 import type { ListenerStats } from '../http/hooks.ts';
 import { compileRouteTable, type RouteSlot } from '../http/route-table.ts';
+import { Http2ServerConnection } from '../http/http2-server-connection.ts';
 import { ServerConnection } from '../http/server-connection.ts';
 import { TcpConnection } from '../tcp/tcp-proxy.ts';
+import { awaitPreface } from '../transport/preface.ts';
 import { TlsTerminator, type TlsClient } from '../transport/tls-terminator.ts';
 import { inspect, nothingFound, type Found, type Inspection } from './inspect.ts';
 import type { RuntimeParts } from './parts.ts';
+import type { ConnectionContext } from '../http/downstream.ts';
 
 interface CompiledChain {
   config: FilterChain;
@@ -49,7 +52,7 @@ export class ListenerRuntime {
   config: ListenerConfig;
   private readonly parts: RuntimeParts;
   private readonly server: Server;
-  private readonly http = new Set<ServerConnection>();
+  private readonly http = new Set<ServerConnection | Http2ServerConnection>();
   private readonly tcp = new Set<TcpConnection>();
   private readonly undecided = new Set<Socket>();
   /** Also those TLS has taken over; they end with their listener at the latest. */
@@ -225,7 +228,7 @@ export class ListenerRuntime {
     const key = connectionKey(socket);
     this.arriving.set(key, downstream);
     socket.once('close', () => this.arriving.delete(key));
-    if (!chain.tls.take(socket, found.protocols)) this.refuse(socket);
+    if (!chain.tls.take(socket, found.protocols, chain.config.http?.codec !== 'http1')) this.refuse(socket);
   }
 
   private refuse(socket: Socket): void {
@@ -238,20 +241,22 @@ export class ListenerRuntime {
     const { http, tcp } = chain.config;
     const { listener } = downstream;
     if (http !== undefined && chain.routes !== undefined) {
-      const connection = new ServerConnection(
-        socket,
-        {
-          ...{ listener, manager: http, routes: chain.routes, deps, wheel, clusters, tls },
-          ...client,
-          remoteAddress: downstream.address,
-          remotePort: downstream.port,
-        },
-        () => {
-          this.totalRequests++;
-        },
-      );
-      this.http.add(connection);
-      socket.once('close', () => this.http.delete(connection));
+      const context = {
+        ...{ listener, manager: http, routes: chain.routes, deps, wheel, clusters, tls },
+        ...client,
+        remoteAddress: downstream.address,
+        remotePort: downstream.port,
+      };
+      const negotiated = 'alpnProtocol' in socket ? socket.alpnProtocol : undefined;
+      if (http.codec === 'http2' || (negotiated === 'h2' && http.codec === 'auto')) return this.serveHttp(socket, context, true);
+      if (http.codec === 'http1' || typeof negotiated === 'string') return this.serveHttp(socket, context, false);
+      // Nothing but the first bytes tells.
+      this.undecided.add(socket);
+      socket.once('close', () => this.undecided.delete(socket));
+      awaitPreface(socket, (http2) => {
+        this.undecided.delete(socket);
+        this.serveHttp(socket, context, http2);
+      });
     } else if (tcp !== undefined) {
       const connection = new TcpConnection(socket, {
         listener,
@@ -268,6 +273,17 @@ export class ListenerRuntime {
       this.tcp.add(connection);
       socket.once('close', () => this.tcp.delete(connection));
     } else this.refuse(socket);
+  }
+
+  private serveHttp(socket: Socket, context: ConnectionContext, http2: boolean): void {
+    const onRequest = (): void => {
+      this.totalRequests++;
+    };
+    const connection = http2 ? new Http2ServerConnection(socket, context, onRequest) : new ServerConnection(socket, context, onRequest);
+    this.http.add(connection);
+    socket.once('close', () => this.http.delete(connection));
+    // The configuration may have changed while the first bytes were awaited.
+    if (!this.server.listening || context.listener !== this.config) connection.drain();
   }
 }
 

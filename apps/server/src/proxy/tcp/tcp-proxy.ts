@@ -133,7 +133,7 @@ export class TcpConnection implements TimerTarget {
         port,
         allowHalfOpen: true,
         secureContext: plan.context,
-        ALPNProtocols: plan.alpn,
+        ALPNProtocols: plan.alpn.filter((name) => name !== 'h2'),
         ...(plan.sni === '' ? {} : { servername: plan.sni }),
         rejectUnauthorized: plan.verify,
         checkServerIdentity: (_, certificate) => (plan.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),

@@ -44,9 +44,9 @@ export class TlsTerminator {
   }
 
   /** False = the certificate is not here yet; the caller closes the socket. `offered`: the client's ALPN. */
-  take(socket: Socket, offered: readonly string[]): boolean {
-    // Without a protocol in common TLS would fail; Envoy goes on without ALPN, and so does this. h2 is not spoken here.
-    const own = this.config.alpn.filter((name) => name !== 'h2');
+  take(socket: Socket, offered: readonly string[], http2: boolean): boolean {
+    // Without a protocol in common TLS would fail; Envoy goes on without ALPN, and so does this.
+    const own = http2 ? this.config.alpn : this.config.alpn.filter((name) => name !== 'h2');
     const withAlpn = own.some((name) => offered.includes(name));
     let server = this.servers.get(withAlpn);
     if (server === undefined) {
@@ -58,7 +58,7 @@ export class TlsTerminator {
         rejectUnauthorized: this.config.requireClientCertificate,
         handshakeTimeout: this.handshakeTimeoutMs,
         allowHalfOpen: true,
-        ...(withAlpn ? { ALPNProtocols: own } : {}),
+        ...(withAlpn ? { ALPNProtocols: [...own] } : {}),
       });
       server.on('secureConnection', (secured: TLSSocket) => this.check(secured));
       server.on('tlsClientError', (_, failed) => {

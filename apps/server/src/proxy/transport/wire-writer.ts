@@ -9,10 +9,14 @@ export class WireWriter {
   /** Bytes handed over so far. */
   bytes = 0;
   private readonly socket: Socket;
+  private readonly gather: boolean;
+  private corked = false;
   private text = '';
 
-  constructor(socket: Socket) {
+  /** `gather`: larger pieces wait for `flush` too, and leave with the rest in one write. */
+  constructor(socket: Socket, gather = false) {
     this.socket = socket;
+    this.gather = gather;
   }
 
   add(text: string): void {
@@ -27,19 +31,30 @@ export class WireWriter {
       this.text += bytes.toString('latin1', start, end);
       return;
     }
-    this.flush();
+    if (this.gather && !this.corked) {
+      this.corked = true;
+      this.socket.cork();
+    }
+    this.writeText();
     const slice = bytes.subarray(start, end);
     if (this.socket.writable) this.socket.write(shared ? Buffer.from(slice) : slice);
   }
 
   /** Writes what was gathered. False = wait for `drain` before adding more. */
   flush(): boolean {
-    if (this.text !== '') {
-      const { text } = this;
-      this.text = '';
-      if (this.socket.writable) this.socket.write(text, 'latin1');
+    this.writeText();
+    if (this.corked) {
+      this.corked = false;
+      this.socket.uncork();
     }
     return !this.socket.writableNeedDrain;
+  }
+
+  private writeText(): void {
+    const { text } = this;
+    if (text === '') return;
+    this.text = '';
+    if (this.socket.writable) this.socket.write(text, 'latin1');
   }
 }
 

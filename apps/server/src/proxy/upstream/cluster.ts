@@ -24,7 +24,7 @@ export class ClusterRuntime implements TimerTarget {
   retryOverflow = 0;
   overflow = 0;
   timeouts = 0;
-  private readonly deps: RuntimeDeps;
+  readonly deps: RuntimeDeps;
   private readonly endpoints = new Map<string, EndpointState>();
   private readonly request: PickRequest<EndpointState>;
   private readonly timer: WheelTimer = new WheelTimer(this);

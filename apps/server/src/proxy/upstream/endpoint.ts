@@ -1,12 +1,11 @@
-// One endpoint of a cluster: its pool (last used first), those who wait for a connection, its health.
+// One endpoint of a cluster: its pools by protocol, its health.
 
 import { type BalancedHost, type HostHealth, OutlierState, PeakEwma } from '@weft/mesh-core/traffic';
 import type { Endpoint } from '../config/model.ts';
 import type { ClusterRuntime } from './cluster.ts';
-import { UpstreamConnection } from './connection.ts';
 import type { HealthChecker } from './health/health-checker.ts';
+import { Pool, type PoolProtocol } from './pool.ts';
 import type { StreamWaiter } from './stream.ts';
-import { chooseUpstreamTls, planUpstreamTls } from './tls-plan.ts';
 
 interface Load {
   active: number;
@@ -23,18 +22,15 @@ export class EndpointState implements BalancedHost {
   /** Clock since which it takes requests, ms. */
   healthySince: number;
   readonly cluster: ClusterRuntime;
-  readonly connections: Set<UpstreamConnection> = new Set();
   readonly address: string;
   checker: HealthChecker | undefined;
   /** Requests it had when unused ones were last looked for. */
   totalAtSweep = -1;
   /** With auto_sni: pools of their own for each server name, of one health and load. */
   private variants: Map<string, EndpointState> | undefined;
-  private readonly serverName: string;
+  readonly serverName: string;
   private readonly load: Load;
-  private readonly idle: UpstreamConnection[] = [];
-  private readonly waiting: StreamWaiter[] = [];
-  private connecting = 0;
+  private readonly pools: Partial<Record<PoolProtocol, Pool>> = {};
   private removed = false;
 
   constructor(cluster: ClusterRuntime, config: Endpoint, now: number, of?: { endpoint: EndpointState; serverName: string }) {
@@ -108,116 +104,58 @@ export class EndpointState implements BalancedHost {
     return this.cluster.config.hashByHostname && this.config.hostname !== '' ? this.config.hostname : this.address;
   }
 
-  get idleCount(): number {
-    return this.pools().reduce((sum, pool) => sum + pool.idle.length, 0);
-  }
-
+  /** Open or being opened. */
   get connectionCount(): number {
-    return this.pools().reduce((sum, pool) => sum + pool.connections.size, 0);
+    return this.all().reduce((sum, pool) => sum + pool.connectionCount, 0) + this.others().reduce((sum, endpoint) => sum + endpoint.connectionCount, 0);
   }
 
-  private pools(): EndpointState[] {
-    return [this, ...(this.variants?.values() ?? [])];
+  get idleCount(): number {
+    return this.all().reduce((sum, pool) => sum + pool.idleCount, 0) + this.others().reduce((sum, endpoint) => sum + endpoint.idleCount, 0);
   }
 
-  /** Gives a stream now or later. False = the pending queue is full. */
-  acquire(waiter: StreamWaiter, _http2Downstream: boolean, _upgrade: boolean): boolean {
-    const connection = this.idle.pop();
-    if (connection !== undefined) {
-      waiter.onStream(connection);
-      return true;
-    }
-    const { breaker } = this.cluster;
-    if (!breaker.mayWait()) return false;
-    breaker.pending++;
-    this.waiting.push(waiter);
-    if (this.connecting < this.waiting.length) this.open();
-    return true;
+  /** Gives a stream now or later. False = the pending queue is full. `http2`: the request came by HTTP/2. */
+  acquire(waiter: StreamWaiter, http2: boolean, upgrade: boolean): boolean {
+    const { protocol } = this.cluster.config.http;
+    const wanted = protocol === 'downstream' ? (http2 ? 'http2' : 'http1') : protocol;
+    const pool = this.pool(wanted);
+    // A connection that is not known to take tunnels may still be bypassed by one of HTTP/1.1, unless that is ruled out.
+    if (upgrade && wanted !== 'http1' && protocol !== 'http2' && !pool.takesTunnels) return this.pool('http1').acquire(waiter);
+    return pool.acquire(waiter);
   }
 
   /** The waiter no longer waits. */
   cancel(waiter: StreamWaiter): void {
-    const index = this.waiting.indexOf(waiter);
-    if (index < 0) return;
-    this.waiting.splice(index, 1);
-    this.cluster.breaker.pending--;
+    for (const pool of this.all()) pool.cancel(waiter);
   }
 
-  connected(connection: UpstreamConnection): void {
-    this.connecting--;
-    this.offer(connection);
-  }
-
-  released(connection: UpstreamConnection): void {
-    const limit = this.cluster.config.http.maxRequestsPerConnection;
-    if (this.removed || (limit > 0 && connection.served >= limit)) connection.close();
-    else this.offer(connection);
-  }
-
-  closed(connection: UpstreamConnection, wasConnecting: boolean, reason: 'connection' | 'timeout' | 'tls'): void {
-    this.connections.delete(connection);
-    this.cluster.breaker.connections--;
-    const index = this.idle.indexOf(connection);
-    if (index >= 0) this.idle.splice(index, 1);
-    if (wasConnecting) {
-      this.connecting--;
-      this.cluster.connectFailures++;
-      this.takeWaiter()?.onConnectFailed(reason);
-    }
-    if (this.connecting < this.waiting.length) this.open();
-  }
-
-  /** Idle connections close now, others when their request ends. */
+  /** Idle connections close now, others when their requests end. */
   remove(): void {
     this.removed = true;
     this.checker?.stop();
     this.closeIdle();
-    for (const variant of this.variants?.values() ?? []) variant.remove();
+    for (const variant of this.others()) variant.remove();
   }
 
   closeIdle(): void {
-    for (const connection of this.idle.slice()) connection.close();
-    for (const variant of this.variants?.values() ?? []) variant.closeIdle();
+    for (const pool of this.all()) pool.drain(this.removed);
+    for (const variant of this.others()) variant.closeIdle();
   }
 
   closeAll(): void {
-    for (const connection of [...this.connections]) connection.close();
-    for (const variant of this.variants?.values() ?? []) variant.closeAll();
+    for (const pool of this.all()) pool.closeAll();
+    for (const variant of this.others()) variant.closeAll();
   }
 
-  private open(): void {
-    const { breaker } = this.cluster;
-    // An endpoint without any connection may have one, or it could starve behind the others (as Envoy does).
-    if (!breaker.mayConnect() && this.connections.size > 0) return;
-    const tls = chooseUpstreamTls(this.cluster.config, this.config);
-    const { autoSni, autoSanValidation } = this.cluster.config.http;
-    const plan = tls === undefined ? undefined : planUpstreamTls(tls, this.cluster.secrets, autoSni ? this.serverName : '', autoSanValidation);
-    if (tls !== undefined && plan === undefined) {
-      this.cluster.connectFailures++;
-      // Not from inside acquire(): the caller has not been told yet that it waits.
-      setImmediate(() => this.takeWaiter()?.onConnectFailed('tls'));
-      return;
-    }
-    this.connecting++;
-    breaker.connections++;
-    this.cluster.totalConnections++;
-    this.connections.add(new UpstreamConnection(this, plan));
+  private pool(protocol: PoolProtocol): Pool {
+    return (this.pools[protocol] ??= new Pool(this, protocol));
   }
 
-  private offer(connection: UpstreamConnection): void {
-    const waiter = this.takeWaiter();
-    if (waiter !== undefined) return waiter.onStream(connection);
-    this.idle.push(connection);
-    const own = this.cluster.config.http.idleTimeoutMs || 3_600_000;
-    // A second earlier than the peer, so that a request does not meet its close.
-    const peer = connection.peerKeepAliveMs > 0 ? Math.max(connection.peerKeepAliveMs - 1000, 100) : own;
-    this.cluster.wheel.set(connection.timer, Math.min(own, peer));
+  private others(): EndpointState[] {
+    return this.variants === undefined ? [] : [...this.variants.values()];
   }
 
-  private takeWaiter(): StreamWaiter | undefined {
-    const waiter = this.waiting.shift();
-    if (waiter !== undefined) this.cluster.breaker.pending--;
-    return waiter;
+  private all(): Pool[] {
+    return Object.values(this.pools);
   }
 }
 

@@ -40,8 +40,7 @@ export function planUpstreamTls(tls: UpstreamTls, secrets: SecretStore, host = '
     plan = {
       version: secrets.version,
       context: createSecureContext(options),
-      // h2 is not offered: this hop speaks HTTP/1.1.
-      alpn: tls.alpn.filter((name) => name !== 'h2'),
+      alpn: [...tls.alpn],
       verify: tls.verify,
       accepts: compilePeerSans(tls.peerSans),
     };

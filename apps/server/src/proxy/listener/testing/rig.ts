@@ -27,6 +27,8 @@ export function manager(overrides: Partial<HttpConnectionManager> = {}): HttpCon
     statPrefix: 'test',
     routes: { rds: 'routes' },
     codec: 'auto',
+    acceptHttp10: true,
+    http2: { allowConnect: true },
     serverName: 'envoy',
     useRemoteAddress: false,
     forwardClientCert: 'sanitize',

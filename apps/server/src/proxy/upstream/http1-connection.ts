@@ -1,31 +1,36 @@
-// One HTTP/1.1 connection to an endpoint: connect (with TLS and the check of the peer's identity), send, read, go back to the pool.
+// One HTTP/1.1 connection to an endpoint: send, read, go back to the pool.
 
-import { connect as connectPlain, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import { BodyReader, type BodySink } from '../codec-h1/body-reader.ts';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { Body } from '../codec-h1/framing.ts';
 import { parseResponseHead, ResponseHead } from '../codec-h1/response-head.ts';
-import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
+import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
-import type { EndpointState } from './endpoint.ts';
-import type { UpstreamTlsPlan } from './tls-plan.ts';
+import type { Reader } from './dial.ts';
 import type { StreamFailure, UpstreamEvents, UpstreamRequest, UpstreamStream } from './stream.ts';
 
-/** All plaintext connections read into this one buffer: a read is handled to its end before the next begins. */
-const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 const discardLimit = 64 * 1024;
 
-type State = 'connecting' | 'idle' | 'busy' | 'tunnel' | 'closed';
+type State = 'idle' | 'busy' | 'tunnel' | 'closed';
 
-export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget {
-  state: State = 'connecting';
+export interface ConnectionOwner {
+  /** Free for the next request. */
+  onReleased(connection: Http1Connection): void;
+  onGone(connection: Http1Connection): void;
+}
+
+export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerTarget {
+  state: State = 'idle';
   reused = false;
   served = 0;
   /** How long the peer says it keeps an idle connection, ms; 0 = unknown. */
   peerKeepAliveMs = 0;
+  /** Clock from which on it takes no more requests; 0 = never. */
+  expiresAt = 0;
   readonly timer: WheelTimer = new WheelTimer(this);
-  private readonly endpoint: EndpointState;
+  private readonly owner: ConnectionOwner;
+  private readonly wheel: TimerWheel;
   private readonly socket: Socket;
   private readonly out: WireWriter;
   private readonly head = new ResponseHead();
@@ -38,52 +43,23 @@ export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget
   private requestSent = false;
   private discarded = 0;
   private shared = false;
-  private timedOut = false;
-  private handshakeFailed = false;
 
-  constructor(endpoint: EndpointState, tls: UpstreamTlsPlan | undefined) {
-    this.endpoint = endpoint;
-    const { address: host, port } = endpoint.config;
-    if (tls === undefined) {
-      const callback = (count: number): boolean => {
-        this.read(readBuffer, 0, count, true);
-        return true;
-      };
-      this.socket = connectPlain({ host, port, noDelay: true, onread: { buffer: readBuffer, callback } });
-      this.socket.once('connect', () => this.ready());
-    } else {
-      const socket = connectTls({
-        host,
-        port,
-        ALPNProtocols: tls.alpn,
-        secureContext: tls.context,
-        ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
-        rejectUnauthorized: tls.verify,
-        checkServerIdentity: (_, certificate) => (tls.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),
-      });
-      socket.setNoDelay(true);
-      socket.once('connect', () => {
-        this.handshakeFailed = true;
-      });
-      socket.once('secureConnect', () => this.ready());
-      socket.on('data', (chunk: Buffer) => this.read(chunk, 0, chunk.length, false));
-      this.socket = socket;
-    }
-    this.out = new WireWriter(this.socket);
-    this.socket.on('error', () => this.socket.destroy());
-    this.socket.on('end', () => this.onEnd());
-    this.socket.on('close', () => this.onClose());
-    this.socket.on('drain', () => this.events?.onUpstreamDrain());
-    endpoint.cluster.wheel.set(this.timer, endpoint.cluster.config.connectTimeoutMs || 5000);
+  constructor(socket: Socket, owner: ConnectionOwner, wheel: TimerWheel) {
+    this.socket = socket;
+    this.owner = owner;
+    this.wheel = wheel;
+    this.out = new WireWriter(socket);
+    socket.on('end', () => this.onEnd());
+    socket.on('close', () => this.onClose());
+    socket.on('drain', () => this.events?.onUpstreamDrain());
   }
 
   onTimer(): void {
-    this.timedOut = this.state === 'connecting';
     this.socket.destroy();
   }
 
   start(request: UpstreamRequest, events: UpstreamEvents): void {
-    this.endpoint.cluster.wheel.clear(this.timer);
+    this.wheel.clear(this.timer);
     this.state = 'busy';
     this.events = events;
     this.reused = this.served > 0;
@@ -154,14 +130,7 @@ export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget
     else if ((this.discarded += end - start) > discardLimit) this.close();
   }
 
-  private ready(): void {
-    this.handshakeFailed = false;
-    this.endpoint.cluster.wheel.clear(this.timer);
-    this.state = 'idle';
-    this.endpoint.connected(this);
-  }
-
-  private read(bytes: Buffer, start: number, end: number, shared: boolean): void {
+  read(bytes: Buffer, start: number, end: number, shared: boolean): void {
     if (this.state === 'tunnel') {
       this.events?.onUpstreamData(bytes, start, end, shared);
       this.events?.onUpstreamFlush();
@@ -228,7 +197,7 @@ export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget
     if (extra || !this.requestSent || !this.head.reusable) this.close();
     else {
       this.state = 'idle';
-      this.endpoint.released(this);
+      this.owner.onReleased(this);
     }
     events?.onUpstreamEnd(this.body.trailers);
   }
@@ -252,8 +221,8 @@ export class UpstreamConnection implements UpstreamStream, BodySink, TimerTarget
   private onClose(): void {
     const before = this.state;
     this.state = 'closed';
-    this.endpoint.cluster.wheel.clear(this.timer);
-    this.endpoint.closed(this, before === 'connecting', this.timedOut ? 'timeout' : this.handshakeFailed ? 'tls' : 'connection');
+    this.wheel.clear(this.timer);
+    this.owner.onGone(this);
     const { events } = this;
     this.events = undefined;
     if (before === 'tunnel') events?.onTunnelEnd();

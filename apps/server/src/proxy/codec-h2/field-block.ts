@@ -1,0 +1,105 @@
+// Decoded fields written into the same form HTTP/1 heads have, so that what follows need not know where they came from.
+
+import { Field, forbiddenTrailers } from '../codec-h1/field-kinds.ts';
+import type { HeaderBlock } from '../codec-h1/header-block.ts';
+import { maxFields, maxHeadBytes } from '../codec-h1/header-block.ts';
+import type { HeaderEntry } from './hpack-table.ts';
+
+/** What is wrong with a block: nothing, it is malformed (a stream error), or larger than this side takes. */
+export const Fault = { none: 0, malformed: 1, tooLarge: 2 } as const;
+
+/** Fields that belong to one connection (RFC 9113 §8.2.2). */
+const connectionKinds = new Set<number>([Field.connection, Field.keepAlive, Field.proxyConnection, Field.transferEncoding, Field.upgrade, Field.http2Settings]);
+
+export abstract class FieldBlock {
+  fault: number = Fault.none;
+  private block: HeaderBlock | undefined;
+  private text = '';
+  private count = 0;
+  private size = 0;
+  private cookie = '';
+
+  protected start(block: HeaderBlock): void {
+    this.block = block;
+    this.fault = Fault.none;
+    this.text = this.cookie = '';
+    this.count = this.size = 0;
+  }
+
+  /** True when it is a pseudo-header field of this kind of message, seen once. */
+  protected abstract onPseudo(name: string, value: string): boolean;
+
+  onField(entry: HeaderEntry): void {
+    if (this.fault !== Fault.none) return;
+    if (!entry.valid) return this.fail(Fault.malformed);
+    const { name, kind } = entry;
+    if (name.charCodeAt(0) === 0x3a) {
+      // Before all other fields (§8.3).
+      if (this.count > 0 || this.cookie !== '' || !this.onPseudo(name, entry.value)) this.fail(Fault.malformed);
+      this.size += entry.value.length + 32;
+      if (this.size > maxHeadBytes) this.fail(Fault.tooLarge);
+      return;
+    }
+    if (connectionKinds.has(kind) || (kind === Field.te && entry.value.toLowerCase() !== 'trailers')) return this.fail(Fault.malformed);
+    this.size += entry.size;
+    if (this.size > maxHeadBytes) return this.fail(Fault.tooLarge);
+    if (name === 'cookie') {
+      // Split in HTTP/2, one line elsewhere (§8.2.3).
+      this.cookie = this.cookie === '' ? entry.value : `${this.cookie}; ${entry.value}`;
+      return;
+    }
+    this.add(name, kind, entry.line);
+  }
+
+  protected finishFields(): void {
+    const { block, cookie } = this;
+    if (cookie !== '') this.add('cookie', Field.other, `cookie: ${cookie}\r\n`);
+    if (block === undefined) return;
+    block.text = this.text;
+    block.count = this.count;
+    block.end = this.text.length;
+    this.text = '';
+  }
+
+  private add(name: string, kind: number, line: string): void {
+    const { block, count } = this;
+    if (block === undefined) return;
+    if (count === maxFields) return this.fail(Fault.tooLarge);
+    const slot = count * 4;
+    const start = this.text.length;
+    block.at[slot] = start;
+    block.at[slot + 1] = start + name.length;
+    block.at[slot + 2] = start + name.length + 2;
+    block.at[slot + 3] = start + line.length - 2;
+    block.kinds[count] = kind;
+    this.count = count + 1;
+    this.text += line;
+  }
+
+  private fail(fault: number): void {
+    if (this.fault !== Fault.malformed) this.fault = fault;
+  }
+}
+
+const maxTrailerBytes = 8 * 1024;
+
+/** Trailer fields as lines; those that must not be trailers are left out. */
+export class TrailerBlock {
+  lines = '';
+  malformed = false;
+  private size = 0;
+
+  start(): void {
+    this.lines = '';
+    this.size = 0;
+    this.malformed = false;
+  }
+
+  onField(entry: HeaderEntry): void {
+    if (!entry.valid || entry.name.charCodeAt(0) === 0x3a || connectionKinds.has(entry.kind)) this.malformed = true;
+    if (this.malformed || forbiddenTrailers.has(entry.name)) return;
+    this.size += entry.size;
+    if (this.size > maxTrailerBytes) this.malformed = true;
+    else this.lines += entry.line;
+  }
+}

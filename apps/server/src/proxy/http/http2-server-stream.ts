@@ -1,0 +1,111 @@
+// One request on an HTTP/2 connection from a client: the stream and the exchange it carries. Reused for later requests.
+
+import { RequestHead } from '../codec-h1/request-head.ts';
+import { Body } from '../codec-h1/framing.ts';
+import { ErrorCode } from '../codec-h2/frames.ts';
+import { Http2Stream } from '../codec-h2/stream.ts';
+import type { Http2Session } from '../codec-h2/session.ts';
+import type { ConnectionContext, DownstreamStream } from './downstream.ts';
+import { Exchange } from './exchange.ts';
+
+export class Http2ServerStream extends Http2Stream implements DownstreamStream {
+  readonly request: RequestHead = new RequestHead();
+  private readonly exchange: Exchange;
+  private readonly onFree: (stream: Http2ServerStream) => void;
+  private tunneling = false;
+  /** Bytes of a tunnel the application has not agreed to yet. */
+  private early: Buffer[] = [];
+
+  constructor(session: Http2Session, context: ConnectionContext, onFree: (stream: Http2ServerStream) => void) {
+    super(session);
+    this.exchange = new Exchange(context, this);
+    this.onFree = onFree;
+  }
+
+  begin(id: number): void {
+    this.open(id);
+    this.tunneling = false;
+    this.early = [];
+  }
+
+  /** The head is complete. */
+  start(endStream: boolean): void {
+    const { framing } = this.request;
+    const tunnel = framing.upgrade !== '';
+    this.session.touch(this);
+    this.exchange.reading = true;
+    this.remoteClosed = endStream;
+    if (!tunnel) this.expect(framing.contentLength);
+    const body = endStream || tunnel ? Body.none : framing.chunked ? Body.chunked : framing.contentLength > 0 ? Body.length : Body.none;
+    this.exchange.begin(this.request, body);
+    if (endStream || tunnel) this.exchange.onRequestEnd('');
+  }
+
+  protected onData(bytes: Buffer, start: number, end: number): void {
+    this.exchange.reading = true;
+    if (this.tunneling) this.exchange.onTunnelData(bytes, start, end);
+    else if (this.request.framing.upgrade !== '') this.early.push(Buffer.from(bytes.subarray(start, end)));
+    else this.exchange.onRequestData(bytes, start, end);
+  }
+
+  protected onEnd(trailers: string): void {
+    if (this.request.framing.upgrade === '') this.exchange.onRequestEnd(trailers);
+    else this.exchange.onDownstreamClosed(this.tunneling);
+  }
+
+  onReadEnd(): void {
+    this.exchange.reading = false;
+    if (this.exchange.active) this.exchange.onRequestFlush();
+  }
+
+  onAborted(): void {
+    this.exchange.onDownstreamClosed(false);
+  }
+
+  protected onDrain(): void {
+    this.exchange.onDownstreamDrain();
+  }
+
+  protected onClosed(): void {
+    this.onFree(this);
+  }
+
+  interim(status: number, _reason: string, lines: string): void {
+    const { encoder } = this.session;
+    this.sendHeaders(encoder.begin() + encoder.field(':status', String(status)) + encoder.lines(lines), false);
+  }
+
+  head(status: number, _reason: string, lines: string, length: number, hasBody: boolean): void {
+    const { encoder } = this.session;
+    let block = encoder.begin() + encoder.field(':status', String(status)) + encoder.lines(lines);
+    if (length >= 0 && status !== 204) block += encoder.field('content-length', String(length));
+    this.sendHeaders(block, !hasBody);
+  }
+
+  end(trailers: string): void {
+    this.sendEnd(trailers === '' ? '' : this.session.encoder.begin() + this.session.encoder.lines(trailers));
+  }
+
+  finished(): void {
+    // The rest of the request is of no use (§8.1).
+    if (this.id !== 0 && this.localClosed && !this.remoteClosed) this.cancel(ErrorCode.none);
+  }
+
+  reset(): void {
+    this.cancel(ErrorCode.internal);
+  }
+
+  tunnel(_reason: string, lines: string): void {
+    const { encoder } = this.session;
+    this.tunneling = true;
+    this.sendHeaders(encoder.begin() + encoder.field(':status', '200') + encoder.lines(lines), false);
+    const { early } = this;
+    this.early = [];
+    for (const bytes of early) this.exchange.onTunnelData(bytes, 0, bytes.length);
+  }
+
+  tunnelEnd(): void {
+    this.sendEnd('');
+    this.finished();
+  }
+}

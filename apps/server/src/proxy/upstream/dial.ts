@@ -1,0 +1,107 @@
+// Makes a connection to an endpoint: TCP, TLS with the check of the peer's identity, and the protocol both sides know.
+
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Endpoint } from '../config/model.ts';
+import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
+import type { ConnectFailure } from './stream.ts';
+import type { UpstreamTlsPlan } from './tls-plan.ts';
+
+/** All plaintext connections read into this one buffer: a read is handled to its end before the next begins. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** Takes what a connection reads. `shared`: the bytes change after the call. */
+export interface Reader {
+  read(bytes: Buffer, start: number, end: number, shared: boolean): void;
+}
+
+export interface DialOwner {
+  onDialed(dial: Dial, socket: Socket, http2: boolean): void;
+  onDialFailed(dial: Dial, reason: ConnectFailure): void;
+}
+
+export interface DialOptions {
+  endpoint: Endpoint;
+  tls: UpstreamTlsPlan | undefined;
+  /** What to speak where TLS does not negotiate; `auto` is then HTTP/1.1. */
+  protocol: 'http1' | 'http2' | 'auto';
+  timeoutMs: number;
+  wheel: TimerWheel;
+}
+
+export class Dial implements TimerTarget {
+  /** Set by the owner when dialed. */
+  reader: Reader | undefined;
+  private readonly owner: DialOwner;
+  private readonly wheel: TimerWheel;
+  private readonly socket: Socket;
+  private readonly timer: WheelTimer = new WheelTimer(this);
+  private readonly onClosed = (): void => this.fail(this.handshaking ? 'tls' : 'connection');
+  private handshaking = false;
+
+  constructor(owner: DialOwner, options: DialOptions) {
+    this.owner = owner;
+    this.wheel = options.wheel;
+    const { address: host, port } = options.endpoint;
+    const { tls, protocol } = options;
+    if (tls === undefined) {
+      const callback = (count: number): boolean => {
+        this.reader?.read(readBuffer, 0, count, true);
+        return true;
+      };
+      this.socket = connectPlain({ host, port, noDelay: true, onread: { buffer: readBuffer, callback } });
+      this.socket.once('connect', () => this.ready(protocol === 'http2'));
+    } else {
+      const socket = connectTls({
+        host,
+        port,
+        ALPNProtocols: offered(tls.alpn, protocol),
+        secureContext: tls.context,
+        ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
+        rejectUnauthorized: tls.verify,
+        checkServerIdentity: (_, certificate) => (tls.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),
+      });
+      socket.setNoDelay(true);
+      socket.once('connect', () => {
+        this.handshaking = true;
+      });
+      socket.once('secureConnect', () => {
+        socket.on('data', (chunk: Buffer) => this.reader?.read(chunk, 0, chunk.length, false));
+        this.ready(protocol === 'auto' ? socket.alpnProtocol === 'h2' : protocol === 'http2');
+      });
+      this.socket = socket;
+    }
+    this.socket.on('error', () => this.socket.destroy());
+    this.socket.once('close', this.onClosed);
+    this.wheel.set(this.timer, options.timeoutMs);
+  }
+
+  onTimer(): void {
+    this.fail('timeout');
+  }
+
+  close(): void {
+    this.fail('connection');
+  }
+
+  private ready(http2: boolean): void {
+    this.wheel.clear(this.timer);
+    this.socket.removeListener('close', this.onClosed);
+    this.owner.onDialed(this, this.socket, http2);
+  }
+
+  private fail(reason: ConnectFailure): void {
+    this.wheel.clear(this.timer);
+    this.socket.removeListener('close', this.onClosed);
+    this.socket.destroy();
+    this.owner.onDialFailed(this, reason);
+  }
+}
+
+/** What is spoken anyway is all that is offered; protocols that are not HTTP (`istio`) stay. */
+function offered(alpn: readonly string[], protocol: 'http1' | 'http2' | 'auto'): string[] {
+  if (protocol === 'auto') return alpn.includes('h2') || alpn.includes('http/1.1') ? [...alpn] : [...alpn, 'h2', 'http/1.1'];
+  const other = protocol === 'http1' ? 'h2' : 'http/1.1';
+  const kept = alpn.filter((name) => name !== other);
+  return protocol === 'http1' && alpn.length > 0 && !kept.includes('http/1.1') ? [...kept, 'http/1.1'] : kept;
+}

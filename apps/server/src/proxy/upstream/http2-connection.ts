@@ -1,0 +1,199 @@
+// A multiplexed connection to an endpoint: many requests at a time, each on its stream.
+
+import type { Socket } from 'node:net';
+import { TrailerBlock } from '../codec-h2/field-block.ts';
+import type { ClusterConfig } from '../config/model.ts';
+import { ErrorCode, frameHead, FrameType, goawayFrame, preface } from '../codec-h2/frames.ts';
+import { ResponseFields } from '../codec-h2/response-fields.ts';
+import { Http2Session } from '../codec-h2/session.ts';
+import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
+import type { Reader } from './dial.ts';
+import { Http2ClientStream } from './http2-stream.ts';
+
+/** More than this many streams share one connection badly: another is opened. */
+const streamsPerConnection = 100;
+/** Stream ids are 31 bits and never used twice. */
+const lastUsableId = 2 ** 31 - 3;
+
+export interface Http2ClientOwner {
+  /** There is room for a request again. */
+  onRoom(session: Http2ClientSession): void;
+  onGone(session: Http2ClientSession): void;
+}
+
+export class Http2ClientSession extends Http2Session implements Reader, TimerTarget {
+  /** Set while bytes of a buffer that is used again are handed over. */
+  shared = false;
+  served = 0;
+  readonly timer: WheelTimer = new WheelTimer(this);
+  private readonly owner: Http2ClientOwner;
+  private readonly wheel: TimerWheel;
+  private readonly http: ClusterConfig['http'];
+  private readonly lifeTimer: WheelTimer = new WheelTimer(this);
+  private readonly pingTimer: WheelTimer = new WheelTimer(this);
+  private pinging = false;
+  private readonly fields = new ResponseFields();
+  private readonly trailers = new TrailerBlock();
+  private readonly free: Http2ClientStream[] = [];
+  private draining = false;
+  private gone = false;
+
+  constructor(socket: Socket, owner: Http2ClientOwner, options: { clock: () => number; wheel: TimerWheel; http: ClusterConfig['http'] }) {
+    super({ socket, clock: options.clock });
+    this.owner = owner;
+    this.wheel = options.wheel;
+    const { http } = options;
+    this.http = http;
+    this.lastId = -1;
+    this.out.add(preface);
+    this.sendSettings(false, 0, false);
+    socket.on('end', () => this.leave());
+    socket.on('close', () => this.onClose());
+    this.waitIdle();
+    if (http.maxConnectionDurationMs > 0) this.wheel.set(this.lifeTimer, http.maxConnectionDurationMs);
+    if (http.keepalive !== undefined && http.keepalive.intervalMs > 0) this.wheel.set(this.pingTimer, http.keepalive.intervalMs);
+  }
+
+  private waitIdle(): void {
+    this.wheel.set(this.timer, this.http.idleTimeoutMs || 3_600_000);
+  }
+
+  get active(): number {
+    return this.streams.size;
+  }
+
+  get hasRoom(): boolean {
+    return !this.draining && !this.stopped && this.active < Math.min(this.peerMaxStreams, this.http.maxConcurrentStreams || streamsPerConnection);
+  }
+
+  /** The peer takes extended CONNECT (RFC 8441). */
+  get takesTunnels(): boolean {
+    return this.peerEnablesConnect;
+  }
+
+  /** A stream to start a request on, at once. */
+  take(): Http2ClientStream {
+    const stream = this.free.pop() ?? new Http2ClientStream(this);
+    stream.reserve(this.served > 0);
+    this.served++;
+    if (this.timer.active) this.wheel.clear(this.timer);
+    if ((this.http.maxRequestsPerConnection > 0 && this.served >= this.http.maxRequestsPerConnection) || this.lastId >= lastUsableId) this.draining = true;
+    return stream;
+  }
+
+  /** The next id, for a stream whose head is sent now. */
+  add(stream: Http2ClientStream): number {
+    this.lastId += 2;
+    this.streams.set(this.lastId, stream);
+    return this.lastId;
+  }
+
+  release(stream: Http2ClientStream): void {
+    if (this.free.length < streamsPerConnection) this.free.push(stream);
+  }
+
+  /** No new requests; closes when those running have ended. */
+  leave(): void {
+    this.draining = true;
+    if (this.active === 0) this.close();
+  }
+
+  close(): void {
+    if (this.gone) return;
+    if (!this.stopped) this.out.add(goawayFrame(0, ErrorCode.none));
+    this.out.flush();
+    this.stopped = true;
+    this.socket.destroySoon();
+  }
+
+  onTimer(timer: WheelTimer): void {
+    if (timer === this.timer) this.close();
+    else if (timer === this.lifeTimer) this.leave();
+    else this.ping();
+  }
+
+  /** Asks whether the peer is still there; one that does not answer in time is not. */
+  private ping(): void {
+    const { keepalive } = this.http;
+    if (keepalive === undefined) return;
+    if (this.pinging) return void this.socket.destroy();
+    this.pinging = true;
+    this.out.add(`${frameHead(8, FrameType.ping, 0, 0)}\0\0\0\0weft`);
+    this.schedule();
+    this.wheel.set(this.pingTimer, keepalive.timeoutMs || 20_000);
+  }
+
+  override read(bytes: Buffer, start: number, end: number, shared = false): void {
+    if (this.stopped) return;
+    this.shared = shared;
+    super.read(bytes, start, end);
+  }
+
+  protected get lastPeerId(): number {
+    return 0;
+  }
+
+  protected isIdle(id: number): boolean {
+    return id > this.lastId || (id & 1) === 0;
+  }
+
+  protected onHeaders(id: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
+    const stream = this.streams.get(id) as Http2ClientStream | undefined;
+    if (stream === undefined) {
+      if (this.isIdle(id)) return this.onFrameError(ErrorCode.protocol, 'HEADERS on an idle stream');
+      if (this.discardBlock(bytes, start, end) && !this.wasReset(id)) this.onFrameError(ErrorCode.streamClosed, 'HEADERS on a closed stream');
+      return;
+    }
+    if (stream.headRead) {
+      this.trailers.start();
+      if (!this.decode(bytes, start, end, this.trailers)) return;
+      if (!endStream || this.trailers.malformed || stream.remoteClosed) return stream.breakOff();
+      return stream.receiveEnd(this.trailers.lines);
+    }
+    this.fields.begin(stream.response);
+    if (!this.decode(bytes, start, end, this.fields)) return;
+    if (!this.fields.finish(end - start, endStream, stream.toHead)) return stream.breakOff();
+    // Interim responses without end bring nothing forward.
+    if (stream.response.status < 200 && !this.guard.spend(5)) return this.onFrameError(ErrorCode.enhanceYourCalm, '1xx flood');
+    stream.onHead(endStream);
+  }
+
+  protected onGoaway(lastId: number): void {
+    this.draining = true;
+    this.failAll('refused', lastId);
+    if (this.active === 0) this.close();
+    else this.owner.onRoom(this);
+  }
+
+  protected onSettings(): void {
+    if (this.peerMaxStreams === 0 && this.active === 0) return this.leave();
+    this.owner.onRoom(this);
+  }
+
+  protected onPingAck(): void {
+    if (!this.pinging) return;
+    this.pinging = false;
+    this.wheel.set(this.pingTimer, this.http.keepalive?.intervalMs ?? 0);
+  }
+
+  protected onStreamGone(): void {
+    if (this.stopped) return;
+    if (this.active === 0) {
+      if (this.draining || this.peerMaxStreams === 0) return this.close();
+      this.waitIdle();
+    }
+    this.owner.onRoom(this);
+  }
+
+  protected onBroken(): void {
+    this.socket.destroySoon();
+  }
+
+  private onClose(): void {
+    if (this.gone) return;
+    this.gone = this.stopped = true;
+    for (const timer of [this.timer, this.lifeTimer, this.pingTimer]) this.wheel.clear(timer);
+    this.failAll('connection');
+    this.owner.onGone(this);
+  }
+}

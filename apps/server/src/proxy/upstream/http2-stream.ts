@@ -1,0 +1,134 @@
+// One request on a multiplexed connection to an endpoint.
+
+import { Body } from '../codec-h1/framing.ts';
+import { ResponseHead } from '../codec-h1/response-head.ts';
+import { ErrorCode } from '../codec-h2/frames.ts';
+import { Http2Stream } from '../codec-h2/stream.ts';
+import type { Http2ClientSession } from './http2-connection.ts';
+import type { StreamFailure, UpstreamEvents, UpstreamRequest, UpstreamStream } from './stream.ts';
+
+const discardLimit = 64 * 1024;
+
+export class Http2ClientStream extends Http2Stream implements UpstreamStream {
+  reused = false;
+  readonly response: ResponseHead = new ResponseHead();
+  headRead = false;
+  toHead = false;
+  private readonly client: Http2ClientSession;
+  private events: UpstreamEvents | undefined;
+  private upgrade = '';
+  private tunneling = false;
+  private discarded = 0;
+
+  constructor(client: Http2ClientSession) {
+    super(client);
+    this.client = client;
+  }
+
+  /** Reserved for a request that is about to start. */
+  reserve(reused: boolean): void {
+    this.reused = reused;
+    this.events = undefined;
+  }
+
+  start(request: UpstreamRequest, events: UpstreamEvents): void {
+    this.open(this.client.add(this));
+    this.events = events;
+    this.headRead = this.tunneling = false;
+    this.discarded = 0;
+    this.toHead = request.method === 'HEAD';
+    this.upgrade = request.upgrade;
+    const { encoder } = this.client;
+    const tunnel = request.upgrade !== '';
+    let block = encoder.begin() + encoder.field(':method', tunnel ? 'CONNECT' : request.method) + encoder.field(':scheme', request.scheme);
+    block += encoder.field(':path', request.path) + encoder.field(':authority', request.authority);
+    if (tunnel) block += encoder.field(':protocol', request.upgrade);
+    block += encoder.lines(request.lines);
+    if (request.length >= 0 && !tunnel) block += encoder.field('content-length', String(request.length));
+    this.sendHeaders(block, request.body === Body.none && !tunnel);
+  }
+
+  end(trailers: string): void {
+    if (this.upgrade !== '') return;
+    this.sendEnd(trailers === '' ? '' : this.client.encoder.begin() + this.client.encoder.lines(trailers));
+  }
+
+  abort(): void {
+    this.events = undefined;
+    this.cancel(ErrorCode.cancel);
+  }
+
+  discard(): void {
+    this.events = undefined;
+    this.resume();
+    if (this.id !== 0 && !this.localClosed) this.cancel(ErrorCode.cancel);
+  }
+
+  tunnel(): void {
+    this.tunneling = true;
+    this.upgrade = '';
+  }
+
+  tunnelEnd(): void {
+    this.sendEnd('');
+    this.flush();
+    if (this.id !== 0 && this.remoteClosed) this.cancel(ErrorCode.none);
+  }
+
+  /** A checked head, in `response`. */
+  onHead(endStream: boolean): void {
+    const { response, events } = this;
+    this.session.touch(this);
+    if (response.status < 200) return events?.onUpstreamInterim(response);
+    this.headRead = true;
+    if (this.upgrade !== '' && !endStream && response.status < 300) {
+      response.status = 101;
+      response.reason = 'Switching Protocols';
+      response.framing.upgrade = this.upgrade;
+      response.body = Body.none;
+      return events?.onUpstreamHead(response);
+    }
+    if (this.upgrade !== '') {
+      // Not agreed to: an answer like any other.
+      this.upgrade = '';
+      this.sendEnd('');
+    }
+    if (!endStream) this.expect(response.body === Body.none ? 0 : response.framing.contentLength);
+    events?.onUpstreamHead(response);
+    if (endStream && this.id !== 0) this.receiveEnd('');
+  }
+
+  protected onData(bytes: Buffer, start: number, end: number): void {
+    if (this.events !== undefined) this.events.onUpstreamData(bytes, start, end, this.client.shared);
+    else if ((this.discarded += end - start) > discardLimit) this.cancel(ErrorCode.cancel);
+  }
+
+  protected onEnd(trailers: string): void {
+    const { events } = this;
+    if (this.tunneling) return events?.onTunnelEnd();
+    this.events = undefined;
+    // An answer before the request is complete: the rest of it is not wanted.
+    if (!this.localClosed) this.cancel(ErrorCode.none);
+    events?.onUpstreamEnd(trailers);
+  }
+
+  onReadEnd(): void {
+    this.events?.onUpstreamFlush();
+  }
+
+  onAborted(kind: StreamFailure): void {
+    const { events } = this;
+    this.events = undefined;
+    if (this.tunneling) events?.onTunnelEnd();
+    else events?.onUpstreamFailed(kind);
+  }
+
+  protected onDrain(): void {
+    this.events?.onUpstreamDrain();
+  }
+
+  protected onClosed(): void {
+    this.events = undefined;
+    this.client.release(this);
+  }
+}

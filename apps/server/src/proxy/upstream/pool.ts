@@ -1,0 +1,227 @@
+// The connections to one endpoint for one protocol (last used first), and those who wait for one.
+
+import type { Socket } from 'node:net';
+import { Dial, type DialOwner } from './dial.ts';
+import type { EndpointState } from './endpoint.ts';
+import { Http1Connection, type ConnectionOwner } from './http1-connection.ts';
+import { Http2ClientSession, type Http2ClientOwner } from './http2-connection.ts';
+import type { ConnectFailure, StreamWaiter } from './stream.ts';
+import { chooseUpstreamTls, planUpstreamTls } from './tls-plan.ts';
+
+export type PoolProtocol = 'http1' | 'http2' | 'auto';
+
+/** Requests a connection of HTTP/2 that is being made is expected to take. */
+const expectedStreams = 100;
+
+export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
+  private readonly endpoint: EndpointState;
+  private readonly protocol: PoolProtocol;
+  private readonly connections = new Set<Http1Connection>();
+  private readonly idle: Http1Connection[] = [];
+  private readonly sessions: Http2ClientSession[] = [];
+  /** Sessions that take no new requests. */
+  private readonly leaving = new Set<Http2ClientSession>();
+  private readonly dials = new Set<Dial>();
+  private readonly waiting: StreamWaiter[] = [];
+  /** What the endpoint turned out to speak, where that is open. */
+  private speaks: 'http1' | 'http2' | undefined;
+  private secretsVersion = 0;
+  private removed = false;
+
+  constructor(endpoint: EndpointState, protocol: PoolProtocol) {
+    this.endpoint = endpoint;
+    this.protocol = protocol;
+    this.speaks = protocol === 'auto' ? undefined : protocol;
+    this.secretsVersion = endpoint.cluster.secrets.version;
+  }
+
+  get connectionCount(): number {
+    return this.connections.size + this.sessions.length + this.leaving.size + this.dials.size;
+  }
+
+  get idleCount(): number {
+    return this.idle.length + this.sessions.filter((session) => session.active === 0).length;
+  }
+
+  get takesTunnels(): boolean {
+    return this.sessions.some((session) => session.hasRoom && session.takesTunnels);
+  }
+
+  /** False = the pending queue is full. */
+  acquire(waiter: StreamWaiter): boolean {
+    const { cluster } = this.endpoint;
+    if (this.sessions.length > 0) {
+      if (this.secretsVersion !== cluster.secrets.version) this.renew();
+      const session = this.roomy();
+      if (session !== undefined) {
+        waiter.onStream(session.take());
+        return true;
+      }
+    }
+    const connection = this.idle.pop();
+    if (connection !== undefined) {
+      waiter.onStream(connection);
+      return true;
+    }
+    const { breaker } = cluster;
+    if (!breaker.mayWait()) return false;
+    breaker.pending++;
+    this.waiting.push(waiter);
+    this.dialMore();
+    return true;
+  }
+
+  cancel(waiter: StreamWaiter): void {
+    const index = this.waiting.indexOf(waiter);
+    if (index < 0) return;
+    this.waiting.splice(index, 1);
+    this.endpoint.cluster.breaker.pending--;
+  }
+
+  /** What is idle closes, what is busy ends with its requests; `removed`: nothing new is kept. */
+  drain(removed: boolean): void {
+    this.removed ||= removed;
+    for (const connection of this.idle.slice()) connection.close();
+    this.retire();
+  }
+
+  closeAll(): void {
+    for (const dial of [...this.dials]) dial.close();
+    for (const connection of [...this.connections]) connection.close();
+    for (const session of [...this.sessions, ...this.leaving]) session.close();
+  }
+
+  onDialed(dial: Dial, socket: Socket, http2: boolean): void {
+    const { cluster } = this.endpoint;
+    this.dials.delete(dial);
+    this.speaks = http2 ? 'http2' : 'http1';
+    const { http, tcpKeepaliveMs } = cluster.config;
+    if (tcpKeepaliveMs !== undefined) socket.setKeepAlive(true, tcpKeepaliveMs);
+    if (http2) {
+      const session = new Http2ClientSession(socket, this, { clock: () => cluster.deps.clock(), wheel: cluster.wheel, http });
+      dial.reader = session;
+      this.sessions.push(session);
+      this.serve(session);
+      if (this.removed) this.retire();
+    } else {
+      const connection = new Http1Connection(socket, this, cluster.wheel);
+      if (http.maxConnectionDurationMs > 0) connection.expiresAt = cluster.deps.clock() + http.maxConnectionDurationMs;
+      dial.reader = connection;
+      this.connections.add(connection);
+      this.offer(connection);
+    }
+    this.dialMore();
+  }
+
+  onDialFailed(dial: Dial, reason: ConnectFailure): void {
+    const { cluster } = this.endpoint;
+    this.dials.delete(dial);
+    cluster.breaker.connections--;
+    cluster.connectFailures++;
+    // A connection of HTTP/1.1 was meant for one of them, any other for all.
+    let failing = this.speaks === 'http1' ? 1 : this.waiting.length;
+    while (failing-- > 0) this.takeWaiter()?.onConnectFailed(reason);
+    this.dialMore();
+  }
+
+  onReleased(connection: Http1Connection): void {
+    const { config, deps } = this.endpoint.cluster;
+    const limit = config.http.maxRequestsPerConnection;
+    const old = connection.expiresAt > 0 && deps.clock() >= connection.expiresAt;
+    if (this.removed || old || (limit > 0 && connection.served >= limit)) connection.close();
+    else this.offer(connection);
+  }
+
+  onRoom(session: Http2ClientSession): void {
+    if (this.waiting.length > 0) this.serve(session);
+    if (this.waiting.length > 0) this.dialMore();
+  }
+
+  onGone(connection: Http1Connection | Http2ClientSession): void {
+    this.endpoint.cluster.breaker.connections--;
+    if (connection instanceof Http2ClientSession) {
+      this.leaving.delete(connection);
+      remove(this.sessions, connection);
+    } else {
+      this.connections.delete(connection);
+      remove(this.idle, connection);
+    }
+    this.dialMore();
+  }
+
+  private roomy(): Http2ClientSession | undefined {
+    for (let i = this.sessions.length - 1; i >= 0; i--) if (this.sessions[i]?.hasRoom === true) return this.sessions[i];
+    return undefined;
+  }
+
+  /** New certificates: connections of the old ones take no more requests. */
+  private renew(): void {
+    this.secretsVersion = this.endpoint.cluster.secrets.version;
+    if (this.tls() !== undefined) this.retire();
+  }
+
+  private retire(): void {
+    for (const session of this.sessions.splice(0)) {
+      this.leaving.add(session);
+      session.leave();
+    }
+  }
+
+  private dialMore(): void {
+    const { cluster, config } = this.endpoint;
+    const { breaker } = cluster;
+    const perDial = this.speaks === 'http1' ? 1 : expectedStreams;
+    if (this.dials.size * perDial >= this.waiting.length) return;
+    // An endpoint without any connection may have one, or it could starve behind the others (as Envoy does).
+    if (!breaker.mayConnect() && this.connectionCount > 0) return;
+    const tls = this.tls();
+    const { autoSni, autoSanValidation } = cluster.config.http;
+    const plan = tls === undefined ? undefined : planUpstreamTls(tls, cluster.secrets, autoSni ? this.endpoint.serverName : '', autoSanValidation);
+    if (tls !== undefined && plan === undefined) {
+      cluster.connectFailures++;
+      // Not from inside acquire(): the caller has not been told yet that it waits.
+      setImmediate(() => this.takeWaiter()?.onConnectFailed('tls'));
+      return;
+    }
+    breaker.connections++;
+    cluster.totalConnections++;
+    const { wheel, config: of } = cluster;
+    this.dials.add(new Dial(this, { endpoint: config, tls: plan, protocol: this.protocol, timeoutMs: of.connectTimeoutMs || 5000, wheel }));
+  }
+
+  private tls(): ReturnType<typeof chooseUpstreamTls> {
+    return chooseUpstreamTls(this.endpoint.cluster.config, this.endpoint.config);
+  }
+
+  private serve(session: Http2ClientSession): void {
+    while (session.hasRoom) {
+      const waiter = this.takeWaiter();
+      if (waiter === undefined) return;
+      waiter.onStream(session.take());
+    }
+  }
+
+  private offer(connection: Http1Connection): void {
+    const waiter = this.takeWaiter();
+    if (waiter !== undefined) return waiter.onStream(connection);
+    if (this.removed) return connection.close();
+    this.idle.push(connection);
+    const { cluster } = this.endpoint;
+    const own = cluster.config.http.idleTimeoutMs || 3_600_000;
+    // A second earlier than the peer, so that a request does not meet its close.
+    const peer = connection.peerKeepAliveMs > 0 ? Math.max(connection.peerKeepAliveMs - 1000, 100) : own;
+    const left = connection.expiresAt > 0 ? connection.expiresAt - cluster.deps.clock() : own;
+    cluster.wheel.set(connection.timer, Math.min(own, peer, left));
+  }
+
+  private takeWaiter(): StreamWaiter | undefined {
+    const waiter = this.waiting.shift();
+    if (waiter !== undefined) this.endpoint.cluster.breaker.pending--;
+    return waiter;
+  }
+}
+
+function remove<T>(list: T[], item: T): void {
+  const index = list.indexOf(item);
+  if (index >= 0) list.splice(index, 1);
+}
