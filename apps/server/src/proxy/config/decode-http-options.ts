@@ -20,6 +20,7 @@ export function decodeHttpOptions(extensions: Fields | undefined): HttpOptions {
     idleTimeoutMs: common?.ms('idleTimeout', 3_600_000) ?? 3_600_000,
     maxRequestsPerConnection: common?.number('maxRequestsPerConnection') ?? 0,
     maxConnectionDurationMs: common?.ms('maxConnectionDuration') ?? 0,
+    maxStreamDurationMs: common?.ms('maxStreamDuration') ?? 0,
     maxConcurrentStreams: http2?.number('maxConcurrentStreams') ?? 0,
     ...(keepalive === undefined ? {} : { keepalive: { intervalMs: keepalive.ms('interval'), timeoutMs: keepalive.ms('timeout') } }),
     autoSni: upstream?.flag('autoSni') ?? false,

@@ -383,6 +383,8 @@ export interface ClusterConfig {
     maxRequestsPerConnection: number;
     /** A connection this old takes no more requests; 0 = any age. */
     maxConnectionDurationMs: number;
+    /** Longest life of a stream; 0 = no limit. */
+    maxStreamDurationMs: number;
     /** HTTP/2, on top of what the peer allows; 0 = no limit of ours. */
     maxConcurrentStreams: number;
     /** HTTP/2 PINGs. */

@@ -7,6 +7,9 @@ import { WheelTimer } from '../transport/timer-wheel.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import type { ConnectFailure, StreamFailure, StreamWaiter, UpstreamEvents, UpstreamStream } from '../upstream/stream.ts';
 
+/** Which time was over: of the try, between bytes, or of the cluster's streams. */
+export type AttemptTimeout = 'total' | 'idle' | 'duration';
+
 /** What the request is told about its tries. */
 export interface AttemptOwner {
   onAttemptStream(attempt: Attempt, stream: UpstreamStream): void;
@@ -20,7 +23,7 @@ export interface AttemptOwner {
   onAttemptFailed(attempt: Attempt, kind: StreamFailure, reused: boolean): void;
   onAttemptDrain(attempt: Attempt): void;
   onAttemptTunnelEnd(attempt: Attempt): void;
-  onAttemptTimeout(attempt: Attempt, kind: 'total' | 'idle'): void;
+  onAttemptTimeout(attempt: Attempt, kind: AttemptTimeout): void;
 }
 
 export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
@@ -34,6 +37,8 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   private readonly timer = new WheelTimer(this);
   private readonly idleTimer = new WheelTimer(this);
   private idleMs = 0;
+  /** Made when a cluster first asks for it. */
+  private durationTimer: WheelTimer | undefined;
   private waiting = false;
 
   constructor(owner: AttemptOwner, wheel: TimerWheel) {
@@ -60,6 +65,11 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     if (idleMs > 0) this.wheel.set(this.idleTimer, idleMs);
   }
 
+  /** The life of this stream, response included; 0 = no limit. */
+  limitDuration(ms: number): void {
+    if (ms > 0) this.wheel.set((this.durationTimer ??= new WheelTimer(this)), ms);
+  }
+
   /** The response has begun: only its pauses count from now on. */
   stopTimers(): void {
     this.wheel.clear(this.timer);
@@ -81,6 +91,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     const { endpoint } = this;
     this.wheel.clear(this.timer);
     this.wheel.clear(this.idleTimer);
+    if (this.durationTimer !== undefined) this.wheel.clear(this.durationTimer);
     this.hedged = false;
     this.stream = undefined;
     this.endpoint = undefined;
@@ -91,7 +102,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   }
 
   onTimer(timer: WheelTimer): void {
-    this.owner.onAttemptTimeout(this, timer === this.timer ? 'total' : 'idle');
+    this.owner.onAttemptTimeout(this, timer === this.timer ? 'total' : timer === this.idleTimer ? 'idle' : 'duration');
   }
 
   onStream(stream: UpstreamStream): void {

@@ -69,6 +69,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected responseTo: ResponseHead | undefined;
   protected body: number = Body.none;
   protected upgrade = '';
+  protected upgradeRefused = false;
   protected grpc = false;
   protected keepRequestId = false;
   protected requestDone = false;
@@ -76,6 +77,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected requestDoneAt = 0;
   protected trailers = '';
   protected buffered = '';
+  /** Nothing of the body is gone: it has not been sent, or is kept. */
   protected replayable = false;
   protected keepCopy = false;
   protected retriesMade = 0;
@@ -170,6 +172,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.authority = this.policy.hostOf(head.authority, context.listener.port);
     this.protocol = head.protocol;
     this.body = body;
+    this.upgradeRefused = false;
     this.upgrade = this.wantedUpgrade(head);
     this.started = this.requestDone = this.counted = this.retrying = this.headSent = this.staleRetry = this.keepCopy = false;
     this.replayable = true;
@@ -216,7 +219,10 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   private wantedUpgrade(head: RequestHead): string {
     const { upgrade, upgradeListed } = head.framing;
     if (upgrade === '' || !upgradeListed || head.protocol === 'HTTP/1.0' || this.body !== Body.none) return '';
-    return this.context.manager.upgradeTypes.some((type) => type.toLowerCase() === upgrade) ? upgrade : '';
+    if (this.context.manager.upgradeTypes.includes(upgrade)) return upgrade;
+    // Going on in HTTP/1.1 is what a client that offers h2c expects of those who do not take it.
+    this.upgradeRefused = upgrade !== 'h2c';
+    return '';
   }
 
   protected touch(): void {
@@ -224,7 +230,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   }
 
   protected canReplay(): boolean {
-    return this.body === Body.none || (this.keepCopy && this.replayable) || (this.replayable && this.buffered === '' && this.record.requestBodyBytes === 0);
+    return this.body === Body.none || this.replayable;
   }
 }
 

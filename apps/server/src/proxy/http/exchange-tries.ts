@@ -6,7 +6,7 @@ import { Body } from '../codec-h1/framing.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
 import type { ConnectFailure, StreamFailure, UpstreamStream } from '../upstream/stream.ts';
-import { Attempt, type AttemptOwner } from './attempt.ts';
+import { Attempt, type AttemptOwner, type AttemptTimeout } from './attempt.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import { ExchangeAnswer } from './exchange-answer.ts';
 import { noEndpoints } from './exchange-state.ts';
@@ -19,6 +19,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   protected attempt: Attempt;
   /** Tries that were hedged and still run; undefined in all but a few requests. */
   private others: Attempt[] | undefined;
+  /** Filled for each response that may be tried again. */
+  private readonly outcome: Extract<TryOutcome, { kind: 'response' }> = { kind: 'response', status: 0, rateLimited: false, grpcStatus: undefined };
   /** The last try ended for its time: the next says so where the host wants it. */
   private afterTimeout = false;
 
@@ -95,6 +97,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       stream.end(this.trailers);
       this.startTryTimers(attempt);
     }
+    attempt.limitDuration(this.cluster?.config.http.maxStreamDurationMs ?? 0);
     if (this.reading) return;
     if (stream.flush()) this.down.resume();
   }
@@ -121,7 +124,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   }
 
   onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void {
-    this.failTry(attempt, { kind: 'connect-failure' }, reason === 'timeout' ? 'connect-timeout' : 'connect');
+    this.failTry(attempt, { kind: 'connect-failure' }, reason === 'timeout' ? 'connect-timeout' : reason === 'refused' ? 'connect-refused' : 'connect');
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead): void {
@@ -132,13 +135,11 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     const grpcStatus = head.fields.known(Field.grpcStatus);
     cluster.report(endpoint, head.status, this.context.deps.clock() - attempt.startedAt);
     if (this.retryRules !== undefined) {
-      const outcome: TryOutcome = {
-        kind: 'response',
-        status: head.status,
-        rateLimited: head.fields.indexOf(Field.rateLimited) >= 0,
-        grpcStatus: grpcStatus === undefined ? undefined : Number(grpcStatus),
-        fields: head.fields,
-      };
+      const { outcome } = this;
+      outcome.status = head.status;
+      outcome.rateLimited = head.fields.indexOf(Field.rateLimited) >= 0;
+      outcome.grpcStatus = grpcStatus === undefined ? undefined : Number(grpcStatus);
+      outcome.fields = head.fields;
       // A bad answer to a hedged try: its successor may do better.
       if (attempt.hedged && this.others !== undefined && shouldRetry(this.retryRules, outcome) && this.dropOther(attempt)) return;
       if (!attempt.hedged && this.mayRetry(outcome)) {
@@ -188,11 +189,13 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     return this.record.attempts > 1 ? 'retried and the latest ' : '';
   }
 
-  onAttemptTimeout(attempt: Attempt, kind: 'total' | 'idle'): void {
+  onAttemptTimeout(attempt: Attempt, kind: AttemptTimeout): void {
     const { cluster } = this;
-    this.afterTimeout = true;
-    if (cluster !== undefined) cluster.timeouts++;
-    if (attempt.endpoint !== undefined && !this.headSent) cluster?.report(attempt.endpoint, 'timeout');
+    this.afterTimeout = kind !== 'duration';
+    if (cluster !== undefined && kind !== 'duration') {
+      cluster.timeouts++;
+      if (attempt.endpoint !== undefined && !this.headSent) cluster.report(attempt.endpoint, 'timeout');
+    }
     const rules = this.retryRules;
     if (kind === 'total' && this.hedges() && rules !== undefined && !this.headSent) return this.hedge(attempt);
     if (!attempt.hedged && this.mayRetry({ kind: 'per-try-timeout' })) {
@@ -200,6 +203,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       return this.retry();
     }
     if (this.dropOther(attempt)) return;
+    if (kind === 'duration')
+      return this.timeout(this.requestDone ? 504 : 408, 'UMSDR', 'upstream_max_stream_duration_reached', 'upstream max stream duration reached');
     this.timeout(504, 'UT', kind === 'total' ? 'upstream_per_try_timeout' : 'upstream_per_try_idle_timeout', 'upstream request timeout');
   }
 

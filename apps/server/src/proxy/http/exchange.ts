@@ -17,7 +17,9 @@ import { startMirrors } from './policy/mirror.ts';
 import { RequestLimits } from './policy/request-limits.ts';
 import { findRoute, type CompiledForward, type CompiledRoute, type Target } from './route-table.ts';
 
-const replayLimit = 64 * 1024;
+/** How much of a body is kept for further tries (Envoy's buffer limit), and held while there is nobody to send it to. */
+const replayLimit = 1024 * 1024;
+const holdLimit = 64 * 1024;
 
 export class Exchange extends ExchangeTries {
   /** A complete head; `body` is `Body.*`. */
@@ -33,6 +35,7 @@ export class Exchange extends ExchangeTries {
     const route = host === undefined ? undefined : findRoute(host, this, context.deps.random);
     record.routeConfig = table?.name ?? '';
     record.virtualHost = host?.name ?? '';
+    if (this.upgradeRefused) return this.answer(403, '', '', 'upgrade_failed');
     if (route === undefined) return this.answer(404, '', 'NR', 'route_not_found');
     this.route = route;
     this.routeName = route.config.name;
@@ -116,7 +119,7 @@ export class Exchange extends ExchangeTries {
     cluster.breaker.requests++;
     this.counted = true;
     this.planTries(forward);
-    this.upstreamPath = forward.rewritePath(this.path);
+    this.upstreamPath = forward.rewritePath?.(this.path) ?? this.path;
     this.lines = this.upstreamLines(target, forward);
     if (this.requestDone) this.armRouteTimer();
     if (action.mirrors.length > 0 && this.upgrade === '') this.mirror(action.mirrors);
@@ -149,8 +152,8 @@ export class Exchange extends ExchangeTries {
     return name === undefined ? undefined : this.context.clusters.get(name);
   }
 
-  private upstreamLines(target: Target, { action }: CompiledForward): string {
-    const { context, record, path, upstreamPath } = this;
+  private upstreamLines(target: Target, { action, rewritePath }: CompiledForward): string {
+    const { context, record } = this;
     const head = this.head as RequestHead;
     const rewritten = target.host?.(this);
     this.upstreamHost = rewritten ?? this.authority;
@@ -159,7 +162,8 @@ export class Exchange extends ExchangeTries {
       lines += `x-envoy-original-host: ${this.authority}\r\n`;
       if (action.appendForwardedHost) lines += `x-forwarded-host: ${this.authority}\r\n`;
     }
-    if (upstreamPath !== path) lines += `x-envoy-original-path: ${path}\r\n`;
+    // Also where the rewrite changed nothing.
+    if (rewritePath !== undefined) lines += `x-envoy-original-path: ${this.path}\r\n`;
     return requestLines(head, context, {
       requestId: this.requestId,
       keepRequestId: this.keepRequestId,
@@ -187,16 +191,14 @@ export class Exchange extends ExchangeTries {
     if (!this.active) return;
     this.tap?.data(bytes, start, end);
     const { stream } = this.attempt;
-    if ((this.keepCopy && this.replayable) || stream === undefined) {
-      if (this.buffered.length + end - start > replayLimit && stream !== undefined) {
+    if (stream === undefined || (this.keepCopy && this.replayable)) {
+      if (stream === undefined || this.buffered.length + end - start <= replayLimit) this.buffered += bytes.toString('latin1', start, end);
+      else {
         this.replayable = this.keepCopy = false;
         this.buffered = '';
-      } else this.buffered += bytes.toString('latin1', start, end);
-      // No stream yet: hold what came, stop reading more.
-      if (stream === undefined && this.buffered.length >= replayLimit) {
-        this.keepCopy = false;
-        this.down.pause();
       }
+      // No stream yet: hold what came, read no more.
+      if (stream === undefined && this.buffered.length >= holdLimit) this.down.pause();
     } else this.replayable = false;
     stream?.data(bytes, start, end, false);
   }
@@ -292,11 +294,9 @@ export class Exchange extends ExchangeTries {
   onDownstreamClosed(tunnel: boolean): void {
     if (!this.active) return;
     if (tunnel) this.attempt.stream?.tunnelEnd();
-    else {
-      this.attempt.stream?.abort();
-      this.flag('DC');
-      this.record.details = 'downstream_remote_disconnect';
-    }
+    else this.attempt.stream?.abort();
+    this.flag('DC');
+    this.record.details = 'downstream_remote_disconnect';
     this.end();
   }
 }

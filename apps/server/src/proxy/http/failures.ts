@@ -2,7 +2,7 @@
 
 import type { StreamFailure } from '../upstream/stream.ts';
 
-export type TryFailure = StreamFailure | 'connect' | 'connect-timeout';
+export type TryFailure = StreamFailure | 'connect' | 'connect-refused' | 'connect-timeout';
 
 /** Reset reason, response flag, status and body text of a failed try. */
 export const failures: Readonly<Record<TryFailure, readonly [reason: string, flag: string, status: number, text: string]>> = {
@@ -10,6 +10,7 @@ export const failures: Readonly<Record<TryFailure, readonly [reason: string, fla
   'remote-reset': ['remote_reset', 'UR', 503, 'remote reset'],
   refused: ['remote_refused_stream_reset', 'UR', 503, 'remote refused stream reset'],
   protocol: ['protocol_error', 'UPE', 502, 'protocol error'],
+  'connect-refused': ['remote_connection_failure|delayed_connect_error:_Connection_refused', 'UF', 503, 'remote connection failure'],
   connect: ['remote_connection_failure', 'UF', 503, 'remote connection failure'],
   'connect-timeout': ['connection_timeout', 'UF', 503, 'connection timeout'],
 };

@@ -59,7 +59,8 @@ export type VirtualHostOptions = Pick<VirtualHost, 'attemptCount' | 'attemptCoun
 export interface CompiledForward {
   action: ForwardAction;
   targets: WeightedChoice<Target>;
-  rewritePath(path: string): string;
+  /** Undefined = the path goes as it came. */
+  rewritePath: ((path: string) => string) | undefined;
   retry: RetryRules | undefined;
   /** Whether this request may be tried again at all; undefined = any. */
   retriable: ((request: RequestView) => boolean) | undefined;
@@ -196,10 +197,10 @@ function compileHost(rewrite: HostRewrite | undefined): HostOf | undefined {
   }
 }
 
-function pathRewriter(route: Route, action: ForwardAction): (path: string) => string {
+function pathRewriter(route: Route, action: ForwardAction): CompiledForward['rewritePath'] {
   const { regexRewrite, prefixRewrite } = action;
   if (regexRewrite !== undefined) return compileRegexRewrite(regexRewrite.pattern, regexRewrite.substitution);
-  if (prefixRewrite === undefined || prefixRewrite === '') return (path) => path;
+  if (prefixRewrite === undefined || prefixRewrite === '') return undefined;
   // What a regex matches is the whole path.
   if (route.match.path.kind === 'regex') return (path) => rewritePrefix(path, pathWithoutQuery(path).length, prefixRewrite);
   const matched = route.match.path.value.length;

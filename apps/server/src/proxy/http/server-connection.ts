@@ -11,7 +11,7 @@ import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import { Exchange } from './exchange.ts';
 import { noBodyStatus } from './heads.ts';
 
-/** A head that has begun must be complete by then. */
+/** A head that has begun must be complete by then where nothing else is configured. */
 const headTimeoutMs = 60_000;
 /** After the last response: time for the client to read it before a close that might cut it off. */
 const lingerMs = 1000;
@@ -197,7 +197,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
           break;
         }
         if (next === 0) {
-          this.context.wheel.set(this.timer, headTimeoutMs);
+          this.context.wheel.set(this.timer, this.context.manager.requestHeadersTimeoutMs || headTimeoutMs);
           break;
         }
         i = next;

@@ -137,7 +137,7 @@ test('100-continue reaches the application and comes back', async () => {
   expect(text.startsWith('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n')).toBe(true);
 });
 
-test('an upgrade becomes a byte pipe; one not listed or h2c does not', async () => {
+test('an upgrade becomes a byte pipe; h2c is not taken, one not listed is refused', async () => {
   const upstream = track(
     await startRaw((chunk, socket) => {
       if (!chunk.startsWith('GET')) socket.write(`echo:${chunk}`);
@@ -150,13 +150,15 @@ test('an upgrade becomes a byte pipe; one not listed or h2c does not', async () 
   expect(await exchangeRaw(rig.port, `${ask2('websocket')}early`, (seen) => seen.includes('echo:'))).toMatch(/^HTTP\/1.1 101 [\s\S]*echo:early$/);
   expect(await exchangeRaw(rig.port, ask2('h2c'), (seen) => seen.endsWith('no'))).toMatch(/^HTTP\/1.1 200/);
   expect(upstream.received[1]).not.toMatch(/upgrade|http2-settings/i);
+  expect(await exchangeRaw(rig.port, ask2('other'), (seen) => seen.includes('\r\n\r\n'))).toMatch(/^HTTP\/1.1 403/);
+  expect(rig.records.map((record) => record.details)).toContain('upgrade_failed');
 });
 
 test('an upstream that breaks off in the body breaks the client connection too', async () => {
   const upstream = track(await startRaw((_, socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf')));
   const rig = track(await startRig({ clusters: [cluster([upstream.port])] }));
   await expect(ask(rig.port)).rejects.toThrow(/aborted|hang up|reset/i);
-  expect(rig.records[0]).toMatchObject({ status: 200, responseFlags: 'UC' });
+  expect(rig.records[0]).toMatchObject({ status: 200, responseFlags: 'UPE', details: 'upstream_reset_after_response_started{protocol_error}' });
 });
 
 test.each([

@@ -9,6 +9,7 @@ import type { ChainMatch, FilterChain, ListenerConfig, WeightedCluster } from '.
 import type { ListenerStats } from '../http/hooks.ts';
 import { compileRouteTable, type RouteSlot } from '../http/route-table.ts';
 import { Http2ServerConnection } from '../http/http2-server-connection.ts';
+import { ConnectionDuration } from '../http/policy/connection-duration.ts';
 import { ServerConnection } from '../http/server-connection.ts';
 import { TcpConnection } from '../tcp/tcp-proxy.ts';
 import { awaitPreface } from '../transport/preface.ts';
@@ -281,7 +282,12 @@ export class ListenerRuntime {
     };
     const connection = http2 ? new Http2ServerConnection(socket, context, onRequest) : new ServerConnection(socket, context, onRequest);
     this.http.add(connection);
-    socket.once('close', () => this.http.delete(connection));
+    const { maxConnectionDurationMs } = context.manager;
+    const duration = maxConnectionDurationMs > 0 ? new ConnectionDuration(connection, context.wheel, maxConnectionDurationMs) : undefined;
+    socket.once('close', () => {
+      this.http.delete(connection);
+      duration?.stop();
+    });
     // The configuration may have changed while the first bytes were awaited.
     if (!this.server.listening || context.listener !== this.config) connection.drain();
   }

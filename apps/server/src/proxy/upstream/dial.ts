@@ -36,8 +36,9 @@ export class Dial implements TimerTarget {
   private readonly wheel: TimerWheel;
   private readonly socket: Socket;
   private readonly timer: WheelTimer = new WheelTimer(this);
-  private readonly onClosed = (): void => this.fail(this.handshaking ? 'tls' : 'connection');
+  private readonly onClosed = (): void => this.fail(this.handshaking ? 'tls' : this.refused ? 'refused' : 'connection');
   private handshaking = false;
+  private refused = false;
 
   constructor(owner: DialOwner, options: DialOptions) {
     this.owner = owner;
@@ -71,7 +72,10 @@ export class Dial implements TimerTarget {
       });
       this.socket = socket;
     }
-    this.socket.on('error', () => this.socket.destroy());
+    this.socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.refused = error.code === 'ECONNREFUSED';
+      this.socket.destroy();
+    });
     this.socket.once('close', this.onClosed);
     this.wheel.set(this.timer, options.timeoutMs);
   }

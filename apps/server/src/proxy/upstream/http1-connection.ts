@@ -214,7 +214,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     else if (this.state === 'busy' && this.headRead) {
       this.body.finish();
       if (this.body.done) this.complete(true);
-      else this.fail('connection');
+      else this.fail('protocol');
     } else this.close();
   }
 
@@ -226,6 +226,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     const { events } = this;
     this.events = undefined;
     if (before === 'tunnel') events?.onTunnelEnd();
-    else events?.onUpstreamFailed('connection');
+    // A message that breaks off is no message (as Envoy's codec sees it).
+    else events?.onUpstreamFailed(before === 'busy' && this.headRead ? 'protocol' : 'connection');
   }
 }

@@ -44,7 +44,8 @@ export interface UpstreamStream {
  */
 export type StreamFailure = 'connection' | 'remote-reset' | 'refused' | 'protocol';
 
-export type ConnectFailure = 'connection' | 'timeout' | 'tls';
+/** `refused`: nobody listens there. */
+export type ConnectFailure = 'connection' | 'refused' | 'timeout' | 'tls';
 
 export interface UpstreamEvents {
   onUpstreamInterim(head: ResponseHead): void;

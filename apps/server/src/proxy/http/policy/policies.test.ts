@@ -1,7 +1,7 @@
 // Policies of routes and connection managers over real sockets. What is expected was taken from Envoy 1.40.
 
 import { createServer, request, type IncomingMessage, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { ForwardAction, HeaderAddition, HttpConnectionManager, RedirectAction, RetryPolicy, Route, RouteConfig, VirtualHost } from '../../config/model.ts';
 import { chain, cluster, listener, manager, route, routes, startRaw, startRig, virtualHost, type Rig } from '../../listener/testing/rig.ts';
@@ -142,6 +142,7 @@ test.each<[string, Partial<ForwardAction>, string, Record<string, string>, strin
     { host: 'lit', 'x-envoy-original-host': 'h', 'x-forwarded-host': 'h' },
   ],
   ['host from a header', { hostRewrite: { kind: 'header', name: 'x-h' } }, '/', { 'x-h': 'hh' }, '/', { host: 'hh', 'x-envoy-original-host': 'h' }],
+  ['a regex that does not match', { regexRewrite: { pattern: '^/rx/', substitution: '/' } }, '/ry', {}, '/ry', { 'x-envoy-original-path': '/ry' }],
   ['no such header', { hostRewrite: { kind: 'header', name: 'x-h' } }, '/', {}, '/', { host: 'h' }],
   [
     'host from the path',
@@ -399,6 +400,14 @@ test.each<[string, Partial<ForwardAction>, Partial<HttpConnectionManager>, { sta
   await expect.poll(() => rig.runtime.stats().clusters[0]?.endpoints[0]?.activeRequests).toBe(0);
 });
 
+test('the longest life of a stream is a cluster’s to say', async () => {
+  const up = await app(silent);
+  const limited = cluster([up]);
+  const rig = await serve({ clusters: [{ ...limited, http: { ...limited.http, maxStreamDurationMs: 40 } }] });
+  expect(await ask(rig.port)).toMatchObject({ status: 504, body: 'upstream max stream duration reached' });
+  expect(rig.records[0]).toMatchObject({ responseFlags: 'UMSDR', details: 'upstream_max_stream_duration_reached' });
+});
+
 test('a request that does not arrive in time is told so', async () => {
   const up = await startRaw(() => undefined);
   cleanups.push(() => up.close());
@@ -468,7 +477,10 @@ test('what retries say: to the upstream, to the client, in the body', async () =
   const dead = await ask(rig.port, '/dead');
   expect(dead).toMatchObject({ status: 503, headers: { 'x-envoy-attempt-count': '3' } });
   expect(dead.body).toBe('upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure');
-  expect(rig.records[0]?.responseFlags).toBe('URX,UF');
+  expect(rig.records[0]).toMatchObject({
+    responseFlags: 'URX,UF',
+    details: 'upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}',
+  });
   await ask(rig.port);
   expect(seen.map((headers) => [headers['x-envoy-expected-rq-timeout-ms'], headers['x-envoy-attempt-count'], headers['x-envoy-is-timeout-retry']])).toEqual([
     ['30', '1', undefined],
@@ -508,4 +520,72 @@ test('only what a route answers or forwards gets its response headers', async ()
   expect((await ask(rig.port)).headers['x-r']).toBeUndefined();
   const dead = await serve({ clusters: [cluster([1])], routes: [route({}, { responseHeaders })] });
   expect((await ask(dead.port)).headers['x-r']).toBe('UF');
+});
+
+test.each([
+  [300_000, 200],
+  [1_500_000, 503],
+])('a body of %i bytes is sent again when it fits the buffer', async (size, status) => {
+  let tries = 0;
+  const up = await app((incoming, response) => {
+    let bytes = 0;
+    incoming.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    incoming.on('end', () => {
+      response.statusCode = ++tries > 1 ? 200 : 503;
+      response.end(tries > 1 ? String(bytes) : '');
+    });
+  });
+  const rig = await serve({ clusters: [cluster([up])], routes: [route({ retry: retry({}) })] });
+  const answer = await ask(rig.port, '/', { method: 'POST', body: 'x'.repeat(size) });
+  expect(answer).toMatchObject({ status, body: status === 200 ? String(size) : '' });
+});
+
+test('a body that waits for a connection is not lost when it cannot be made', async () => {
+  const up = await app((incoming, response) => void incoming.pipe(response));
+  let turn = 0;
+  const rig = await startRig({
+    clusters: [cluster([1, up], { lb: { kind: 'random' } })],
+    routes: routes([route({ retry: retry({ on: ['connect-failure'], avoidPreviousHosts: true, hostSelectionAttempts: 5 }) })]),
+    // The dead host first.
+    deps: { random: () => (turn++ === 0 ? 0 : 0.9) },
+  });
+  cleanups.push(() => rig.close());
+  const body = 'y'.repeat(200_000);
+  expect((await ask(rig.port, '/', { method: 'POST', body })).body).toBe(body);
+});
+
+test('a connection may only get so old: its last answer says so, an idle one closes', async () => {
+  const held: (() => void)[] = [];
+  const up = await app((incoming, response) => {
+    if (incoming.url === '/held') held.push(() => response.end('late'));
+    else response.end('now');
+  });
+  const rig = await serve({ clusters: [cluster([up])], manager: { maxConnectionDurationMs: 60 } });
+  const socket = connect(rig.port, '127.0.0.1');
+  let text = '';
+  const closed = new Promise<void>((resolve) =>
+    socket
+      .setEncoding('latin1')
+      .on('data', (part: string) => (text += part))
+      .on('close', resolve),
+  );
+  socket.write('GET /held HTTP/1.1\r\nhost: a\r\n\r\n');
+  await expect.poll(() => held.length).toBe(1);
+  const begun = performance.now();
+  await expect.poll(() => performance.now() - begun > 100).toBe(true);
+  held[0]?.();
+  await closed;
+  expect(text).toMatch(/connection: close\r\n[\s\S]*late$/);
+  const idle = connect(rig.port, '127.0.0.1');
+  idle.write('GET /now HTTP/1.1\r\nhost: a\r\n\r\n');
+  await new Promise<void>((resolve) => idle.once('close', resolve).resume());
+});
+
+test('a request head that never ends is given up in the time set', async () => {
+  const rig = await serve({ manager: { requestHeadersTimeoutMs: 40 } });
+  const socket = connect(rig.port, '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nhost: a\r\nx-slow');
+  const answer = await new Promise<string>((resolve) => socket.setEncoding('latin1').once('data', resolve));
+  expect(answer).toMatch(/^HTTP\/1.1 408 /);
+  socket.destroy();
 });

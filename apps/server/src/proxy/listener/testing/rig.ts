@@ -136,6 +136,7 @@ export function cluster(ports: readonly number[], overrides: Partial<ClusterConf
       idleTimeoutMs: 0,
       maxRequestsPerConnection: 0,
       maxConnectionDurationMs: 0,
+      maxStreamDurationMs: 0,
       maxConcurrentStreams: 0,
       autoSni: false,
       autoSanValidation: false,
