@@ -1,6 +1,7 @@
 // DestinationRule (networking.istio.io): what happens after routing: subsets, balancing, pools, outlier detection, TLS.
 
 import { z } from 'zod';
+import { localityLb, zoneAwareLb } from './locality-settings.ts';
 import { duration, exportToSome, durationOrZero, hostName, labels, portNumber, positiveInt32, refuseDuplicates, selector, uint32 } from './schema-parts.ts';
 
 const tls = z
@@ -18,6 +19,10 @@ const tls = z
   .refine(
     (t) => t.mode !== 'MUTUAL' || t.credentialName !== undefined || (t.clientCertificate !== undefined && t.privateKey !== undefined),
     'mode MUTUAL needs clientCertificate and privateKey, or credentialName',
+  )
+  .refine(
+    (t) => (t.mode !== 'SIMPLE' && t.mode !== 'MUTUAL') || !t.credentialName || !(t.clientCertificate || t.privateKey || t.caCertificates || t.caCrl),
+    'credentialName stands for clientCertificate, privateKey, caCertificates and caCrl, so these must be absent',
   )
   .refine(
     (t) =>
@@ -60,31 +65,18 @@ const consistentHash = z
     httpQueryParameterName: z.string().optional(),
     minimumRingSize: uint32.optional(),
     ringHash: z.strictObject({ minimumRingSize: uint32.optional() }).optional(),
-    maglev: z.strictObject({ tableSize: z.number().int().min(1).max(5_000_011).optional() }).optional(),
+    maglev: z.strictObject({ tableSize: z.number({ error: 'must be given' }).int().max(5_000_010).refine(isPrime, 'must be a prime number') }).optional(),
   })
   .refine(
     (h) => [h.httpHeaderName, h.httpCookie, h.useSourceIp, h.httpQueryParameterName].filter((v) => v !== undefined).length === 1,
     'must have one of httpHeaderName, httpCookie, useSourceIp, httpQueryParameterName',
-  );
+  )
+  .refine((h) => !h.minimumRingSize || (h.ringHash === undefined && h.maglev === undefined), 'minimumRingSize cannot be combined with ringHash or maglev');
 
-const localityLb = z
-  .strictObject({
-    enabled: z.boolean().optional(),
-    distribute: z.array(z.strictObject({ from: z.string(), to: z.record(z.string(), z.number().int().min(0).max(100)) })).optional(),
-    failover: z.array(z.strictObject({ from: z.string(), to: z.string() })).optional(),
-    failoverPriority: z.array(z.string()).optional(),
-  })
-  .refine(
-    (l) => l.distribute === undefined || (l.failover === undefined && l.failoverPriority === undefined),
-    'distribute cannot be combined with failover or failoverPriority',
-  );
-
-const zoneAwareLb = z.strictObject({
-  enabled: z.boolean().optional(),
-  minClusterSize: uint32.optional(),
-  failover: z.array(z.strictObject({ from: z.string(), to: z.string() })).optional(),
-  failoverPriority: z.array(z.string()).optional(),
-});
+function isPrime(value: number): boolean {
+  for (let i = 2; i * i <= value; i++) if (value % i === 0) return false;
+  return value > 1;
+}
 
 const loadBalancer = z
   .strictObject({
@@ -107,7 +99,7 @@ export const connectionPool = z
         connectTimeout: duration.optional(),
         tcpKeepalive: z.strictObject({ probes: uint32.optional(), time: duration.optional(), interval: duration.optional() }).optional(),
         maxConnectionDuration: duration.optional(),
-        idleTimeout: duration.optional(),
+        idleTimeout: durationOrZero.optional(),
       })
       .optional(),
     http: z
@@ -120,7 +112,7 @@ export const connectionPool = z
         h2UpgradePolicy: z.enum(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']).optional(),
         useClientProtocol: z.boolean().optional(),
         maxConcurrentStreams: positiveInt32.optional(),
-        http2KeepAlive: z.strictObject({ interval: duration.optional(), timeout: duration.optional() }).optional(),
+        http2KeepAlive: z.strictObject({ interval: duration, timeout: duration }).optional(),
       })
       .refine((h) => h.h2UpgradePolicy !== 'UPGRADE' || h.useClientProtocol !== true, 'must not have both h2UpgradePolicy UPGRADE and useClientProtocol')
       .optional(),
@@ -128,18 +120,23 @@ export const connectionPool = z
   .refine((p) => p.tcp !== undefined || p.http !== undefined, 'must have tcp or http');
 
 const percentInt = z.number().int().min(0).max(100);
-const outlierDetection = z.strictObject({
-  consecutiveErrors: positiveInt32.optional(),
-  splitExternalLocalOriginErrors: z.boolean().optional(),
-  consecutiveLocalOriginFailures: uint32.optional(),
-  consecutiveGatewayErrors: uint32.optional(),
-  consecutive5xxErrors: uint32.optional(),
-  interval: duration.optional(),
-  baseEjectionTime: duration.optional(),
-  maxEjectionPercent: percentInt.optional(),
-  minHealthPercent: percentInt.optional(),
-  outlierDetectionHttpErrorCodes: z.array(z.number().int().min(100).max(599)).optional(),
-});
+const outlierDetection = z
+  .strictObject({
+    consecutiveErrors: positiveInt32.optional(),
+    splitExternalLocalOriginErrors: z.boolean().optional(),
+    consecutiveLocalOriginFailures: uint32.optional(),
+    consecutiveGatewayErrors: uint32.optional(),
+    consecutive5xxErrors: uint32.optional(),
+    interval: duration.optional(),
+    baseEjectionTime: duration.optional(),
+    maxEjectionPercent: percentInt.optional(),
+    minHealthPercent: percentInt.optional(),
+    outlierDetectionHttpErrorCodes: z.array(z.number().int().min(100).max(599)).optional(),
+  })
+  .refine(
+    (o) => !o.consecutiveLocalOriginFailures || o.splitExternalLocalOriginErrors === true,
+    'consecutiveLocalOriginFailures needs splitExternalLocalOriginErrors: true',
+  );
 
 const portPolicy = {
   loadBalancer: loadBalancer.optional(),
@@ -150,7 +147,13 @@ const portPolicy = {
 const trafficPolicy = z
   .strictObject({
     ...portPolicy,
-    portLevelSettings: z.array(z.strictObject({ port: z.strictObject({ number: portNumber }), ...portPolicy })).optional(),
+    portLevelSettings: z
+      .array(
+        z
+          .strictObject({ port: z.strictObject({ number: portNumber }), ...portPolicy })
+          .refine((p) => Object.keys(p).length > 1, 'must set something besides port'),
+      )
+      .optional(),
     tunnel: z
       .strictObject({
         protocol: z.enum(['CONNECT', 'POST']).optional(),

@@ -16,7 +16,7 @@ export interface AssignmentContext {
 }
 
 export function loadAssignment({ mesh, name, port, workloads, policy, client }: AssignmentContext): JsonObject {
-  const groups = localityGroups(workloads, policy.loadBalancer?.localityLbSetting, policy.outlierDetection !== undefined, client);
+  const groups = localityGroups(workloads, policy.loadBalancer ?? {}, policy.outlierDetection !== undefined, client);
   return {
     clusterName: name,
     endpoints: groups.map(({ locality, members, priority, weight }): JsonObject => {

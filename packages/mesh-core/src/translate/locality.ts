@@ -2,7 +2,8 @@
 
 import type { TrafficPolicySpec } from '../config/index.ts';
 
-type LocalitySetting = NonNullable<NonNullable<TrafficPolicySpec['loadBalancer']>['localityLbSetting']>;
+type LoadBalancer = NonNullable<TrafficPolicySpec['loadBalancer']>;
+type LocalitySetting = NonNullable<LoadBalancer['localityLbSetting']>;
 
 export interface LocalityGroup<W> {
   /** `region/zone/subzone` */
@@ -26,11 +27,12 @@ export interface LocalityClient {
 
 /**
  * Endpoints by locality, with priorities and weights. Without a setting and with outlier detection (`failover`) nearer ones are
- * preferred: same subzone, zone, region, then any. `setting` undefined = the mesh's default, which is on and empty.
+ * preferred: same subzone, zone, region, then any. No setting = the mesh's default, which is on and empty. Zone awareness leaves the
+ * zones of the own region to Envoy and orders the regions.
  */
 export function localityGroups<W extends LocalityMember>(
   members: readonly W[],
-  setting: LocalitySetting | undefined,
+  { localityLbSetting: setting, zoneAwareLbSetting: zoneAware }: Pick<LoadBalancer, 'localityLbSetting' | 'zoneAwareLbSetting'>,
   failover: boolean,
   client: LocalityClient,
 ): LocalityGroup<W>[] {
@@ -42,7 +44,12 @@ export function localityGroups<W extends LocalityMember>(
       0,
     ),
   );
-  if (setting?.enabled === false) return groups;
+  if ((zoneAware ?? setting)?.enabled === false) return groups;
+  if (zoneAware !== undefined) {
+    const { failoverPriority = [], failover: regions = [] } = zoneAware;
+    const ordered = failoverPriority.length === 0 ? groups : compacted(groups.flatMap((g) => byMatchingLabels(g, failoverPriority, client)));
+    return compacted(byRegion(ordered, regions, client.locality));
+  }
   if (setting?.distribute !== undefined) return distributed(groups, setting.distribute, client.locality);
   if (!failover) return groups;
   const labels = setting?.failoverPriority ?? [];
@@ -93,6 +100,16 @@ function byDistance<W>(groups: readonly LocalityGroup<W>[], failover: readonly {
     const near = ofRegion !== region ? 3 : ofZone !== zone ? 2 : ofSubZone !== subZone ? 1 : 0;
     const distance = near === 3 && target !== undefined && ofRegion !== target ? 4 : near;
     return { ...g, priority: g.priority * 5 + distance };
+  });
+}
+
+/** 0 same region, 1 the one it fails over to, 2 elsewhere; added to what was. */
+function byRegion<W>(groups: readonly LocalityGroup<W>[], failover: readonly { from: string; to: string }[], clientLocality: string): LocalityGroup<W>[] {
+  const region = clientLocality.split('/')[0] ?? '';
+  const target = failover.find(({ from }) => from === region)?.to;
+  return groups.map((g) => {
+    const own = g.locality.split('/')[0] ?? '';
+    return { ...g, priority: g.priority * 3 + (own === region ? 0 : own === target ? 1 : 2) };
   });
 }
 

@@ -90,9 +90,17 @@ export function commonLbConfig(policy: TrafficPolicySpec): JsonObject {
   const locality = policy.loadBalancer?.localityLbSetting;
   const enabled = locality !== undefined && locality.enabled !== false;
   const ordered = policy.outlierDetection !== undefined && (locality?.failover !== undefined || locality?.failoverPriority !== undefined);
+  const zones = policy.loadBalancer?.zoneAwareLbSetting;
   return without({
     healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 },
     localityWeightedLbConfig: enabled && (ordered || locality.distribute !== undefined) ? {} : undefined,
+    zoneAwareLbConfig:
+      zones === undefined
+        ? undefined
+        : without({
+            routingEnabled: zones.enabled === false ? { value: 0 } : undefined,
+            minClusterSize: zones.minClusterSize === undefined ? undefined : String(zones.minClusterSize),
+          }),
   });
 }
 
