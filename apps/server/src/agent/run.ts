@@ -51,7 +51,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
       servicePort: options.port,
       appPort: options.port,
       portName: options.protocol,
-      upstreams: chooseUpstreams(options, services),
+      upstreams: chooseUpstreams(options, services, await client.list('ServiceEntry')),
     },
     ports,
   );
@@ -157,7 +157,8 @@ async function leave(plan: WorkloadPlan, ownService: MeshObject | undefined, cli
   if (!served) await client.remove({ kind: 'Service', namespace: plan.namespace, name: plan.service });
 }
 
-function chooseUpstreams(options: RunOptions, services: readonly MeshObject[]): { host: string; port: number }[] {
+/** Without a choice all services of the mesh; hosts of ServiceEntries (`--upstream api.example.com:443`) only when they are asked for. */
+function chooseUpstreams(options: RunOptions, services: readonly MeshObject[], entries: readonly MeshObject[]): { host: string; port: number }[] {
   const known = services
     .filter((s) => s.metadata.name !== options.service || s.metadata.namespace !== options.namespace)
     .flatMap((s) =>
@@ -167,15 +168,20 @@ function chooseUpstreams(options: RunOptions, services: readonly MeshObject[]): 
         port,
       })),
     );
+  const foreign = entries.flatMap((e) => {
+    const { hosts = [], ports = [] } = e.spec as { hosts?: string[]; ports?: { number: number }[] };
+    return hosts.flatMap((host) => ports.map(({ number }) => ({ host, port: number })));
+  });
   if (options.upstreams.length === 0) return known.map(({ host, port }) => ({ host, port }));
   return options.upstreams.map((wanted) => {
     const [text = '', portText] = wanted.split(':');
     const name = text.includes('.') ? text.split('.').slice(0, 2).join('.') : `${text}.${options.namespace}`;
-    const found = known.find((k) => k.name === name && (portText === undefined || k.port === Number(portText)));
+    const port = (p: number): boolean => portText === undefined || p === Number(portText);
+    const found = foreign.find((f) => f.host === text && port(f.port)) ?? known.find((k) => k.name === name && port(k.port));
     if (found === undefined)
       throw new StartError(
         'WEFT_USAGE',
-        `--upstream ${wanted}: the mesh has no such service. It has ${known.map((k) => `${k.name}:${k.port}`).join(', ') || 'none'}.`,
+        `--upstream ${wanted}: the mesh has no such service. It has ${[...known.map((k) => `${k.name}:${k.port}`), ...foreign.map((f) => `${f.host}:${f.port}`)].join(', ') || 'none'}.`,
       );
     return { host: found.host, port: found.port };
   });

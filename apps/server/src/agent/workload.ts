@@ -119,8 +119,10 @@ export async function proxySpec(plan: WorkloadPlan, client: ControlClient, state
 export function upstreamEnvironment(plan: WorkloadPlan): Record<string, string> {
   const environment: Record<string, string> = { WEFT_HTTP_PROXY: `http://127.0.0.1:${plan.httpProxyPort}` };
   for (const upstream of plan.upstreams) {
-    const [service = upstream.host, namespace = ''] = upstream.host.split('.');
-    const name = (namespace === plan.namespace ? service : `${service}_${namespace}`).toUpperCase().replaceAll('-', '_');
+    const [service = upstream.host, namespace = '', kind] = upstream.host.split('.');
+    // A host of a ServiceEntry is named in full: API_EXAMPLE_COM.
+    const plain = kind !== 'svc' ? upstream.host : namespace === plan.namespace ? service : `${service}_${namespace}`;
+    const name = plain.toUpperCase().replaceAll(/[-.]/g, '_');
     const address = `127.0.0.1:${upstream.listenPort}`;
     environment[`${name}_URL`] = `http://${address}`;
     environment[`${name}_SERVICE_HOST`] = '127.0.0.1';

@@ -9,6 +9,8 @@ export interface MeshSettings {
   domainSuffix: string;
   outboundTrafficPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
   connectTimeoutMs: number;
+  /** How long ports without a declared protocol are looked at; 0 = until their first bytes come. */
+  protocolDetectionTimeoutMs: number;
   /** Share of new traces recorded, 0-100. Istio's default is 1; the demo uses 100. */
   tracingSamplingPercent: number;
   /** '' = no access log, '/dev/stdout' = text lines. */
@@ -25,6 +27,7 @@ export const DEFAULT_MESH_SETTINGS: MeshSettings = {
   domainSuffix: 'cluster.local',
   outboundTrafficPolicy: 'ALLOW_ANY',
   connectTimeoutMs: 10_000,
+  protocolDetectionTimeoutMs: 0,
   tracingSamplingPercent: 1,
   accessLogFile: '',
   otlp: { host: '127.0.0.1', grpcPort: 4317, httpPort: 4318 },

@@ -1,11 +1,12 @@
 // CDS: one cluster per service port and subset.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type DestinationRuleSpec, matches } from '../config/index.ts';
-import type { ProxyNode } from '../model/index.ts';
+import { type DestinationRuleSpec, type TrafficPolicySpec, matches } from '../config/index.ts';
+import type { MeshSettings, ProxyNode } from '../model/index.ts';
 import { ADS, SERVICE_METADATA, any, clusterName, seconds, socketAddress, without } from './common.ts';
 import { loadAssignment } from './endpoints.ts';
-import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor } from './mesh.ts';
+import { externalDiscovery, passthroughCluster } from './external-clusters.ts';
+import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor, protocolOf } from './mesh.ts';
 import {
   HTTP_OPTIONS,
   UNLIMITED,
@@ -23,37 +24,53 @@ import { transport } from './upstream-tls.ts';
 export interface ClusterPair {
   name: string;
   cluster: JsonObject;
-  endpoints: JsonObject;
+  /** EDS; absent where the cluster finds its endpoints itself. */
+  endpoints: JsonObject | undefined;
 }
 
 /** Clusters of one service as seen from a namespace, subsets included. */
 export function serviceClusters(mesh: Mesh, service: MeshService, node: ProxyNode): ClusterPair[] {
   const rule = destinationRuleFor(mesh, service, node);
-  return service.ports.flatMap((port) => [undefined, ...(rule?.subsets ?? [])].map((subset) => clusterPair({ mesh, service, port, node, rule, subset })));
+  return service.ports.flatMap((port) =>
+    [undefined, ...(rule?.subsets ?? [])].flatMap((subset) => {
+      const context = { mesh, service, node, rule, subset };
+      const pair = clusterPair({ ...context, port, name: clusterName(service.host, port.port, subset?.name) });
+      if (port.protocol !== 'auto' || node.dataPlane === 'grpc') return [pair];
+      // What is sniffed may be plain TCP, which tells its peer so by ALPN.
+      return [pair, clusterPair({ ...context, port: { ...port, protocol: 'tcp' }, name: tcpClusterName(service, port, subset?.name) })];
+    }),
+  );
 }
 
 interface PairContext {
   mesh: Mesh;
   service: MeshService;
   port: ServicePort;
+  name: string;
   node: ProxyNode;
   rule: EffectiveRule | undefined;
   subset: NonNullable<DestinationRuleSpec['subsets']>[number] | undefined;
 }
 
-function clusterPair({ mesh, service, port, node, rule, subset }: PairContext): ClusterPair {
-  const name = clusterName(service.host, port.port, subset?.name);
-  const policy = effectivePolicy(rule?.trafficPolicy, subset?.trafficPolicy, port.port);
+/** The cluster TCP connections to a port go to. */
+export function tcpClusterName(service: MeshService, port: ServicePort | undefined, subset: string | undefined): string {
+  return `${clusterName(service.host, port?.port ?? 0, subset)}${port?.protocol === 'auto' ? '|tcp' : ''}`;
+}
+
+function clusterPair({ mesh, service, port, name, node, rule, subset }: PairContext): ClusterPair {
+  const policy = withEntryTls(service, effectivePolicy(rule?.trafficPolicy, subset?.trafficPolicy, port.port));
   const { dataPlane } = node;
-  const http = port.protocol === 'http' || port.protocol === 'http2' || port.protocol === 'grpc';
+  const http = port.protocol !== 'tcp' && port.protocol !== 'https';
   const proxyless = dataPlane === 'grpc';
   const { fields, upstreamHttp } = transport({ service, port, subset: subset?.name, policy, dataPlane });
+  const workloads = service.workloads.filter((w) => matches(w.labels, subset?.labels));
+  const endpoints = loadAssignment({ mesh, name, port, workloads, policy, client: node });
+  const discovery = proxyless ? undefined : externalDiscovery(service.entry, service.host, endpoints);
   const cluster = without({
     name,
-    type: 'EDS',
-    edsClusterConfig: { edsConfig: ADS, serviceName: name },
     connectTimeout: seconds(ms(policy.connectionPool?.tcp?.connectTimeout) ?? mesh.settings.connectTimeoutMs),
     ...loadBalancer(policy, dataPlane, rule?.peakEwma === true),
+    ...(discovery ?? { type: 'EDS', edsClusterConfig: { edsConfig: ADS, serviceName: name } }),
     commonLbConfig: proxyless ? undefined : commonLbConfig(policy),
     circuitBreakers: { thresholds: [thresholds(policy)] },
     outlierDetection: outlier(policy),
@@ -70,15 +87,26 @@ function clusterPair({ mesh, service, port, node, rule, subset }: PairContext): 
       },
     },
   });
-  const workloads = service.workloads.filter((w) => matches(w.labels, subset?.labels));
-  return { name, cluster, endpoints: loadAssignment({ mesh, name, port, workloads, policy, client: node }) };
+  return { name, cluster, endpoints: discovery === undefined ? endpoints : undefined };
+}
+
+/** Nobody outside the mesh speaks its mutual TLS; a ServiceEntry's names are those a rule's TLS accepts unless it says others. */
+function withEntryTls({ entry }: MeshService, policy: TrafficPolicySpec): TrafficPolicySpec {
+  if (entry === undefined) return policy;
+  const { tls } = policy;
+  if (tls?.mode === undefined) return entry.external ? { ...policy, tls: { mode: 'DISABLE' } } : policy;
+  return tls.subjectAltNames === undefined && entry.subjectAltNames.length > 0
+    ? { ...policy, tls: { ...tls, subjectAltNames: [...entry.subjectAltNames] } }
+    : policy;
 }
 
 /** Clusters a proxy always has: its own application's ports, and the two ends of traffic to unknown hosts. */
-export function ownClusters(node: ProxyNode, otlp: { host: string; grpcPort: number }): JsonObject[] {
+export function ownClusters(node: ProxyNode, { otlp, connectTimeoutMs }: Pick<MeshSettings, 'otlp' | 'connectTimeoutMs'>): JsonObject[] {
   const inbound = node.inbound.map((port) => {
     const name = `inbound|${port.servicePort}||`;
-    const http2 = /^(grpc|http2)/.test(port.name);
+    const protocol = protocolOf(port.name, undefined, port.servicePort);
+    const http2 = protocol === 'grpc' || protocol === 'http2';
+    const auto = { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } };
     return {
       name,
       type: 'STATIC',
@@ -86,12 +114,20 @@ export function ownClusters(node: ProxyNode, otlp: { host: string; grpcPort: num
       circuitBreakers: { thresholds: [{ maxConnections: UNLIMITED, maxPendingRequests: UNLIMITED, maxRequests: UNLIMITED, maxRetries: UNLIMITED }] },
       loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: [{ endpoint: { address: socketAddress('127.0.0.1', port.appPort) } }] }] },
       typedExtensionProtocolOptions: {
-        [HTTP_OPTIONS]: any(HTTP_OPTIONS, { explicitHttpConfig: http2 ? { http2ProtocolOptions: {} } : { httpProtocolOptions: {} } }),
+        [HTTP_OPTIONS]: any(
+          HTTP_OPTIONS,
+          protocol === 'auto' ? auto : { explicitHttpConfig: http2 ? { http2ProtocolOptions: {} } : { httpProtocolOptions: {} } },
+        ),
       },
     };
   });
+  const passthrough = passthroughCluster(connectTimeoutMs, {
+    typedExtensionProtocolOptions: {
+      [HTTP_OPTIONS]: any(HTTP_OPTIONS, { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }),
+    },
+  });
   const blackHole = { name: 'BlackHoleCluster', type: 'STATIC', connectTimeout: '10s', loadAssignment: { clusterName: 'BlackHoleCluster' } };
-  if (node.dataPlane !== 'envoy') return [...inbound, blackHole];
+  if (node.dataPlane !== 'envoy') return [...inbound, blackHole, ...(node.dataPlane === 'grpc' ? [] : [passthrough])];
   const telemetry = {
     name: 'weft-otlp',
     type: 'STATIC',
@@ -99,5 +135,5 @@ export function ownClusters(node: ProxyNode, otlp: { host: string; grpcPort: num
     loadAssignment: { clusterName: 'weft-otlp', endpoints: [{ lbEndpoints: [{ endpoint: { address: socketAddress(otlp.host, otlp.grpcPort) } }] }] },
     typedExtensionProtocolOptions: { [HTTP_OPTIONS]: any(HTTP_OPTIONS, { explicitHttpConfig: { http2ProtocolOptions: {} } }) },
   };
-  return [...inbound, blackHole, telemetry];
+  return [...inbound, blackHole, passthrough, telemetry];
 }

@@ -32,6 +32,11 @@ export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, 
   return without({ accessLog: [...stats, ...accessLog(settings.accessLog)], tracing: tracing(node, settings.tracing) });
 }
 
+/** Access logs of TCP connections. */
+export function tcpAccessLog(mesh: Mesh, node: ProxyNode, reporter: Reporter): JsonObject[] {
+  return accessLog(telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER').accessLog);
+}
+
 function accessLog(log: TelemetrySettings['accessLog']): JsonObject[] {
   if (log === undefined) return [];
   return [

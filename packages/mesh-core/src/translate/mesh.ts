@@ -4,6 +4,7 @@ import {
   type DestinationRuleSpec,
   type GatewaySpec,
   type PeerAuthenticationSpec,
+  type ServiceEntrySpec,
   type ServiceSpec,
   type VirtualServiceSpec,
   type WorkloadEntrySpec,
@@ -16,8 +17,10 @@ import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts'
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
 import { Memo, derived, fact, once, sameContent, sameElements, sameEntries } from './memo.ts';
+import { type EntryFacts, entryServices } from './service-entries.ts';
 
-type Protocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'https';
+/** `https`: TLS that is passed on as it is. `auto`: not declared, told by the first bytes. */
+export type Protocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'https' | 'auto';
 
 export interface ServicePort {
   name: string;
@@ -45,6 +48,8 @@ export interface MeshService {
   namespace: string;
   ports: readonly ServicePort[];
   workloads: readonly Workload[];
+  /** Of a ServiceEntry. */
+  entry?: EntryFacts;
 }
 
 export interface Mesh {
@@ -135,7 +140,9 @@ function allServices(mesh: Mesh): MeshService[] {
     ofKind<WorkloadEntrySpec>(mesh, 'WorkloadEntry').map((entry) => toWorkload(entry, mesh.settings)),
     (w) => w.namespace,
   );
-  return ofKind<ServiceSpec>(mesh, 'Service').map((service): MeshService => {
+  // A Service has its host before a ServiceEntry of the same name, and of those the oldest.
+  const entries = entryServices(ofKind<ServiceEntrySpec>(mesh, 'ServiceEntry'), (namespace) => workloads.get(namespace) ?? [], mesh.settings);
+  const services = ofKind<ServiceSpec>(mesh, 'Service').map((service): MeshService => {
     const { selector } = service.spec;
     return {
       host: resolveHost(service.metadata.name, service.metadata.namespace, mesh.settings.domainSuffix),
@@ -150,6 +157,7 @@ function allServices(mesh: Mesh): MeshService[] {
           : (workloads.get(service.metadata.namespace) ?? []).filter((w) => matches(w.labels, selector)),
     };
   });
+  return [...entries.toReversed(), ...services];
 }
 
 function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings): Workload {
@@ -177,8 +185,8 @@ function byAge(a: MeshObject, b: MeshObject): number {
 
 const WELL_KNOWN_TCP = new Set([25, 53, 3306, 27017]);
 
-/** Istio's explicit protocol selection: appProtocol, else the port name's first part. Undeclared ports count as HTTP but for the server-first ones. */
-function protocolOf(name: string, appProtocol: string | undefined, port: number): Protocol {
+/** Istio's explicit protocol selection: appProtocol, else the port name's first part. Undeclared ports are sniffed but for the server-first ones. */
+export function protocolOf(name: string, appProtocol: string | undefined, port: number): Protocol {
   const declared = (appProtocol ?? name).toLowerCase();
   if (declared === 'kubernetes.io/h2c') return 'http2';
   const word = declared.startsWith('grpc-web') ? 'http' : (declared.split(/[-/]/)[0] ?? '');
@@ -190,12 +198,13 @@ function protocolOf(name: string, appProtocol: string | undefined, port: number)
     case 'https':
       return word;
     case 'tls':
+      return 'https';
     case 'mongo':
     case 'mysql':
     case 'redis':
       return 'tcp';
     default:
-      return WELL_KNOWN_TCP.has(port) ? 'tcp' : 'http';
+      return WELL_KNOWN_TCP.has(port) ? 'tcp' : 'auto';
   }
 }
 

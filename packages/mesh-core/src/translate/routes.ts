@@ -4,7 +4,9 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { MESH, hostMatches } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { PEER_FIELDS, PEER_HEADER, clusterName, peerIdentity } from './common.ts';
-import type { Mesh, MeshService } from './mesh.ts';
+import { PASSTHROUGH } from './external-clusters.ts';
+import type { Mesh, MeshService, ServicePort } from './mesh.ts';
+import { outboundMode, visibleServices } from './sidecar-scope.ts';
 import type { RouteContext } from './route-context.ts';
 import { defaultRoute, virtualServiceRoutes } from './virtual-service-routes.ts';
 import { claimants, hostsOf, virtualServicesFor } from './virtual-services.ts';
@@ -35,8 +37,8 @@ export function hostRouteConfig(mesh: Mesh, node: ProxyNode): JsonObject {
   const taken = new Set<string>();
   const claim = (domains: string[]): string[] => domains.filter((d) => !taken.has(d) && taken.add(d));
   const context = (port: number): RouteContext => ({ mesh, node, gateway: MESH, port, tls: false });
-  const services = [...mesh.services.values()].flatMap((service) =>
-    service.ports
+  const services = visibleServices(mesh, node).flatMap((service) =>
+    byDefaultPort(service)
       .filter((port) => port.protocol !== 'tcp' && port.protocol !== 'https')
       .map(({ port }, i) => ({
         name: `${service.host}:${port}`,
@@ -46,9 +48,24 @@ export function hostRouteConfig(mesh: Mesh, node: ProxyNode): JsonObject {
   );
   const others = foreignHosts(context(80)).map(({ host, routes }) => ({ name: `${host}:80`, domains: claim([host, `${host}:80`]), routes }));
   const virtualHosts = [...services, ...others].filter((v) => v.domains.length > 0).map((v) => withAttempts(v));
-  // Without iptables there is no original destination to pass an unknown host on to, whatever the outbound policy says.
-  const blocked = { name: 'block_all', domains: ['*'], routes: [{ name: 'block_all', match: { prefix: '/' }, directResponse: { status: 502 } }] };
-  return routeConfig('http_proxy', [...virtualHosts, blocked], false);
+  return routeConfig('http_proxy', [...virtualHosts, unknownHosts(outboundMode(mesh, node))], false);
+}
+
+/** Hosts nobody knows, under Istio's names: passed on as they are, or refused. */
+function unknownHosts(mode: 'ALLOW_ANY' | 'REGISTRY_ONLY'): JsonObject {
+  const match = { prefix: '/' };
+  return mode === 'REGISTRY_ONLY'
+    ? { name: 'block_all', domains: ['*'], routes: [{ name: 'block_all', match, directResponse: { status: 502 } }] }
+    : withAttempts({
+        name: 'allow_any',
+        domains: ['*'],
+        routes: [{ name: 'allow_any', match, route: { cluster: PASSTHROUGH, timeout: '0s', maxGrpcTimeout: '0s' } }],
+      });
+}
+
+/** The port a URL without one means comes first. */
+function byDefaultPort({ ports, entry }: MeshService): readonly ServicePort[] {
+  return entry === undefined ? ports : ports.toSorted((a, b) => Number(b.port === 80) - Number(a.port === 80));
 }
 
 /** Hosts of VirtualServices that no service has; as in Istio they are routed on port 80. */
@@ -69,13 +86,12 @@ function foreignHosts(context: RouteContext): { host: string; routes: JsonObject
 
 /** `reviews`, `reviews.bookinfo`, ..., with and without port; a bare port-less name belongs to the service's first port. */
 function hostDomains(service: MeshService, port: number, clientNamespace: string, first: boolean): string[] {
-  const names = [
-    service.host,
-    `${service.host}.`,
+  const short = [
     ...(service.namespace === clientNamespace ? [service.name] : []),
     `${service.name}.${service.namespace}.svc`,
     `${service.name}.${service.namespace}`,
   ];
+  const names = [service.host, ...(service.host.includes('*') ? [] : [`${service.host}.`]), ...(service.entry === undefined ? short : [])];
   return names.flatMap((name) => [...(first ? [name] : []), `${name}:${port}`]);
 }
 

@@ -1,39 +1,120 @@
-// Where the bytes of a TCP port go.
+// Where the bytes of TCP ports, and of TLS that is not terminated, go.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { matches, resolveHost } from '../config/index.ts';
+import { type DestinationSpec, MESH, type VirtualServiceSpec, gatewayKey, matches, resolveHost } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
-import { any, clusterName } from './common.ts';
-import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
-import { virtualServiceFor } from './virtual-services.ts';
+import { tcpClusterName } from './clusters.ts';
+import { any, clusterName, seconds, without } from './common.ts';
+import { isDynamic, sniForwardFilter } from './external-clusters.ts';
+import { tcpAccessLog } from './manager-telemetry.ts';
+import { type Mesh, type MeshService, type ServicePort, destinationRuleFor, serviceOf } from './mesh.ts';
+import type { Reporter } from './stats-logger.ts';
+import { effectivePolicy, ms } from './traffic-policy.ts';
+import { claimants } from './virtual-services.ts';
 
-/** The tcp_proxy filter of a service's port: the first rule of its VirtualService that fits this client, else the service itself. */
-export function tcpProxy(mesh: Mesh, node: ProxyNode, service: MeshService, port: number): JsonObject {
-  const statPrefix = `${service.host}_${port}`;
-  const vs = virtualServiceFor(mesh, service.host, node.namespace, 'tcp');
-  const rule = vs?.spec.tcp?.find(
-    (r) =>
-      (r.match ?? []).length === 0 ||
-      r.match?.some(
-        (m) =>
-          (m.port === undefined || m.port === port) &&
-          ((m.gateways ?? []).length > 0
-            ? m.gateways?.includes('mesh')
-            : matches(node.labels, m.sourceLabels) && (m.sourceNamespace === undefined || m.sourceNamespace === node.namespace)),
-      ),
-  );
-  const namespace = vs?.metadata.namespace ?? service.namespace;
-  const routes = (rule?.route ?? []).filter((r, _, list) => list.length === 1 || (r.weight ?? 0) > 0);
-  const clusters = routes.map(({ destination, weight }) => {
-    const host = resolveHost(destination.host, namespace, mesh.settings.domainSuffix);
-    const ports = serviceOf(mesh, host)?.ports ?? [];
-    return {
-      name: clusterName(host, destination.port?.number ?? (ports.length === 1 ? ports[0]?.port : undefined) ?? port, destination.subset),
-      weight: weight ?? 1,
-    };
-  });
+type L4Route = NonNullable<VirtualServiceSpec['tcp']>[number]['route'];
+type L4Match = Omit<NonNullable<NonNullable<VirtualServiceSpec['tcp']>[number]['match']>[number], 'sourceSubnet'>;
+
+/** Who asks, and where: the parts of a match that are known before a connection is. */
+export interface L4Context {
+  mesh: Mesh;
+  node: ProxyNode;
+  /** `mesh`, or `<namespace>/<name>` of a Gateway. */
+  gateway: string;
+  port: number;
+  /** Addresses the service has, what `destinationSubnets` are compared with: connections carry no other destination here. */
+  addresses: readonly string[];
+}
+
+export function l4Applies({ node, gateway, port, addresses }: L4Context, match: L4Match, namespace: string): boolean {
+  if (match.port !== undefined && match.port !== port) return false;
+  const subnets = match.destinationSubnets ?? [];
+  if (subnets.length > 0 && !subnets.some((subnet) => addresses.includes(subnet) || addresses.includes(subnet.replace(/\/(32|128)$/, '')))) return false;
+  if ((match.gateways ?? []).length > 0) return match.gateways?.some((name) => gatewayKey(name, namespace) === gateway) === true;
+  if (gateway !== MESH) return true;
+  return matches(node.labels, match.sourceLabels) && (match.sourceNamespace === undefined || match.sourceNamespace === node.namespace);
+}
+
+/** `tcp_proxy` to the destinations of a rule. Of several those without weight get nothing; a single one gets everything. */
+export function tcpProxyTo({ mesh, node, port }: L4Context, statPrefix: string, namespace: string, route: L4Route): JsonObject {
+  const list = route.filter((r) => route.length === 1 || (r.weight ?? 0) > 0);
+  const clusters = list.map(({ destination, weight }) => ({ name: l4Cluster(mesh, namespace, destination, port), weight: weight ?? 1 }));
+  const first = route[0] === undefined ? undefined : serviceOf(mesh, resolveHost(route[0].destination.host, namespace, mesh.settings.domainSuffix));
+  return tcpProxyFilter(mesh, node, { statPrefix, clusters, service: first, port: route[0]?.destination.port?.number ?? port });
+}
+
+function l4Cluster(mesh: Mesh, namespace: string, destination: DestinationSpec, listenPort: number): string {
+  const host = resolveHost(destination.host, namespace, mesh.settings.domainSuffix);
+  const service = serviceOf(mesh, host);
+  const only = service?.ports.length === 1 ? service.ports[0]?.port : undefined;
+  const number = destination.port?.number ?? only ?? listenPort;
+  const port = service?.ports.find((p) => p.port === number);
+  return service === undefined || port === undefined ? clusterName(host, number, destination.subset) : tcpClusterName(service, port, destination.subset);
+}
+
+interface Target {
+  statPrefix: string;
+  clusters: readonly { name: string; weight: number }[];
+  /** Its DestinationRule sets idle time and hashing. */
+  service?: MeshService | undefined;
+  port: number;
+  reporter?: Reporter;
+}
+
+export function tcpProxyFilter(mesh: Mesh, node: ProxyNode, { statPrefix, clusters, service, port, reporter = 'source' }: Target): JsonObject {
+  const rule = service === undefined ? undefined : destinationRuleFor(mesh, service, node);
+  const policy = effectivePolicy(rule?.trafficPolicy, undefined, port);
+  const idle = ms(policy.connectionPool?.tcp?.idleTimeout);
   const [only] = clusters;
-  const target: JsonObject =
-    only === undefined ? { cluster: clusterName(service.host, port) } : clusters.length === 1 ? { cluster: only.name } : { weightedClusters: { clusters } };
-  return { name: 'envoy.filters.network.tcp_proxy', typedConfig: any('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', { statPrefix, ...target }) };
+  const logs = tcpAccessLog(mesh, node, reporter);
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    typedConfig: any(
+      'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+      without({
+        statPrefix,
+        ...(clusters.length === 1 && only !== undefined ? { cluster: only.name } : { weightedClusters: { clusters: clusters.map((c) => ({ ...c })) } }),
+        idleTimeout: idle === undefined ? undefined : seconds(idle),
+        hashPolicy: policy.loadBalancer?.consistentHash?.useSourceIp === true ? [{ sourceIp: {} }] : undefined,
+        accessLog: logs.length === 0 ? undefined : logs,
+      }),
+    ),
+  };
+}
+
+/** TCP of a service's port: the first `tcp` rule of its VirtualService that fits this client, else the service itself. */
+export function serviceTcpFilters(mesh: Mesh, node: ProxyNode, service: MeshService, port: ServicePort): JsonObject[] {
+  const context: L4Context = { mesh, node, gateway: MESH, port: port.port, addresses: service.entry?.addresses ?? [] };
+  const statPrefix = `${service.host}_${port.port}`;
+  for (const vs of claimants(mesh, service.host, node.namespace))
+    for (const rule of vs.spec.tcp ?? [])
+      if ((rule.match ?? []).length === 0 || rule.match?.some((m) => l4Applies(context, m, vs.metadata.namespace)) === true)
+        return [tcpProxyTo(context, statPrefix, vs.metadata.namespace, rule.route)];
+  const own = tcpProxyFilter(mesh, node, { statPrefix, clusters: [{ name: tcpClusterName(service, port, undefined), weight: 1 }], service, port: port.port });
+  const target = typeof port.targetPort === 'number' ? port.targetPort : port.port;
+  return port.protocol === 'https' && isDynamic(service.entry, service.host) ? [sniForwardFilter(target), own] : [own];
+}
+
+/** Chains by SNI: the `tls` rules of a host's VirtualService, in order; a name that an earlier rule has is taken. */
+export function sniChains(mesh: Mesh, node: ProxyNode, service: MeshService, port: number): JsonObject[] {
+  const context: L4Context = { mesh, node, gateway: MESH, port, addresses: service.entry?.addresses ?? [] };
+  const taken = new Set<string>();
+  return claimants(mesh, service.host, node.namespace).flatMap((vs) =>
+    (vs.spec.tls ?? []).flatMap((rule, i) => {
+      const names = rule.match
+        .filter((m) => l4Applies(context, m, vs.metadata.namespace))
+        .flatMap((m) => m.sniHosts)
+        .map((name) => name.toLowerCase())
+        .filter((name) => name !== '*' && !taken.has(name) && taken.add(name));
+      if (names.length === 0) return [];
+      const name = `${vs.metadata.namespace}/${vs.metadata.name}/tls[${i}]`;
+      return [
+        {
+          name,
+          filterChainMatch: { transportProtocol: 'tls', serverNames: names },
+          filters: [tcpProxyTo(context, `${service.host}_${port}`, vs.metadata.namespace, rule.route)],
+        },
+      ];
+    }),
+  );
 }

@@ -158,7 +158,7 @@ export function httpOptions(port: ServicePort, policy: TrafficPolicySpec, upstre
           }),
   });
   const protocol =
-    http?.useClientProtocol === true
+    http?.useClientProtocol === true || (port.protocol === 'auto' && http?.h2UpgradePolicy !== 'UPGRADE')
       ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }
       : { explicitHttpConfig: isHttp2(port, policy) ? { http2ProtocolOptions: http2 } : { httpProtocolOptions: {} } };
   return any(HTTP_OPTIONS, {

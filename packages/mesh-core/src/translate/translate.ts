@@ -12,6 +12,7 @@ import { gatewayPorts } from './gateways.ts';
 import { apiListener, hostListener, inboundListener, upstreamListener } from './listeners.ts';
 import { type Memo, once, onceFor } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
+import { visibleServices } from './sidecar-scope.ts';
 import { hostRouteConfig, peerHeader, serviceRouteConfig } from './routes.ts';
 import { type TelemetryMode, telemetryMode } from './stats-logger.ts';
 
@@ -105,7 +106,7 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
   if (given?.listeners === parts.listeners && given.shared === shared && sameList(given.bodies, bodies)) return given.set;
   const own = once(mesh, `${key}|own`, () => ({
     peer: encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId)),
-    clusters: byName(ownClusters(node, settings.otlp).map((json) => encode(TYPE_URL.cluster, json))),
+    clusters: byName(ownClusters(node, settings).map((json) => encode(TYPE_URL.cluster, json))),
   }));
   // The routes are the same for many proxies; who the proxy is stands behind them.
   const routes = bodies.map((body, i) => (given?.bodies[i] === body ? given.set[TYPE_URL.route].get(body.name) : undefined) ?? withFields(body, own.peer));
@@ -138,7 +139,7 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View
     });
 
   if (node.dataPlane === 'grpc') {
-    for (const service of mesh.services.values())
+    for (const service of visibleServices(mesh, node))
       for (const { port, protocol } of service.ports) {
         if (protocol === 'tcp' || protocol === 'https') continue;
         listen(apiListener(service, port));
@@ -151,9 +152,10 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View
     }
   } else {
     for (const upstream of node.upstreams) {
-      const service = serviceOf(mesh, upstream.host);
-      if (service === undefined || !service.ports.some((p) => p.port === upstream.port)) continue;
-      listen(upstreamListener(mesh, node, service, upstream.port, upstream.listenPort));
+      const service = visibleServices(mesh, node).find((s) => s.host === upstream.host);
+      const port = service?.ports.find((p) => p.port === upstream.port);
+      if (service === undefined || port === undefined) continue;
+      listen(upstreamListener(mesh, node, service, port, upstream.listenPort));
       serviceRoutes(service, upstream.port);
     }
     if (node.httpProxyPort > 0) {
@@ -166,7 +168,7 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View
 }
 
 function sharedClusters(mesh: Mesh, node: ProxyNode, encode: Encode): Given['shared'] {
-  const pairs = [...mesh.services.keys()].flatMap((host) =>
+  const pairs = visibleServices(mesh, node).flatMap(({ host }) =>
     onceFor(mesh, `clusters|${host}`, node, (client) => {
       // Read by name: made again only when this service changes.
       const service = serviceOf(mesh, host);
@@ -174,11 +176,11 @@ function sharedClusters(mesh: Mesh, node: ProxyNode, encode: Encode): Given['sha
         ? []
         : serviceClusters(mesh, service, client).map((p) => ({
             cluster: encode(TYPE_URL.cluster, p.cluster),
-            endpoints: encode(TYPE_URL.endpoint, p.endpoints, 'clusterName'),
+            endpoints: p.endpoints === undefined ? [] : [encode(TYPE_URL.endpoint, p.endpoints, 'clusterName')],
           }));
     }),
   );
-  return { clusters: byName(pairs.map((p) => p.cluster)), endpoints: byName(pairs.map((p) => p.endpoints)) };
+  return { clusters: byName(pairs.map((p) => p.cluster)), endpoints: byName(pairs.flatMap((p) => p.endpoints)) };
 }
 
 function sameList(a: readonly unknown[], b: readonly unknown[]): boolean {

@@ -78,7 +78,7 @@ function meshTls({ service, port, subset, policy }: TransportContext, tls: Tls |
     sni: tls?.sni || `outbound_.${port.port}_.${subset ?? ''}_.${service.host}`,
     commonTlsContext: {
       tlsParams: VERSIONS,
-      alpnProtocols: [isHttp2(port, policy) ? 'h2' : 'http/1.1'],
+      alpnProtocols: [port.protocol === 'tcp' || port.protocol === 'https' ? 'istio' : isHttp2(port, policy) ? 'h2' : 'http/1.1'],
       tlsCertificateSdsSecretConfigs: [{ name: 'default', sdsConfig: ADS }],
       combinedValidationContext: {
         defaultValidationContext: { matchTypedSubjectAltNames: sanMatches(principals) },

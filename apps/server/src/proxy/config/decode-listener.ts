@@ -193,6 +193,8 @@ function decodeHttpFilter(fields: Fields): HttpFilter[] {
     config?.end();
     return [{ kind: 'router' }];
   }
+  // Clusters resolve by themselves here; Envoy needs this filter to.
+  if (type.endsWith('.dynamic_forward_proxy.v3.FilterConfig')) return [];
   if (type.endsWith('.header_to_metadata.v3.Config')) {
     const rules = config?.list('requestRules') ?? [];
     const header = rules[0]?.text('header') ?? '';

@@ -108,7 +108,9 @@ export class TcpConnection implements TimerTarget {
     const { hashSourceIp } = context.proxy;
     const hash =
       hashSourceIp === true && cluster.usesHash ? xxHash64(context.downstreamAddress.slice(0, context.downstreamAddress.lastIndexOf(':'))) : undefined;
-    const endpoint = cluster.pick(this.tried, this.tried.length === 0 ? 0 : 3, hash);
+    const { sniForwardPort } = context.proxy;
+    const target = sniForwardPort === undefined || context.serverName === '' ? '' : `${context.serverName}:${sniForwardPort}`;
+    const endpoint = cluster.pick(this.tried, this.tried.length === 0 ? 0 : 3, hash, target);
     if (endpoint === undefined) return this.fail('UH');
     this.tried.push(endpoint);
     record.endpoint = endpoint.config;

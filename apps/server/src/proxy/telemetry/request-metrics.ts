@@ -87,8 +87,28 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
   const noCluster: Scope = { source: self, destination: UNKNOWN_PEER, service: undefined, mutualTls: false, cells: new Map(), shapes: undefined };
   const peers = new Map<string, Scope>();
 
-  const outboundScope = (cluster: ClusterConfig | undefined, endpoint: Endpoint | undefined): Scope => {
-    if (cluster === undefined) return noCluster;
+  /** A request to a host the mesh does not know, under the names Istio gives such destinations. */
+  const unknownScope = (record: RequestRecord, name: 'PassthroughCluster' | 'BlackHoleCluster'): Scope => {
+    const key = `${name}|${record.authority}`;
+    const known = peers.get(key);
+    if (known !== undefined) return known;
+    const host = peers.size < MAX_PEERS ? record.authority : name;
+    const scope: Scope = {
+      source: self,
+      destination: UNKNOWN_PEER,
+      service: { host, name, namespace: 'unknown' },
+      mutualTls: false,
+      cells: new Map(),
+      shapes: undefined,
+    };
+    if (peers.size < MAX_PEERS) peers.set(key, scope);
+    return scope;
+  };
+
+  const outboundScope = (record: RequestRecord): Scope => {
+    const { cluster, endpoint } = record;
+    if (cluster === undefined) return record.route?.name === 'block_all' ? unknownScope(record, 'BlackHoleCluster') : noCluster;
+    if (cluster.name === 'PassthroughCluster') return unknownScope(record, 'PassthroughCluster');
     const known = endpoint === undefined ? outboundNoEndpoint.get(cluster) : outbound.get(endpoint);
     if (known !== undefined) return known;
     const scope: Scope = {
@@ -152,7 +172,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
 
   return {
     onRequest(record) {
-      const scope = record.direction === 'inbound' ? inboundScope(record) : outboundScope(record.cluster, record.endpoint);
+      const scope = record.direction === 'inbound' ? inboundScope(record) : outboundScope(record);
       const shapes = shapesOf(record.manager);
       if (scope.shapes !== shapes) {
         scope.shapes = shapes;

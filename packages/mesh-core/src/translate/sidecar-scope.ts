@@ -1,0 +1,50 @@
+// What the Sidecar of a workload lets its proxy see.
+
+import { type SidecarSpec, hostMatches, matches, visible } from '../config/index.ts';
+import type { MeshObject, ProxyNode } from '../model/index.ts';
+import { derived } from './memo.ts';
+import { type Mesh, type MeshService, ofKind } from './mesh.ts';
+
+type Client = Pick<ProxyNode, 'namespace' | 'labels'>;
+
+/** The Sidecar in force: the oldest whose selector fits, else the namespace's, else the root namespace's. */
+function sidecarOf(mesh: Mesh, client: Client): MeshObject<SidecarSpec> | undefined {
+  const { namespace } = client;
+  const all = ofKind<SidecarSpec>(mesh, 'Sidecar');
+  const selects = (s: MeshObject<SidecarSpec>): boolean => Object.keys(s.spec.workloadSelector?.labels ?? {}).length > 0;
+  const own = all.filter((s) => s.metadata.namespace === namespace);
+  return (
+    // Labels are read only where a Sidecar asks: proxies that differ in labels then share what is made of them.
+    own.find((s) => selects(s) && matches(client.labels, s.spec.workloadSelector?.labels)) ??
+    own.find((s) => !selects(s)) ??
+    all.find((s) => s.metadata.namespace === mesh.settings.rootNamespace && !selects(s))
+  );
+}
+
+/** What happens to hosts the mesh does not know: the Sidecar's word (`{}` says REGISTRY_ONLY), else the mesh's. */
+export function outboundMode(mesh: Mesh, client: Client): 'ALLOW_ANY' | 'REGISTRY_ONLY' {
+  const policy = sidecarOf(mesh, client)?.spec.outboundTrafficPolicy;
+  return policy === undefined ? mesh.settings.outboundTrafficPolicy : (policy.mode ?? 'REGISTRY_ONLY');
+}
+
+/** Hosts of services a proxy is told of: exported to its namespace, and named by its Sidecar's egress listeners. */
+export function visibleServices(mesh: Mesh, client: Client): readonly MeshService[] {
+  const { namespace } = client;
+  const egress = sidecarOf(mesh, client)?.spec.egress ?? [];
+  const wanted = [...new Set(egress.flatMap((listener) => listener.hosts))].map((text) => {
+    const [scope = '*', host = '*'] = text.split('/');
+    return { scope: scope === '.' ? namespace : scope, host: host.toLowerCase() };
+  });
+  return derived<Mesh, readonly MeshService[]>(
+    mesh,
+    `visible|${namespace}|${JSON.stringify(wanted)}`,
+    (m) =>
+      [...m.services.values()].filter(
+        (s) =>
+          visible(s.entry?.exportTo, s.namespace, namespace) &&
+          (wanted.length === 0 ||
+            wanted.some((w) => (w.scope === '*' || w.scope === s.namespace) && (hostMatches(w.host, s.host) || hostMatches(s.host, w.host)))),
+      ),
+    (old, now) => (old.length === now.length && old.every((s, i) => s === now[i]) ? old : now),
+  );
+}
