@@ -33,10 +33,9 @@ export class TokenBucket {
     return Math.floor(this.tokens);
   }
 
-  /** Seconds until the bucket is full again at most, at least until it has a token: Envoy's `x-ratelimit-reset`. */
+  /** Whole seconds until there is a token, 0 when there is one: Envoy's `x-ratelimit-reset`. */
   resetSeconds(): number {
-    const missing = 1 - (this.tokens - Math.floor(this.tokens));
-    return Math.ceil(missing / this.perMs / 1000);
+    return this.tokens >= 1 ? 0 : Math.ceil((1 - this.tokens) / this.perMs / 1000);
   }
 
   private fill(now: number): void {

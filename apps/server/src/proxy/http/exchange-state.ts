@@ -62,6 +62,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   /** The request may steer this proxy by its headers. */
   protected internal = false;
   protected idleMs = 0;
+  /** `grpc-timeout` to the upstream says what is left, in place of the request's own. */
+  protected ownsGrpcTimeout = false;
   protected hash: bigint | undefined;
   protected timeouts: Timeouts = noTimeouts;
   protected retryRules: RetryRules | undefined;

@@ -11,7 +11,7 @@ import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import { ExchangeAnswer } from './exchange-answer.ts';
 import { noEndpoints } from './exchange-state.ts';
 import { failures, type TryFailure } from './failures.ts';
-import { grpcTimeoutMs } from './grpc.ts';
+import { grpcTimeoutMs, grpcTimeoutText } from './grpc.ts';
 import type { CompiledForward } from './route-table.ts';
 
 export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwner {
@@ -50,6 +50,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       this.internal || grpc
         ? requestTimeouts(forward.timeoutSpec, this, this.internal, grpc ? (grpcTimeoutMs(this.get('grpc-timeout')) ?? 0) : undefined)
         : forward.timeouts;
+    this.ownsGrpcTimeout = grpc && this.timeouts.expectedMs > 0;
     this.hash = forward.hash !== undefined && this.cluster?.usesHash === true ? forward.hash(this) : undefined;
     this.keepCopy = this.retryRules !== undefined && this.retryRules.retries > 0;
   }
@@ -112,6 +113,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       if (attempts > 1 && this.timeouts.globalMs > 0 && this.requestDoneAt > 0)
         expectedMs = Math.max(1, Math.min(expectedMs, Math.round(this.timeouts.globalMs - (this.context.deps.clock() - this.requestDoneAt))));
       lines = `x-envoy-expected-rq-timeout-ms: ${expectedMs}\r\n`;
+      if (this.ownsGrpcTimeout) lines += `grpc-timeout: ${grpcTimeoutText(expectedMs)}\r\n`;
     }
     if (host?.attemptCount === true) lines += `x-envoy-attempt-count: ${attempts}\r\n`;
     return host?.timeoutRetryHeader === true && attempts > 1 ? `${lines}x-envoy-is-timeout-retry: ${this.afterTimeout}\r\n` : lines;
@@ -205,7 +207,12 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     if (this.dropOther(attempt)) return;
     if (kind === 'duration')
       return this.timeout(this.requestDone ? 504 : 408, 'UMSDR', 'upstream_max_stream_duration_reached', 'upstream max stream duration reached');
-    this.timeout(504, 'UT', kind === 'total' ? 'upstream_per_try_timeout' : 'upstream_per_try_idle_timeout', 'upstream request timeout');
+    this.timeout(this.timeoutStatus, 'UT', kind === 'total' ? 'upstream_per_try_timeout' : 'upstream_per_try_idle_timeout', 'upstream request timeout');
+  }
+
+  /** An internal caller may want its time-outs to look like an empty answer. */
+  protected get timeoutStatus(): number {
+    return this.internal && this.get('x-envoy-upstream-rq-timeout-alt-response') !== undefined ? 204 : 504;
   }
 
   private hedges(): boolean {

@@ -171,6 +171,7 @@ export class Exchange extends ExchangeTries {
       tracestate: record.trace?.tracestate,
       drop: union(target.requestHeaders.drop, this.requestDrop),
       internal: this.internal,
+      grpcTimeout: this.ownsGrpcTimeout,
       internalOnly: context.routes.table?.internalOnlyHeaders,
       attemptCount: this.route?.host.attemptCount === true,
       lines,
@@ -274,7 +275,7 @@ export class Exchange extends ExchangeTries {
     const { endpoint } = this.attempt;
     if (cluster !== undefined) cluster.timeouts++;
     if (endpoint !== undefined && !this.headSent) cluster?.report(endpoint, 'timeout');
-    this.timeout(504, 'UT', 'response_timeout', 'upstream request timeout');
+    this.timeout(this.timeoutStatus, 'UT', 'response_timeout', 'upstream request timeout');
   }
 
   onTunnelData(bytes: Buffer, start: number, end: number): void {
@@ -288,6 +289,12 @@ export class Exchange extends ExchangeTries {
     this.down.tunnelEnd();
     attempt.stream?.tunnelEnd();
     this.end();
+  }
+
+  /** What the client sends can no longer be read as HTTP. */
+  onDownstreamBroken(): void {
+    this.attempt.stream?.abort();
+    this.answer(400, 'Bad Request', 'DPE', 'http1.codec_error');
   }
 
   /** The client closed or reset. */

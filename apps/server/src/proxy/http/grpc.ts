@@ -46,3 +46,11 @@ export function grpcTimeoutMs(value: string | undefined): number | undefined {
   if (match === null) return undefined;
   return Math.max(1, Math.ceil(Number(match[1]) * (unitMs[match[2] ?? 'm'] ?? 1)));
 }
+
+/** A `grpc-timeout` of at most 8 digits, as Envoy writes it: in ms, and in a larger unit only where that is too long. */
+export function grpcTimeoutText(ms: number): string {
+  const max = 99_999_999;
+  if (ms <= max) return `${ms}m`;
+  const seconds = Math.floor(ms / 1000);
+  return seconds <= max ? `${seconds}S` : `${Math.min(Math.floor(seconds / 60), max)}M`;
+}

@@ -64,6 +64,8 @@ export interface RequestAdditions {
   drop: ReadonlySet<string> | undefined;
   /** The request comes from inside. */
   internal: boolean;
+  /** `grpc-timeout` is written anew for each try. */
+  grpcTimeout: boolean;
   /** Fields only such a request may bring. */
   internalOnly: ReadonlySet<string> | undefined;
   /** Ours replaces the request's. */
@@ -83,6 +85,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
     switch (kind) {
       case Field.other:
         if (peerHeader !== '' && head.fields.isNamed(index, peerHeader)) return true;
+        if (extra.grpcTimeout && head.fields.isNamed(index, 'grpc-timeout')) return true;
         if (isEnvoyHeader(head.fields, index)) return unwanted.has(head.fields.lowerName(index));
         return !extra.internal && extra.internalOnly?.has(head.fields.lowerName(index)) === true;
       case Field.attemptCount:
@@ -108,7 +111,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   if (head.protocol === 'HTTP/2' && head.fields.indexOf(Field.te) >= 0) added += 'te: trailers\r\n';
   if (edge) {
     const before = head.fields.known(Field.forwardedFor);
-    added += `x-forwarded-for: ${before === undefined ? '' : `${before}, `}${context.remoteAddress}\r\n`;
+    added += `x-forwarded-for: ${before === undefined ? '' : `${before},`}${context.remoteAddress}\r\n`;
   }
   if (edge || head.fields.indexOf(Field.forwardedProto) < 0) added += context.tls && edge ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
   if (extra.internal) added += 'x-envoy-internal: true\r\n';

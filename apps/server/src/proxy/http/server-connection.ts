@@ -254,10 +254,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
 
   /** A message that cannot be trusted: say so if nothing was said, and never read on. */
   private refuse(status: number): void {
-    if (this.exchange.active) {
-      this.exchange.onDownstreamClosed(false);
-      return this.reset();
-    }
+    if (this.exchange.active) return this.exchange.onDownstreamBroken();
     this.out.add(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-length: 0\r\nconnection: close\r\ndate: ${new Date().toUTCString()}\r\n\r\n`);
     this.linger();
   }

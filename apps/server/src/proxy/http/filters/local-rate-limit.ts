@@ -3,6 +3,7 @@
 import { happens, TokenBucket } from '@weft/mesh-core/traffic';
 import type { ConnectionContext } from '../downstream.ts';
 import { compileHeaderOps } from '../header-ops.ts';
+import { compileHeaderValue } from '../header-values.ts';
 import { managerPolicy } from '../policy/manager-policy.ts';
 import type { FilteredRequest, RouteFilterFactory } from './chain.ts';
 
@@ -11,7 +12,7 @@ const resourceExhausted = 8;
 export const localRateLimitFilter: RouteFilterFactory = ({ filters: { localRateLimit: spec } }) => {
   if (spec === undefined) return undefined;
   const responseHeaders = compileHeaderOps([spec.responseHeaders], 'response');
-  const requestHeaders = spec.requestHeadersWhenNotEnforced.add;
+  const requestHeaders = spec.requestHeadersWhenNotEnforced.add.map(({ name, value }) => ({ name, value: compileHeaderValue(value) }));
   let shared: TokenBucket | undefined;
   const own = new WeakMap<ConnectionContext, TokenBucket>();
 
@@ -37,7 +38,7 @@ export const localRateLimitFilter: RouteFilterFactory = ({ filters: { localRateL
       tell(request, bucket);
       if (free) return 'next';
       if (!happens(spec.enforced, deps.random)) {
-        for (const { name, value } of requestHeaders) request.setRequestHeader(name, value);
+        for (const { name, value } of requestHeaders) request.setRequestHeader(name, typeof value === 'string' ? value : value(request));
         return 'next';
       }
       request.answer(

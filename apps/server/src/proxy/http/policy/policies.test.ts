@@ -4,7 +4,7 @@ import { createServer, request, type IncomingMessage, type RequestListener } fro
 import { connect, type AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { ForwardAction, HeaderAddition, HttpConnectionManager, RedirectAction, RetryPolicy, Route, RouteConfig, VirtualHost } from '../../config/model.ts';
-import { chain, cluster, listener, manager, route, routes, startRaw, startRig, virtualHost, type Rig } from '../../listener/testing/rig.ts';
+import { chain, cluster, exchangeRaw, listener, manager, route, routes, startRaw, startRig, virtualHost, type Rig } from '../../listener/testing/rig.ts';
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -588,4 +588,25 @@ test('a request head that never ends is given up in the time set', async () => {
   const answer = await new Promise<string>((resolve) => socket.setEncoding('latin1').once('data', resolve));
   expect(answer).toMatch(/^HTTP\/1.1 408 /);
   socket.destroy();
+});
+
+test('a gRPC deadline goes on as what is left of it', async () => {
+  const seen: unknown[] = [];
+  const up = await app((incoming) => void seen.push(incoming.headersDistinct['grpc-timeout']));
+  const rig = await serve({ clusters: [cluster([up])], routes: [route({ maxGrpcTimeoutMs: 60, retry: retry({ perTryTimeoutMs: 20, retries: 1 }) })] });
+  const answer = await ask(rig.port, '/', { method: 'POST', headers: { ...grpc, 'grpc-timeout': '5S' } });
+  expect(answer.headers['grpc-status']).toBe('14');
+  expect(seen).toEqual([['20m'], ['20m']]);
+  const open = await serve({ clusters: [cluster([up])], routes: [route({ maxGrpcTimeoutMs: 0 })] });
+  await ask(open.port, '/', { method: 'POST', headers: { ...grpc, 'grpc-timeout': '30m' } });
+  expect(seen[2]).toEqual(['30m']);
+});
+
+test('a body that is no HTTP ends the request with 400 and DPE', async () => {
+  const up = await startRaw(() => undefined);
+  cleanups.push(() => up.close());
+  const rig = await serve({ clusters: [cluster([up.port])] });
+  const text = await exchangeRaw(rig.port, 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\nzz\r\n');
+  expect(text).toMatch(/^HTTP\/1.1 400 [\s\S]*connection: close\r\n[\s\S]*Bad Request$/);
+  expect(rig.records[0]).toMatchObject({ responseFlags: 'DPE', details: 'http1.codec_error' });
 });
