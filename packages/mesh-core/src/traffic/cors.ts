@@ -11,7 +11,7 @@ export interface CorsSpec {
   maxAge: string;
   allowCredentials: boolean;
   allowPrivateNetwork: boolean;
-  /** A preflight from an origin that is not allowed goes to the upstream (Envoy's default) instead of being answered bare. */
+  /** A preflight from an origin that is not allowed goes to the upstream (Envoy's default) instead of being answered without its origin. */
   forwardNotMatchingPreflights: boolean;
 }
 
@@ -36,19 +36,17 @@ export function compileCors(spec: CorsSpec): (request: CorsRequest) => CorsDecis
     if (origin === undefined || origin === '') return untouched;
     const preflight = request.method === 'OPTIONS' && (request.get('access-control-request-method') ?? '') !== '';
     const allowed = origins.some((entry) => entry.any || entry.test(origin));
-    if (!allowed) return preflight && !spec.forwardNotMatchingPreflights ? { kind: 'preflight', headers: [] } : untouched;
-    const headers: [string, string][] = [['access-control-allow-origin', origin]];
+    if (!allowed && (!preflight || spec.forwardNotMatchingPreflights)) return untouched;
+    const headers: [string, string][] = allowed ? [['access-control-allow-origin', origin]] : [];
     if (spec.allowCredentials) headers.push(['access-control-allow-credentials', 'true']);
-    if (!preflight) {
-      if (spec.exposeHeaders !== '') headers.push(['access-control-expose-headers', spec.exposeHeaders]);
-      return { kind: 'pass', headers };
+    if (preflight) {
+      if (spec.allowMethods !== '') headers.push(['access-control-allow-methods', spec.allowMethods]);
+      if (spec.allowHeaders !== '') headers.push(['access-control-allow-headers', spec.allowHeaders]);
+      if (spec.maxAge !== '') headers.push(['access-control-max-age', spec.maxAge]);
+      if (spec.allowPrivateNetwork && request.get('access-control-request-private-network') === 'true')
+        headers.push(['access-control-allow-private-network', 'true']);
     }
-    if (spec.allowPrivateNetwork && request.get('access-control-request-private-network') === 'true')
-      headers.push(['access-control-allow-private-network', 'true']);
-    if (spec.allowMethods !== '') headers.push(['access-control-allow-methods', spec.allowMethods]);
-    if (spec.allowHeaders !== '') headers.push(['access-control-allow-headers', spec.allowHeaders]);
-    if (spec.maxAge !== '') headers.push(['access-control-max-age', spec.maxAge]);
-    if (spec.exposeHeaders !== '') headers.push(['access-control-expose-headers', spec.exposeHeaders]);
-    return { kind: 'preflight', headers };
+    if (allowed && spec.exposeHeaders !== '') headers.push(['access-control-expose-headers', spec.exposeHeaders]);
+    return { kind: preflight ? 'preflight' : 'pass', headers };
   };
 }

@@ -178,9 +178,8 @@ export function decodeMirrors(fields: Fields): Mirror[] {
       ...(clusterHeader === '' ? {} : { clusterHeader }),
       fraction: decodeRuntimeFraction(policy.object('runtimeFraction'), { numerator: 100, of: 100 }),
       shadowSuffix: !policy.flag('disableShadowHostSuffixAppend'),
+      traceSampled: policy.flag('traceSampled', true),
     };
-    // Mirrored requests have no span of their own here.
-    policy.ignore('traceSampled');
     policy.end();
     return mirror;
   });

@@ -327,6 +327,8 @@ export interface Mirror {
   fraction: Fraction;
   /** Appends `-shadow` to the Host. */
   shadowSuffix: boolean;
+  /** The copy keeps the request's sampling decision; otherwise it says: not sampled. */
+  traceSampled: boolean;
 }
 
 export interface RedirectAction {

@@ -7,7 +7,6 @@ import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
 import type { Mirror } from '../config/model.ts';
 import type { WheelTimer } from '../transport/timer-wheel.ts';
-import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { Attempt } from './attempt.ts';
 import { union } from './exchange-state.ts';
 import { ExchangeTries } from './exchange-tries.ts';
@@ -41,6 +40,7 @@ export class Exchange extends ExchangeTries {
     this.routeName = route.config.name;
     record.route = route.config;
     this.setTimes(route);
+    if (route.forward !== undefined) this.chooseTarget(route.forward);
     if (route.filters === undefined) this.execute();
     else this.continueRequest();
   }
@@ -106,14 +106,9 @@ export class Exchange extends ExchangeTries {
   }
 
   private forward(forward: CompiledForward): void {
-    const { record } = this;
     const { action } = forward;
-    const target = this.pickTarget(forward);
-    const cluster = target === undefined ? undefined : this.clusterOf(forward, target);
+    const { target, cluster } = this;
     if (target === undefined || cluster === undefined) return this.answer(action.clusterNotFoundStatus, '', 'NC', 'cluster_not_found');
-    this.target = target;
-    this.cluster = cluster;
-    record.cluster = cluster.config;
     cluster.totalRequests++;
     if (!cluster.breaker.mayRequest()) return this.overflow();
     cluster.breaker.requests++;
@@ -142,14 +137,14 @@ export class Exchange extends ExchangeTries {
     this.tap = startMirrors(mirrors, request, context, (name) => this.get(name));
   }
 
-  private pickTarget({ action, targets }: CompiledForward): Target | undefined {
+  /** With the route, before its filters: what they answer is told as the cluster's. */
+  private chooseTarget({ action, targets }: CompiledForward): void {
+    const { clusters, deps } = this.context;
     const chosen = action.weightHeader === undefined ? undefined : wholeNumber(this.get(action.weightHeader));
-    return chosen === undefined ? targets.pick(this.context.deps.random()) : targets.at(chosen);
-  }
-
-  private clusterOf({ action }: CompiledForward, target: Target): ClusterRuntime | undefined {
-    const name = action.clusterHeader === undefined ? target.cluster : this.get(action.clusterHeader);
-    return name === undefined ? undefined : this.context.clusters.get(name);
+    this.target = chosen === undefined ? targets.pick(deps.random()) : targets.at(chosen);
+    const name = action.clusterHeader === undefined ? this.target?.cluster : this.get(action.clusterHeader);
+    this.cluster = name === undefined ? undefined : clusters.get(name);
+    this.record.cluster = this.cluster?.config;
   }
 
   private upstreamLines(target: Target, { action, rewritePath }: CompiledForward): string {

@@ -37,7 +37,8 @@ export function startMirrors(
     const cluster = name === undefined ? undefined : context.clusters.get(name);
     if (cluster === undefined) continue;
     const authority = mirror.shadowSuffix ? shadowHost(request.authority) : request.authority;
-    const copy = new MirrorTry({ ...request, authority }, context, cluster);
+    const lines = mirror.traceSampled ? request.lines : unsampled(request.lines);
+    const copy = new MirrorTry({ ...request, authority, lines }, context, cluster);
     if (copy.start()) started.push(copy);
   }
   if (started.length === 0 || request.trailers !== undefined) return undefined;
@@ -46,6 +47,13 @@ export function startMirrors(
     end: (trailers) => started.forEach((mirror) => mirror.end(trailers)),
     abort: () => started.forEach((mirror) => mirror.abandon()),
   };
+}
+
+/** The sampling decision of W3C and B3 headers taken back. */
+function unsampled(lines: string): string {
+  return lines
+    .replaceAll(/^(traceparent:.*-)[0-9a-f]{2}$/gim, (_, start: string) => `${start}00`)
+    .replaceAll(/^(x-b3-sampled: *)1$/gim, (_, start: string) => `${start}0`);
 }
 
 /** `host-shadow`, before a port. */

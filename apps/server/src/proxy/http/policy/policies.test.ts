@@ -261,16 +261,20 @@ test('mirrors get the request with its body, and nobody waits for them', async (
     incoming.setEncoding('utf8').on('data', (part: string) => (body += part));
     // Never answers.
     incoming.on('end', () =>
-      mirrored.push(`${incoming.method} ${incoming.url} ${incoming.headers.host} ${incoming.headers['x-envoy-internal'] as string} ${body}`),
+      mirrored.push(
+        `${incoming.method} ${incoming.url} ${incoming.headers.host} ${incoming.headers['x-envoy-internal'] as string} ${(incoming.headers['traceparent'] as string).slice(-2)} ${body}`,
+      ),
     );
   });
-  const mirror = (name: string, shadowSuffix: boolean) => ({ cluster: name, fraction: all, shadowSuffix });
+  const mirror = (name: string, shadowSuffix: boolean) => ({ cluster: name, fraction: all, shadowSuffix, traceSampled: shadowSuffix });
   const rig = await serve({
     clusters: [cluster([up]), cluster([shadow], { name: 'shadow' }), cluster([1], { name: 'dead' })],
     routes: [route({ mirrors: [mirror('shadow', true), mirror('shadow', false), mirror('dead', true), mirror('nowhere', true)], prefixRewrite: '/new/' })],
   });
-  expect((await ask(rig.port, '/x', { method: 'POST', headers: { host: 'h:1' }, body: 'twice' })).body).toBe('twice');
-  await expect.poll(() => mirrored.toSorted()).toEqual(['POST /new/x h-shadow:1 true twice', 'POST /new/x h:1 true twice']);
+  expect(
+    (await ask(rig.port, '/x', { method: 'POST', headers: { host: 'h:1', traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01` }, body: 'twice' })).body,
+  ).toBe('twice');
+  await expect.poll(() => mirrored.toSorted()).toEqual(['POST /new/x h-shadow:1 true 01 twice', 'POST /new/x h:1 true 00 twice']);
   expect(rig.records).toHaveLength(1);
   await expect.poll(() => rig.runtime.stats().clusters.find(({ name }) => name === 'dead')?.activeRequests).toBe(0);
 });
@@ -286,7 +290,7 @@ test('faults: delay, then abort; gRPC statuses; a limit on faults at a time', as
     routes: [fault({ headers: [], delay: { kind: 'fixed', ms: 30, chance: all }, abort: { kind: 'http', status: 418, chance: all } })],
   });
   expect(await ask(both.port)).toMatchObject({ status: 418, body: 'fault filter abort' });
-  expect(both.records[0]).toMatchObject({ responseFlags: 'DI,FI', details: 'fault_filter_abort', attempts: 0 });
+  expect(both.records[0]).toMatchObject({ responseFlags: 'DI,FI', details: 'fault_filter_abort', attempts: 0, cluster: { name: 'app' } });
   expect(both.records[0]?.durationMs).toBeGreaterThanOrEqual(30);
   const status = await serve({ manager: { filters }, routes: [fault({ headers: [], abort: { kind: 'grpc', status: 14, chance: all } })] });
   expect((await ask(status.port, '/', { method: 'POST', headers: grpc })).headers).toMatchObject({ 'grpc-status': '14', 'grpc-message': 'fault filter abort' });
