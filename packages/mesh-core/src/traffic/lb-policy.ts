@@ -1,6 +1,7 @@
 // What a cluster asks of its balancer, and what a balancer looks at in a host.
 
 import type { PeakEwma } from './peak-ewma.ts';
+import type { PriorityLoads } from './priority-load.ts';
 
 export interface SlowStart {
   windowMs: number;
@@ -42,4 +43,6 @@ export interface PickRequest<H> {
   avoid: readonly H[];
   /** Further draws while the one drawn is to be avoided. */
   attempts: number;
+  /** Instead of the balancer's own (a retry that keeps away from priorities tried before); undefined = those. */
+  loads?: PriorityLoads | undefined;
 }

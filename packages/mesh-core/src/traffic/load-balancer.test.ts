@@ -218,3 +218,14 @@ test('tables are filled whole, also by hosts of very different weight', () => {
   expect([ids.filter((id) => id === 1).length, ids.filter((id) => id === undefined).length]).toEqual([3, 0]);
   expect(new Set([0n, 1n << 62n, 1n << 63n, (1n << 64n) - 1n].map((hash) => ring(hash, 0)?.id)).has(undefined)).toBe(false);
 });
+
+test('loads without the priorities tried before; none when nobody is left', () => {
+  const third = hosts(1);
+  const down = hosts(1);
+  (down[0] as TestHost).health = 'unhealthy';
+  const balancer = buildBalancer(rules({ kind: 'random' }), [locality(hosts(1)), locality(down, 1), locality(third, 2)]);
+  expect(balancer.loadsWithout(new Set([0]))?.healthy).toEqual([0, 0, 100]);
+  expect(balancer.loadsWithout(new Set([0, 2]))).toBeUndefined();
+  const loads = balancer.loadsWithout(new Set([0]));
+  expect(balancer.pick({ random: () => 0.5, hash: undefined, avoid: [], attempts: 0, loads })).toBe(third[0]);
+});

@@ -32,6 +32,8 @@ export interface Balancer<H> {
   /** Undefined = nobody to send to. */
   pick(request: PickRequest<H>): H | undefined;
   readonly loads: PriorityLoads;
+  /** Loads of the priorities that are left; undefined = nobody is available there. */
+  loadsWithout(excluded: ReadonlySet<number>): PriorityLoads | undefined;
 }
 
 interface Level<H> {
@@ -45,25 +47,26 @@ export function buildBalancer<H extends BalancedHost>(rules: BalancerRules, loca
     const members = localities.filter((locality) => locality.priority === priority);
     return { localities: members, hosts: members.flatMap((locality) => locality.hosts) };
   });
-  const loads = priorityLoads(
-    levels.map(({ hosts }) => {
-      const size = (of: readonly H[]): number => (rules.weightedPriorityHealth ? of.reduce((sum, host) => sum + host.weight, 0) : of.length);
-      const healthy = hosts.filter((host) => host.health === 'healthy');
-      const degraded = hosts.filter((host) => host.health === 'degraded');
-      return {
-        total: size(hosts),
-        healthy: size(healthy),
-        degraded: size(degraded),
-        hosts: hosts.length,
-        healthyHosts: healthy.length,
-        degradedHosts: degraded.length,
-      };
-    }),
-    rules.overprovisioning,
-    rules.panicPercent,
-  );
+  const healths = levels.map(({ hosts }) => {
+    const size = (of: readonly H[]): number => (rules.weightedPriorityHealth ? of.reduce((sum, host) => sum + host.weight, 0) : of.length);
+    const healthy = hosts.filter((host) => host.health === 'healthy');
+    const degraded = hosts.filter((host) => host.health === 'degraded');
+    return {
+      total: size(hosts),
+      healthy: size(healthy),
+      degraded: size(degraded),
+      hosts: hosts.length,
+      healthyHosts: healthy.length,
+      degradedHosts: degraded.length,
+    };
+  });
+  const loads = priorityLoads(healths, rules.overprovisioning, rules.panicPercent);
+  const loadsWithout = (excluded: ReadonlySet<number>): PriorityLoads | undefined => {
+    const left = healths.map((health, i) => (excluded.has(i) ? { ...health, healthy: 0, degraded: 0, healthyHosts: 0, degradedHosts: 0 } : health));
+    return left.some(({ healthy, degraded }) => healthy + degraded > 0) ? priorityLoads(left, rules.overprovisioning, 0) : undefined;
+  };
   const { policy } = rules;
-  if (policy.kind === 'ring-hash' || policy.kind === 'maglev') return hashBalancer(rules, policy, levels, loads);
+  if (policy.kind === 'ring-hash' || policy.kind === 'maglev') return hashBalancer(rules, policy, levels, { loads, loadsWithout });
 
   const pickers = levels.map((level, i): { healthy: HostPicker<H>; degraded: HostPicker<H> } => {
     if (loads.panic[i] === true) {
@@ -84,11 +87,18 @@ export function buildBalancer<H extends BalancedHost>(rules: BalancerRules, loca
           const picker = pickers[priority];
           return degraded ? picker?.degraded(random) : picker?.healthy(random);
         };
+  const draw = (random: () => number, of: PriorityLoads | undefined): H | undefined => {
+    if (of === undefined) return once(random);
+    const { priority, degraded } = choosePriority(of, Math.floor(random() * 100));
+    const picker = pickers[priority];
+    return (degraded ? picker?.degraded(random) : picker?.healthy(random)) ?? once(random);
+  };
   return {
     loads,
-    pick({ random, avoid, attempts }) {
-      let host = once(random);
-      for (let i = 0; i < attempts && host !== undefined && avoid.includes(host); i++) host = once(random);
+    loadsWithout,
+    pick({ random, avoid, attempts, loads: own }) {
+      let host = draw(random, own);
+      for (let i = 0; i < attempts && host !== undefined && avoid.includes(host); i++) host = draw(random, own);
       return host;
     },
   };
@@ -130,7 +140,7 @@ function hashBalancer<H extends BalancedHost>(
   rules: BalancerRules,
   policy: Extract<LbPolicy, { kind: 'ring-hash' | 'maglev' }>,
   levels: readonly Level<H>[],
-  loads: PriorityLoads,
+  { loads, loadsWithout }: Pick<Balancer<H>, 'loads' | 'loadsWithout'>,
 ): Balancer<H> {
   const pickers = levels.map((level, i): HashPicker<H> => {
     const hosts = normalizedWeights(rules, level, loads.panic[i] === true);
@@ -138,8 +148,9 @@ function hashBalancer<H extends BalancedHost>(
   });
   return {
     loads,
-    pick({ random, hash = randomHash(random), avoid, attempts }) {
-      const picker = pickers[loads.healthy[0] === 100 ? 0 : choosePriority(loads, Number(hash % 100n)).priority];
+    loadsWithout,
+    pick({ random, hash = randomHash(random), avoid, attempts, loads: own = loads }) {
+      const picker = pickers[own.healthy[0] === 100 ? 0 : choosePriority(own, Number(hash % 100n)).priority];
       let host = picker?.(hash, 0);
       for (let i = 1; i <= attempts && host !== undefined && avoid.includes(host); i++) host = picker?.(hash, i);
       return host;

@@ -106,8 +106,8 @@ test('what it cannot do is refused with the path of the field', () => {
     `${at}.requestHeadersToAdd[0].header.value: the command operator %NOPE(x)% is not supported`,
   ]);
   expect(refused({ match: { connectMatcher: {} }, route: { cluster: 'c' } })).toEqual([`${at}.match.connectMatcher: this proxy cannot do it`]);
-  expect(refused({ route: { cluster: 'c', retryPolicy: { retryPriority: { name: 'envoy.retry_priorities.previous_priorities' } } } })).toEqual([
-    `${at}.route.retryPolicy.retryPriority: this proxy cannot do it`,
+  expect(refused({ route: { cluster: 'c', retryPolicy: { retryPriority: { name: 'other' } } } })).toEqual([
+    `${at}.route.retryPolicy.retryPriority.name: other is not supported`,
   ]);
   expect(refused({ route: { cluster: 'c' }, typedPerFilterConfig: { x: { '@type': 'type.googleapis.com/envoy.config.cluster.v3.Cluster' } } })).toEqual([
     `${at}.typedPerFilterConfig."x": envoy.config.cluster.v3.Cluster is not supported on routes`,

@@ -37,12 +37,23 @@ export function decodeRetry(fields: Fields): RetryPolicy {
           },
         }),
     avoidPreviousHosts: decodePredicates(fields),
+    ...decodePriority(fields.object('retryPriority')),
     hostSelectionAttempts: fields.number('hostSelectionRetryMaxAttempts', 1),
   };
   backOff?.end();
   limited?.end();
   fields.end();
   return policy;
+}
+
+function decodePriority(fields: Fields | undefined): Pick<RetryPolicy, 'avoidPriorities'> {
+  if (fields === undefined) return {};
+  const name = fields.text('name');
+  const config = fields.object('typedConfig');
+  const avoidPriorities = config?.number('updateFrequency') ?? 0;
+  if (name === 'envoy.retry_priorities.previous_priorities' && avoidPriorities > 0) return { avoidPriorities };
+  fields.problem('name', `${name} is not supported`);
+  return {};
 }
 
 function decodePredicates(fields: Fields): boolean {

@@ -358,6 +358,8 @@ export interface RetryPolicy extends RetrySpec {
   maxIntervalMs: number;
   rateLimited?: RateLimitedBackoff;
   avoidPreviousHosts: boolean;
+  /** After every so many tries, priorities tried before get no load; unset = never. */
+  avoidPriorities?: number;
   hostSelectionAttempts: number;
 }
 

@@ -75,7 +75,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected grpc = false;
   protected keepRequestId = false;
   protected requestDone = false;
-  /** `deps.clock()`, set with `requestDone` where somebody asks. */
+  /** `deps.clock()`, set with `requestDone` where there is a timeout. */
   protected requestDoneAt = 0;
   protected trailers = '';
   protected buffered = '';

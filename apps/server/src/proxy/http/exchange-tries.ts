@@ -1,6 +1,14 @@
 // The tries of one request: which endpoint, how long, whether again, which of several answers counts.
 
-import { overrideRetry, rateLimitedBackoffMs, requestTimeouts, retryBackoffMs, shouldRetry, type TryOutcome } from '@weft/mesh-core/traffic';
+import {
+  overrideRetry,
+  rateLimitedBackoffMs,
+  requestTimeouts,
+  retryBackoffMs,
+  shouldRetry,
+  type PriorityLoads,
+  type TryOutcome,
+} from '@weft/mesh-core/traffic';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { Body } from '../codec-h1/framing.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
@@ -21,6 +29,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   private others: Attempt[] | undefined;
   /** Filled for each response that may be tried again. */
   private readonly outcome: Extract<TryOutcome, { kind: 'response' }> = { kind: 'response', status: 0, rateLimited: false, grpcStatus: undefined };
+  /** Loads of the cluster's priorities without those tried before. */
+  private retryLoads: PriorityLoads | undefined;
   /** The last try ended for its time: the next says so where the host wants it. */
   private afterTimeout = false;
 
@@ -43,6 +53,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   protected planTries(forward: CompiledForward): void {
     const { action } = forward;
     this.afterTimeout = false;
+    this.retryLoads = undefined;
     const rules = this.internal ? overrideRetry(forward.retry, this) : forward.retry;
     this.retryRules = forward.retriable?.(this) === false ? undefined : rules;
     const grpc = this.grpc && action.maxGrpcTimeoutMs !== undefined;
@@ -61,7 +72,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     const retry = this.route?.forward?.action.retry;
     const avoid = retry?.avoidPreviousHosts === true ? this.tried : noEndpoints;
     const host = typeof this.upstreamHost === 'string' ? this.upstreamHost : this.authority;
-    const endpoint = cluster.pick(avoid, retry?.hostSelectionAttempts ?? 0, this.hash, host);
+    const endpoint = cluster.pick(avoid, retry?.hostSelectionAttempts ?? 0, this.hash, host, this.retryLoads);
     if (endpoint === undefined) return this.answer(503, 'no healthy upstream', 'UH', 'no_healthy_upstream');
     record.attempts++;
     record.endpoint = endpoint.config;
@@ -110,7 +121,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     let { expectedMs } = this.timeouts;
     if (expectedMs > 0) {
       // What earlier tries used up is gone.
-      if (attempts > 1 && this.timeouts.globalMs > 0 && this.requestDoneAt > 0)
+      if (attempts > 1 && this.timeouts.globalMs > 0 && this.requestDone)
         expectedMs = Math.max(1, Math.min(expectedMs, Math.round(this.timeouts.globalMs - (this.context.deps.clock() - this.requestDoneAt))));
       lines = `x-envoy-expected-rq-timeout-ms: ${expectedMs}\r\n`;
       if (this.ownsGrpcTimeout) lines += `grpc-timeout: ${grpcTimeoutText(expectedMs)}\r\n`;
@@ -224,7 +235,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   private hedge(attempt: Attempt): void {
     if (!this.admitRetry()) return;
     attempt.hedged = true;
-    if (attempt.endpoint !== undefined) this.tried = [...this.tried, attempt.endpoint];
+    this.noteTried(attempt);
     (this.others ??= []).push(attempt);
     this.attempt = new Attempt(this, this.context.wheel);
     this.context.wheel.set(this.pauseTimer, this.backoff());
@@ -294,6 +305,13 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     this.again(asked ?? this.backoff());
   }
 
+  private noteTried({ endpoint }: Attempt): void {
+    if (endpoint === undefined) return;
+    this.tried = [...this.tried, endpoint];
+    const every = this.route?.forward?.action.retry?.avoidPriorities;
+    if (every !== undefined && this.tried.length % every === 0) this.retryLoads = this.cluster?.loadsWithout(this.tried);
+  }
+
   private backoff(): number {
     const policy = this.route?.forward?.action.retry;
     const base = policy?.baseIntervalMs || 25;
@@ -301,8 +319,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   }
 
   private again(ms: number): void {
-    const { endpoint } = this.attempt;
-    if (endpoint !== undefined) this.tried = [...this.tried, endpoint];
+    this.noteTried(this.attempt);
     this.attempt.leave();
     this.context.wheel.set(this.pauseTimer, ms);
   }

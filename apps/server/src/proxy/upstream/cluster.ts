@@ -2,7 +2,15 @@
 // survive; a request keeps the endpoint it chose.
 
 import { isDeepStrictEqual } from 'node:util';
-import { type Balancer, type OutlierResult, type PickRequest, buildBalancer, CircuitBreaker, OutlierDetector } from '@weft/mesh-core/traffic';
+import {
+  type Balancer,
+  type OutlierResult,
+  type PickRequest,
+  buildBalancer,
+  CircuitBreaker,
+  OutlierDetector,
+  type PriorityLoads,
+} from '@weft/mesh-core/traffic';
 import type { ClusterConfig, LoadAssignment } from '../config/model.ts';
 import type { ClusterStats, EndpointStats, RuntimeDeps } from '../http/hooks.ts';
 import type { SecretStore } from '../transport/secrets.ts';
@@ -137,16 +145,23 @@ export class ClusterRuntime implements TimerTarget {
 
   /**
    * Undefined = no healthy endpoint. Up to `tries` further draws avoid the endpoints in `tried`. `target` is the request's own
-   * `host:port`: where a dynamic forward proxy or an original destination goes, and the TLS server name with auto_sni.
+   * `host:port`: where a dynamic forward proxy or an original destination goes, and the TLS server name with auto_sni. `loads` of the
+   * priorities, where not the cluster's own.
    */
-  pick(tried: readonly EndpointState[], tries: number, hash?: bigint, target = ''): EndpointState | undefined {
+  pick(tried: readonly EndpointState[], tries: number, hash?: bigint, target = '', loads?: PriorityLoads): EndpointState | undefined {
     const { config, request } = this;
     if (config.onDemand !== undefined) return this.onDemand(target, config.onDemand.maximum);
     request.avoid = tried;
     request.attempts = tries;
     request.hash = hash;
+    request.loads = loads;
     const picked = this.balancer?.pick(request);
     return config.http.autoSni && target !== '' ? picked?.named(hostAndPort(target, 0).host) : picked;
+  }
+
+  /** Loads for a retry that keeps away from the priorities of these endpoints; undefined = as always. */
+  loadsWithout(tried: readonly EndpointState[]): PriorityLoads | undefined {
+    return this.balancer?.loadsWithout(new Set(tried.map((endpoint) => endpoint.priority)));
   }
 
   private onDemand(target: string, maximum: number): EndpointState | undefined {

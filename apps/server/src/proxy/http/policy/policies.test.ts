@@ -4,7 +4,20 @@ import { createServer, request, type IncomingMessage, type RequestListener } fro
 import { connect, type AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { ForwardAction, HeaderAddition, HttpConnectionManager, RedirectAction, RetryPolicy, Route, RouteConfig, VirtualHost } from '../../config/model.ts';
-import { chain, cluster, exchangeRaw, listener, manager, route, routes, startRaw, startRig, virtualHost, type Rig } from '../../listener/testing/rig.ts';
+import {
+  chain,
+  cluster,
+  endpoint,
+  exchangeRaw,
+  listener,
+  manager,
+  route,
+  routes,
+  startRaw,
+  startRig,
+  virtualHost,
+  type Rig,
+} from '../../listener/testing/rig.ts';
 
 const cleanups: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -613,4 +626,27 @@ test('a body that is no HTTP ends the request with 400 and DPE', async () => {
   const text = await exchangeRaw(rig.port, 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\nzz\r\n');
   expect(text).toMatch(/^HTTP\/1.1 400 [\s\S]*connection: close\r\n[\s\S]*Bad Request$/);
   expect(rig.records[0]).toMatchObject({ responseFlags: 'DPE', details: 'http1.codec_error' });
+});
+
+test('retries leave a priority that was tried twice, as previous_priorities asks', async () => {
+  const seen: string[] = [];
+  const answer = (name: string, status: number): RequestListener => {
+    return (_, response) => {
+      seen.push(name);
+      response.statusCode = status;
+      response.end(name);
+    };
+  };
+  const [near, far] = await Promise.all([app(answer('near', 503)), app(answer('far', 200))]);
+  const near1 = cluster([near]);
+  const assignment = near1.endpoints;
+  const [locality] = assignment?.localities ?? [];
+  if (assignment === undefined || locality === undefined) throw new Error('no locality');
+  const localities = [locality, { ...locality, priority: 1, endpoints: [endpoint(far)] }];
+  const rig = await serve({
+    clusters: [{ ...near1, endpoints: { ...assignment, localities } }],
+    routes: [route({ retry: retry({ retries: 3, avoidPriorities: 2 }) })],
+  });
+  expect((await ask(rig.port)).body).toBe('far');
+  expect(seen).toEqual(['near', 'near', 'far']);
 });
