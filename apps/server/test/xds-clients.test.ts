@@ -160,6 +160,10 @@ async function holds(protocol: 'grpc' | 'http', ports: { v1: number; v2: number 
   await settled((await harness.put(split(0, 100))).revision);
   await until(() => harness.plane.proxies()[0]?.state === 'synced');
   expect(await client.count(100)).toEqual({ v2: 100 });
+  if (protocol === 'http') return;
+  // gRPC's clients tell every second what they sent where; the calls of the split are all there in the end.
+  await until(() => harness.plane.loads().reduce((sum, row) => sum + row.succeeded, 0) >= 2 * CALLS);
+  expect(new Set(harness.plane.loads().map((row) => row.cluster))).toEqual(new Set(['v1', 'v2'].map((v) => `outbound|9080|${v}|${HOST}`)));
 }
 
 function spoiled(resource: Resource): Resource {

@@ -12,6 +12,7 @@ import { createAdmission } from './admission.ts';
 import { createChangeFeed } from './change-feed.ts';
 import { dumpResources } from './config-dump.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { LOAD_REPORT_SECONDS } from './load-reports.ts';
 import type { LoadRow } from './load-reports.ts';
 import { createPilotMetrics } from './metrics.ts';
 import { PropagationLog } from './propagation-log.ts';
@@ -40,6 +41,8 @@ export interface ControlPlaneOptions<M> {
   ports: { plain: number; tls: number; host: string };
   /** Connections end after this long, ±10 %, and come back. Absent = never. */
   maxConnectionAgeMs?: number;
+  /** How often clients that report their load are asked to; 10 s unless told. */
+  loadReportSeconds?: number;
   log?: ControlPlaneLog;
 }
 
@@ -193,6 +196,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
         ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
         connections: () => registry.live(),
         loads,
+        loadReportSeconds: options.loadReportSeconds ?? LOAD_REPORT_SECONDS,
         clock,
         log: {
           issued: (identity, serial) => log({ level: 'info', message: 'certificate issued', fields: { identity, serial } }),

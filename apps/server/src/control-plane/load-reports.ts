@@ -6,8 +6,8 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { UpstreamLocalityStats } from '@weft/mesh-core/gen/envoy/config/endpoint/v3/load_report_pb';
 import { LoadStatsRequestSchema, LoadStatsResponseSchema } from '@weft/mesh-core/gen/envoy/service/load_stats/v3/lrs_pb';
 
-/** Envoy's and gRPC's usual interval. */
-const INTERVAL_SECONDS = 10n;
+/** The interval other control planes ask for. */
+export const LOAD_REPORT_SECONDS = 10;
 const SEND_ALL = 'envoy.lrs.supports_send_all_clusters';
 /** Rows kept; what reports beyond is counted in no row. */
 const MAX_ROWS = 20_000;
@@ -38,7 +38,12 @@ const pass = (bytes: Buffer): Buffer => bytes;
 export function addLoadReporting(
   server: Server,
   store: Map<string, LoadRow>,
-  options: { clock: () => number; mayReport: (call: Call, nodeId: string) => Promise<string | undefined>; clustersOf: (nodeId: string) => readonly string[] },
+  options: {
+    clock: () => number;
+    intervalSeconds: number;
+    mayReport: (call: Call, nodeId: string) => Promise<string | undefined>;
+    clustersOf: (nodeId: string) => readonly string[];
+  },
 ): void {
   server.addService(
     {
@@ -70,7 +75,7 @@ function serve(call: Call, store: Map<string, LoadRow>, options: Parameters<type
     if (ended) return;
     const response = create(LoadStatsResponseSchema, {
       ...(sendAll ? { sendAllClusters: true } : { clusters: [...options.clustersOf(id)] }),
-      loadReportingInterval: { seconds: INTERVAL_SECONDS },
+      loadReportingInterval: { seconds: BigInt(options.intervalSeconds) },
     });
     call.write(Buffer.from(toBinary(LoadStatsResponseSchema, response)));
   };

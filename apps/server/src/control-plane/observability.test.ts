@@ -117,7 +117,7 @@ test('load reports are asked for and summed by proxy, cluster and locality', asy
   const send = (message: MessageInitShape<typeof LoadStatsRequestSchema>): unknown =>
     call.write(Buffer.from(toBinary(LoadStatsRequestSchema, create(LoadStatsRequestSchema, message))));
   send({ node: { id: 'reporter', clientFeatures: ['envoy.lrs.supports_send_all_clusters'] } });
-  expect(fromBinary(LoadStatsResponseSchema, await asked)).toMatchObject({ sendAllClusters: true, loadReportingInterval: { seconds: 10n } });
+  expect(fromBinary(LoadStatsResponseSchema, await asked)).toMatchObject({ sendAllClusters: true, loadReportingInterval: { seconds: 1n } });
   const stats = {
     locality: { region: 'r', zone: 'z' },
     totalIssuedRequests: 5n,

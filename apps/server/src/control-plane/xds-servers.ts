@@ -24,6 +24,7 @@ export interface ServersOptions {
   maxConnectionAgeMs?: number;
   connections: () => readonly ProxyConnection[];
   loads: Map<string, LoadRow>;
+  loadReportSeconds: number;
   clock: () => number;
   log: { issued: (identity: Identity, serial: string) => void; refused: (reason: string, peer: string) => void };
 }
@@ -34,7 +35,7 @@ const MAX_REQUEST_BYTES = 4 * 1_048_576;
 type AnyCall = ServerDuplexStream<Buffer, Buffer> | ServerUnaryCall<Buffer, Buffer>;
 
 export async function startServers(options: ServersOptions): Promise<{ ports: { plain: number; tls: number }; stop: () => void }> {
-  const { hooks, ca, connections, loads, clock } = options;
+  const { hooks, ca, connections, loads, clock, loadReportSeconds: intervalSeconds } = options;
   const settings = {
     'grpc.max_concurrent_streams': 1_000,
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
@@ -56,7 +57,7 @@ export async function startServers(options: ServersOptions): Promise<{ ports: { 
   const plain = new Server(settings);
   addDiscoveryServices(plain, hooks);
   addClientStatus(plain, () => Promise.resolve(connections()));
-  addLoadReporting(plain, loads, { clock, clustersOf, mayReport: () => Promise.resolve(undefined) });
+  addLoadReporting(plain, loads, { clock, intervalSeconds, clustersOf, mayReport: () => Promise.resolve(undefined) });
 
   const tls = new Server(settings);
   addDiscoveryServices(tls, { ...hooks, verifyPeer: ca.verifyPeer });
@@ -67,6 +68,7 @@ export async function startServers(options: ServersOptions): Promise<{ ports: { 
   });
   addLoadReporting(tls, loads, {
     clock,
+    intervalSeconds,
     clustersOf,
     mayReport: async (call, id) => {
       try {

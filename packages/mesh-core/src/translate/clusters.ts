@@ -76,7 +76,8 @@ function clusterPair({ mesh, service, port, name, node, rule, subset }: PairCont
     outlierDetection: outlier(policy),
     upstreamConnectionOptions: proxyless ? undefined : connectionOptions(policy),
     ...(http && !proxyless ? { typedExtensionProtocolOptions: { [HTTP_OPTIONS]: httpOptions(port, policy, upstreamHttp) } } : {}),
-    ...(proxyless ? {} : fields),
+    // gRPC's clients report their load to where their configuration comes from.
+    ...(proxyless ? { lrsServer: { self: {} } } : fields),
     metadata: {
       filterMetadata: {
         istio: {

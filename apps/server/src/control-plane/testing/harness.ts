@@ -67,7 +67,7 @@ export async function startHarness<M = readonly MeshObject[]>(options: { realTra
   const store = await openJournalStore({ dir: join(stateDir, 'config'), now: Date.now, log: () => undefined });
   const ca = await createCertificateAuthority({ stateDir, trustDomain: 'cluster.local' });
   const secrets = createSecretProvider({ ca, ...(options.secretTtlMs === undefined ? {} : { ttlMs: options.secretTtlMs }) });
-  const base = { store, settings: DEFAULT_MESH_SETTINGS, ca, secrets, ports: { plain: 0, tls: 0, host: '127.0.0.1' } };
+  const base = { store, settings: DEFAULT_MESH_SETTINGS, ca, secrets, ports: { plain: 0, tls: 0, host: '127.0.0.1' }, loadReportSeconds: 1 };
   const plane =
     options.realTranslator === true
       ? createControlPlane(base)
