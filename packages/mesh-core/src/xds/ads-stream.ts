@@ -1,7 +1,7 @@
 // One ADS stream: all types of one proxy, in the order that never leaves a route without its cluster.
 
 import { TYPE_URL } from './resource.ts';
-import type { ResourceSet } from './resource.ts';
+import type { ResourceSet, TypeUrl } from './resource.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { RequestFact, Step, Subscription, XdsRequest, XdsResponse } from './subscription.ts';
@@ -90,7 +90,10 @@ export class AdsStream {
     this.#send(TYPE_URL.endpoint, out);
     const endpoints = this.#types.get(TYPE_URL.endpoint);
     if (this.#gate === 'open' && endpoints?.outstanding !== true) this.#endpointsBarrier = false;
-    const held = this.#gate !== 'open' || this.#endpointsBarrier;
+    // New clusters that wait behind an unanswered response are on their way no less than those sent.
+    const clusters = this.#types.get(TYPE_URL.cluster);
+    const clustersWait = clusters?.outstanding === true && clusters.lacks(this.#view(TYPE_URL.cluster));
+    const held = this.#gate !== 'open' || this.#endpointsBarrier || clustersWait;
     if (!held) {
       this.#send(TYPE_URL.listener, out);
       this.#send(TYPE_URL.route, out);
@@ -107,9 +110,9 @@ export class AdsStream {
   }
 
   /** Nothing on its way and nothing refused: the client no longer uses what the last snapshot took away. */
-  #settled(typeUrl: string): boolean {
+  #settled(typeUrl: TypeUrl): boolean {
     const subscription = this.#types.get(typeUrl);
-    return subscription === undefined || (!subscription.outstanding && subscription.nack === undefined);
+    return subscription === undefined || (!subscription.outstanding && !subscription.refuses(this.#target[typeUrl]));
   }
 
   /** The target, and under it what the client still holds of what the target took away. */

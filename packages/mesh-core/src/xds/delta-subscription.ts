@@ -59,6 +59,14 @@ export class DeltaSubscription implements Subscription {
     return this.#lastSentNames.has(name);
   }
 
+  lacks(view: View): boolean {
+    return diffViews(this.#base, view).changed.some((name) => this.wants(name) && this.held(name) === undefined);
+  }
+
+  refuses(view: View): boolean {
+    return this.nack !== undefined && [...this.#lastSentNames].some((name) => this.wants(name) && view.has(name));
+  }
+
   get names(): ReadonlySet<string> {
     return this.#names;
   }
@@ -104,7 +112,7 @@ export class DeltaSubscription implements Subscription {
       return undefined;
     }
     // The client may have dropped the whole refused response: what was good in it comes again with the correction.
-    for (const name of this.#refused) if (this.wants(name) && view.has(name)) due.add(name);
+    for (const name of this.#refused) if (this.wants(name)) due.add(name);
     this.#refused = [];
     const resources: Resource[] = [];
     const removed: string[] = [];

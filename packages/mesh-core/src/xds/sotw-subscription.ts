@@ -55,6 +55,14 @@ export class SotwSubscription implements Subscription {
     return this.#lastSentNames.has(name);
   }
 
+  lacks(view: View): boolean {
+    return diffViews(this.#base, view).changed.some((name) => this.wants(name) && this.held(name) === undefined);
+  }
+
+  refuses(view: View): boolean {
+    return this.nack !== undefined && [...this.#lastSentNames].some((name) => this.wants(name) && view.has(name));
+  }
+
   get names(): ReadonlySet<string> {
     return this.#names;
   }
