@@ -9,7 +9,7 @@ import { ensureJaeger } from './jaeger.mjs';
 
 const cache = process.env.WEFT_ENGINES ?? join(homedir(), '.cache/weft/engines');
 
-/** Environment for the test runners: `CHROMIUM_BIN`, `ENVOY_BIN`, `H2SPEC_BIN`, `PROMTOOL_BIN`, `PROMETHEUS_BIN`, `JAEGER_BIN`, `ISTIO_ORACLE_BIN` as far as they are there. */
+/** Environment for the test runners: `CHROMIUM_BIN`, `ENVOY_BIN`, `H2SPEC_BIN`, `PROMTOOL_BIN`, `PROMETHEUS_BIN`, `GRPC_PYTHON_BIN` (a python3 with gRPC's C core), `JAEGER_BIN`, `ISTIO_ORACLE_BIN` as far as they are there. */
 export async function ensureEngines() {
   const found = {
     CHROMIUM_BIN: process.env.CHROMIUM_BIN ?? onPath('chromium') ?? onPath('chromium-browser') ?? onPath('google-chrome') ?? debian('chromium', 'chromium'),

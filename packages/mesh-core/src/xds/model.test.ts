@@ -69,7 +69,7 @@ class ModelClient {
     if (all && !hasWildcard(TYPE_URL[short])) return;
     const before = this.wants.get(short);
     if (this.#dialect === 'delta' && before === 'all') return;
-    const wanted = all ? 'all' : new Set([...(this.#dialect === 'delta' && before !== undefined ? before : []), ...names]);
+    const wanted = all ? 'all' : new Set([...(this.#dialect === 'delta' && before instanceof Set ? before : []), ...names]);
     // In SotW an empty list is a wildcard at first, and nothing later.
     if (!all && wanted !== 'all' && wanted.size === 0) return;
     this.wants.set(short, wanted);
