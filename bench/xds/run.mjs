@@ -47,7 +47,7 @@ async function settled(server, count, since) {
     const { complete } = await server.ask('state');
     if (complete >= count) return (performance.now() - since) / 1_000;
     if (performance.now() - since > 120_000) return Number.POSITIVE_INFINITY;
-    await sleep(100);
+    await sleep(500);
   }
 }
 

@@ -107,7 +107,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   const hooks: AdsHooks = {
     trustDomain: settings.trustDomain,
     admission: createAdmission(),
-    connect: async ({ node, dialect, scope, peerAddress, peer, send, congested, admitted, end }) => {
+    connect: async ({ node, dialect, scope, peerAddress, peer, send, congested, end }) => {
       let connection: ProxyConnection | undefined;
       // Only what a certificate has proved may have a key.
       const lease = peer === undefined ? undefined : await secrets.acquire(peer.identity, () => connection?.renewSecrets());
@@ -123,7 +123,6 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
           clock,
           send,
           congested,
-          admitted,
         });
       } catch (error) {
         lease?.release();

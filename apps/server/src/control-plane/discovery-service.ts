@@ -12,7 +12,7 @@ import type { Admission } from './admission.ts';
 import { DISCOVERY_METHODS } from './xds-services.ts';
 import type { DiscoveryMethod } from './xds-services.ts';
 
-type AdsCall = ServerDuplexStream<Buffer, Buffer>;
+type AdsCall = ServerDuplexStream<Buffer, Pieces>;
 
 export interface AdsHooks {
   trustDomain: string;
@@ -30,8 +30,6 @@ export interface AdsHooks {
     send: (response: XdsResponse) => void;
     /** Whether what was sent is still in our buffers; {@link AdsHooks.drained} follows. */
     congested: () => boolean;
-    /** The stream has been brought into step, or will not be. */
-    admitted: () => void;
     end: () => void;
   }): Promise<ProxyConnection>;
   request(connection: ProxyConnection, request: XdsRequest): void;
@@ -42,6 +40,26 @@ export interface AdsHooks {
 
 /** Bounds what a client can pile up before it is known. */
 const MAX_UNSETTLED_REQUESTS = 1_000;
+
+/** What grpc-js uses of a serialized message: so its pieces are copied once, into the frame, and not before that into one Buffer. */
+class Pieces {
+  readonly byteLength: number;
+  readonly #pieces: readonly Uint8Array[];
+
+  constructor(pieces: readonly Uint8Array[]) {
+    this.#pieces = pieces;
+    this.byteLength = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  }
+
+  copy(target: Uint8Array, start = 0): number {
+    let at = start;
+    for (const piece of this.#pieces) {
+      target.set(piece, at);
+      at += piece.length;
+    }
+    return this.byteLength;
+  }
+}
 
 const pass = (bytes: Buffer): Buffer => bytes;
 
@@ -56,7 +74,7 @@ export function addDiscoveryServices(server: Server, hooks: AdsHooks): void {
       responseStream: true,
       requestSerialize: pass,
       requestDeserialize: pass,
-      responseSerialize: pass,
+      responseSerialize: (pieces: Pieces) => pieces as unknown as Buffer,
       responseDeserialize: pass,
     };
     handlers[method.path] = (call) => serve(call, method, hooks);
@@ -97,12 +115,11 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
       ...(peer === undefined ? {} : { peer }),
       send: (response) => {
         if (ended) return;
-        const bytes = encodeResponse(dialect, response);
-        hooks.sent(response, bytes.length);
-        if (!call.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))) congested = true;
+        const pieces = new Pieces(encodeResponse(dialect, response));
+        hooks.sent(response, pieces.byteLength);
+        if (!call.write(pieces)) congested = true;
       },
       congested: () => congested,
-      admitted,
       end: () => {
         finish();
         call.end();
@@ -113,6 +130,8 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
     const requests = waiting ?? [];
     waiting = undefined;
     for (const request of requests) hooks.request(opened, request);
+    // In step as far as we are concerned: the first responses have left our buffers.
+    if (!congested) admitted();
   };
 
   call.on('data', (bytes: Buffer) => {
@@ -147,6 +166,7 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
   });
   call.on('drain', () => {
     congested = false;
+    admitted();
     if (connection !== undefined && !ended) hooks.drained(connection);
   });
   call.on('end', () => {

@@ -38,8 +38,6 @@ export interface ConnectionOptions {
   send: (response: XdsResponse) => void;
   /** Whether what was sent is still in our buffers. */
   congested: () => boolean;
-  /** Called when the first response was answered. */
-  admitted: () => void;
 }
 
 const NO_SECRETS: ReadonlyMap<string, Resource> = new Map();
@@ -75,7 +73,6 @@ export class ProxyConnection {
     if (fact.kind === 'ack') times.ackedAt = now;
     if (fact.kind === 'nack') times.nackAt = now;
     this.#send(responses);
-    if ((fact.kind === 'ack' || fact.kind === 'nack') && ![...this.#stream.types.values()].some((s) => s.outstanding)) this.#options.admitted();
     return fact;
   }
 

@@ -71,17 +71,17 @@ const RESPONSE_FIELDS = {
   delta: { version: 1, resource: 2, typeUrl: 4, nonce: 5, removed: 6 },
 } as const;
 
-/** Writes a DiscoveryResponse or DeltaDiscoveryResponse. */
-export function encodeResponse(dialect: Dialect, response: XdsResponse): Uint8Array {
+/** A DiscoveryResponse or DeltaDiscoveryResponse in the pieces it is made of: bodies of resources are not copied. */
+export function encodeResponse(dialect: Dialect, response: XdsResponse): Uint8Array[] {
   const fields = RESPONSE_FIELDS[dialect];
   const parts: Uint8Array[] = [
     stringField(fields.version, response.version),
     stringField(fields.typeUrl, response.typeUrl),
     stringField(fields.nonce, response.nonce),
   ];
-  if (dialect === 'delta') for (const name of response.removed) parts.push(stringField(RESPONSE_FIELDS.delta.removed, name));
+  if (dialect === 'delta') for (const name of response.removed) parts.push(element(RESPONSE_FIELDS.delta.removed, name));
   for (const resource of response.resources) parts.push(headOf(dialect, resource), resource.body);
-  return concat(parts);
+  return parts;
 }
 
 const heads = { sotw: new WeakMap<Resource, Uint8Array>(), delta: new WeakMap<Resource, Uint8Array>() };
@@ -102,9 +102,15 @@ function headOf(dialect: Dialect, resource: Resource): Uint8Array {
   return head;
 }
 
+/** A string field; an empty one is not written. */
 function stringField(field: number, text: string): Uint8Array {
+  return text === '' ? new Uint8Array() : element(field, text);
+}
+
+/** One string of a repeated field. */
+function element(field: number, text: string): Uint8Array {
   const bytes = getTextEncoding().encodeUtf8(text);
-  return bytes.length === 0 ? bytes : concat([lengthField(field, bytes.length), bytes]);
+  return concat([lengthField(field, bytes.length), bytes]);
 }
 
 /** Tag of a length-delimited field, and its length. */
