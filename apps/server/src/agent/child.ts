@@ -2,7 +2,7 @@
 
 import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, renameSync, rmSync, writeFileSync, type WriteStream } from 'node:fs';
+import { closeSync, createWriteStream, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, type WriteStream } from 'node:fs';
 import { dirname } from 'node:path';
 import { KEEPS_SOCKETS, type SocketMessage } from '../proxy/listener/listening-sockets.ts';
 import { StartError } from './errors.ts';
@@ -19,7 +19,7 @@ export interface ChildOptions {
   readyTimeoutMs?: number;
   /** Copies of the sockets it listens on are kept here and handed to the next process after a crash: nobody is refused meanwhile. */
   keepSockets?: boolean;
-  /** Node children get an IPC channel, so that they notice when the supervisor is gone. */
+  /** Node children get an IPC channel, so that they notice when the supervisor is gone; `false` for other programs, which have no ready line. */
   ipc?: boolean;
   /** Holds the pid while the process runs. */
   pidFile?: string;
@@ -58,10 +58,13 @@ export function startChild(options: ChildOptions): Child {
   const launch = (): void => {
     const started = Date.now();
     let tail = '';
+    // A program of others writes to the file itself: Envoy opens /dev/stdout by name, which a socket does not allow.
+    const own = options.ipc === false ? openSync(options.logFile, 'a') : undefined;
     const current = spawn(options.command, options.args, {
       env: { ...(options.env ?? process.env), ...(options.keepSockets === true ? { [KEEPS_SOCKETS]: '1' } : {}) },
-      stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc === false ? [] : (['ipc'] as const))],
+      stdio: own === undefined ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', own, own],
     });
+    if (own !== undefined) closeSync(own);
     child = current;
     wasReady = false;
     if (options.keepSockets === true) handOver(current, sockets);
@@ -105,7 +108,7 @@ export function startChild(options: ChildOptions): Child {
       });
       const failed = (reason: string): void => {
         clearTimeout(limit);
-        const last = tail.trim().split('\n').at(-1) ?? '';
+        const last = (own === undefined ? tail : readFileSync(options.logFile, 'utf8')).trim().split('\n').at(-1) ?? '';
         reject(new StartError('WEFT_CHILD_FAILED', `${options.name} ${reason}${last === '' ? '' : `: ${last}`}. Its log: ${options.logFile}`));
       };
       current.once('error', (error) => failed(`could not start (${error.message})`));

@@ -22,7 +22,7 @@ export async function drainEnvoy(adminPort: number, limitMs: number): Promise<vo
     await new Promise((resolve) => setTimeout(resolve, NOTICE_MS));
     await post('/drain_listeners');
     await until(adminPort, limitMs, (stats) => {
-      const tcp = total(stats, /^listener\.(?!admin).*[\d\]]\.downstream_cx_active$/) - total(stats, /^http\.(?!admin).*\.downstream_cx_active$/);
+      const tcp = total(stats, /^listener\.(?!admin)(?!.*\.worker_\d+\.).*\.downstream_cx_active$/) - total(stats, /^http\.(?!admin).*\.downstream_cx_active$/);
       return tcp <= 0 && total(stats, /^http\.(?!admin).*\.downstream_rq_active$/) === 0;
     });
   } catch {

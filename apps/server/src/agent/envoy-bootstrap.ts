@@ -30,6 +30,7 @@ export function envoyBootstrap(spec: ProxySpec, credential: XdsCredential, versi
         [NODE_METADATA.upstreams]: spec.upstreams,
         [NODE_METADATA.adminPort]: spec.adminPort,
         [NODE_METADATA.version]: version,
+        ...(spec.envoyTelemetry === undefined ? {} : { [NODE_METADATA.telemetry]: spec.envoyTelemetry }),
       },
     },
     admin: { address: socketAddress('127.0.0.1', spec.adminPort) },

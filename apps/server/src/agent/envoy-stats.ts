@@ -1,11 +1,12 @@
 // Istio's metrics of a stock Envoy: scraped from its admin port, renamed, and pushed as the same OTLP every proxy pushes.
 
 import { Agent } from 'node:http';
-import { LABELS, type OtlpMetric, type OtlpPoint, encodeMetrics } from '@weft/mesh-core/telemetry';
+import { LABELS, METRIC, type OtlpMetric, type OtlpPoint, encodeMetrics } from '@weft/mesh-core/telemetry';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import { post } from '../proxy/telemetry/otlp-exporter.ts';
 
 const INTERVAL_MS = 1_000;
+const COUNTERS: ReadonlySet<string> = new Set([METRIC.requests, METRIC.tcpOpened, METRIC.tcpClosed, METRIC.tcpSent, METRIC.tcpReceived]);
 
 /** Starts forwarding; returns the stop function, which sends what was counted last. A scrape that fails is left out: counters are cumulative. */
 export function startStatsForwarder(spec: ProxySpec): () => Promise<void> {
@@ -45,7 +46,7 @@ const TAG = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 
 /** Envoy's `envoy_istio_*` lines as Istio's metrics; `-` (nothing to format) becomes `unknown`, but for the flags. */
 export function parseIstioStats(text: string, startMs: number, timeMs: number): OtlpMetric[] {
-  const counters: OtlpPoint[] = [];
+  const counters = new Map<string, OtlpPoint[]>();
   const histograms = new Map<string, Map<string, { labels: Record<string, string>; buckets: { le: number; count: number }[]; sum: number; count: number }>>();
   for (const line of text.split('\n')) {
     const match = LINE.exec(line);
@@ -55,8 +56,8 @@ export function parseIstioStats(text: string, startMs: number, timeMs: number): 
     const tags: Record<string, string> = {};
     for (const [, key = '', value = ''] of rawTags.matchAll(TAG)) tags[key] = value.replaceAll('\\"', '"').replaceAll('\\\\', '\\');
     const value = Number(rawValue);
-    if (name === 'istio_requests_total') {
-      counters.push({ attributes: istioLabels(tags), startMs, timeMs, value });
+    if (COUNTERS.has(name)) {
+      counters.set(name, [...(counters.get(name) ?? []), { attributes: istioLabels(tags), startMs, timeMs, value }]);
       continue;
     }
     const part = /^(.*)_(bucket|sum|count)$/.exec(name);
@@ -72,8 +73,13 @@ export function parseIstioStats(text: string, startMs: number, timeMs: number): 
     else if (kind === 'count') histogram.count = value;
     else histogram.buckets.push({ le: tags['le'] === '+Inf' ? Infinity : Number(tags['le']), count: value });
   }
-  const result: OtlpMetric[] =
-    counters.length === 0 ? [] : [{ name: 'istio_requests_total', unit: '1', kind: 'sum', temporality: 'cumulative', points: counters }];
+  const result: OtlpMetric[] = [...counters].map(([name, points]) => ({
+    name,
+    unit: name.includes('_bytes_') ? 'By' : '1',
+    kind: 'sum',
+    temporality: 'cumulative',
+    points,
+  }));
   for (const [name, series] of histograms)
     result.push({
       name,
@@ -100,6 +106,8 @@ export function parseIstioStats(text: string, startMs: number, timeMs: number): 
 function istioLabels(tags: Readonly<Record<string, string>>): Record<string, string> {
   const labels: Record<string, string> = {};
   for (const label of LABELS) {
+    // Connections have no status.
+    if (tags['request_protocol'] === 'tcp' && (label === 'response_code' || label === 'grpc_response_status')) continue;
     const value = tags[label] ?? '';
     if (label === 'response_flags') labels[label] = value === '' ? '-' : value;
     else if (label === 'grpc_response_status') labels[label] = value === '-' ? '' : value;

@@ -4,6 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type { JsonObject } from '@bufbuild/protobuf';
+import { DEFAULT_MESH_SETTINGS, type MeshObject } from '@weft/mesh-core/model';
+import { patchBootstrap } from '@weft/mesh-core/translate';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import { type Child, startChild } from './child.ts';
 import { drainEnvoy } from './drain.ts';
@@ -21,6 +24,8 @@ export interface EnvoyOptions {
   dir: string;
   logFile: string;
   log: (line: string) => void;
+  /** EnvoyFilters of the mesh; those with BOOTSTRAP patches for this proxy take effect when it starts. */
+  filters?: readonly MeshObject[];
 }
 
 /** Path of an Envoy binary: `ENVOY_BIN`, then PATH, then where `npm test` keeps its engines. Throws with how to get one. */
@@ -54,7 +59,9 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
   const version = /\/(\d+\.\d+\.\d+)\//.exec(execFileSync(binary, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown';
   const credential = await startCredential(spec, dir, options.log);
   const bootstrapFile = join(dir, 'bootstrap.json');
-  writeFileSync(bootstrapFile, JSON.stringify(envoyBootstrap(spec, credential.files, version), null, 2));
+  const bootstrap = envoyBootstrap(spec, credential.files, version) as JsonObject;
+  const patched = patchBootstrap(bootstrap, options.filters ?? [], { ...spec, version }, DEFAULT_MESH_SETTINGS.rootNamespace);
+  writeFileSync(bootstrapFile, JSON.stringify(patched, null, 2));
   const child = startChild({
     name: `envoy of ${spec.workload}`,
     command: binary,

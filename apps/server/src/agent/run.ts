@@ -39,6 +39,8 @@ export interface RunOptions {
 
 /** Runs until the program ends or a signal comes; resolves to the program's exit code (128 + n for a signal). */
 export async function runInMesh(options: RunOptions, log: (line: string) => void): Promise<number> {
+  // Before anything is promised to the mesh.
+  const binary = options.proxy === 'envoy' ? findEnvoy(process.env) : undefined;
   const client = createControlClient(options.server, `weft run ${options.service}`);
   const services = await client.list('Service');
   const ports = openPortBook(join(options.stateDir, 'ports.json'), options.portBase);
@@ -59,7 +61,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   const ownService = services.some((s) => s.metadata.name === plan.service && s.metadata.namespace === plan.namespace) ? undefined : serviceFor(plan);
 
   // The sidecar first, then the program, then the registration: no peer is sent to a port nobody serves.
-  const sidecar = await startSidecar(options, plan, client, log);
+  const sidecar = await startSidecar({ ...options, binary }, plan, client, log);
   const environment = { ...process.env, PORT: String(options.port), ...upstreamEnvironment(plan) };
   const [command, ...args] = options.command;
   const program = spawn(command, args, { stdio: 'inherit', env: environment });
@@ -120,12 +122,25 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   }
 }
 
-async function startSidecar(options: RunOptions, plan: WorkloadPlan, client: ControlClient, log: (line: string) => void): Promise<Pick<Child, 'stop'>> {
+async function startSidecar(
+  options: RunOptions & { binary: string | undefined },
+  plan: WorkloadPlan,
+  client: ControlClient,
+  log: (line: string) => void,
+): Promise<Pick<Child, 'stop'>> {
   const name = `run-${plan.workload}.${plan.namespace}`;
   const spec = await proxySpec(plan, client, join(options.stateDir, 'proxies'));
   const logFile = join(options.stateDir, 'logs', `${name}.log`);
   const onExit = (reason: string): void => log(`sidecar ${reason}; starting it again (log: ${logFile})`);
-  if (options.proxy === 'envoy') return startEnvoy({ spec, binary: findEnvoy(process.env), dir: join(options.stateDir, 'run', name), logFile, log });
+  if (options.proxy === 'envoy')
+    return startEnvoy({
+      spec,
+      binary: findEnvoy(process.env),
+      dir: join(options.stateDir, 'run', name),
+      logFile,
+      log,
+      filters: await client.list('EnvoyFilter'),
+    });
   const specFile = join(options.stateDir, 'run', `${name}.json`);
   mkdirSync(dirname(specFile), { recursive: true });
   writeFileSync(specFile, JSON.stringify([spec]), { mode: 0o600 });

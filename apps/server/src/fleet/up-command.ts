@@ -11,7 +11,14 @@ export function registerUp(program: Command): void {
     .description('start a mesh on this machine: control plane, sidecars with mutual TLS, the Bookinfo demo under load, and the console')
     .option('--envoy <workload...>', 'give these workloads stock Envoy as their sidecar, e.g. --envoy reviews-v2', [])
     .addOption(new Option('--data-plane <kind>', 'data plane of the whole demo').choices(['embedded', 'envoy']).default('embedded'))
+    .addOption(
+      new Option(
+        '--envoy-telemetry <way>',
+        'how requests of stock Envoy are counted; by default the stats access logger where the Envoy has it (1.37)',
+      ).choices(['stats', 'als']),
+    )
     .option('--load <rps>', 'requests per second of the load generator', '20')
+    .option('--access-log-file <path>', 'file every proxy appends its access log to; /dev/stdout = the log of its process', '')
     .option('--trace-sampling <percent>', 'share of new traces recorded', '100')
     .addOption(new Option('--trace-export <kind=endpoint>', 'send spans on: jaeger=http://host:14268/api/traces or otlp=http://host:4318'))
     .option('--port-base <port>', 'first of the loopback ports given to sidecars and demo services', '21000');
@@ -45,6 +52,8 @@ function readOptions(flags: Record<string, unknown>): UpOptions {
     envoy: flags['envoy'] as string[],
     dataPlane: flags['dataPlane'] === 'envoy' ? 'envoy' : 'embedded',
     traceSampling,
+    accessLogFile: text('accessLogFile'),
+    ...(flags['envoyTelemetry'] === 'als' || flags['envoyTelemetry'] === 'stats' ? { envoyTelemetry: flags['envoyTelemetry'] } : {}),
     ...(typeof flags['traceExport'] === 'string' ? { traceExport: parseTraceExport(flags['traceExport']) } : {}),
   };
 }

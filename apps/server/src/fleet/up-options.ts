@@ -21,7 +21,11 @@ export interface UpOptions {
   envoy: readonly string[];
   /** All sidecars and the gateway on stock Envoy. */
   dataPlane: 'embedded' | 'envoy';
+  /** See ProxySpec. */
+  envoyTelemetry?: 'stats' | 'als';
   traceSampling: number;
+  /** '' = none. */
+  accessLogFile: string;
   traceExport?: { kind: 'jaeger' | 'otlp'; endpoint: string };
 }
 

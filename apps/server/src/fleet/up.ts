@@ -94,10 +94,12 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
       throw new StartError('WEFT_USAGE', `--envoy ${unknown}: the demo has no such workload. It has ${specs.map((s) => s.workload).join(', ')}.`);
     const embedded = specs.filter((s) => !onEnvoy(s.workload));
     const proxies = embedded.length === 0 ? undefined : node('proxies', 'proxy/main.js', embedded, isReady);
+    const envoyFilters = envoyBinary === undefined ? [] : await client.list('EnvoyFilter');
     for (const spec of specs.filter((s) => onEnvoy(s.workload)))
       children[`envoy-${spec.workload}`] = await startEnvoy({
-        spec,
+        spec: { ...spec, ...(options.envoyTelemetry === undefined ? {} : { envoyTelemetry: options.envoyTelemetry }) },
         binary: envoyBinary ?? '',
+        filters: envoyFilters,
         dir: join(run, `envoy-${spec.workload}`),
         logFile: join(logs, `envoy-${spec.workload}.log`),
         log,
@@ -124,6 +126,7 @@ function serverOptions(options: UpOptions, plan: DemoPlan): ServerOptions {
     settings: {
       ...DEFAULT_MESH_SETTINGS,
       tracingSamplingPercent: options.traceSampling,
+      accessLogFile: options.accessLogFile,
       otlp: { host: '127.0.0.1', grpcPort: options.otlpGrpcPort, httpPort: options.otlpHttpPort },
     },
     demoControlUrl: `http://127.0.0.1:${plan.controlPort}/`,

@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { Server, ServerCredentials, type ServiceDefinition, type sendUnaryData, type ServerUnaryCall, status } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerReadableStream, type ServiceDefinition, type sendUnaryData, type ServerUnaryCall, status } from '@grpc/grpc-js';
 import { decodeMetrics, decodeTraces, type OtlpResourceMetrics, type OtlpResourceSpans } from '@weft/mesh-core/telemetry';
+import { accessLogReader } from './access-log-intake.ts';
 import { IntakeListenError, IntakeRefusal } from './errors.ts';
 
 export interface IntakeOptions {
@@ -157,18 +158,33 @@ function grpcServer(options: IntakeOptions): Server {
     });
   };
   door('metrics.v1.MetricsService', (bytes) => options.metrics(decoded(decodeMetrics, bytes)));
+  // Envoy's gRPC access log: a stream that is only read.
+  server.addService(passThrough('/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs', true), {
+    export(call: ServerReadableStream<Uint8Array, Uint8Array>, callback: sendUnaryData<Uint8Array>) {
+      const read = accessLogReader(Date.now);
+      call.on('data', (bytes: Uint8Array) => {
+        try {
+          options.metrics(read(bytes));
+        } catch (error) {
+          options.log(`access log refused: ${reasonOf(error)}`);
+        }
+      });
+      call.on('error', () => undefined);
+      call.on('end', () => callback(null, new Uint8Array()));
+    },
+  });
   door('trace.v1.TraceService', (bytes) => options.traces(decoded(decodeTraces, bytes)));
   return server;
 }
 
-/** A unary method whose messages stay bytes. */
-function passThrough(path: string): ServiceDefinition {
+/** A method with one answer, whose messages stay bytes. */
+function passThrough(path: string, requestStream = false): ServiceDefinition {
   const serialize = (bytes: Uint8Array): Buffer => Buffer.from(bytes);
   const deserialize = (bytes: Buffer): Uint8Array => bytes;
   return {
     export: {
       path,
-      requestStream: false,
+      requestStream,
       responseStream: false,
       requestSerialize: serialize,
       requestDeserialize: deserialize,

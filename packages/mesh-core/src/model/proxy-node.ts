@@ -49,6 +49,8 @@ export interface ProxyNode {
   adminPort: number;
   /** `1.40.0` for Envoy, Weft's own version for the embedded proxy. */
   version: string;
+  /** Asked for by its agent; absent = what its version can. */
+  telemetry?: 'stats' | 'als';
 }
 
 /** Keys of `node.metadata`; values are JSON (protobuf Struct). The first five carry Istio's own names. */
@@ -64,4 +66,5 @@ export const NODE_METADATA = {
   upstreams: 'WEFT_UPSTREAMS',
   adminPort: 'WEFT_ADMIN_PORT',
   version: 'PROXY_VERSION',
+  telemetry: 'WEFT_TELEMETRY',
 } as const;

@@ -16,7 +16,6 @@ interface HcmOptions {
   reporter: Reporter;
   service?: MeshService | undefined;
   serverName: string;
-  grpc?: boolean;
   /** First proxy a request from outside meets. */
   edge: boolean;
   /** Peers prove who they are on this chain. */
@@ -31,7 +30,6 @@ export function upstreamListener(mesh: Mesh, node: ProxyNode, service: MeshServi
   const base = { name, address: socketAddress('127.0.0.1', listenPort), trafficDirection: 'OUTBOUND' };
   const http = (): JsonObject =>
     hcm(mesh, node, {
-      grpc: protocol === 'grpc',
       statPrefix: `outbound_${name}`,
       routes: rds(`${service.host}:${port.port}`),
       direction: 'outbound',
@@ -130,7 +128,6 @@ export function inboundListener(mesh: Mesh, node: ProxyNode, port: InboundPort):
       routes: { routeConfig: inboundRoutes(cluster, service, port, mtls) },
       direction: 'inbound',
       reporter: 'destination',
-      grpc: protocol === 'grpc',
       service,
       serverName: 'istio-envoy',
       edge: false,

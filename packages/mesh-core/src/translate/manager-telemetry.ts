@@ -5,45 +5,53 @@ import type { ProxyNode } from '../model/index.ts';
 import { any, without } from './common.ts';
 import { metricOverrides } from './metric-overrides.ts';
 import type { Mesh, MeshService } from './mesh.ts';
-import { type Reporter, statsLogger } from './stats-logger.ts';
+import { requestCounters } from './request-counting.ts';
+import type { Reporter } from './stats-logger.ts';
 import { type TelemetrySettings, telemetryOf } from './telemetry.ts';
 
 export interface ReportOptions {
   reporter: Reporter;
   /** Peers prove who they are on this chain. */
   mtls: boolean;
-  grpc?: boolean;
   /** The destination, where it does not depend on the request. */
   service?: MeshService | undefined;
 }
 
 /** Fields `accessLog` and `tracing` of the connection manager. */
-export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, grpc = false, service: destination }: ReportOptions): JsonObject {
+export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, service: destination }: ReportOptions): JsonObject {
   const settings = telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER');
   const service = destination === undefined ? undefined : { host: destination.host, name: destination.name, namespace: destination.namespace };
   const changed = settings.metrics.disabled.size > 0 || settings.metrics.tags.size > 0;
   // Embedded proxies count by themselves; they are only told what a Telemetry changes.
   const ofEnvoy = node.dataPlane === 'envoy';
   const stats = ofEnvoy
-    ? [statsLogger(node, mesh.settings.clusterId, { reporter, mtls, grpc, service, metrics: settings.metrics })]
+    ? requestCounters(node, mesh.settings.clusterId, { reporter, mtls, service, metrics: settings.metrics })
     : changed
       ? [metricOverrides(settings.metrics)]
       : [];
-  return without({ accessLog: [...stats, ...accessLog(settings.accessLog)], tracing: tracing(node, settings.tracing) });
+  return without({ accessLog: [...stats, ...accessLog(node, settings.accessLog)], tracing: tracing(node, settings.tracing) });
 }
 
 /** Access logs of TCP connections. */
 export function tcpAccessLog(mesh: Mesh, node: ProxyNode, reporter: Reporter): JsonObject[] {
-  return accessLog(telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER').accessLog);
+  return accessLog(node, telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER').accessLog);
 }
 
-function accessLog(log: TelemetrySettings['accessLog']): JsonObject[] {
+/** Istio's default format; the embedded proxy writes the same lines without being told (apps/server/src/proxy/access-log). */
+const ISTIO_TEXT =
+  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ' +
+  '%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ' +
+  '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" ' +
+  '%UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
+
+function accessLog(node: ProxyNode, log: TelemetrySettings['accessLog']): JsonObject[] {
   if (log === undefined) return [];
+  const format: JsonObject = node.dataPlane === 'envoy' ? { logFormat: { textFormatSource: { inlineString: ISTIO_TEXT } } } : {};
   return [
     without({
       name: 'envoy.access_loggers.file',
       filter: log.filter === '' ? undefined : { extensionFilter: { name: 'cel', typedConfig: celFilter(log.filter) } },
-      typedConfig: any('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path: log.path }),
+      typedConfig: any('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path: log.path, ...format }),
     }),
   ];
 }

@@ -3,48 +3,104 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { IstioMetric } from '../config/index.ts';
-import type { ProxyNode } from '../model/index.ts';
+import { type ProxyNode, spiffeId } from '../model/index.ts';
 import { PEER_FIELDS, SERVICE_METADATA, peerIdentity } from './common.ts';
 import { tagFormat } from './tag-expression.ts';
 import type { MetricSettings } from './telemetry.ts';
 
-export type TelemetryMode = 'embedded' | 'stats' | 'als' | 'none';
-
-/** Who counts the requests of a proxy. Envoy has the stats access logger from 1.37 on. */
-export function telemetryMode(node: ProxyNode): TelemetryMode {
-  if (node.dataPlane !== 'envoy') return node.dataPlane === 'embedded' ? 'embedded' : 'none';
-  const [major = 0, minor = 0] = node.version.split('.').map(Number);
-  return major > 1 || minor >= 37 ? 'stats' : 'als';
-}
-
 export type Reporter = 'source' | 'destination';
 
-interface StatsOptions {
+export interface PeerOptions {
   reporter: Reporter;
   /** The peer proved who it is; without that its header is not believed. */
   mtls: boolean;
-  grpc: boolean;
   /** The destination, where it does not depend on the request: outbound it is that of the cluster chosen. */
   service?: { host: string; name: string; namespace: string } | undefined;
+}
+
+export interface StatsOptions extends PeerOptions {
   metrics: MetricSettings;
 }
 
-/** Envoy writes `-` for what it does not know; whoever reads the stats makes `unknown` of it (but in response_flags). */
-export function statsLogger(node: ProxyNode, clusterId: string, { reporter, mtls, grpc, service, metrics }: StatsOptions): JsonObject {
+type Tags = Record<string, string>;
+type Counted = (metric: IstioMetric, name: string, value: JsonObject) => JsonObject[];
+
+/** One logger for gRPC and one for other requests: which of the two a request is, its content type tells. */
+export function statsLoggers(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
+  return [false, true].map((grpc) => {
+    const counted = countedWith(options.metrics, {
+      ...peerTags(node, clusterId, options),
+      request_protocol: grpc ? 'grpc' : 'http',
+      response_code: '%RESPONSE_CODE%',
+      grpc_response_status: grpc ? '%GRPC_STATUS_NUMBER%' : '',
+      response_flags: '%RESPONSE_FLAGS%',
+    });
+    const isGrpc = { name: 'content-type', stringMatch: { prefix: 'application/grpc' } };
+    return logger({
+      filter: { headerFilter: { header: grpc ? isGrpc : { ...isGrpc, invertMatch: true, treatMissingHeaderAsEmpty: true } } },
+      counters: counted('REQUEST_COUNT', 'requests_total', { value_fixed: 1 }),
+      histograms: [
+        ...counted('REQUEST_DURATION', 'request_duration_milliseconds', { value_format: '%DURATION%' }),
+        ...counted('REQUEST_SIZE', 'request_bytes', { value_format: '%DOWNSTREAM_WIRE_BYTES_RECEIVED%' }),
+        ...counted('RESPONSE_SIZE', 'response_bytes', { value_format: '%DOWNSTREAM_WIRE_BYTES_SENT%' }),
+      ],
+    });
+  });
+}
+
+/** A TCP connection is counted when it is open to the upstream and once more, with its bytes, when it ends. */
+export function tcpStatsLoggers(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
+  const counted = countedWith(options.metrics, { ...peerTags(node, clusterId, options), request_protocol: 'tcp' });
+  const at = (type: string, counters: JsonObject[]): JsonObject => logger({ filter: { logTypeFilter: { types: [type] } }, counters });
+  return [
+    at('TcpUpstreamConnected', counted('TCP_OPENED_CONNECTIONS', 'tcp_connections_opened_total', { value_fixed: 1 })),
+    at('TcpConnectionEnd', [
+      ...counted('TCP_CLOSED_CONNECTIONS', 'tcp_connections_closed_total', { value_fixed: 1 }),
+      ...counted('TCP_SENT_BYTES', 'tcp_sent_bytes_total', { value_format: '%BYTES_SENT%' }),
+      ...counted('TCP_RECEIVED_BYTES', 'tcp_received_bytes_total', { value_format: '%BYTES_RECEIVED%' }),
+    ]),
+  ];
+}
+
+/** Nothing for a metric that is switched off, else its stat with the tags a Telemetry leaves or changes. */
+function countedWith(metrics: MetricSettings, tags: Tags): Counted {
+  return (metric, name, value) => {
+    if (metrics.disabled.has(metric)) return [];
+    const overrides = [...(metrics.tags.get(metric) ?? [])].map(([tag, cel]) => [tag, cel === undefined ? '' : (tagFormat(cel) ?? '')] as const);
+    const tagList = Object.entries({ ...tags, ...Object.fromEntries(overrides) })
+      .filter(([, format]) => format !== '')
+      .map(([tag, value_format]) => ({ name: tag, value_format }));
+    return [{ stat: { name, tags: tagList }, ...value }];
+  };
+}
+
+function logger({ filter, ...value }: { filter: JsonObject; counters: JsonObject[]; histograms?: JsonObject[] }): JsonObject {
+  return {
+    name: 'envoy.access_loggers.stats',
+    filter,
+    typedConfig: {
+      '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
+      typeUrl: 'type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config',
+      value: { stats_scope: { prefix: 'istio' }, ...value },
+    },
+  };
+}
+
+/** Who called whom. Envoy writes `-` for what it does not know; whoever reads the stats makes `unknown` of it. */
+export function peerTags(node: ProxyNode, clusterId: string, { reporter, mtls, service }: PeerOptions): Tags {
   const self = peerIdentity(node, clusterId);
   const own = (field: (typeof PEER_FIELDS)[number]): string => self[field];
   const far = (field: string): string =>
     reporter === 'source' ? `%UPSTREAM_METADATA(weft.peer:${field})%` : mtls ? `%DYNAMIC_METADATA(weft.peer:${field})%` : 'unknown';
   const source = reporter === 'source' ? own : far;
   const destination = reporter === 'source' ? far : own;
-  const principal = `spiffe://${node.identity.trustDomain}/ns/${node.identity.namespace}/sa/${node.identity.serviceAccount}`;
-  const tags: Record<string, string> = {
+  return {
     reporter,
     source_workload: source('workload'),
     source_canonical_service: source('canonical_service'),
     source_canonical_revision: source('canonical_revision'),
     source_workload_namespace: source('namespace'),
-    source_principal: reporter === 'source' ? principal : mtls ? '%DOWNSTREAM_PEER_URI_SAN%' : 'unknown',
+    source_principal: reporter === 'source' ? spiffeId(node.identity) : mtls ? '%DOWNSTREAM_PEER_URI_SAN%' : 'unknown',
     source_app: source('app'),
     source_version: source('version'),
     source_cluster: source('cluster'),
@@ -59,34 +115,6 @@ export function statsLogger(node: ProxyNode, clusterId: string, { reporter, mtls
     destination_service_name: service?.name ?? `%CLUSTER_METADATA(${SERVICE_METADATA}:name)%`,
     destination_service_namespace: service?.namespace ?? `%CLUSTER_METADATA(${SERVICE_METADATA}:namespace)%`,
     destination_cluster: destination('cluster'),
-    request_protocol: grpc ? 'grpc' : 'http',
-    response_code: '%RESPONSE_CODE%',
-    grpc_response_status: grpc ? '%GRPC_STATUS_NUMBER%' : '',
-    response_flags: '%RESPONSE_FLAGS%',
     connection_security_policy: reporter === 'source' ? 'unknown' : mtls ? 'mutual_tls' : 'none',
-  };
-  const tagList = (metric: IstioMetric): JsonObject[] => {
-    const overrides = [...(metrics.tags.get(metric) ?? [])].map(([name, cel]) => [name, cel === undefined ? '' : (tagFormat(cel) ?? '')] as const);
-    return Object.entries({ ...tags, ...Object.fromEntries(overrides) })
-      .filter(([, value]) => value !== '')
-      .map(([name, value_format]) => ({ name, value_format }));
-  };
-  const counted = (metric: IstioMetric, name: string, value: JsonObject): JsonObject[] =>
-    metrics.disabled.has(metric) ? [] : [{ stat: { name, tags: tagList(metric) }, ...value }];
-  return {
-    name: 'envoy.access_loggers.stats',
-    typedConfig: {
-      '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
-      typeUrl: 'type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config',
-      value: {
-        stats_scope: { prefix: 'istio' },
-        counters: counted('REQUEST_COUNT', 'requests_total', { value_fixed: 1 }),
-        histograms: [
-          ...counted('REQUEST_DURATION', 'request_duration_milliseconds', { value_format: '%DURATION%' }),
-          ...counted('REQUEST_SIZE', 'request_bytes', { value_format: '%DOWNSTREAM_WIRE_BYTES_RECEIVED%' }),
-          ...counted('RESPONSE_SIZE', 'response_bytes', { value_format: '%DOWNSTREAM_WIRE_BYTES_SENT%' }),
-        ],
-      },
-    },
   };
 }

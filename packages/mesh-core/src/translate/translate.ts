@@ -14,7 +14,8 @@ import { type Memo, once, onceFor } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { hostRouteConfig, peerHeader, serviceRouteConfig } from './routes.ts';
-import { type TelemetryMode, telemetryMode } from './stats-logger.ts';
+import { type TelemetryMode, telemetryMode } from './request-counting.ts';
+import { withTcpTelemetry } from './tcp-telemetry.ts';
 
 /** Proxies of one class get the same resources. */
 export function proxyClass(node: ProxyNode): string {
@@ -22,6 +23,7 @@ export function proxyClass(node: ProxyNode): string {
     node.role,
     node.dataPlane,
     node.version,
+    node.telemetry,
     node.namespace,
     node.workload,
     spiffeId(node.identity),
@@ -130,7 +132,7 @@ type Encode = (typeUrl: TypeUrl, json: JsonObject, nameField?: 'name' | 'cluster
 function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View; routes: readonly RoutePart[] } {
   const listeners: Resource[] = [];
   const routes: RoutePart[] = [];
-  const listen = (json: JsonObject): unknown => listeners.push(encode(TYPE_URL.listener, json));
+  const listen = (json: JsonObject): unknown => listeners.push(encode(TYPE_URL.listener, withTcpTelemetry(mesh, node, json)));
   const serviceRoutes = (service: MeshService, port: number): unknown =>
     routes.push({
       name: `${service.host}:${port}`,

@@ -18,6 +18,7 @@ const metadataSchema = z.object({
   [NODE_METADATA.upstreams]: z.array(z.object({ host: z.string(), port: portNumber, listenPort: portNumber })).default([]),
   [NODE_METADATA.adminPort]: portNumber.default(0),
   [NODE_METADATA.version]: z.string().optional(),
+  [NODE_METADATA.telemetry]: z.enum(['stats', 'als']).optional(),
 });
 
 /**
@@ -51,6 +52,7 @@ export function parseProxyNode(node: Node, trustDomain: string): ProxyNode | { p
     upstreams: metadata.WEFT_UPSTREAMS,
     adminPort: metadata.WEFT_ADMIN_PORT,
     version: metadata.PROXY_VERSION ?? versionOfClient(node),
+    ...(metadata.WEFT_TELEMETRY === undefined ? {} : { telemetry: metadata.WEFT_TELEMETRY }),
   };
 }
 

@@ -24,6 +24,8 @@ export interface ProxySpec {
   joinToken: string;
   /** How long its certificates live; absent = 24 h, which is also the most the authority gives. */
   certificateTtlSec?: number;
+  /** How stock Envoy's requests are counted; absent = the stats access logger where this Envoy has it. The embedded proxy counts by itself. */
+  envoyTelemetry?: 'stats' | 'als';
   /** OTLP/HTTP base, `http://127.0.0.1:4318`. */
   otlpEndpoint: string;
   /** Directory for the last good configuration; '' = keep none. */

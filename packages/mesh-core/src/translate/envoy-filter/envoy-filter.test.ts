@@ -11,6 +11,7 @@ import { TYPE_URL } from '../../xds/index.ts';
 import { buildMesh } from '../mesh.ts';
 import { decoded, envoyBinary, staticBootstrap } from '../testing/static-envoy.ts';
 import { envoyFilterOutcomes, translate } from '../translate.ts';
+import { patchBootstrap } from './bootstrap.ts';
 import { envoyFilterProblems } from './problems.ts';
 
 const envoy = envoyBinary();
@@ -215,6 +216,16 @@ test('listeners, their filters and chains are patched, and extensions put where 
   expect(inbound.filterChains.map((c) => c['transportSocketConnectTimeout'])).toEqual([undefined, '9s']);
   expect(JSON.stringify(decoded(set, TYPE_URL.listener, OUTBOUND))).toContain('"max_request_bytes":9');
   expect(set[TYPE_URL.listener].has('own')).toBe(true);
+});
+
+test('the bootstrap is patched before Envoy starts, for the proxies selected', () => {
+  const patch = filter('bootstrap', `- applyTo: BOOTSTRAP\n  patch: {operation: MERGE, value: {stats_flush_interval: 7s, node: {metadata: {EXTRA: 'yes'}}}}`);
+  const bootstrap = { node: { id: 'x', metadata: { OWN: 'yes' } }, stats_flush_interval: '1s' };
+  expect(patchBootstrap(bootstrap, [patch], NODE, 'istio-system')).toMatchObject({
+    statsFlushInterval: '7s',
+    node: { id: 'x', metadata: { OWN: 'yes', EXTRA: 'yes' } },
+  });
+  expect(patchBootstrap(bootstrap, [patch], { ...NODE, namespace: 'other' }, 'istio-system')).toBe(bootstrap);
 });
 
 test('a patch that makes a resource invalid keeps its whole EnvoyFilter out and is named', () => {

@@ -15,29 +15,34 @@ export interface Patch {
   patch: ConfigPatch;
 }
 
+/** What decides whether an EnvoyFilter is for a proxy. */
+export type FilteredNode = Pick<ProxyNode, 'namespace' | 'workload' | 'labels' | 'version'>;
+
 /** EnvoyFilters that select the proxy: the root namespace's, then its own namespace's; by priority, then age. */
-export function envoyFiltersFor(mesh: Mesh, node: ProxyNode): MeshObject<EnvoyFilterSpec>[] {
-  const { rootNamespace } = mesh.settings;
+export function envoyFiltersFor(mesh: Mesh, node: FilteredNode): MeshObject<EnvoyFilterSpec>[] {
+  return selectFilters(ofKind<EnvoyFilterSpec>(mesh, 'EnvoyFilter'), node, mesh.settings.rootNamespace);
+}
+
+/** The same of a list, oldest first. */
+export function selectFilters(filters: readonly MeshObject<EnvoyFilterSpec>[], node: FilteredNode, rootNamespace: string): MeshObject<EnvoyFilterSpec>[] {
   const inScope = (namespace: string): MeshObject<EnvoyFilterSpec>[] =>
-    ofKind<EnvoyFilterSpec>(mesh, 'EnvoyFilter')
-      .filter((f) => f.metadata.namespace === namespace && selects(f.spec, node))
-      .toSorted((a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0));
+    filters.filter((f) => f.metadata.namespace === namespace && selects(f.spec, node)).toSorted((a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0));
   return [...inScope(rootNamespace), ...(node.namespace === rootNamespace ? [] : inScope(node.namespace))];
 }
 
-function selects(spec: EnvoyFilterSpec, node: ProxyNode): boolean {
+function selects(spec: EnvoyFilterSpec, node: FilteredNode): boolean {
   // What targetRefs can name, a Gateway API gateway or a waypoint, does not run here.
   return (spec.targetRefs?.length ?? 0) === 0 && matches(node.labels, spec.workloadSelector?.labels ?? {});
 }
 
 /** Patches of one EnvoyFilter whose `match.proxy` fits. */
-export function patchesFor(filter: MeshObject<EnvoyFilterSpec>, node: ProxyNode): Patch[] {
+export function patchesFor(filter: MeshObject<EnvoyFilterSpec>, node: FilteredNode): Patch[] {
   return (filter.spec.configPatches ?? [])
     .map((patch, index) => ({ filter: refKey(refOf(filter)), index, patch }))
     .filter(({ patch }) => fitsProxy(patch, node));
 }
 
-function fitsProxy({ match }: ConfigPatch, node: ProxyNode): boolean {
+function fitsProxy({ match }: ConfigPatch, node: FilteredNode): boolean {
   const { proxyVersion = '', metadata = {} } = match?.proxy ?? {};
   // Found anywhere, as Go's MatchString does.
   if (proxyVersion !== '' && !compileRegex(proxyVersion).matcher(node.version).find()) return false;

@@ -1,0 +1,26 @@
+// How a proxy's requests and connections are counted, by what the proxy can.
+
+import type { JsonObject } from '@bufbuild/protobuf';
+import type { ProxyNode } from '../model/index.ts';
+import { httpAccessLogService, tcpAccessLogService } from './access-log-service.ts';
+import { type StatsOptions, statsLoggers, tcpStatsLoggers } from './stats-logger.ts';
+
+export type TelemetryMode = 'embedded' | 'stats' | 'als' | 'none';
+
+/** The proxy itself, Envoy's stats access logger (from 1.37 on), Envoy's gRPC access log, or nobody. */
+export function telemetryMode(node: ProxyNode): TelemetryMode {
+  if (node.dataPlane !== 'envoy') return node.dataPlane === 'embedded' ? 'embedded' : 'none';
+  const [major = 0, minor = 0] = node.version.split('.').map(Number);
+  return node.telemetry ?? (major > 1 || minor >= 37 ? 'stats' : 'als');
+}
+
+/** Access loggers of a connection manager that count its requests. */
+export function requestCounters(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
+  const mode = telemetryMode(node);
+  return mode === 'stats' ? statsLoggers(node, clusterId, options) : mode === 'als' ? httpAccessLogService(node, clusterId, options) : [];
+}
+
+/** Access loggers of a tcp_proxy that count its connections. */
+export function connectionCounters(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
+  return telemetryMode(node) === 'stats' ? tcpStatsLoggers(node, clusterId, options) : tcpAccessLogService(node, clusterId, options);
+}

@@ -1,0 +1,45 @@
+// What stock Envoy needs to count TCP connections, put on every tcp_proxy of a listener, however it came to be.
+
+import type { JsonObject } from '@bufbuild/protobuf';
+import type { ProxyNode } from '../model/index.ts';
+import { type Mesh, servicesOfWorkload } from './mesh.ts';
+import { connectionCounters } from './request-counting.ts';
+import { telemetryOf } from './telemetry.ts';
+
+const TCP_PROXY = 'envoy.filters.network.tcp_proxy';
+const ENDED: JsonObject = { logTypeFilter: { types: ['TcpConnectionEnd'] } };
+
+/** Changes the listener it is given; others than Envoy count for themselves. */
+export function withTcpTelemetry(mesh: Mesh, node: ProxyNode, listener: JsonObject): JsonObject {
+  if (node.dataPlane !== 'envoy') return listener;
+  const inbound = listener['trafficDirection'] === 'INBOUND';
+  const chains = [...((listener['filterChains'] ?? []) as JsonObject[]), ...(listener['defaultFilterChain'] === undefined ? [] : [listener['defaultFilterChain'] as JsonObject])];
+  for (const chain of chains)
+    for (const filter of (chain['filters'] ?? []) as JsonObject[]) {
+      if (filter['name'] !== TCP_PROXY) continue;
+      const config = filter['typedConfig'] as JsonObject;
+      const { metrics } = telemetryOf(mesh, node, inbound ? 'SERVER' : 'CLIENT');
+      const options = inbound
+        ? ({ reporter: 'destination', mtls: chain['transportSocket'] !== undefined, service: servedBy(mesh, node, config), metrics } as const)
+        : ({ reporter: 'source', mtls: false, metrics } as const);
+      filter['typedConfig'] = {
+        ...config,
+        // A connection is told of twice; logs want its end.
+        accessLogOptions: { flushAccessLogOnConnected: true },
+        accessLog: [...connectionCounters(node, mesh.settings.clusterId, options), ...((config['accessLog'] ?? []) as JsonObject[]).map(atEnd)],
+      };
+    }
+  return listener;
+}
+
+function atEnd({ filter, ...log }: JsonObject): JsonObject {
+  return { ...log, filter: filter === undefined ? ENDED : { andFilter: { filters: [ENDED, filter] } } };
+}
+
+/** The service behind `inbound|<port>||`. */
+function servedBy(mesh: Mesh, node: ProxyNode, config: JsonObject): { host: string; name: string; namespace: string } | undefined {
+  const port = Number(/^inbound\|(\d+)/.exec(typeof config['cluster'] === 'string' ? config['cluster'] : '')?.[1] ?? 0);
+  const name = node.inbound.find((p) => p.servicePort === port)?.name;
+  const service = servicesOfWorkload(mesh, node.namespace, node.workload).find((s) => s.ports.some((p) => p.port === port || p.name === name));
+  return service === undefined ? undefined : { host: service.host, name: service.name, namespace: service.namespace };
+}
