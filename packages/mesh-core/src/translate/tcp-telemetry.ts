@@ -9,27 +9,33 @@ import { telemetryOf } from './telemetry.ts';
 const TCP_PROXY = 'envoy.filters.network.tcp_proxy';
 const ENDED: JsonObject = { logTypeFilter: { types: ['TcpConnectionEnd'] } };
 
-/** Changes the listener it is given; others than Envoy count for themselves. */
+/** A new listener where something changes: chains may share their filters. Others than Envoy count for themselves. */
 export function withTcpTelemetry(mesh: Mesh, node: ProxyNode, listener: JsonObject): JsonObject {
   if (node.dataPlane !== 'envoy') return listener;
   const inbound = listener['trafficDirection'] === 'INBOUND';
-  const chains = [...((listener['filterChains'] ?? []) as JsonObject[]), ...(listener['defaultFilterChain'] === undefined ? [] : [listener['defaultFilterChain'] as JsonObject])];
-  for (const chain of chains)
-    for (const filter of (chain['filters'] ?? []) as JsonObject[]) {
-      if (filter['name'] !== TCP_PROXY) continue;
+  const chain = (value: JsonObject): JsonObject => ({
+    ...value,
+    filters: ((value['filters'] ?? []) as JsonObject[]).map((filter) => {
+      if (filter['name'] !== TCP_PROXY) return filter;
       const config = filter['typedConfig'] as JsonObject;
       const { metrics } = telemetryOf(mesh, node, inbound ? 'SERVER' : 'CLIENT');
       const options = inbound
-        ? ({ reporter: 'destination', mtls: chain['transportSocket'] !== undefined, service: servedBy(mesh, node, config), metrics } as const)
+        ? ({ reporter: 'destination', mtls: value['transportSocket'] !== undefined, service: servedBy(mesh, node, config), metrics } as const)
         : ({ reporter: 'source', mtls: false, metrics } as const);
-      filter['typedConfig'] = {
-        ...config,
-        // A connection is told of twice; logs want its end.
+      const logs = ((config['accessLog'] ?? []) as JsonObject[]).map(atEnd);
+      // A connection is told of twice; logs want its end.
+      const telemetry = {
         accessLogOptions: { flushAccessLogOnConnected: true },
-        accessLog: [...connectionCounters(node, mesh.settings.clusterId, options), ...((config['accessLog'] ?? []) as JsonObject[]).map(atEnd)],
+        accessLog: [...connectionCounters(node, mesh.settings.clusterId, options), ...logs],
       };
-    }
-  return listener;
+      return { ...filter, typedConfig: { ...config, ...telemetry } };
+    }),
+  });
+  return {
+    ...listener,
+    ...(listener['filterChains'] === undefined ? {} : { filterChains: (listener['filterChains'] as JsonObject[]).map(chain) }),
+    ...(listener['defaultFilterChain'] === undefined ? {} : { defaultFilterChain: chain(listener['defaultFilterChain'] as JsonObject) }),
+  };
 }
 
 function atEnd({ filter, ...log }: JsonObject): JsonObject {
