@@ -3,13 +3,14 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type Server, createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MeshObject } from '@weft/mesh-core/model';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Child } from '../src/agent/child.ts';
 import { findEnvoy, startEnvoy } from '../src/agent/envoy.ts';
+import { parseIstioStats } from '../src/agent/envoy-stats.ts';
 import { startHarness } from '../src/control-plane/testing/harness.ts';
 import type { ProxySpec } from '../src/proxy/config/proxy-spec.ts';
 import { hit, startClients } from './testing/clients.ts';
@@ -25,6 +26,8 @@ const available = binary !== undefined;
 let mesh: Awaited<ReturnType<typeof startHarness>>;
 let dir: string;
 let backend: Server;
+let tcpPort: number;
+const echo = createTcpServer((socket) => socket.pipe(socket));
 let envoy: Child;
 let url: string;
 let adminPort: number;
@@ -45,6 +48,9 @@ beforeAll(async () => {
   backend = createServer((_, response) => setTimeout(() => response.end('hello'), 5)).listen(0, '127.0.0.1');
   await once(backend, 'listening');
   const port = await freePort();
+  tcpPort = await freePort();
+  echo.listen(0, '127.0.0.1');
+  await once(echo, 'listening');
   url = `http://127.0.0.1:${port}/`;
   adminPort = await freePort();
   const object = (kind: string, apiVersion: string, name: string, spec: unknown): MeshObject => ({
@@ -60,6 +66,12 @@ beforeAll(async () => {
       ports: { http: (backend.address() as AddressInfo).port },
       labels: { app: 'backend' },
     }),
+    object('Service', 'v1', 'echo', { selector: { app: 'echo' }, ports: [{ name: 'tcp', port: 7 }] }),
+    object('WorkloadEntry', 'networking.istio.io/v1', 'echo-1', {
+      address: '127.0.0.1',
+      ports: { tcp: (echo.address() as AddressInfo).port },
+      labels: { app: 'echo' },
+    }),
   );
   const spec: ProxySpec = {
     ...{
@@ -74,7 +86,10 @@ beforeAll(async () => {
     ip: '127.0.0.1',
     httpProxyPort: 0,
     inbound: [],
-    upstreams: [{ host: 'backend.a.svc.cluster.local', port: 80, listenPort: port }],
+    upstreams: [
+      { host: 'backend.a.svc.cluster.local', port: 80, listenPort: port },
+      { host: 'echo.a.svc.cluster.local', port: 7, listenPort: tcpPort },
+    ],
     adminPort,
     xdsAddress: `127.0.0.1:${mesh.plane.ports().tls}`,
     rootCaPem: mesh.ca.rootCaPem,
@@ -92,6 +107,7 @@ afterAll(async () => {
   await envoy?.stop();
   backend?.closeAllConnections();
   backend?.close();
+  echo.close();
   await mesh?.close();
   if (dir !== undefined) rmSync(dir, { recursive: true, force: true });
 });
@@ -116,6 +132,29 @@ test.skipIf(!available)('the xDS credential is renewed at half life and taken ov
   await expect.poll(async () => (await serialsInEnvoy()).includes(serialOnDisk()), { timeout: 10_000 }).toBe(true);
   expect(envoy.pid).toBe(pid);
   expect(mesh.plane.proxies().map((p) => p.state)).toEqual(['synced']);
+});
+
+test.skipIf(!available)('TCP connections are counted when they open and when they end', async () => {
+  const tcp = async (): Promise<Record<string, number>> => {
+    const text = await (await fetch(`http://127.0.0.1:${adminPort}/stats/prometheus`)).text();
+    const points = parseIstioStats(text, 0, 0).flatMap(({ name, points: all }) =>
+      all.map((p) => ({ name, value: p.value ?? 0, to: p.attributes['destination_workload'] })),
+    );
+    return Object.fromEntries(points.filter((p) => p.to === 'echo-1').map((p) => [p.name, p.value]));
+  };
+  const socket = connect(tcpPort, '127.0.0.1');
+  socket.write('12345');
+  await once(socket, 'data');
+  await expect.poll(tcp).toEqual({ istio_tcp_connections_opened_total: 1 });
+  socket.end();
+  await expect
+    .poll(tcp)
+    .toEqual({
+      istio_tcp_connections_opened_total: 1,
+      istio_tcp_connections_closed_total: 1,
+      istio_tcp_sent_bytes_total: 5,
+      istio_tcp_received_bytes_total: 5,
+    });
 });
 
 test.skipIf(!available)('a crashed Envoy is started again', { timeout: 30_000 }, async () => {
