@@ -147,14 +147,12 @@ test.skipIf(!available)('TCP connections are counted when they open and when the
   await once(socket, 'data');
   await expect.poll(tcp).toEqual({ istio_tcp_connections_opened_total: 1 });
   socket.end();
-  await expect
-    .poll(tcp)
-    .toEqual({
-      istio_tcp_connections_opened_total: 1,
-      istio_tcp_connections_closed_total: 1,
-      istio_tcp_sent_bytes_total: 5,
-      istio_tcp_received_bytes_total: 5,
-    });
+  await expect.poll(tcp).toEqual({
+    istio_tcp_connections_opened_total: 1,
+    istio_tcp_connections_closed_total: 1,
+    istio_tcp_sent_bytes_total: 5,
+    istio_tcp_received_bytes_total: 5,
+  });
 });
 
 test.skipIf(!available)('a crashed Envoy is started again', { timeout: 30_000 }, async () => {

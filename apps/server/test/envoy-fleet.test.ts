@@ -22,13 +22,13 @@ try {
 }
 
 const PORTS = {
-  '--port': 20_301,
-  '--xds-port': 15_310,
-  '--xds-tls-port': 15_312,
-  '--otlp-grpc-port': 14_517,
-  '--otlp-http-port': 14_518,
-  '--gateway-port': 18_280,
-  '--port-base': 26_000,
+  '--port': 20_391,
+  '--xds-port': 15_390,
+  '--xds-tls-port': 15_392,
+  '--otlp-grpc-port': 14_597,
+  '--otlp-http-port': 14_598,
+  '--gateway-port': 18_290,
+  '--port-base': 28_000,
 };
 const url = `http://127.0.0.1:${PORTS['--port']}`;
 const page = `http://127.0.0.1:${PORTS['--gateway-port']}/productpage`;

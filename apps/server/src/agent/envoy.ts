@@ -44,6 +44,13 @@ function cachedEnvoys(env: NodeJS.ProcessEnv): string[] {
   return existsSync(lib) ? readdirSync(lib).map((python) => join(lib, python, 'site-packages/envoy/_bin/envoy')) : [];
 }
 
+function onPath(name: string, env: NodeJS.ProcessEnv): string | undefined {
+  return (env['PATH'] ?? '')
+    .split(delimiter)
+    .map((dir) => join(dir, name))
+    .find(isExecutable);
+}
+
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
@@ -62,11 +69,14 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
   const bootstrap = envoyBootstrap(spec, credential.files, version) as JsonObject;
   const patched = patchBootstrap(bootstrap, options.filters ?? [], { ...spec, version }, DEFAULT_MESH_SETTINGS.rootNamespace);
   writeFileSync(bootstrapFile, JSON.stringify(patched, null, 2));
+  // Two Envoys of one machine must not share memory regions, hence no hot restart; one worker is enough for a laptop.
+  const args = ['-c', bootstrapFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning', '--drain-time-s', '5'];
+  // Envoy does not notice when its agent is gone; where util-linux is, the kernel ends it then.
+  const setpriv = onPath('setpriv', process.env);
   const child = startChild({
     name: `envoy of ${spec.workload}`,
-    command: binary,
-    // Two Envoys of one machine must not share memory regions, hence no hot restart; one worker is enough for a laptop.
-    args: ['-c', bootstrapFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning', '--drain-time-s', '5'],
+    command: setpriv ?? binary,
+    args: setpriv === undefined ? args : ['--pdeathsig', 'TERM', '--', binary, ...args],
     logFile: options.logFile,
     ipc: false,
     onExit: (reason) => options.log(`envoy of ${spec.workload} ${reason}; starting it again (log: ${options.logFile})`),
