@@ -139,9 +139,8 @@ test.skipIf(!available)('all on Envoy: the same edges and labels, all in step, a
   const logged = readFileSync(logFile).length;
   await start('--data-plane', 'envoy');
   rmSync(join(home, 'run/proxies.json'));
-  const now = await settled();
-  expect(now.edges).toEqual(reference.edges);
-  expect(now.labels).toEqual(reference.labels);
+  await expect.poll(edges, { timeout: 30_000 }).toEqual(reference.edges);
+  expect(await labels()).toEqual(reference.labels);
   const { items } = await api<{ items: ProxyStatus[] }>('/api/v1/proxies');
   expect(items.map((p) => `${p.dataPlane} ${p.telemetry ?? ''} ${p.state}`)).toEqual(Array.from({ length: 7 }, () => 'envoy stats synced'));
   const split = await api<TrafficSplit>('/api/v1/traffic-split/bookinfo/reviews');
@@ -185,8 +184,7 @@ test.skipIf(!available)('SIGTERM of an Envoy fleet loses no request', { timeout:
 
 test.skipIf(!available)('mixed: Envoys between embedded proxies, mutual TLS both ways, counted by their gRPC access log', { timeout: 60_000 }, async () => {
   await start('--envoy', 'reviews-v2', 'ratings-v1', '--envoy-telemetry', 'als');
-  const now = await settled();
-  expect(now.edges).toEqual(reference.edges);
+  await expect.poll(edges, { timeout: 30_000 }).toEqual(reference.edges);
   const { items } = await api<{ items: ProxyStatus[] }>('/api/v1/proxies');
   const envoys = items.filter((p) => p.dataPlane === 'envoy').map((p) => `${p.workload} ${p.telemetry ?? ''}`);
   expect(envoys.toSorted()).toEqual(['ratings-v1 als', 'reviews-v2 als']);
