@@ -11,7 +11,7 @@ export function accessLogLine(record: RequestRecord, epochOffsetMs: number): str
   return (
     `[${start}] "${clean(record.method)} ${clean(record.path)} ${record.protocol}" ${record.status} ${record.responseFlags} ${or(record.details)} - "-" ` +
     `${record.requestBodyBytes} ${record.responseBodyBytes} ${Math.round(record.durationMs)} ${upstreamTime} "-" "${or(record.userAgent)}" "${or(record.requestId)}" ` +
-    `"${or(record.authority)}" "${or(record.upstreamAddress)}" ${record.cluster?.name ?? '-'} - ${record.listener.address}:${record.listener.port} ${or(record.downstreamAddress)} - ${or(record.route?.name ?? '')}\n`
+    `"${or(record.authority)}" "${or(record.upstreamAddress)}" ${record.cluster?.name ?? '-'} - - ${or(record.downstreamAddress)} - ${or(record.route?.name ?? '')}\n`
   );
 }
 
