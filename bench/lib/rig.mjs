@@ -1,0 +1,155 @@
+// What every data-path benchmark needs: pinned processes, their CPU time, load generators, medians.
+import { spawn } from 'node:child_process';
+import { createServer, connect } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Core 0 has load generator, upstream and control plane; core 1 the proxy under test. */
+export const LOAD_CORE = 0;
+export const PROXY_CORE = 1;
+
+export function option(name, fallback) {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? fallback : typeof fallback === 'number' ? Number(process.argv[at + 1]) : process.argv[at + 1];
+}
+
+/** Child processes and a scratch directory, ended and removed by `end`. */
+export function openRig() {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-bench-'));
+  const children = [];
+  return {
+    dir,
+    /** Starts a command on a core; resolves with its pid once `ready` accepts a line of its output (at once without it). */
+    async start(core, command, args, { ready, env } = {}) {
+      const child = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+      children.push(child);
+      let output = '';
+      const gone = new Promise((_, reject) => child.once('exit', (code) => reject(new Error(`${command} ended with ${code}: ${output.slice(-500)}`))));
+      gone.catch(() => undefined);
+      const lines = new Promise((resolve) => {
+        for (const stream of [child.stdout, child.stderr])
+          stream.on('data', (chunk) => {
+            output += chunk;
+            if (ready === undefined || output.split('\n').some(ready)) resolve();
+          });
+      });
+      if (ready !== undefined) await Promise.race([lines, gone]);
+      return child.pid;
+    },
+    async end() {
+      for (const child of children.toReversed()) if (child.exitCode === null) child.kill('SIGTERM');
+      await Promise.all(children.map((child) => (child.exitCode ?? child.signalCode) !== null || new Promise((resolve) => child.once('exit', resolve))));
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise((resolve) => {
+          const server = createServer().listen(0, '127.0.0.1', () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+export async function listening(port) {
+  for (let i = 0; i < 200; i++) {
+    const up = await new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
+      socket.on('connect', () => socket.destroy());
+    });
+    if (up) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`nothing listens on ${port}`);
+}
+
+/** CPU seconds of processes and their children, from /proc. */
+export function cpuSeconds(pids) {
+  return pids
+    .flatMap((pid) => [
+      pid,
+      ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+        .split(' ')
+        .filter((id) => id.trim() !== ''),
+    ])
+    .reduce((sum, pid) => {
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /, '')
+        .split(' ');
+      return sum + (Number(fields[11]) + Number(fields[12])) / 100;
+    }, 0);
+}
+
+/** Resident memory of processes, MB. */
+export function residentMb(pids) {
+  return pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024, 0);
+}
+
+export function median(list) {
+  return list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
+}
+
+export function percentile(list, share) {
+  return list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * share))] ?? Number.NaN;
+}
+
+/** Runs a load generator to its end on the load core; answers its output. */
+export async function run(command, args) {
+  return await new Promise((resolve, reject) => {
+    const child = spawn('taskset', ['-c', String(LOAD_CORE), command, ...args]);
+    let output = '';
+    child.stdout.on('data', (chunk) => (output += chunk));
+    child.stderr.on('data', (chunk) => (output += chunk));
+    child.on('error', reject).on('close', () => resolve(output));
+  });
+}
+
+/** Closed loop of HTTP/1.1 requests over 32 connections. Answers requests done. @throws when any failed */
+export async function wrk(port, { seconds, path = '/', headers = [] }) {
+  const text = await run('wrk', ['-t1', '-c32', `-d${seconds}s`, ...headers.flatMap((h) => ['-H', h]), `http://127.0.0.1:${port}${path}`]);
+  const requests = Number(/(\d+) requests in/.exec(text)?.[1]);
+  if (!(requests > 0) || /Non-2xx|Socket errors/.test(text)) throw new Error(`port ${port} failed requests:\n${text}`);
+  return requests;
+}
+
+/** gRPC-shaped HTTP/2 requests, 8 connections of 16 streams. Answers requests done. @throws when any failed */
+export async function grpcLoad(port, { seconds, body }) {
+  const args = [
+    '-c8',
+    '-m16',
+    `-D${seconds}`,
+    '-d',
+    body,
+    '-H',
+    'content-type: application/grpc',
+    '-H',
+    'te: trailers',
+    `http://127.0.0.1:${port}/bench.Echo/Call`,
+  ];
+  const text = await run('h2load', args);
+  const [, done, failed] = /(\d+) succeeded, (\d+) failed/.exec(text) ?? [];
+  const bad = Number(/status codes:.* (\d+) 4xx/.exec(text)?.[1] ?? 0) + Number(/status codes:.* (\d+) 5xx/.exec(text)?.[1] ?? 0);
+  if (!(Number(done) > 0) || Number(failed) > 0 || bad > 0) throw new Error(`port ${port} failed calls:\n${text}`);
+  return Number(done);
+}
+
+/** Open loop at `rps` over 32 connections: latencies in ms. */
+export async function paced(port, { seconds, rps, logFile }) {
+  const text = await run('h2load', ['--h1', '-c32', `--rps=${(rps / 32).toFixed(2)}`, `-D${seconds}`, `--log-file=${logFile}`, `http://127.0.0.1:${port}/`]);
+  const rows = readFileSync(logFile, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => line.split('\t'));
+  rmSync(logFile, { force: true });
+  if (rows.length < 10 || rows.some((row) => row[1] !== '200')) throw new Error(`port ${port} failed paced requests:\n${text}`);
+  return rows.map((row) => Number(row[2]) / 1_000);
+}
