@@ -1,5 +1,6 @@
 // What every data-path benchmark needs: pinned processes, their CPU time, load generators, medians.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer, connect } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,8 +39,10 @@ export function openRig() {
       return child.pid;
     },
     async end() {
-      for (const child of children.toReversed()) if (child.exitCode === null) child.kill('SIGTERM');
-      await Promise.all(children.map((child) => (child.exitCode ?? child.signalCode) !== null || new Promise((resolve) => child.once('exit', resolve))));
+      const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
+      const ended = running.map((child) => once(child, 'exit'));
+      for (const child of running) child.kill('SIGTERM');
+      await Promise.all(ended);
       rmSync(dir, { recursive: true, force: true });
     },
   };
