@@ -1,4 +1,4 @@
-export { contentHash, encodeResource, registry } from './encode.ts';
+export { contentHash, encodeResource } from './encode.ts';
 export { unservedServers } from './gateways.ts';
 export type { Mesh, MeshService, MtlsMode, Workload } from './mesh.ts';
 export { buildMesh, destinationRuleFor, mtlsModeOf } from './mesh.ts';
@@ -6,3 +6,4 @@ export { patchBootstrap } from './envoy-filter/bootstrap.ts';
 export { envoyFilterProblems } from './envoy-filter/problems.ts';
 export { proxyClass, proxyFacts, translate } from './translate.ts';
 export { virtualServiceFor } from './virtual-services.ts';
+export { registry } from './registry.ts';

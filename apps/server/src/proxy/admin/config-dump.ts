@@ -5,7 +5,7 @@ import { ClusterSchema } from '@weft/mesh-core/gen/envoy/config/cluster/v3/clust
 import { ClusterLoadAssignmentSchema } from '@weft/mesh-core/gen/envoy/config/endpoint/v3/endpoint_pb';
 import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/listener_pb';
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
-import { registry } from '@weft/mesh-core/translate';
+import { registry } from '@weft/mesh-core/registry';
 import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds';
 import type { Configuration } from '../xds-client/configuration.ts';
 

@@ -1,7 +1,7 @@
 // Encoded xDS resources to the proxy's own view. Throws a DecodeError with every problem of the resource.
 
 import { type DescMessage, type JsonObject, type MessageInitShape, fromBinary, toJson } from '@bufbuild/protobuf';
-import { registry } from '@weft/mesh-core/translate';
+import { registry } from '@weft/mesh-core/registry';
 import { ClusterSchema } from '@weft/mesh-core/gen/envoy/config/cluster/v3/cluster_pb';
 import { ClusterLoadAssignmentSchema } from '@weft/mesh-core/gen/envoy/config/endpoint/v3/endpoint_pb';
 import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/listener_pb';

@@ -1,10 +1,8 @@
 // This proxy's identity towards the control plane: a key of its own, certified through Istio's CSR service, renewed at half life.
 
 import { createHash, randomBytes } from 'node:crypto';
-import 'reflect-metadata';
 import { type ServiceError, Client, Metadata, credentials } from '@grpc/grpc-js';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension, X509Certificate, cryptoProvider } from '@peculiar/x509';
 import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@weft/mesh-core/gen/security/v1alpha1/ca_pb';
 import { spiffeId } from '@weft/mesh-core/model';
 import type { ProxySpec } from '../config/proxy-spec.ts';
@@ -25,6 +23,9 @@ export type IdentitySpec = Pick<ProxySpec, 'trustDomain' | 'namespace' | 'servic
 
 /** Makes a key and has it certified: with the certificate in `current` when there is one, else with the join token. */
 export async function requestIdentity(spec: IdentitySpec, current?: XdsIdentity): Promise<XdsIdentity> {
+  // Loaded only when a certificate is asked for: a proxy that starts again after a crash has one and must be quick.
+  await import('reflect-metadata');
+  const { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension, X509Certificate, cryptoProvider } = await import('@peculiar/x509');
   const crypto = globalThis.crypto;
   cryptoProvider.set(crypto);
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);

@@ -4,7 +4,7 @@ import { type JsonObject, fromJson, toJson } from '@bufbuild/protobuf';
 import type { EnvoyFilterSpec } from '../../config/index.ts';
 import { BootstrapSchema } from '../../gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
 import type { MeshObject } from '../../model/index.ts';
-import { registry } from '../encode.ts';
+import { registry } from '../registry.ts';
 import { isMerge, mergePatch } from './lists.ts';
 import { type FilteredNode, patchesFor, selectFilters } from './select.ts';
 

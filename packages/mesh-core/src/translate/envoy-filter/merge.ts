@@ -4,7 +4,7 @@
 import { type DescField, type DescMessage, type Message, fromBinary, isFieldSet, toBinary } from '@bufbuild/protobuf';
 import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
 import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
-import { registry } from '../encode.ts';
+import { registry } from '../registry.ts';
 
 /** Well-known types that are one value, not parts. */
 const WHOLE = /^google\.protobuf\.(Duration|Timestamp|\w+Value)$/;

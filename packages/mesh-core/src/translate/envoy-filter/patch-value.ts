@@ -11,7 +11,7 @@ import { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.t
 import { RouteSchema, VirtualHostSchema } from '../../gen/envoy/config/route/v3/route_components_pb.ts';
 import { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.ts';
 import { HttpFilterSchema } from '../../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
-import { registry } from '../encode.ts';
+import { registry } from '../registry.ts';
 
 export const SCHEMA_OF = {
   LISTENER: ListenerSchema,

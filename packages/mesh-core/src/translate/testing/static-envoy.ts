@@ -9,7 +9,7 @@ import { ClusterLoadAssignmentSchema } from '../../gen/envoy/config/endpoint/v3/
 import { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.ts';
 import { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.ts';
 import { type ResourceSet, type TypeUrl, TYPE_URL } from '../../xds/index.ts';
-import { registry } from '../encode.ts';
+import { registry } from '../registry.ts';
 
 const SCHEMAS: Partial<Record<TypeUrl, DescMessage>> = {
   [TYPE_URL.listener]: ListenerSchema,
