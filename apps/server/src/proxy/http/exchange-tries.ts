@@ -256,9 +256,9 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     return true;
   }
 
-  protected timeout(status: number, flag: string, details: string, text: string): void {
+  protected timeout(status: number, flag: string, details: string, text: string, grpcStatus?: number): void {
     this.attempt.stream?.abort();
-    this.answer(status, text, flag, details);
+    this.answer(status, text, flag, details, '', grpcStatus);
   }
 
   protected leaveTries(): void {

@@ -19,6 +19,8 @@ import { findRoute, type CompiledForward, type CompiledRoute, type Target } from
 /** How much of a body is kept for further tries (Envoy's buffer limit), and held while there is nobody to send it to. */
 const replayLimit = 1024 * 1024;
 const holdLimit = 64 * 1024;
+/** gRPC's DEADLINE_EXCEEDED. */
+const deadlineExceeded = 4;
 
 export class Exchange extends ExchangeTries {
   /** A complete head; `body` is `Body.*`. */
@@ -34,15 +36,19 @@ export class Exchange extends ExchangeTries {
     const route = host === undefined ? undefined : findRoute(host, this, context.deps.random);
     record.routeConfig = table?.name ?? '';
     record.virtualHost = host?.name ?? '';
+    if (route !== undefined) this.take(route);
     if (this.upgradeRefused) return this.answer(403, '', '', 'upgrade_failed');
     if (route === undefined) return this.answer(404, '', 'NR', 'route_not_found');
-    this.route = route;
-    this.routeName = route.config.name;
-    record.route = route.config;
-    this.setTimes(route);
-    if (route.forward !== undefined) this.chooseTarget(route.forward);
     if (route.filters === undefined) this.execute();
     else this.continueRequest();
+  }
+
+  private take(route: CompiledRoute): void {
+    this.route = route;
+    this.routeName = route.config.name;
+    this.record.route = route.config;
+    this.setTimes(route);
+    if (route.forward !== undefined) this.chooseTarget(route.forward);
   }
 
   /** False = answered: the process has enough to do. */
@@ -67,7 +73,7 @@ export class Exchange extends ExchangeTries {
   private requestLimits(): RequestLimits {
     return (this.limits ??= new RequestLimits(this.context.wheel, (kind) => {
       if (kind === 'arrival') this.timeout(408, '', 'request_overall_timeout', 'request timeout');
-      else this.timeout(this.requestDone ? 504 : 408, '', 'max_duration_timeout', 'downstream duration timeout');
+      else this.timeout(this.requestDone ? 504 : 408, '', 'max_duration_timeout', 'downstream duration timeout', deadlineExceeded);
     }));
   }
 

@@ -151,7 +151,7 @@ test('an upgrade becomes a byte pipe; h2c is not taken, one not listed is refuse
   expect(await exchangeRaw(rig.port, ask2('h2c'), (seen) => seen.endsWith('no'))).toMatch(/^HTTP\/1.1 200/);
   expect(upstream.received[1]).not.toMatch(/upgrade|http2-settings/i);
   expect(await exchangeRaw(rig.port, ask2('other'), (seen) => seen.includes('\r\n\r\n'))).toMatch(/^HTTP\/1.1 403/);
-  expect(rig.records.map((record) => record.details)).toContain('upgrade_failed');
+  expect(rig.records.find((record) => record.details === 'upgrade_failed')).toMatchObject({ cluster: { name: 'app' }, attempts: 0 });
 });
 
 test('an upstream that breaks off in the body breaks the client connection too', async () => {

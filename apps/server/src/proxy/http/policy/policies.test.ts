@@ -650,3 +650,10 @@ test('retries leave a priority that was tried twice, as previous_priorities asks
   expect((await ask(rig.port)).body).toBe('far');
   expect(seen).toEqual(['near', 'near', 'far']);
 });
+
+test('the life of a gRPC request ends with DEADLINE_EXCEEDED', async () => {
+  const up = await app(silent);
+  const rig = await serve({ clusters: [cluster([up])], routes: [route({ grpcStreamDuration: { maxMs: 0, offsetMs: 0 } })] });
+  const answer = await ask(rig.port, '/', { method: 'POST', headers: { ...grpc, 'grpc-timeout': '40m' } });
+  expect(answer.headers).toMatchObject({ 'grpc-status': '4', 'grpc-message': 'downstream duration timeout' });
+});
