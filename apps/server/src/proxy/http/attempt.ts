@@ -19,8 +19,7 @@ export interface AttemptOwner {
   onAttemptData(bytes: Buffer, start: number, end: number, shared: boolean): void;
   onAttemptFlush(attempt: Attempt): void;
   onAttemptEnd(attempt: Attempt, trailers: string): void;
-  /** `reused`: on a connection that may have gone stale. */
-  onAttemptFailed(attempt: Attempt, kind: StreamFailure, reused: boolean): void;
+  onAttemptFailed(attempt: Attempt, kind: StreamFailure): void;
   onAttemptDrain(attempt: Attempt): void;
   onAttemptTunnelEnd(attempt: Attempt): void;
   onAttemptTimeout(attempt: Attempt, kind: AttemptTimeout): void;
@@ -139,9 +138,8 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   }
 
   onUpstreamFailed(kind: StreamFailure): void {
-    const reused = this.stream?.reused === true;
     this.stream = undefined;
-    this.owner.onAttemptFailed(this, kind, reused);
+    this.owner.onAttemptFailed(this, kind);
   }
 
   onUpstreamDrain(): void {

@@ -29,7 +29,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   scheme: 'http' | 'https' = 'http';
   protocol: RequestRecord['protocol'] = 'HTTP/1.1';
   downstreamAddress = '';
-  routeName = '';
   requestId = '';
   active = false;
   /** Set while the connection hands over a read: output is flushed once at its end. */
@@ -178,7 +177,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.upgrade = this.wantedUpgrade(head);
     this.started = this.requestDone = this.counted = this.retrying = this.headSent = this.staleRetry = this.keepCopy = false;
     this.replayable = true;
-    this.trailers = this.buffered = this.routeName = '';
+    this.trailers = this.buffered = '';
     this.tried = noEndpoints;
     this.nextStep = this.retriesMade = 0;
     this.route = this.target = this.cluster = this.tap = this.requestDrop = this.responseDrop = this.retryRules = this.responseTo = undefined;

@@ -45,7 +45,6 @@ export class Exchange extends ExchangeTries {
 
   private take(route: CompiledRoute): void {
     this.route = route;
-    this.routeName = route.config.name;
     this.record.route = route.config;
     this.setTimes(route);
     if (route.forward !== undefined) this.chooseTarget(route.forward);

@@ -22,7 +22,6 @@ export interface ConnectionOwner {
 
 export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerTarget {
   state: State = 'idle';
-  reused = false;
   served = 0;
   /** How long the peer says it keeps an idle connection, ms; 0 = unknown. */
   peerKeepAliveMs = 0;
@@ -62,7 +61,6 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     this.wheel.clear(this.timer);
     this.state = 'busy';
     this.events = events;
-    this.reused = this.served > 0;
     this.served++;
     this.headRead = this.requestSent = false;
     this.partial = undefined;

@@ -74,7 +74,7 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
   /** A stream to start a request on, at once. */
   take(): Http2ClientStream {
     const stream = this.free.pop() ?? new Http2ClientStream(this);
-    stream.reserve(this.served > 0);
+    stream.reserve();
     this.served++;
     if (this.timer.active) this.wheel.clear(this.timer);
     if ((this.http.maxRequestsPerConnection > 0 && this.served >= this.http.maxRequestsPerConnection) || this.lastId >= lastUsableId) this.draining = true;

@@ -10,7 +10,6 @@ import type { StreamFailure, UpstreamEvents, UpstreamRequest, UpstreamStream } f
 const discardLimit = 64 * 1024;
 
 export class Http2ClientStream extends Http2Stream implements UpstreamStream {
-  reused = false;
   readonly response: ResponseHead = new ResponseHead();
   headRead = false;
   toHead = false;
@@ -26,8 +25,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   }
 
   /** Reserved for a request that is about to start. */
-  reserve(reused: boolean): void {
-    this.reused = reused;
+  reserve(): void {
     this.events = undefined;
   }
 

@@ -34,8 +34,6 @@ export interface UpstreamStream {
   /** After 101: bytes both ways. */
   tunnel(): void;
   tunnelEnd(): void;
-  /** A connection used before: its failure before any answer may only mean that it went stale. */
-  readonly reused: boolean;
 }
 
 /**
