@@ -28,8 +28,9 @@ export class CircuitBreaker {
     return this.pending < this.limits.maxPendingRequests;
   }
 
-  mayRequest(): boolean {
-    return this.requests < this.limits.maxRequests;
+  /** `ending` of those counted are over. */
+  mayRequest(ending = 0): boolean {
+    return this.requests - ending < this.limits.maxRequests;
   }
 
   mayRetry(): boolean {

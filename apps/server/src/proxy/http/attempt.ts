@@ -1,6 +1,7 @@
 // One try of a request at one endpoint: waits for a stream, passes on what it says, gives back what it counted. Reused for the
 // next try.
 
+import type { CircuitBreaker } from '@weft/mesh-core/traffic';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
 import type { TimerTarget, TimerWheel } from '../transport/timer-wheel.ts';
 import { WheelTimer } from '../transport/timer-wheel.ts';
@@ -39,6 +40,8 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   /** Made when a cluster first asks for it. */
   private durationTimer: WheelTimer | undefined;
   private waiting = false;
+  /** Where this request is counted, while it has a stream. */
+  private countedBy: CircuitBreaker | undefined;
 
   constructor(owner: AttemptOwner, wheel: TimerWheel) {
     this.owner = owner;
@@ -94,6 +97,8 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     this.hedged = false;
     this.stream = undefined;
     this.endpoint = undefined;
+    if (this.countedBy !== undefined) this.countedBy.requests--;
+    this.countedBy = undefined;
     if (endpoint === undefined) return;
     endpoint.active--;
     if (this.waiting) endpoint.cancel(this);
@@ -107,6 +112,8 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   onStream(stream: UpstreamStream): void {
     this.waiting = false;
     this.stream = stream;
+    this.countedBy = this.endpoint?.cluster.breaker;
+    if (this.countedBy !== undefined) this.countedBy.requests++;
     this.owner.onAttemptStream(this, stream);
   }
 

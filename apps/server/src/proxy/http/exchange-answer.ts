@@ -100,10 +100,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     if (this.admitted) context.deps.overload?.release();
     this.admitted = false;
     this.leaveTries();
-    if (cluster !== undefined && this.counted) {
-      cluster.breaker.requests--;
-      if (this.retrying) cluster.breaker.retries--;
-    }
+    if (cluster !== undefined && this.retrying) cluster.breaker.retries--;
     if (this.tap !== undefined && !this.requestDone) this.tap.abort();
     const steps = this.route?.filters?.end;
     if (steps !== undefined) for (const step of steps) step.onEnd?.(this);

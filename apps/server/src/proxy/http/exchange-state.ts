@@ -51,7 +51,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected tried: readonly EndpointState[] = noEndpoints;
   protected nextStep = 0;
   protected started = false;
-  protected counted = false;
   /** Counted among the requests of the process. */
   protected admitted = false;
   protected retrying = false;
@@ -175,7 +174,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.body = body;
     this.upgradeRefused = false;
     this.upgrade = this.wantedUpgrade(head);
-    this.started = this.requestDone = this.counted = this.retrying = this.headSent = this.staleRetry = this.keepCopy = false;
+    this.started = this.requestDone = this.retrying = this.headSent = this.staleRetry = this.keepCopy = false;
     this.replayable = true;
     this.trailers = this.buffered = '';
     this.tried = noEndpoints;

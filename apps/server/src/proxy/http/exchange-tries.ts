@@ -19,7 +19,7 @@ import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import { ExchangeAnswer } from './exchange-answer.ts';
 import { noEndpoints } from './exchange-state.ts';
 import { failures, type TryFailure } from './failures.ts';
-import { grpcTimeoutMs, grpcTimeoutText } from './grpc.ts';
+import { grpcTimeoutMs, grpcTimeoutText, httpStatusOfGrpc } from './grpc.ts';
 import type { CompiledForward } from './route-table.ts';
 
 export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwner {
@@ -137,6 +137,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   }
 
   onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void {
+    // Not the endpoint's fault, and never tried again.
+    if (reason === 'overflow') return this.overflow();
     this.failTry(attempt, { kind: 'connect-failure' }, reason === 'timeout' ? 'connect-timeout' : reason === 'refused' ? 'connect-refused' : 'connect');
   }
 
@@ -146,7 +148,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     if (cluster === undefined || endpoint === undefined) return;
     if (head.status === 101) return this.upgraded(attempt, head);
     const grpcStatus = head.fields.known(Field.grpcStatus);
-    cluster.report(endpoint, head.status, this.context.deps.clock() - attempt.startedAt);
+    cluster.report(endpoint, this.grpc && grpcStatus !== undefined ? httpStatusOfGrpc(grpcStatus) : head.status, this.context.deps.clock() - attempt.startedAt);
     if (this.retryRules !== undefined) {
       const { outcome } = this;
       outcome.status = head.status;

@@ -115,9 +115,6 @@ export class Exchange extends ExchangeTries {
     const { target, cluster } = this;
     if (target === undefined || cluster === undefined) return this.answer(action.clusterNotFoundStatus, '', 'NC', 'cluster_not_found');
     cluster.totalRequests++;
-    if (!cluster.breaker.mayRequest()) return this.overflow();
-    cluster.breaker.requests++;
-    this.counted = true;
     this.planTries(forward);
     this.upstreamPath = forward.rewritePath?.(this.path) ?? this.path;
     this.lines = this.upstreamLines(target, forward);

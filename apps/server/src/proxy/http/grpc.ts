@@ -28,6 +28,13 @@ export function grpcStatusOf(status: number): number {
   }
 }
 
+const httpStatuses = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
+
+/** HTTP status of a `grpc-status`, as Envoy maps it for outlier detection. */
+export function httpStatusOfGrpc(status: string): number {
+  return httpStatuses[Number(status)] ?? 500;
+}
+
 /** Field lines of a local answer in gRPC form. */
 export function grpcAnswerLines(grpcStatus: number, message: string): string {
   return `content-type: application/grpc\r\ngrpc-status: ${grpcStatus}\r\n${message === '' ? '' : `grpc-message: ${percentEncode(message)}\r\n`}`;

@@ -132,6 +132,29 @@ test('the breaker answers 503 UO above its limits and admits again below', async
   expect(rig.runtime.stats().clusters[0]).toMatchObject({ pendingRequests: 0, activeRequests: 0 });
 });
 
+test('requests that wait for a connection do not count; those beyond the limit fail when they get one', async () => {
+  const held: (() => void)[] = [];
+  const upstream = await app((_, response) => void held.push(() => response.end('ok')));
+  const limits = { maxConnections: 1, maxPendingRequests: 9, maxRequests: 1, maxRetries: 3 };
+  const queued = track(await startRig({ clusters: [cluster([upstream], { circuitBreaker: limits })] }));
+  const two = [ask(queued.port), ask(queued.port)];
+  for (let i = 0; i < 2; i++) {
+    await expect.poll(() => held.length).toBe(1);
+    expect(queued.runtime.stats().clusters[0]).toMatchObject({ activeRequests: 1, pendingRequests: 1 - i });
+    held.shift()?.();
+  }
+  expect((await Promise.all(two)).map((answer) => answer.status)).toEqual([200, 200]);
+
+  const wide = track(await startRig({ clusters: [cluster([upstream], { circuitBreaker: { ...limits, maxConnections: 9 } })] }));
+  const first = ask(wide.port);
+  await expect.poll(() => held.length).toBe(1);
+  expect(await ask(wide.port)).toMatchObject({ status: 503 });
+  expect(wide.records[0]).toMatchObject({ responseFlags: 'UO', details: 'upstream_reset_before_response_started{overflow}' });
+  held.shift()?.();
+  expect((await first).status).toBe(200);
+  expect(wide.runtime.stats().clusters[0]).toMatchObject({ pendingRequests: 0, activeRequests: 0, overflow: 1 });
+});
+
 test('consecutive errors eject a host and it comes back', async () => {
   let broken = true;
   const bad = await app((_, response) => {

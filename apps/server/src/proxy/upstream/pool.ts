@@ -47,23 +47,25 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     return this.sessions.some((session) => session.hasRoom && session.takesTunnels);
   }
 
-  /** False = the pending queue is full. */
+  /** False = there are as many requests, or as many that wait, as there may be. The waiter counts the request while it has a stream. */
   acquire(waiter: StreamWaiter): boolean {
     const { cluster } = this.endpoint;
+    const { breaker } = cluster;
     if (this.sessions.length > 0) {
       if (this.secretsVersion !== cluster.secrets.version) this.renew();
       const session = this.roomy();
       if (session !== undefined) {
+        if (!breaker.mayRequest()) return false;
         waiter.onStream(session.take());
         return true;
       }
     }
+    if (this.idle.length > 0 && !breaker.mayRequest()) return false;
     const connection = this.idle.pop();
     if (connection !== undefined) {
       waiter.onStream(connection);
       return true;
     }
-    const { breaker } = cluster;
     if (!breaker.mayWait()) return false;
     breaker.pending++;
     this.waiting.push(waiter);
@@ -129,7 +131,8 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     const limit = config.http.maxRequestsPerConnection;
     const old = connection.expiresAt > 0 && deps.clock() >= connection.expiresAt;
     if (this.removed || old || (limit > 0 && connection.served >= limit)) connection.close();
-    else this.offer(connection);
+    // The request it comes from is over, but still counted.
+    else this.offer(connection, 1);
   }
 
   onRoom(session: Http2ClientSession): void {
@@ -195,14 +198,14 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
 
   private serve(session: Http2ClientSession): void {
     while (session.hasRoom) {
-      const waiter = this.takeWaiter();
+      const waiter = this.nextWaiter();
       if (waiter === undefined) return;
       waiter.onStream(session.take());
     }
   }
 
-  private offer(connection: Http1Connection): void {
-    const waiter = this.takeWaiter();
+  private offer(connection: Http1Connection, ending = 0): void {
+    const waiter = this.nextWaiter(ending);
     if (waiter !== undefined) return waiter.onStream(connection);
     if (this.removed) return connection.close();
     this.idle.push(connection);
@@ -212,6 +215,16 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     const peer = connection.peerKeepAliveMs > 0 ? Math.max(connection.peerKeepAliveMs - 1000, 100) : own;
     const left = connection.expiresAt > 0 ? connection.expiresAt - cluster.deps.clock() : own;
     cluster.wheel.set(connection.timer, Math.min(own, peer, left));
+  }
+
+  /** Those that cannot be served because the cluster is full learn so: they have waited for a connection, not for a place. */
+  private nextWaiter(ending = 0): StreamWaiter | undefined {
+    const { breaker } = this.endpoint.cluster;
+    for (;;) {
+      const waiter = this.takeWaiter();
+      if (waiter === undefined || breaker.mayRequest(ending)) return waiter;
+      waiter.onConnectFailed('overflow');
+    }
   }
 
   private takeWaiter(): StreamWaiter | undefined {

@@ -43,7 +43,8 @@ export interface UpstreamStream {
 export type StreamFailure = 'connection' | 'remote-reset' | 'refused' | 'protocol';
 
 /** `refused`: nobody listens there. */
-export type ConnectFailure = 'connection' | 'refused' | 'timeout' | 'tls';
+/** `overflow`: there is a connection, but the cluster has as many requests as it may. */
+export type ConnectFailure = 'connection' | 'refused' | 'timeout' | 'tls' | 'overflow';
 
 export interface UpstreamEvents {
   onUpstreamInterim(head: ResponseHead): void;

@@ -5,7 +5,7 @@ import { happens } from '@weft/mesh-core/traffic';
 import type { Mirror } from '../../config/model.ts';
 import { WheelTimer, type TimerTarget } from '../../transport/timer-wheel.ts';
 import type { ClusterRuntime } from '../../upstream/cluster.ts';
-import type { UpstreamRequest, UpstreamStream } from '../../upstream/stream.ts';
+import type { ConnectFailure, UpstreamRequest, UpstreamStream } from '../../upstream/stream.ts';
 import { Attempt, type AttemptOwner } from '../attempt.ts';
 import type { ConnectionContext } from '../downstream.ts';
 import type { BodyTap } from '../filters/chain.ts';
@@ -85,9 +85,8 @@ class MirrorTry implements AttemptOwner, TimerTarget {
   start(): boolean {
     const { cluster, context, request } = this;
     cluster.totalRequests++;
-    const endpoint = cluster.breaker.mayRequest() ? cluster.pick([], 0) : undefined;
+    const endpoint = cluster.pick([], 0);
     if (endpoint === undefined) return false;
-    cluster.breaker.requests++;
     if (request.timeoutMs > 0) context.wheel.set(this.timer, request.timeoutMs);
     if (!this.attempt.start(endpoint, context.deps.clock(), request.http2, false)) this.finish();
     return !this.done;
@@ -139,8 +138,9 @@ class MirrorTry implements AttemptOwner, TimerTarget {
     this.finish();
   }
 
-  onAttemptUnconnected(attempt: Attempt): void {
-    this.fail(attempt);
+  onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void {
+    if (reason === 'overflow') this.finish();
+    else this.fail(attempt);
   }
 
   onAttemptFailed(attempt: Attempt): void {
@@ -157,7 +157,6 @@ class MirrorTry implements AttemptOwner, TimerTarget {
     this.done = true;
     this.context.wheel.clear(this.timer);
     this.attempt.leave();
-    this.cluster.breaker.requests--;
   }
 
   onAttemptInterim(): void {}
