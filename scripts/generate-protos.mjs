@@ -31,6 +31,8 @@ function copyClosure(path) {
   if (dir === undefined) throw new Error(`proto ${path} is not in @grpc/grpc-js-xds; remove it from packages/mesh-core/protos/xds-roots.txt`);
   let text = readFileSync(join(dir, path), 'utf8').replaceAll('\r\n', '\n');
   if (path === 'validate/validate.proto' && !text.includes('ignore_empty')) text = addIgnoreEmpty(text);
+  if (path === 'envoy/extensions/upstreams/http/v3/http_protocol_options.proto' && !text.includes('OutlierDetection')) text = addOutlierDetection(text);
+  if (path === 'envoy/config/cluster/v3/circuit_breaker.proto' && !text.includes('budget_interval')) text = addBudgetInterval(text);
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, text);
   for (const match of text.matchAll(/^import (?:public |weak )?"([^"]+)";/gm)) copyClosure(match[1]);
@@ -43,6 +45,26 @@ function addIgnoreEmpty(text) {
       ? `${line}\n    optional bool ignore_empty = 100;`
       : line,
   );
+}
+
+/** What newer Envoys have and the bundled files do not: which responses count as errors. */
+function addOutlierDetection(text) {
+  return text
+    .replace(
+      'import "envoy/config/core/v3/extension.proto";',
+      'import "envoy/config/common/matcher/v3/matcher.proto";\nimport "envoy/config/core/v3/extension.proto";',
+    )
+    .replace(
+      /^(\s*config\.core\.v3\.TypedExtensionConfig header_validation_config = 7;)$/m,
+      '$1\n\n  message OutlierDetection {\n    config.common.matcher.v3.MatchPredicate error_matcher = 1;\n  }\n\n  OutlierDetection outlier_detection = 8;',
+    );
+}
+
+/** The same: the time a retry budget looks back. */
+function addBudgetInterval(text) {
+  return text
+    .replace('import "google/protobuf/wrappers.proto";', 'import "google/protobuf/duration.proto";\nimport "google/protobuf/wrappers.proto";')
+    .replace(/^(\s*google\.protobuf\.UInt32Value min_retry_concurrency = 2;)$/m, '$1\n\n      google.protobuf.Duration budget_interval = 3;');
 }
 
 for (const path of ROOTS) copyClosure(path);

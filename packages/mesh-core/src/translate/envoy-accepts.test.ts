@@ -46,7 +46,9 @@ function samples(): Sample[] {
 function withoutFiles(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutFiles);
   if (typeof value !== 'object' || value === null) return value;
-  const { tlsCertificates, trustedCa: _, ...fields } = value as { tlsCertificates?: { privateKey?: JsonObject }[]; trustedCa?: JsonObject };
+  const { tlsCertificates, trustedCa, ...fields } = value as { tlsCertificates?: { privateKey?: JsonObject }[]; trustedCa?: JsonObject };
+  // Without the CA Envoy does not want names to be matched either.
+  if (trustedCa !== undefined) delete (fields as JsonObject)['matchTypedSubjectAltNames'];
   const rest = Object.fromEntries(Object.entries(fields).map(([key, v]) => [key, withoutFiles(v)]));
   if (tlsCertificates !== undefined)
     return tlsCertificates.every((c) => c.privateKey?.['filename'] !== '')

@@ -115,6 +115,16 @@ test('connection pool, retry budget, warm-up and outlier detection as Istio tran
   });
 });
 
+test('error codes and the interval of the retry budget, which newer Envoys have', () => {
+  const cluster = clusterOf([
+    rule({ trafficPolicy: { outlierDetection: { outlierDetectionHttpErrorCodes: [500, 418] }, retryBudget: { budgetInterval: '10s' } } }),
+  ]);
+  expect(JSON.stringify(cluster['typedExtensionProtocolOptions'])).toContain('{"name":":status","stringMatch":{"safeRegex":{"regex":"500|418"}}}');
+  expect(cluster).toMatchObject({
+    circuitBreakers: { thresholds: [{ retryBudget: { budgetPercent: { value: 20 }, minRetryConcurrency: 3, budgetInterval: '10s' } }] },
+  });
+});
+
 test('HTTP/2 by upgrade or by the client, with streams and pings', () => {
   const http = (settings: object): unknown =>
     (clusterOf([rule({ trafficPolicy: { connectionPool: { http: settings } } })])['typedExtensionProtocolOptions'] as JsonObject)[

@@ -112,7 +112,14 @@ export function thresholds(policy: TrafficPolicySpec): JsonObject {
     maxPendingRequests: pool?.http?.http1MaxPendingRequests || UNLIMITED,
     maxRequests: pool?.http?.http2MaxRequests || UNLIMITED,
     maxRetries: pool?.http?.maxRetries || UNLIMITED,
-    retryBudget: budget === undefined ? undefined : { budgetPercent: { value: budget.percent ?? 20 }, minRetryConcurrency: budget.minRetryConcurrency || 3 },
+    retryBudget:
+      budget === undefined
+        ? undefined
+        : without({
+            budgetPercent: { value: budget.percent ?? 20 },
+            minRetryConcurrency: budget.minRetryConcurrency || 3,
+            budgetInterval: (ms(budget.budgetInterval) ?? 0) > 0 ? seconds(ms(budget.budgetInterval) ?? 0) : undefined,
+          }),
   });
 }
 
@@ -161,8 +168,12 @@ export function httpOptions(port: ServicePort, policy: TrafficPolicySpec, upstre
     http?.useClientProtocol === true || (port.protocol === 'auto' && http?.h2UpgradePolicy !== 'UPGRADE')
       ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }
       : { explicitHttpConfig: isHttp2(port, policy) ? { http2ProtocolOptions: http2 } : { httpProtocolOptions: {} } };
+  const codes = policy.outlierDetection?.outlierDetectionHttpErrorCodes ?? [];
+  const statuses = { name: ':status', stringMatch: { safeRegex: { regex: codes.join('|') } } };
   return any(HTTP_OPTIONS, {
     ...protocol,
+    // Istio's API has these codes, its control plane does not send them yet.
+    ...(codes.length === 0 ? {} : { outlierDetection: { errorMatcher: { httpResponseHeadersMatch: { headers: [statuses] } } } }),
     ...(Object.keys(common).length === 0 ? {} : { commonHttpProtocolOptions: common }),
     ...(upstream === undefined ? {} : { upstreamHttpProtocolOptions: upstream }),
   });

@@ -1,5 +1,6 @@
 // HttpProtocolOptions of a cluster.
 
+import { decodeStringMatch } from './decode-common.ts';
 import type { Fields } from './fields.ts';
 import type { ClusterConfig } from './model.ts';
 
@@ -25,9 +26,22 @@ export function decodeHttpOptions(extensions: Fields | undefined): HttpOptions {
     ...(keepalive === undefined ? {} : { keepalive: { intervalMs: keepalive.ms('interval'), timeoutMs: keepalive.ms('timeout') } }),
     autoSni: upstream?.flag('autoSni') ?? false,
     autoSanValidation: upstream?.flag('autoSanValidation') ?? false,
+    ...decodeErrors(options?.object('outlierDetection')),
   };
   for (const part of [common, upstream, http1, keepalive, http2, chosen.fields, options]) part?.end();
   return http;
+}
+
+/** Errors by status are all a host can be judged by here. */
+function decodeErrors(fields: Fields | undefined): Pick<HttpOptions, 'errorStatus'> {
+  const matcher = fields?.object('errorMatcher');
+  const headers = matcher?.object('httpResponseHeadersMatch')?.list('headers') ?? [];
+  const [status, ...more] = headers;
+  const text = status?.object('stringMatch');
+  if (fields !== undefined && (status?.text('name') !== ':status' || text === undefined || more.length > 0))
+    fields.problem('errorMatcher', 'only a string match of the response header :status is supported');
+  for (const part of [status, matcher, fields]) part?.end();
+  return text === undefined ? {} : { errorStatus: decodeStringMatch(text) };
 }
 
 function decodeProtocol(options: Fields | undefined): { protocol: HttpOptions['protocol']; fields: Fields | undefined } {

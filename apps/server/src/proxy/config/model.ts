@@ -396,6 +396,8 @@ export interface ClusterConfig {
     /** The TLS server name is the request's authority; and that must be a name of the certificate. */
     autoSni: boolean;
     autoSanValidation: boolean;
+    /** What counts as an error for outlier detection, in place of 5xx. */
+    errorStatus?: StringMatch;
   };
   /** Idle time before TCP asks whether the peer is still there, ms; undefined = never. */
   tcpKeepaliveMs?: number;

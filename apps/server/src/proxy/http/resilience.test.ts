@@ -256,3 +256,24 @@ test('drain: running requests end with connection: close, then all is closed', a
   expect(await answer).toMatch(/connection: close\r\n[\s\S]*late$/);
   await drained;
 });
+
+test('a cluster may say which statuses are errors', async () => {
+  const teapot = await app((_, response) => {
+    response.statusCode = 418;
+    response.end();
+  });
+  const { http } = cluster([]);
+  const codes = (value: string): ReturnType<typeof cluster> =>
+    cluster([teapot], {
+      outlier: outlierRules({ consecutive5xx: 1, maxEjectionPercent: 100 }),
+      http: { ...http, errorStatus: { kind: 'regex', value, ignoreCase: false } },
+    });
+  for (const [value, out] of [
+    ['500|418', true],
+    ['500', false],
+  ] as const) {
+    const rig = track(await startRig({ clusters: [codes(value)] }));
+    await ask(rig.port);
+    expect(rig.runtime.stats().clusters[0]?.endpoints[0]?.ejected).toBe(out);
+  }
+});

@@ -8,6 +8,7 @@ import {
   type PickRequest,
   buildBalancer,
   CircuitBreaker,
+  compileStringMatch,
   OutlierDetector,
   type PriorityLoads,
 } from '@weft/mesh-core/traffic';
@@ -38,6 +39,7 @@ export class ClusterRuntime implements TimerTarget {
   private readonly timer: WheelTimer = new WheelTimer(this);
   private assignment: LoadAssignment | undefined;
   private detector: OutlierDetector | undefined;
+  private isError: ((status: string) => boolean) | undefined;
   private discovery: DnsDiscovery | undefined;
   private readonly sweep: WheelTimer = new WheelTimer(this);
   private balancer: Balancer<EndpointState> | undefined;
@@ -88,6 +90,7 @@ export class ClusterRuntime implements TimerTarget {
     this.breaker.limits = config.circuitBreaker;
     this.wheel.clear(this.timer);
     const { outlier } = config;
+    this.isError = config.http.errorStatus === undefined ? undefined : compileStringMatch(config.http.errorStatus);
     if (outlier === undefined) {
       this.detector = undefined;
       for (const endpoint of this.endpoints.values()) endpoint.outlier.ejected = false;
@@ -194,7 +197,14 @@ export class ClusterRuntime implements TimerTarget {
     if (lb.kind === 'peak-ewma' && rttMs !== undefined) endpoint.ewma.observe(rttMs, this.deps.clock(), lb.decayMs);
     if (typeof result === 'number' ? result < 500 : result === 'success') endpoint.success++;
     else if (result !== 'connected') endpoint.errors++;
-    if (this.detector?.report(endpoint, result) === true) this.rebuild();
+    if (this.detector?.report(endpoint, typeof result === 'number' ? this.judged(result) : result) === true) this.rebuild();
+  }
+
+  /** Where the cluster says what an error is, a status is one or none; split from local errors Envoy takes it for a 503. */
+  private judged(status: number): number {
+    if (this.isError === undefined) return status;
+    if (!this.isError(String(status))) return 200;
+    return this.detector?.rules.splitLocalOrigin === true ? 503 : 500;
   }
 
   onTimer(timer: WheelTimer): void {
