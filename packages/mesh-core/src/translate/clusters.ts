@@ -4,7 +4,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { type DestinationRuleSpec, type TrafficPolicySpec, matches } from '../config/index.ts';
 import type { MeshSettings, ProxyNode } from '../model/index.ts';
 import { ADS, SERVICE_METADATA, any, clusterName, seconds, socketAddress, without } from './common.ts';
-import { loadAssignment } from './endpoints.ts';
+import { loadAssignment, speaksMtls } from './endpoints.ts';
 import { externalDiscovery, passthroughCluster } from './external-clusters.ts';
 import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor, protocolOf } from './mesh.ts';
 import {
@@ -62,8 +62,9 @@ function clusterPair({ mesh, service, port, name, node, rule, subset }: PairCont
   const { dataPlane } = node;
   const http = port.protocol !== 'tcp' && port.protocol !== 'https';
   const proxyless = dataPlane === 'grpc';
-  const { fields, upstreamHttp } = transport({ service, port, subset: subset?.name, policy, dataPlane });
   const workloads = service.workloads.filter((w) => matches(w.labels, subset?.labels));
+  const allMtls = workloads.length > 0 && workloads.every((w) => speaksMtls(mesh, w, port));
+  const { fields, ...choice } = transport({ service, port, subset: subset?.name, policy, dataPlane, allMtls });
   const endpoints = loadAssignment({ mesh, name, port, workloads, policy, client: node });
   const discovery = proxyless ? undefined : externalDiscovery(service.entry, service.host, endpoints);
   const cluster = without({
@@ -75,7 +76,7 @@ function clusterPair({ mesh, service, port, name, node, rule, subset }: PairCont
     circuitBreakers: { thresholds: [thresholds(policy)] },
     outlierDetection: outlier(policy),
     upstreamConnectionOptions: proxyless ? undefined : connectionOptions(policy),
-    ...(http && !proxyless ? { typedExtensionProtocolOptions: { [HTTP_OPTIONS]: httpOptions(port, policy, upstreamHttp) } } : {}),
+    ...(http && !proxyless ? { typedExtensionProtocolOptions: { [HTTP_OPTIONS]: httpOptions(port, policy, choice) } } : {}),
     // gRPC's clients report their load to where their configuration comes from.
     ...(proxyless ? { lrsServer: { self: {} } } : fields),
     metadata: {

@@ -31,12 +31,18 @@ export function loadAssignment({ mesh, name, port, workloads, policy, client }: 
   };
 }
 
+/** Its sidecar takes the mesh's TLS on this port. */
+export function speaksMtls(mesh: Mesh, workload: Workload, port: ServicePort): boolean {
+  const { labels, namespace } = workload;
+  return labels['security.istio.io/tlsMode'] === 'istio' && mtlsModeOf(mesh, namespace, labels, endpointPort(workload, port), port.port) !== 'DISABLE';
+}
+
 function lbEndpoint(mesh: Mesh, workload: Workload, port: ServicePort): JsonValue {
   const { labels } = workload;
   const app = labels['app'] ?? '';
   const version = labels['version'] ?? '';
   const target = endpointPort(workload, port);
-  const mtls = labels['security.istio.io/tlsMode'] === 'istio' && mtlsModeOf(mesh, workload.namespace, labels, target, port.port) !== 'DISABLE';
+  const mtls = speaksMtls(mesh, workload, port);
   return {
     endpoint: { address: socketAddress(workload.address, target) },
     healthStatus: workload.healthy ? 'HEALTHY' : 'UNHEALTHY',

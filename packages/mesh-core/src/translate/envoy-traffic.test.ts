@@ -180,6 +180,9 @@ test.skipIf(envoy === undefined)(
       expect(seen[0]).not.toHaveProperty('x-weft-peer');
       expect(seen[0]?.['x-forwarded-client-cert']).toContain('spiffe://cluster.local/ns/shop/sa/web');
       await expect(fetchText(`http://127.0.0.1:${inboundPort}/`)).rejects.toThrow();
+      // By ALPN on the leg between them, HTTP/1.1 to the application.
+      expect((await fetchText(`${client}/stats?filter=upstream_cx_http2_total`)).text).toMatch(/outbound\|9080\|\|.*upstream_cx_http2_total: 1/);
+      expect((await fetchText(`${server}/stats?filter=upstream_cx_http1_total`)).text).toMatch(/inbound\|9080\|\|.*upstream_cx_http1_total: 1/);
 
       const series = (admin: string): Promise<string> =>
         eventually(async () => (await fetchText(`${admin}/stats/prometheus`)).text.split('\n').find((l) => l.startsWith('envoy_istio_requests_total{')));

@@ -249,6 +249,7 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
         streamIdleTimeout: '0s',
         normalizePath: true,
         httpProtocolOptions: { acceptHttp10: true },
+        http2ProtocolOptions: { allowConnect: true },
         ...managerTelemetry(mesh, node, options),
       }),
     ),

@@ -145,8 +145,14 @@ export function outlier(policy: TrafficPolicySpec): JsonObject | undefined {
   });
 }
 
+export interface ProtocolChoice {
+  /** Every connection is TLS of the mesh, whose ALPN settles on HTTP/2 or HTTP/1.1. */
+  negotiated: boolean;
+  upstreamHttp: JsonObject | undefined;
+}
+
 /** `auto_sni` and `auto_san_validation` come from the TLS settings: see upstream-tls.ts. */
-export function httpOptions(port: ServicePort, policy: TrafficPolicySpec, upstream: JsonObject | undefined): JsonObject {
+export function httpOptions(port: ServicePort, policy: TrafficPolicySpec, { negotiated, upstreamHttp: upstream }: ProtocolChoice): JsonObject {
   const { tcp, http } = policy.connectionPool ?? {};
   const idle = ms(http?.idleTimeout) ?? ms(tcp?.idleTimeout);
   const common = without({
@@ -155,6 +161,8 @@ export function httpOptions(port: ServicePort, policy: TrafficPolicySpec, upstre
     maxConnectionDuration: tcp?.maxConnectionDuration === undefined ? undefined : seconds(ms(tcp.maxConnectionDuration) ?? 0),
   });
   const http2 = without({
+    // Upgrades over HTTP/2 (RFC 8441).
+    allowConnect: true,
     maxConcurrentStreams: http?.maxConcurrentStreams || undefined,
     connectionKeepalive:
       http?.http2KeepAlive === undefined
@@ -164,9 +172,10 @@ export function httpOptions(port: ServicePort, policy: TrafficPolicySpec, upstre
             timeout: http.http2KeepAlive.timeout === undefined ? undefined : seconds(ms(http.http2KeepAlive.timeout) ?? 0),
           }),
   });
-  const protocol =
-    http?.useClientProtocol === true || (port.protocol === 'auto' && http?.h2UpgradePolicy !== 'UPGRADE')
-      ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }
+  const protocol = usesClientProtocol(port, policy)
+    ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: http2 } }
+    : negotiated
+      ? { autoConfig: { httpProtocolOptions: {}, http2ProtocolOptions: http2 } }
       : { explicitHttpConfig: isHttp2(port, policy) ? { http2ProtocolOptions: http2 } : { httpProtocolOptions: {} } };
   const codes = policy.outlierDetection?.outlierDetectionHttpErrorCodes ?? [];
   const statuses = { name: ':status', stringMatch: { safeRegex: { regex: codes.join('|') } } };
@@ -177,6 +186,11 @@ export function httpOptions(port: ServicePort, policy: TrafficPolicySpec, upstre
     ...(Object.keys(common).length === 0 ? {} : { commonHttpProtocolOptions: common }),
     ...(upstream === undefined ? {} : { upstreamHttpProtocolOptions: upstream }),
   });
+}
+
+export function usesClientProtocol(port: ServicePort, policy: TrafficPolicySpec): boolean {
+  const http = policy.connectionPool?.http;
+  return http?.useClientProtocol === true || (port.protocol === 'auto' && http?.h2UpgradePolicy !== 'UPGRADE');
 }
 
 export function isHttp2(port: ServicePort, policy: TrafficPolicySpec): boolean {

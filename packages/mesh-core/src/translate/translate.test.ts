@@ -95,6 +95,28 @@ test('the subset cluster checks the exact identity of its workloads and carries 
   expect(JSON.stringify(cluster)).toContain('spiffe://cluster.local/ns/bookinfo/sa/bookinfo-reviews');
 });
 
+test('the leg between sidecars negotiates HTTP/2 by ALPN wherever no connection can be plaintext for Envoy', () => {
+  const name = 'outbound|9080||reviews.bookinfo.svc.cluster.local';
+  const options = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+  const protocolOf = (objects: MeshObject[], dataPlane: ProxyNode['dataPlane']): string => {
+    const cluster = decoded(all(objects, dataPlane), TYPE_URL.cluster, name);
+    const { autoConfig } = (cluster['typedExtensionProtocolOptions'] as Record<string, { autoConfig?: unknown }>)[options] ?? {};
+    const alpn = /"alpnProtocols":\[([^\]]*)\]/.exec(JSON.stringify(cluster))?.[1] ?? '';
+    return `${autoConfig === undefined ? 'explicit' : 'auto'} ${alpn} ${'transportSocket' in cluster ? 'TLS only' : 'by endpoint'}`;
+  };
+  const mixed = BOOKINFO.map((o) =>
+    o.kind === 'WorkloadEntry' && o.metadata.name.startsWith('reviews-v2')
+      ? (JSON.parse(JSON.stringify(o).replaceAll('"security.istio.io/tlsMode":"istio"', '"x":"y"')) as MeshObject)
+      : o,
+  );
+  expect(mixed).not.toEqual(BOOKINFO);
+  const both = '"h2","http/1.1"';
+  expect(protocolOf(BOOKINFO, 'envoy')).toBe(`auto ${both} TLS only`);
+  expect(protocolOf(BOOKINFO, 'embedded')).toBe(`auto ${both} TLS only`);
+  expect(protocolOf(mixed, 'envoy')).toBe('explicit "http/1.1" by endpoint');
+  expect(protocolOf(mixed, 'embedded')).toBe(`auto ${both} by endpoint`);
+});
+
 test('STRICT leaves no plaintext chain, PERMISSIVE both, DISABLE no TLS', () => {
   for (const [mode, chains] of [
     ['STRICT', ['mtls']],

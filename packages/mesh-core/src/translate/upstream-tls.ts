@@ -5,7 +5,7 @@ import type { TrafficPolicySpec } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { ADS, any, without } from './common.ts';
 import type { MeshService, ServicePort } from './mesh.ts';
-import { isHttp2 } from './traffic-policy.ts';
+import { isHttp2, usesClientProtocol } from './traffic-policy.ts';
 
 type Tls = NonNullable<TrafficPolicySpec['tls']>;
 
@@ -20,6 +20,8 @@ export interface Transport {
   fields: JsonObject;
   /** UpstreamHttpProtocolOptions: the server name and the names accepted follow the request's Host. */
   upstreamHttp: JsonObject | undefined;
+  /** See ProtocolChoice. */
+  negotiated: boolean;
 }
 
 export interface TransportContext {
@@ -28,32 +30,50 @@ export interface TransportContext {
   subset: string | undefined;
   policy: TrafficPolicySpec;
   dataPlane: ProxyNode['dataPlane'];
+  /** All endpoints take the mesh's TLS. */
+  allMtls: boolean;
 }
 
 /** Auto mTLS: endpoints that announce `tlsMode: istio` get TLS with their exact identity checked, others plaintext; a rule's tls block overrides. */
 export function transport(context: TransportContext): Transport {
   const { policy } = context;
   const { tls } = policy;
-  const plain = (socket: JsonObject): Transport => ({ fields: { transportSocket: proxied(socket, policy) }, upstreamHttp: undefined });
+  const plain = (socket: JsonObject, negotiated = false): Transport => ({
+    fields: { transportSocket: proxied(socket, policy) },
+    upstreamHttp: undefined,
+    negotiated,
+  });
   switch (tls?.mode) {
     case 'DISABLE':
       return plain(RAW);
     case 'SIMPLE':
     case 'MUTUAL':
-      return { fields: { transportSocket: proxied(originated(context, tls), policy) }, upstreamHttp: followHost(tls) };
+      return { fields: { transportSocket: proxied(originated(context, tls), policy) }, upstreamHttp: followHost(tls), negotiated: false };
     case 'ISTIO_MUTUAL':
-      return plain(meshTls(context, tls));
-    case undefined:
+      return plain(meshTls(context, tls, negotiates(context)), negotiates(context));
+    case undefined: {
+      // Envoy refuses to negotiate where a connection may be plaintext; there the mesh's HTTP/2 waits for the last endpoint to have it.
+      const negotiated = negotiates(context) && (context.allMtls || context.dataPlane === 'embedded');
+      if (negotiated && context.allMtls) return plain(meshTls(context, undefined, true), true);
       return {
         fields: {
           transportSocketMatches: [
-            { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transportSocket: proxied(meshTls(context, undefined), policy) },
+            { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transportSocket: proxied(meshTls(context, undefined, negotiated), policy) },
             { name: 'tlsMode-disabled', match: {}, transportSocket: proxied(RAW, policy) },
           ],
         },
         upstreamHttp: undefined,
+        negotiated,
       };
+    }
   }
+}
+
+/** HTTP without a protocol that is settled already. */
+function negotiates({ port, policy }: TransportContext): boolean {
+  return (
+    port.protocol === 'http' && !isHttp2(port, policy) && !usesClientProtocol(port, policy) && policy.connectionPool?.http?.h2UpgradePolicy !== 'DO_NOT_UPGRADE'
+  );
 }
 
 function tlsSocket(context: JsonObject): JsonObject {
@@ -72,13 +92,13 @@ function proxied(socket: JsonObject, policy: TrafficPolicySpec): JsonObject {
   };
 }
 
-function meshTls({ service, port, subset, policy }: TransportContext, tls: Tls | undefined): JsonObject {
+function meshTls({ service, port, subset, policy }: TransportContext, tls: Tls | undefined, negotiated: boolean): JsonObject {
   const principals = tls?.subjectAltNames ?? [...new Set(service.workloads.map((w) => w.principal))].toSorted();
   return tlsSocket({
     sni: tls?.sni || `outbound_.${port.port}_.${subset ?? ''}_.${service.host}`,
     commonTlsContext: {
       tlsParams: VERSIONS,
-      alpnProtocols: [port.protocol === 'tcp' || port.protocol === 'https' ? 'istio' : isHttp2(port, policy) ? 'h2' : 'http/1.1'],
+      ...meshAlpn(port, policy, negotiated),
       tlsCertificateSdsSecretConfigs: [{ name: 'default', sdsConfig: ADS }],
       combinedValidationContext: {
         defaultValidationContext: { matchTypedSubjectAltNames: sanMatches(principals) },
@@ -86,6 +106,14 @@ function meshTls({ service, port, subset, policy }: TransportContext, tls: Tls |
       },
     },
   });
+}
+
+function meshAlpn(port: ServicePort, policy: TrafficPolicySpec, negotiated: boolean): JsonObject {
+  if (port.protocol === 'tcp' || port.protocol === 'https') return { alpnProtocols: ['istio'] };
+  if (negotiated) return { alpnProtocols: ['h2', 'http/1.1'] };
+  // Named by nobody, each pool offers what it speaks.
+  if (usesClientProtocol(port, policy)) return {};
+  return { alpnProtocols: [isHttp2(port, policy) ? 'h2' : 'http/1.1'] };
 }
 
 function sanMatches(names: readonly string[]): JsonObject[] {

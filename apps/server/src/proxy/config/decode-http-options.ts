@@ -22,6 +22,7 @@ export function decodeHttpOptions(extensions: Fields | undefined): HttpOptions {
     maxRequestsPerConnection: common?.number('maxRequestsPerConnection') ?? 0,
     maxConnectionDurationMs: common?.ms('maxConnectionDuration') ?? 0,
     maxStreamDurationMs: common?.ms('maxStreamDuration') ?? 0,
+    allowConnect: http2?.flag('allowConnect') ?? false,
     maxConcurrentStreams: http2?.number('maxConcurrentStreams') ?? 0,
     ...(keepalive === undefined ? {} : { keepalive: { intervalMs: keepalive.ms('interval'), timeoutMs: keepalive.ms('timeout') } }),
     autoSni: upstream?.flag('autoSni') ?? false,

@@ -389,6 +389,8 @@ export interface ClusterConfig {
     maxConnectionDurationMs: number;
     /** Longest life of a stream; 0 = no limit. */
     maxStreamDurationMs: number;
+    /** Upgrades may go by extended CONNECT where the peer takes it. */
+    allowConnect: boolean;
     /** HTTP/2, on top of what the peer allows; 0 = no limit of ours. */
     maxConcurrentStreams: number;
     /** HTTP/2 PINGs. */

@@ -104,8 +104,9 @@ export class Dial implements TimerTarget {
 
 /** What is spoken anyway is all that is offered; protocols that are not HTTP (`istio`) stay. */
 function offered(alpn: readonly string[], protocol: 'http1' | 'http2' | 'auto'): string[] {
+  if (alpn.length === 0 && protocol !== 'auto') return [protocol === 'http2' ? 'h2' : 'http/1.1'];
   if (protocol === 'auto') return alpn.includes('h2') || alpn.includes('http/1.1') ? [...alpn] : [...alpn, 'h2', 'http/1.1'];
   const other = protocol === 'http1' ? 'h2' : 'http/1.1';
   const kept = alpn.filter((name) => name !== other);
-  return protocol === 'http1' && alpn.length > 0 && !kept.includes('http/1.1') ? [...kept, 'http/1.1'] : kept;
+  return protocol === 'http1' && !kept.includes('http/1.1') ? [...kept, 'http/1.1'] : kept;
 }

@@ -44,7 +44,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
   }
 
   get takesTunnels(): boolean {
-    return this.sessions.some((session) => session.hasRoom && session.takesTunnels);
+    return this.endpoint.cluster.config.http.allowConnect && this.sessions.some((session) => session.hasRoom && session.takesTunnels);
   }
 
   /** False = there are as many requests, or as many that wait, as there may be. The waiter counts the request while it has a stream. */

@@ -137,6 +137,7 @@ export function cluster(ports: readonly number[], overrides: Partial<ClusterConf
       maxRequestsPerConnection: 0,
       maxConnectionDurationMs: 0,
       maxStreamDurationMs: 0,
+      allowConnect: true,
       maxConcurrentStreams: 0,
       autoSni: false,
       autoSanValidation: false,
