@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { HpackDecoder } from './hpack-decoder.ts';
+import { HpackEncoder } from './hpack-encoder.ts';
+import type { HeaderEntry } from './hpack-table.ts';
+import { huffmanDecode, huffmanEncode, huffmanLength } from './huffman.ts';
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
+const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
+
+function decode(decoder: HpackDecoder, block: Buffer): [string, string][] | undefined {
+  const fields: [string, string][] = [];
+  const sink = { onField: (entry: HeaderEntry): void => void fields.push([entry.name, entry.value]) };
+  return decoder.decode(block, 0, block.length, sink) ? fields : undefined;
+}
+
+test('the examples of RFC 7541 appendix C, one table for a whole connection', () => {
+  const requests = new HpackDecoder();
+  const first = [
+    [':method', 'GET'],
+    [':scheme', 'http'],
+    [':path', '/'],
+    [':authority', 'www.example.com'],
+  ];
+  expect(decode(requests, hex('8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff'))).toEqual(first);
+  expect(decode(requests, hex('8286 84be 5886 a8eb 1064 9cbf'))).toEqual([...first, ['cache-control', 'no-cache']]);
+  expect(decode(requests, hex('8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf'))).toEqual([
+    [':method', 'GET'],
+    [':scheme', 'https'],
+    [':path', '/index.html'],
+    [':authority', 'www.example.com'],
+    ['custom-key', 'custom-value'],
+  ]);
+});
+
+test.each([
+  ['an index of 0', '80'],
+  ['an index beyond the table', 'ff ff 00'],
+  ['an integer without end', '7f ff ff ff ff ff ff ff'],
+  ['a string longer than the block', '40 0a 61'],
+  ['a table larger than allowed', '3f e2 1f'],
+  ['a size update after a field', '82 20'],
+  ['Huffman padding of more than 7 bits', '40 82 1f ff 01 61'],
+  ['an end-of-string mark', '40 84 ff ff ff ff 01 61'],
+])('refuses %s', (_, block) => {
+  expect(decode(new HpackDecoder(), hex(block))).toBeUndefined();
+});
+
+test('what Huffman coding makes of any text it takes back', () => {
+  const latin1 = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) });
+  fc.assert(
+    fc.property(latin1, (text) => {
+      const coded = huffmanEncode(text);
+      expect(coded.length).toBe(huffmanLength(text));
+      expect(huffmanDecode(bytes(coded), 0, coded.length)).toBe(text);
+    }),
+  );
+});
+
+test('any lists of fields survive a connection, whatever the table size', () => {
+  const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/);
+  const value = fc.stringMatching(/^[!-~]([ -~]{0,60}[!-~])?$/);
+  const field = fc.tuple(
+    fc.oneof(name, fc.constantFrom('x-request-id', 'traceparent', 'authorization', 'content-type')),
+    fc.oneof(value, fc.constantFrom('a', 'application/grpc', '')),
+  );
+  const step = fc.oneof(fc.array(field, { maxLength: 20 }), fc.integer({ min: 0, max: 8192 }));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const encoder = new HpackEncoder();
+      const decoder = new HpackDecoder();
+      let table = 4096;
+      for (const next of steps) {
+        if (typeof next === 'number') {
+          table = Math.min(next, 4096);
+          encoder.limit(next);
+          continue;
+        }
+        const block = encoder.begin() + encoder.lines(next.map(([n, v]) => `${n}: ${v}\r\n`).join(''));
+        expect(decode(decoder, bytes(block)), `table ${table}`).toEqual(next);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('random bytes are taken or refused, never thrown at', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (block) => {
+      decode(new HpackDecoder(), Buffer.from(block));
+    }),
+    { numRuns: 5000 },
+  );
+});
