@@ -106,6 +106,10 @@ export abstract class ExchangeAnswer extends ExchangeState {
     if (steps !== undefined) for (const step of steps) step.onEnd?.(this);
     this.buffered = '';
     record.durationMs = context.deps.clock() - record.startedAt;
+    if (this.grpc) {
+      record.requestMessages = this.requestMessages.count;
+      record.responseMessages = this.responseMessages.count;
+    }
     context.deps.onRequestEnd(record);
   }
 }

@@ -11,7 +11,7 @@ import type { EndpointState } from '../upstream/endpoint.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { BodyTap, FilteredRequest } from './filters/chain.ts';
-import { isGrpcContentType } from './grpc.ts';
+import { isGrpcContentType, MessageCounter } from './grpc.ts';
 import { peerHeaderOf } from './heads.ts';
 import type { RequestRecord } from './hooks.ts';
 import { newRecord } from './record.ts';
@@ -71,6 +71,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected upgrade = '';
   protected upgradeRefused = false;
   protected grpc = false;
+  protected readonly requestMessages: MessageCounter = new MessageCounter();
+  protected readonly responseMessages: MessageCounter = new MessageCounter();
   protected keepRequestId = false;
   protected requestDone = false;
   /** `deps.clock()`, set with `requestDone` where there is a timeout. */
@@ -197,6 +199,9 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     record.userAgent = head.fields.known(Field.userAgent) ?? '';
     record.contentType = head.fields.known(Field.contentType) ?? '';
     this.grpc = isGrpcContentType(record.contentType);
+    record.requestMessages = record.responseMessages = 0;
+    this.requestMessages.reset();
+    this.responseMessages.reset();
     const peerHeader = peerHeaderOf(context);
     record.peer.header = peerHeader !== '' && context.principal !== undefined ? head.fields.get(peerHeader) : undefined;
     const { requestId: ids } = context.manager;

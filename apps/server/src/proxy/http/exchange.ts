@@ -187,6 +187,7 @@ export class Exchange extends ExchangeTries {
   onRequestData(bytes: Buffer, start: number, end: number): void {
     this.record.requestBodyBytes += end - start;
     if (!this.active) return;
+    if (this.grpc) this.requestMessages.feed(bytes, start, end);
     this.tap?.data(bytes, start, end);
     const { stream } = this.attempt;
     if (stream === undefined || (this.keepCopy && this.replayable)) {
@@ -251,6 +252,7 @@ export class Exchange extends ExchangeTries {
 
   onAttemptData(bytes: Buffer, start: number, end: number, shared: boolean): void {
     this.record.responseBodyBytes += end - start;
+    if (this.grpc) this.responseMessages.feed(bytes, start, end);
     this.down.data(bytes, start, end, shared);
   }
 

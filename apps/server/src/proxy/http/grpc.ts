@@ -61,3 +61,32 @@ export function grpcTimeoutText(ms: number): string {
   const seconds = Math.floor(ms / 1000);
   return seconds <= max ? `${seconds}S` : `${Math.min(Math.floor(seconds / 60), max)}M`;
 }
+
+/** Counts the messages in a gRPC body (1 byte of flags and 4 of length before each), in whatever pieces it comes. */
+export class MessageCounter {
+  count = 0;
+  private left = 0;
+  private prefix = 0;
+  private length = 0;
+
+  reset(): void {
+    this.count = this.left = this.prefix = this.length = 0;
+  }
+
+  feed(bytes: Uint8Array, start: number, end: number): void {
+    for (let i = start; i < end;) {
+      if (this.left > 0) {
+        const step = Math.min(this.left, end - i);
+        this.left -= step;
+        i += step;
+        continue;
+      }
+      const byte = bytes[i++] as number;
+      if (this.prefix > 0) this.length = this.length * 256 + byte;
+      if (++this.prefix < 5) continue;
+      this.count++;
+      this.left = this.length;
+      this.prefix = this.length = 0;
+    }
+  }
+}

@@ -59,6 +59,9 @@ export interface RequestRecord {
   requestBodyBytes: number;
   responseHeaderBytes: number;
   responseBodyBytes: number;
+  /** gRPC messages; 0 for other requests. */
+  requestMessages: number;
+  responseMessages: number;
   /** Status sent downstream; 0 = the client went away first. */
   status: number;
   /** Envoy's short flags joined by commas; '-' = none. */

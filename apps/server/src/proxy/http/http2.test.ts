@@ -2,6 +2,8 @@ import { createServer, request as httpRequest, type IncomingMessage, type Reques
 import * as http2 from 'node:http2';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
+import { ErrorCode, Flag, frameHead, FrameType, headersFrames, preface, rstFrame, settingsFrame } from '../codec-h2/frames.ts';
+import { HpackEncoder } from '../codec-h2/hpack-encoder.ts';
 import type { ClusterConfig, ForwardAction } from '../config/model.ts';
 import { cluster, listener, manager, chain, route, routes, startRaw, startRig, type Rig } from '../listener/testing/rig.ts';
 
@@ -162,6 +164,66 @@ test('gRPC shapes over HTTP/2 both ways: trailers, trailers only, te', async () 
   });
   expect(await ask(session, { ...call, ':path': '/only' }, 'message')).toMatchObject({ body: '', headers: { 'grpc-status': '5' } });
   expect(rig.records.map((record) => record.grpcStatus)).toEqual(['0', '5']);
+});
+
+test('gRPC messages are counted both ways, in whatever pieces they come', async () => {
+  const framed = (payload: string): Buffer => Buffer.concat([Buffer.from([0, 0, 0, 0, payload.length]), Buffer.from(payload)]);
+  const app = await h2App((stream) => {
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+    stream.on('end', () => {
+      for (const byte of Buffer.concat([framed('one'), framed(''), framed('three')])) stream.write(Buffer.from([byte]));
+      stream.end();
+    });
+    stream.resume();
+  });
+  const rig = await rigFor(app.port, overHttp2);
+  await ask(client(rig.port), { ':method': 'POST', ':path': '/', 'content-type': 'application/grpc' }, Buffer.concat([framed('a'), framed('b')]));
+  expect(rig.records[0]).toMatchObject({ requestMessages: 2, responseMessages: 3 });
+});
+
+test.each([
+  ['CR in a value', { 'x-a': 'a\rb' }],
+  ['LF in a value', { 'x-a': 'a\nb' }],
+  ['NUL in a value', { 'x-a': 'a\0b' }],
+  ['an upper-case name', { 'X-A': 'b' }],
+  ['a space in a name', { 'x a': 'b' }],
+  ['Connection', { connection: 'close' }],
+  ['Transfer-Encoding', { 'transfer-encoding': 'chunked' }],
+  ['Upgrade', { upgrade: 'h2c' }],
+  ['TE gzip', { te: 'gzip' }],
+  ['two lengths', { 'content-length': '1\r\ncontent-length: 2' }],
+  ['a length that is none', { 'content-length': '+1' }],
+  ['a length with END_STREAM', { 'content-length': '5' }],
+  ['a second path', { ':path': '/b' }],
+  ['an unknown pseudo-header field', { ':x': 'y' }],
+])('what could not be said in HTTP/1.1 never reaches it: %s', async (_, extra) => {
+  const upstream = track(await startRaw((__, socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')));
+  const rig = await rigFor(upstream.port);
+  const literal = (text: string): string => String.fromCharCode(text.length) + text;
+  const block = `\x82\x86\x84\x41\x01a${Object.entries(extra)
+    .map(([name, value]) => `\0${literal(name)}${literal(value)}`)
+    .join('')}`;
+  const socket = connect(rig.port, '127.0.0.1', () => socket.write(preface + settingsFrame([]) + headersFrames(1, block, true, 16_384), 'latin1'));
+  cleanups.push(() => void socket.destroy());
+  let received = '';
+  socket.on('data', (part: Buffer) => (received += part.toString('latin1')));
+  await expect.poll(() => received).toContain(rstFrame(1, ErrorCode.protocol));
+  expect(upstream.received).toEqual([]);
+});
+
+test('a body that is not as long as announced is never passed on as complete', async () => {
+  const upstream = track(await startRaw(() => undefined));
+  const rig = await rigFor(upstream.port);
+  const socket = connect(rig.port, '127.0.0.1');
+  cleanups.push(() => void socket.destroy());
+  const block = new HpackEncoder().lines(':method: POST\r\n:scheme: http\r\n:path: /\r\n:authority: a\r\ncontent-length: 5\r\n');
+  let received = '';
+  socket.on('data', (part: Buffer) => (received += part.toString('latin1')));
+  socket.write(preface + settingsFrame([]) + headersFrames(1, block, false, 16_384), 'latin1');
+  await expect.poll(() => rig.runtime.stats().clusters[0]?.activeRequests).toBe(1);
+  socket.write(`${frameHead(3, FrameType.data, Flag.endStream, 1)}abc`, 'latin1');
+  await expect.poll(() => received).toContain(rstFrame(1, ErrorCode.protocol));
+  await expect.poll(() => rig.runtime.stats().clusters[0]).toMatchObject({ activeRequests: 0, activeConnections: 0 });
 });
 
 test('answers of our own to gRPC are in its form', async () => {

@@ -13,6 +13,8 @@ export function newRecord(context: ConnectionContext, downstreamAddress: string)
     requestBodyBytes: 0,
     responseHeaderBytes: 0,
     responseBodyBytes: 0,
+    requestMessages: 0,
+    responseMessages: 0,
     status: 0,
     responseFlags: '-',
     route: undefined,
