@@ -38,6 +38,8 @@ export abstract class Http2Stream {
   /** The peer reset the stream, or broke its rules (`protocol`), or the connection ended. */
   abstract onAborted(kind: 'remote-reset' | 'refused' | 'protocol' | 'connection'): void;
   protected abstract onDrain(): void;
+  /** All has been sent, and the peer is still sending. */
+  protected abstract onLocalEnd(): void;
   /** Both sides are done; the stream is out of the session. */
   protected abstract onClosed(): void;
   /** The end of a read that touched the stream. */
@@ -256,6 +258,7 @@ export abstract class Http2Stream {
   private closeLocal(): void {
     this.localClosed = true;
     if (this.remoteClosed) this.close();
+    else this.onLocalEnd();
   }
 
   private close(): void {

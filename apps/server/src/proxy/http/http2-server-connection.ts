@@ -129,7 +129,9 @@ export class Http2ServerConnection extends Http2Session implements TimerTarget {
   }
 
   protected onPingAck(): void {
-    if (this.draining === 'announced') this.draining = 'acknowledged';
+    if (this.draining !== 'announced') return;
+    this.draining = 'acknowledged';
+    if (this.streams.size === 0) this.shut();
   }
 
   protected onStreamGone(): void {

@@ -91,6 +91,11 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     if (this.id !== 0 && this.localClosed && !this.remoteClosed) this.cancel(ErrorCode.none);
   }
 
+  /** Also when the end had to wait for the window, long after the exchange was done. */
+  protected onLocalEnd(): void {
+    if (!this.exchange.active) this.finished();
+  }
+
   reset(): void {
     this.cancel(ErrorCode.internal);
   }

@@ -121,6 +121,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     else events?.onUpstreamFailed(kind);
   }
 
+  protected onLocalEnd(): void {}
+
   protected onDrain(): void {
     this.events?.onUpstreamDrain();
   }
