@@ -22,23 +22,35 @@ const unique: ReadonlySet<string> = new Set([
 ]);
 const secret: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'set-cookie']);
 
-const staticLines = new Map<string, string>();
+/** What is known of a field name, as it is written. */
+interface NameFacts {
+  lower: string;
+  /** Index in the static table, 0 = none. */
+  fixed: number;
+  /** Number of the last dynamic entry with the name, 0 = none. */
+  number: number;
+  unique: boolean;
+  secret: boolean;
+}
+
+/** Lines that are in the static table, by their index as a negative number. */
+const staticLines: (readonly [line: string, index: number])[] = [];
 const staticNames = new Map<string, number>();
 for (const [i, [name, value]] of staticFields.entries()) {
   if (!staticNames.has(name)) staticNames.set(name, i + 1);
-  if (value !== '') staticLines.set(`${name}: ${value}`, String.fromCharCode(0x80 | (i + 1)));
+  if (value !== '') staticLines.push([`${name}: ${value}`, -1 - i]);
 }
 
 const seenLimit = 256;
-const knownLimit = 256;
+const knownLimit = 400;
 /** Above this peers may offer more; ours stays small enough for the table's ring. */
 const maxTableSize = 4096;
 
 export class HpackEncoder {
   private readonly table = new DynamicTable(maxTableSize);
-  /** Number of the dynamic entry of a line, and of one with a name. */
-  private readonly lineNumbers = new Map<string, number>();
-  private readonly nameNumbers = new Map<string, number>();
+  /** Number of the dynamic entry of a line, or of a static one as a negative index. */
+  private readonly known = new Map<string, number>(staticLines);
+  private readonly names = new Map<string, NameFacts>();
   private readonly seen = new Set<string>();
   private sizeUpdate = '';
 
@@ -73,33 +85,36 @@ export class HpackEncoder {
   }
 
   private line(line: string): string {
-    const fixed = staticLines.get(line);
-    if (fixed !== undefined) return fixed;
     const { table } = this;
-    const number = this.lineNumbers.get(line);
-    if (number !== undefined && table.holds(number)) return integer(0x80, 0x7f, staticCount + 1 + table.inserted - number);
+    const number = this.known.get(line);
+    if (number !== undefined) {
+      if (number < 0) return String.fromCharCode(0x80 - number);
+      if (table.holds(number)) return integer(0x80, 0x7f, staticCount + 1 + table.inserted - number);
+    }
     // From 1: the name of a pseudo-header field begins with the colon.
     const colon = line.indexOf(':', 1);
-    const written = line.slice(0, colon);
-    const name = written.toLowerCase();
-    const value = line.slice(colon + 1).trim();
-    const index = this.nameIndex(name);
-    if (secret.has(name)) return literal(0x10, 0x0f, index, name, value);
+    const facts = this.factsOf(line.slice(0, colon));
+    const value = valueAfter(line, colon);
+    const index = facts.fixed > 0 ? facts.fixed : facts.number > 0 && table.holds(facts.number) ? staticCount + 1 + table.inserted - facts.number : 0;
+    if (facts.secret) return literal(0x10, 0x0f, index, facts.lower, value);
     // The first of its kind is put into the table for the sake of its name.
-    const insert = unique.has(name) ? index === 0 : this.seenBefore(line);
-    if (!insert || line.length + 32 > table.maxSize) return literal(0, 0x0f, index, name, value);
-    table.insert(makeEntry(name, value));
-    if (this.lineNumbers.size >= knownLimit) this.forget();
-    this.lineNumbers.set(line, table.inserted);
-    this.nameNumbers.set(name, table.inserted);
-    return literal(0x40, 0x3f, index, name, value);
+    const insert = facts.unique ? index === 0 : this.seenBefore(line);
+    if (!insert || line.length + 32 > table.maxSize) return literal(0, 0x0f, index, facts.lower, value);
+    table.insert(makeEntry(facts.lower, value));
+    if (this.known.size >= knownLimit) this.forget();
+    this.known.set(line, table.inserted);
+    facts.number = table.inserted;
+    return literal(0x40, 0x3f, index, facts.lower, value);
   }
 
-  private nameIndex(name: string): number {
-    const fixed = staticNames.get(name);
-    if (fixed !== undefined) return fixed;
-    const number = this.nameNumbers.get(name);
-    return number !== undefined && this.table.holds(number) ? staticCount + 1 + this.table.inserted - number : 0;
+  private factsOf(written: string): NameFacts {
+    let facts = this.names.get(written);
+    if (facts !== undefined) return facts;
+    const lower = written.toLowerCase();
+    facts = { lower, fixed: staticNames.get(lower) ?? 0, number: 0, unique: unique.has(lower), secret: secret.has(lower) };
+    if (this.names.size >= knownLimit) this.names.clear();
+    this.names.set(written, facts);
+    return facts;
   }
 
   private seenBefore(line: string): boolean {
@@ -110,10 +125,21 @@ export class HpackEncoder {
   }
 
   private forget(): void {
-    for (const numbers of [this.lineNumbers, this.nameNumbers]) {
-      for (const [key, number] of numbers) if (!this.table.holds(number)) numbers.delete(key);
-    }
+    for (const [line, number] of this.known) if (number > 0 && !this.table.holds(number)) this.known.delete(line);
   }
+}
+
+/** Without the white space around it. */
+function valueAfter(line: string, colon: number): string {
+  let start = colon + 1;
+  let end = line.length;
+  while (start < end && isSpace(line.charCodeAt(start))) start++;
+  while (end > start && isSpace(line.charCodeAt(end - 1))) end--;
+  return line.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 function integer(pattern: number, mask: number, value: number): string {
