@@ -5,8 +5,9 @@ import type { Http2Session } from './session.ts';
 
 /** What a peer may send on a stream before it is read on; also what a stalled reader costs at most. */
 export const streamWindow = 128 * 1024;
-/** Small pieces are gathered into one frame. */
+/** Small pieces are gathered into one frame of at most this; larger ones go as they are. */
 const tailLimit = 16 * 1024;
+const pieceLimit = 4 * 1024;
 
 export abstract class Http2Stream {
   id = 0;
@@ -111,7 +112,7 @@ export abstract class Http2Stream {
 
   data(bytes: Buffer, start: number, end: number, shared: boolean): void {
     if (this.localClosed || end === start) return;
-    if (this.queued === 0 && end - start + this.tail.length <= tailLimit) {
+    if (this.queued === 0 && end - start <= pieceLimit && end - start + this.tail.length <= tailLimit) {
       this.tail += bytes.toString('latin1', start, end);
       return;
     }

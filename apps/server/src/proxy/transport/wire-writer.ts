@@ -4,6 +4,13 @@
 import type { Socket } from 'node:net';
 
 const textLimit = 16 * 1024;
+/** A larger piece that nothing waits in front of, or that is gathered anyway, is not worth turning into text. */
+const pieceLimit = 4 * 1024;
+
+/** Copies of what is read into a shared buffer: used again once written, or large bodies are mostly garbage collection. */
+const copyBytes = 64 * 1024;
+const keptCopies = 64;
+const copies: Buffer[] = [];
 
 export class WireWriter {
   /** Bytes handed over so far. */
@@ -27,7 +34,9 @@ export class WireWriter {
   /** `shared`: the bytes change after the call, so they are copied. */
   data(bytes: Buffer, start: number, end: number, shared: boolean): void {
     this.bytes += end - start;
-    if (end - start + this.text.length <= textLimit) {
+    const length = end - start;
+    const asText = length <= pieceLimit || (!this.gather && this.text !== '');
+    if (asText && length + this.text.length <= textLimit) {
       this.text += bytes.toString('latin1', start, end);
       return;
     }
@@ -36,8 +45,9 @@ export class WireWriter {
       this.socket.cork();
     }
     this.writeText();
-    const slice = bytes.subarray(start, end);
-    if (this.socket.writable) this.socket.write(shared ? Buffer.from(slice) : slice);
+    if (!this.socket.writable) return;
+    if (shared) writeCopy(this.socket, bytes, start, end);
+    else this.socket.write(bytes.subarray(start, end));
   }
 
   /** Writes what was gathered. False = wait for `drain` before adding more. */
@@ -56,6 +66,18 @@ export class WireWriter {
     this.text = '';
     if (this.socket.writable) this.socket.write(text, 'latin1');
   }
+}
+
+function writeCopy(socket: Socket, bytes: Buffer, start: number, end: number): void {
+  if (end - start > copyBytes || end - start < copyBytes / 4) {
+    socket.write(Buffer.from(bytes.subarray(start, end)));
+    return;
+  }
+  const copy = copies.pop() ?? Buffer.allocUnsafeSlow(copyBytes);
+  bytes.copy(copy, 0, start, end);
+  socket.write(copy.subarray(0, end - start), () => {
+    if (copies.length < keptCopies) copies.push(copy);
+  });
 }
 
 /** One chunk of chunked coding. */
