@@ -101,9 +101,15 @@ test('a subset cluster keeps endpoint TLS, identity, pool limits and ejection', 
     circuitBreaker: { maxConnections: 100 },
     outlier: { consecutive5xx: 5, intervalMs: 30_000, maxEjectionPercent: 100 },
   });
-  expect(cluster.tlsMatches[0]).toMatchObject({
-    endpoint: { tlsMode: 'istio' },
-    tls: { certificateSecret: 'default', peerSans: [{ kind: 'exact', value: 'spiffe://cluster.local/ns/bookinfo/sa/bookinfo-reviews' }] },
+  // All of its endpoints speak the mesh's TLS: there is nothing to match.
+  expect(cluster).toMatchObject({
+    tlsMatches: [],
+    tls: {
+      certificateSecret: 'default',
+      alpn: ['h2', 'http/1.1'],
+      peerSans: [{ kind: 'exact', value: 'spiffe://cluster.local/ns/bookinfo/sa/bookinfo-reviews' }],
+    },
+    http: { protocol: 'auto', allowConnect: true },
   });
   const endpoints = decodeEndpoints(set[TYPE_URL.endpoint].get(cluster.edsName)?.body ?? new Uint8Array(), cluster.edsName);
   const [endpoint] = endpoints.localities[0]?.endpoints ?? [];
