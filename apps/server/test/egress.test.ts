@@ -1,5 +1,5 @@
-// Ways out of the mesh, the same configuration on the embedded proxy and on stock Envoy: ServiceEntries, TLS origination, TLS
-// passed through by SNI, opaque TCP, unknown hosts under both outbound policies.
+// Ways out of the mesh and in by gateways, the same configuration on the embedded proxy and on stock Envoy: ServiceEntries, TLS
+// origination and termination, TLS passed through by SNI, opaque TCP, unknown hosts under both outbound policies.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,11 +9,13 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Server
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
+import { fromBinary, toJson } from '@bufbuild/protobuf';
+import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '@weft/mesh-core/model';
 import { buildMesh, translate } from '@weft/mesh-core/translate';
 import { type ResourceSet, TYPE_URL } from '@weft/mesh-core/xds';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig } from '../src/proxy/config/decode.ts';
+import { decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../src/proxy/config/decode.ts';
 import { createProxyRuntime } from '../src/proxy/http/runtime.ts';
 import { testAuthority } from '../src/proxy/listener/testing/certificates.ts';
 
@@ -24,6 +26,8 @@ const { envoyBinary, staticBootstrap } = (await import(
   envoyBinary(): string | undefined;
   staticBootstrap(set: ResourceSet, secrets: readonly object[]): object;
 };
+let credential: Record<string, string>;
+let client: { cert: string; key: string };
 const dir = mkdtempSync(join(tmpdir(), 'weft-egress-'));
 const servers: Server[] = [];
 const envoy = envoyBinary();
@@ -46,6 +50,11 @@ async function freePort(): Promise<number> {
 beforeAll(async () => {
   const authority = await testAuthority();
   writeFileSync(join(dir, 'ca.pem'), authority.caPem);
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  const edge = await authority.issue('edge.test');
+  credential = { 'tls.crt': base64(edge.chainPem), 'tls.key': base64(edge.keyPem), 'ca.crt': base64(authority.caPem) };
+  const known = await authority.issue('client.test');
+  client = { cert: known.chainPem, key: known.keyPem };
   const secure = async (name: string): Promise<Server> => {
     const { chainPem, keyPem } = await authority.issue(name);
     return createHttpsServer({ cert: chainPem, key: keyPem }, (asked, response) => response.end(`${name} over TLS, ${asked.headers.host}`));
@@ -107,7 +116,11 @@ interface Running {
   stop(): Promise<void>;
 }
 
-async function nodeOf(dataPlane: ProxyNode['dataPlane'], extra: readonly MeshObject[]): Promise<{ ports: Ports; set: ResourceSet }> {
+async function nodeOf(
+  dataPlane: ProxyNode['dataPlane'],
+  extra: readonly MeshObject[],
+  changes: Partial<ProxyNode> = {},
+): Promise<{ ports: Ports; set: ResourceSet }> {
   const ports: Ports = { proxy: await freePort(), db: await freePort(), tls: await freePort(), mixed: await freePort() };
   const node: ProxyNode = {
     id: 'sidecar~127.0.0.1~web.shop~shop.svc.cluster.local',
@@ -128,24 +141,27 @@ async function nodeOf(dataPlane: ProxyNode['dataPlane'], extra: readonly MeshObj
     ],
     adminPort: 0,
     version: '0',
+    ...changes,
   };
   return { ports, set: translate(buildMesh([...world(), ...extra], DEFAULT_MESH_SETTINGS), node, DEFAULT_MESH_SETTINGS) };
 }
 
-async function embedded(extra: readonly MeshObject[]): Promise<Running> {
-  const { ports, set } = await nodeOf('embedded', extra);
+async function embedded(extra: readonly MeshObject[], changes?: Partial<ProxyNode>): Promise<Running> {
+  const { ports, set } = await nodeOf('embedded', extra, changes);
   const runtime = createProxyRuntime({ clock: () => performance.now(), random: Math.random, onRequestEnd: () => undefined });
   for (const { body, name } of set[TYPE_URL.cluster].values()) runtime.applyCluster(decodeCluster(body, name));
   for (const { body, name } of set[TYPE_URL.endpoint].values()) runtime.applyEndpoints(decodeEndpoints(body, name));
   for (const { body, name } of set[TYPE_URL.route].values()) runtime.applyRoutes(decodeRouteConfig(body, name));
+  for (const { body, name } of set[TYPE_URL.secret].values()) runtime.applySecret(decodeSecret(body, name));
   await runtime.applyListeners([...set[TYPE_URL.listener].values()].map(({ body, name }) => decodeListener(body, name)));
   return { ports, stop: () => runtime.close() };
 }
 
-async function stock(extra: readonly MeshObject[]): Promise<Running> {
-  const { ports, set } = await nodeOf('envoy', extra);
+async function stock(extra: readonly MeshObject[], changes?: Partial<ProxyNode>): Promise<Running> {
+  const { ports, set } = await nodeOf('envoy', extra, changes);
   const file = (name: string): string => join(dir, `${ports.proxy}.${name}`);
-  writeFileSync(file('json'), JSON.stringify(staticBootstrap(set, [])));
+  const secrets = [...set[TYPE_URL.secret].values()].map(({ body }) => toJson(SecretSchema, fromBinary(SecretSchema, body)) as object);
+  writeFileSync(file('json'), JSON.stringify(staticBootstrap(set, secrets)));
   let log = '';
   const child: ChildProcess = spawn(
     envoy ?? '',
@@ -236,6 +252,58 @@ describe.each([
       await expect(echo(shut.ports.db, 'x')).rejects.toThrow();
     } finally {
       await Promise.all([open.stop(), shut.stop()]);
+    }
+  });
+
+  test.skipIf(missing)('a gateway ends TLS with the certificate of a Secret, or passes it on by SNI; TCP comes as it is', { timeout: 30_000 }, async () => {
+    const [https, mutual, tls, tcp] = [await freePort(), await freePort(), await freePort(), await freePort()];
+    const server = (number: number, name: string, protocol: string, hosts: string[], mode?: object): object => ({
+      port: { number, name, protocol },
+      hosts,
+      ...mode,
+    });
+    const to = (host: string, number: number): object => ({ destination: { host, port: { number } } });
+    const objects = [
+      { ...object('Secret', 'edge', { data: credential }), apiVersion: 'v1' },
+      object('Gateway', 'gw', {
+        selector: { app: 'web' },
+        servers: [
+          server(https, 'https', 'HTTPS', ['edge.test'], { tls: { mode: 'SIMPLE', credentialName: 'edge' } }),
+          server(mutual, 'mutual', 'HTTPS', ['edge.test'], { tls: { mode: 'OPTIONAL_MUTUAL', credentialName: 'edge' } }),
+          server(tls, 'tls', 'TLS', ['*.test'], { tls: { mode: 'PASSTHROUGH' } }),
+          server(tcp, 'tcp', 'TCP', ['*']),
+        ],
+      }),
+      object('VirtualService', 'in', {
+        hosts: ['edge.test', 'other.test'],
+        gateways: ['gw'],
+        http: [{ route: [to('web.test', 80)] }],
+        tls: [{ match: [{ port: tls, sniHosts: ['other.test'] }], route: [to('other.test', 443)] }],
+        tcp: [{ match: [{ port: tcp }], route: [to('db.test', 5432)] }],
+      }),
+    ];
+    const { stop } = await start(objects, { role: 'router' });
+    const ask = (port: number, options: object = {}): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const socket = connectTls({ port, host: '127.0.0.1', servername: 'edge.test', rejectUnauthorized: false, ...options }, () =>
+          socket.write('GET / HTTP/1.1\r\nhost: edge.test\r\nconnection: close\r\n\r\n'),
+        );
+        let text = '';
+        socket.on('data', (part) => (text += part.toString()));
+        socket.on('close', () => resolve(`${text.split(' ')[1] ?? 'closed'} ${text.split('\r\n\r\n')[1]?.includes('plain edge.test') ?? false}`));
+        socket.on('error', reject);
+      });
+    try {
+      await vi.waitFor(async () => expect(await ask(https)).toBe('200 true'), 10_000);
+      expect(await certificateName(https, 'edge.test')).toBe('DNS:edge.test');
+      await expect(ask(https, { servername: 'nobody.example' })).rejects.toThrow();
+      expect(await ask(mutual)).toBe('200 true');
+      expect(await ask(mutual, client)).toBe('200 true');
+      expect(await certificateName(tls, 'other.test')).toBe('DNS:other.test');
+      await expect(certificateName(tls, 'api.test')).rejects.toThrow();
+      expect(await echo(tcp, 'select')).toBe('select');
+    } finally {
+      await stop();
     }
   });
 });

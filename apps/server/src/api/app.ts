@@ -16,6 +16,7 @@ import { statusOf } from './kube/status.ts';
 import { attachLive } from './live.ts';
 import { meshRoutes } from './mesh-routes.ts';
 import { createQueries } from './queries.ts';
+import { withoutSecretValues } from './redacted-store.ts';
 import { registerSecurity } from './security.ts';
 import type { ApiServices, ReadyServices } from './services.ts';
 
@@ -23,7 +24,12 @@ const BODY_LIMIT = 262_144;
 
 /** Builds the app; the caller listens and closes. `app.close()` ends the live channel too. */
 export async function createApp(given: ApiServices): Promise<FastifyInstance> {
-  const services: ReadyServices = { host: '127.0.0.1', log: (message) => void process.stderr.write(`${message}\n`), ...given };
+  const services: ReadyServices = {
+    host: '127.0.0.1',
+    log: (message) => void process.stderr.write(`${message}\n`),
+    ...given,
+    store: withoutSecretValues(given.store),
+  };
   const app = fastify({ bodyLimit: BODY_LIMIT, forceCloseConnections: true, routerOptions: { maxParamLength: 600 } });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));

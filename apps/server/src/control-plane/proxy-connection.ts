@@ -3,7 +3,7 @@
 import type { ProxyStatus } from '@weft/mesh-core/api';
 import { spiffeId } from '@weft/mesh-core/model';
 import type { ProxyNode } from '@weft/mesh-core/model';
-import { AdsStream, TYPE_URL, diffResourceSets, shortTypeName } from '@weft/mesh-core/xds';
+import { AdsStream, LayeredView, TYPE_URL, diffResourceSets, shortTypeName } from '@weft/mesh-core/xds';
 import type { Dialect, RequestFact, Resource, ResourceSet, Subscription, XdsRequest, XdsResponse } from '@weft/mesh-core/xds';
 import type { SecretLease } from '../certificates/secret-provider.ts';
 
@@ -209,7 +209,11 @@ export class ProxyConnection {
   }
 
   #withSecrets(resources: ResourceSet): ResourceSet {
-    return { ...resources, [TYPE_URL.secret]: this.#options.secrets?.resources() ?? NO_SECRETS };
+    const own = this.#options.secrets?.resources();
+    const credentials = resources[TYPE_URL.secret];
+    // Without a certificate that proves who asks there are none at all.
+    const secrets = own === undefined ? NO_SECRETS : credentials.size === 0 ? own : new LayeredView([own, credentials]);
+    return { ...resources, [TYPE_URL.secret]: secrets };
   }
 
   #send(responses: readonly XdsResponse[]): void {

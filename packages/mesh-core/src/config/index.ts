@@ -14,3 +14,5 @@ export { jsonSchemaOf, pathText, validateObject } from './validate.ts';
 export type { VirtualServiceSpec } from './virtual-service.ts';
 export type { FieldPath, ParsedDocument } from './yaml-text.ts';
 export { editYaml, parseYaml, toYaml } from './yaml-text.ts';
+export type { SecretSpec } from './data-kinds.ts';
+export { REDACTED, presented } from './data-kinds.ts';

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { type MeshObject, type Problem, KINDS, apiVersionOf } from '../model/index.ts';
+import { DATA_FIELDS, bodyOf, configMapSpec, secretSpec, storedSecret } from './data-kinds.ts';
 import { destinationRuleSpec } from './destination-rule.ts';
 import { gatewaySpec } from './gateway.ts';
 import { envoyFilterSpec } from './envoy-filter.ts';
@@ -18,6 +19,8 @@ import type { ParsedDocument } from './yaml-text.ts';
 
 const SPECS: Readonly<Record<string, z.ZodType>> = {
   Service: serviceSpec,
+  Secret: secretSpec,
+  ConfigMap: configMapSpec,
   VirtualService: virtualServiceSpec,
   DestinationRule: destinationRuleSpec,
   Gateway: gatewaySpec,
@@ -80,15 +83,17 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
       `${record['apiVersion'] === undefined ? 'apiVersion is required' : `apiVersion ${String(record['apiVersion'])} is not one of ${kind.kind}`}: use ${versions.join(', ')}`,
       'WEFT_UNKNOWN_VERSION',
     );
-  for (const key of Object.keys(record)) if (!TOP_LEVEL.includes(key)) add([key], `unknown field ${key}${didYouMean(key, TOP_LEVEL)}`);
+  const topLevel = [...TOP_LEVEL, ...(DATA_FIELDS[kind.kind] ?? [])];
+  for (const key of Object.keys(record)) if (!topLevel.includes(key)) add([key], `unknown field ${key}${didYouMean(key, topLevel)}`);
 
   const metadata = metadataSchema.safeParse(record['metadata']);
   if (!metadata.success)
     for (const { path, message } of fieldIssues(metadata.error, metadataSchema, record['metadata'], 'metadata')) add(['metadata', ...path], message);
   const schema = SPECS[kind.kind];
-  const spec = schema?.safeParse(record['spec'] ?? {});
+  const { body, path: place } = bodyOf(kind.kind, record);
+  const spec = schema?.safeParse(body);
   if (schema !== undefined && spec?.success === false)
-    for (const { path, message } of fieldIssues(spec.error, schema, record['spec'] ?? {}, 'spec')) add(['spec', ...path], message);
+    for (const { path, message } of fieldIssues(spec.error, schema, body, 'spec')) add([...place, ...path], message);
   const exported: unknown = (spec?.data as { exportTo?: unknown } | undefined)?.exportTo;
   const home = nameIn(record, 'namespace') ?? 'default';
   if (Array.isArray(exported) && exported.includes('.') && exported.includes(home)) add(['spec', 'exportTo'], `. and ${home} are the same namespace: keep one`);
@@ -111,7 +116,7 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
         ...(generation === undefined ? {} : { generation }),
         ...(typeof creationTimestamp === 'string' ? { creationTimestamp } : {}),
       },
-      spec: spec?.data ?? {},
+      spec: kind.kind === 'Secret' ? storedSecret(spec?.data as Parameters<typeof storedSecret>[0]) : (spec?.data ?? {}),
     },
     problems,
   };

@@ -12,6 +12,8 @@ export interface Kind {
 
 export const KINDS: readonly Kind[] = [
   { kind: 'Service', group: '', versions: ['v1'], plural: 'services', singular: 'service', shortNames: ['svc'] },
+  { kind: 'Secret', group: '', versions: ['v1'], plural: 'secrets', singular: 'secret', shortNames: [] },
+  { kind: 'ConfigMap', group: '', versions: ['v1'], plural: 'configmaps', singular: 'configmap', shortNames: ['cm'] },
   {
     kind: 'VirtualService',
     group: 'networking.istio.io',

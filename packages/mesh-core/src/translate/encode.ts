@@ -4,6 +4,7 @@ import { type DescMessage, type JsonObject, fromJson, toBinary } from '@bufbuild
 import { ClusterSchema } from '../gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { ClusterLoadAssignmentSchema } from '../gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import { ListenerSchema } from '../gen/envoy/config/listener/v3/listener_pb.ts';
+import { SecretSchema } from '../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
 import { RouteConfigurationSchema } from '../gen/envoy/config/route/v3/route_pb.ts';
 import { registry } from './registry.ts';
 import { type Resource, type TypeUrl, TYPE_URL } from '../xds/index.ts';
@@ -14,6 +15,7 @@ const SCHEMAS: Partial<Record<TypeUrl, DescMessage>> = {
   [TYPE_URL.route]: RouteConfigurationSchema,
   [TYPE_URL.cluster]: ClusterSchema,
   [TYPE_URL.endpoint]: ClusterLoadAssignmentSchema,
+  [TYPE_URL.secret]: SecretSchema,
 };
 
 /** Encodes unless the same content was encoded before. Throws what protobuf-es throws on a field that does not fit. */

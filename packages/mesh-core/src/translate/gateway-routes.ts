@@ -78,7 +78,7 @@ export function bareHost(serverHost: string): string {
 }
 
 /** Hosts of a server that VirtualServices of a namespace may use. */
-function serverHosts(server: GatewayServer['server'], gatewayNamespace: string, vsNamespace: string): string[] {
+export function serverHosts(server: GatewayServer['server'], gatewayNamespace: string, vsNamespace: string): string[] {
   return server.hosts
     .filter((host) => {
       const scope = host.includes('/') ? host.slice(0, host.indexOf('/')) : '*';
@@ -88,7 +88,7 @@ function serverHosts(server: GatewayServer['server'], gatewayNamespace: string, 
 }
 
 /** What two lists of hosts have in common: of each overlapping pair the narrower. */
-function commonHosts(a: readonly string[], b: readonly string[]): string[] {
+export function commonHosts(a: readonly string[], b: readonly string[]): string[] {
   return [...new Set(a.flatMap((x) => b.flatMap((y) => (hostMatches(x, y) ? [y] : hostMatches(y, x) ? [x] : []))))];
 }
 

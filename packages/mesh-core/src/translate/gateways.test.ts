@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
 import { TYPE_URL } from '../xds/index.ts';
-import { unservedServers } from './gateways.ts';
 import { buildMesh } from './mesh.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
@@ -73,22 +72,97 @@ test('httpsRedirect asks for TLS on every host of its server, routed or not', ()
   ]);
 });
 
-test('a server with certificates of the mesh is served by SNI; one whose certificate is not to be had is named', () => {
+test('servers with TLS have a chain by SNI, with the certificates of the mesh or of a Secret', () => {
   const objects = [
     gateway(server('HTTPS', ['a.test'], { tls: { mode: 'ISTIO_MUTUAL' }, bind: '127.0.0.2' }), {
       port: { number: 8443, name: 'x', protocol: 'HTTPS' },
       hosts: ['*'],
-      tls: { mode: 'SIMPLE', credentialName: 'cert' },
+      tls: { mode: 'MUTUAL', credentialName: 'cert', subjectAltNames: ['client.test'], minProtocolVersion: 'TLSV1_3' },
     }),
     vs('v', ['a.test'], [to('a')]),
   ];
-  const mesh = buildMesh(objects, DEFAULT_MESH_SETTINGS);
-  const set = translate(mesh, NODE, DEFAULT_MESH_SETTINGS);
-  expect([...set[TYPE_URL.listener].keys()]).toEqual(['127.0.0.1_8080']);
+  const set = translate(buildMesh(objects, DEFAULT_MESH_SETTINGS), NODE, DEFAULT_MESH_SETTINGS);
   expect(decoded(set, TYPE_URL.listener, '127.0.0.1_8080')).toMatchObject({
     address: { socketAddress: { address: '127.0.0.2' } },
     filterChains: [{ filterChainMatch: { serverNames: ['a.test'] }, filters: [{ typedConfig: { rds: { routeConfigName: 'https.8080.https.gw.shop' } } }] }],
   });
   expect(virtualHosts(objects, 'https.8080.https.gw.shop')[0]?.domains).toEqual(['a.test']);
-  expect(unservedServers(mesh, NODE)).toMatchObject([{ gateway: 'shop/gw', port: 8443 }]);
+  expect(decoded(set, TYPE_URL.listener, '127.0.0.1_8443')).toMatchObject({
+    filterChains: [
+      {
+        transportSocket: {
+          typedConfig: {
+            requireClientCertificate: true,
+            commonTlsContext: {
+              tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_3' },
+              tlsCertificateSdsSecretConfigs: [{ name: 'kubernetes://cert' }],
+              combinedValidationContext: {
+                validationContextSdsSecretConfig: { name: 'kubernetes://cert-cacert' },
+                defaultValidationContext: { matchTypedSubjectAltNames: [{ sanType: 'DNS', matcher: { exact: 'client.test' } }] },
+              },
+            },
+          },
+        },
+      },
+    ],
+  });
+});
+
+test('a name two servers of a port have belongs to the first', () => {
+  const tls = { tls: { mode: 'ISTIO_MUTUAL' } };
+  const other = object(
+    'Gateway',
+    'younger',
+    { selector: { istio: 'ingressgateway' }, servers: [server('HTTPS', ['a.test', 'b.test'], tls)] },
+    '2026-02-01T00:00:00Z',
+  );
+  const set = translate(buildMesh([gateway(server('HTTPS', ['a.test'], tls)), other], DEFAULT_MESH_SETTINGS), NODE, DEFAULT_MESH_SETTINGS);
+  expect(decoded(set, TYPE_URL.listener, '127.0.0.1_8080')['filterChains']).toMatchObject([
+    { name: 'https.8080.https.gw.shop', filterChainMatch: { serverNames: ['a.test'] } },
+    { name: 'https.8080.https.younger.shop', filterChainMatch: { serverNames: ['b.test'] } },
+  ]);
+});
+
+const secret = (name: string, data: Record<string, string>, namespace = 'edge'): MeshObject => object('Secret', name, { data }, undefined, namespace);
+
+test('a gateway gets the Secrets its servers name, of its own namespace only; the bundle may be a Secret of its own', () => {
+  const named = gateway(server('HTTPS', ['a.test'], { tls: { mode: 'MUTUAL', credentialName: 'cert' } }));
+  const of = (...objects: MeshObject[]): string[] => [
+    ...translate(buildMesh([named, ...objects], DEFAULT_MESH_SETTINGS), NODE, DEFAULT_MESH_SETTINGS)[TYPE_URL.secret].keys(),
+  ];
+  const pair = { 'tls.crt': 'QQ==', 'tls.key': 'Qg==' };
+  expect(of(secret('cert', pair))).toEqual(['kubernetes://cert']);
+  expect(of(secret('cert', { ...pair, 'ca.crt': 'Qw==' }))).toEqual(['kubernetes://cert', 'kubernetes://cert-cacert']);
+  expect(of(secret('cert', { cert: 'QQ==', key: 'Qg==' }), secret('cert-cacert', { cacert: 'Qw==' }))).toEqual([
+    'kubernetes://cert',
+    'kubernetes://cert-cacert',
+  ]);
+  expect(of(secret('cert', pair, 'shop'), secret('other', pair))).toEqual([]);
+});
+
+test('TLS is passed on by SNI, TCP as it comes, and nothing is opened without routes', () => {
+  const l4 = (spec: object): MeshObject => object('VirtualService', 'l4', { gateways: ['shop/gw'], ...spec });
+  const passthrough = gateway(server('TLS', ['*.test'], { tls: { mode: 'PASSTHROUGH' } }));
+  const destination = { destination: { host: 'a', port: { number: 443 } } };
+  const listeners = (...objects: MeshObject[]): string[] => [
+    ...translate(buildMesh(objects, DEFAULT_MESH_SETTINGS), NODE, DEFAULT_MESH_SETTINGS)[TYPE_URL.listener].keys(),
+  ];
+  const listenerOf = (...objects: MeshObject[]): unknown =>
+    decoded(translate(buildMesh(objects, DEFAULT_MESH_SETTINGS), NODE, DEFAULT_MESH_SETTINGS), TYPE_URL.listener, '127.0.0.1_8080');
+  expect(listeners(passthrough)).toEqual([]);
+  expect(
+    listenerOf(passthrough, l4({ hosts: ['*.test', 'b.example'], tls: [{ match: [{ sniHosts: ['a.test', 'b.example'] }], route: [destination] }] })),
+  ).toMatchObject({
+    filterChains: [{ filterChainMatch: { serverNames: ['a.test'] }, filters: [{ typedConfig: { cluster: 'outbound|443||a.shop.svc.cluster.local' } }] }],
+  });
+  expect(listenerOf(gateway(server('TCP', ['*'])), l4({ hosts: ['*'], tcp: [{ match: [{ port: 8080 }], route: [destination] }] }))).toMatchObject({
+    filterChains: [{ filters: [{ typedConfig: { cluster: 'outbound|443||a.shop.svc.cluster.local' } }] }],
+  });
+  const auto = gateway(server('TLS', ['*.local'], { tls: { mode: 'AUTO_PASSTHROUGH' } }));
+  const service = object('Service', 'a', { ports: [{ name: 'http', port: 80 }] });
+  expect(listenerOf(auto, service)).toMatchObject({
+    filterChains: [
+      { filterChainMatch: { serverNames: ['outbound_.80_._.a.shop.svc.cluster.local'] }, filters: [{ name: 'envoy.filters.network.sni_cluster' }, {}] },
+    ],
+  });
 });

@@ -1,12 +1,16 @@
 // What a gateway proxy opens: one listener per port of the Gateways that select it, routes by host.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { matches } from '../config/index.ts';
+import { hostMatches, matches } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
-import { any, grouped, socketAddress } from './common.ts';
-import { type GatewayServer, bareHost, gatewayRouteConfig } from './gateway-routes.ts';
-import { downstreamTls, hcm, rds } from './listeners.ts';
-import type { Mesh } from './mesh.ts';
+import { ADS, any, clusterName, grouped, seconds, socketAddress } from './common.ts';
+import { caOf, credentialResource } from './credentials.ts';
+import { type GatewayServer, bareHost, commonHosts, gatewayRouteConfig, serverHosts } from './gateway-routes.ts';
+import { TLS_INSPECTOR, downstreamTls, hcm, rds } from './listeners.ts';
+import { type Mesh, destinationRuleFor } from './mesh.ts';
+import { visibleServices } from './sidecar-scope.ts';
+import { type L4Context, l4Applies, tcpProxyFilter, tcpProxyTo } from './tcp-routes.ts';
+import { hostsOf, virtualServicesFor } from './virtual-services.ts';
 
 interface GatewayPort {
   listener: JsonObject;
@@ -15,16 +19,15 @@ interface GatewayPort {
 
 /**
  * Ports of a gateway proxy. Plaintext servers of a port share one chain and route configuration `http.<port>`; each TLS server
- * has a chain by SNI and `https.<port>.<port name>.<gateway>.<namespace>`. TLS servers whose certificate this control plane
- * cannot hand out (`credentialName`, PASSTHROUGH) and TCP servers open nothing: see {@link unservedServers}.
+ * has a chain by SNI: with routes `https.<port>.<port name>.<gateway>.<namespace>` where TLS ends here, or with the bytes as
+ * they are for PASSTHROUGH, AUTO_PASSTHROUGH and TCP.
  */
 export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
-  const ports = grouped(serversOf(mesh, node).filter(isServed), (s) => s.server.port.number);
-  return [...ports].map(([port, servers]) => {
-    // Plaintext and TLS cannot share a port: the oldest Gateway decides which it is.
+  return [...grouped(serversOf(mesh, node), (s) => s.server.port.number)].flatMap(([port, servers]): GatewayPort[] => {
+    // Plaintext HTTP, plaintext TCP and TLS cannot share a port: the oldest Gateway decides which it is.
     const [first] = servers;
-    const tls = first !== undefined && isTls(first);
-    const same = servers.filter((s) => isTls(s) === tls);
+    const kind = first === undefined ? 'http' : kindOf(first);
+    const same = servers.filter((s) => kindOf(s) === kind);
     const name = `${node.ip}_${port}`;
     const manager = (routeName: string, mtls: boolean): JsonObject =>
       hcm(mesh, node, {
@@ -36,79 +39,198 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
         edge: true,
         mtls,
       });
-    const base = { name, address: socketAddress(first?.server.bind ?? node.ip, port), trafficDirection: 'OUTBOUND' };
-    if (!tls)
-      return {
-        listener: { ...base, filterChains: [{ name, filters: [manager(`http.${port}`, false)] }] },
-        routes: [gatewayRouteConfig(mesh, node, `http.${port}`, same)],
-      };
-    return {
-      listener: {
-        ...base,
-        listenerFilters: [
-          { name: 'envoy.filters.listener.tls_inspector', typedConfig: any('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector') },
-        ],
-        filterChains: same.map((s) => {
-          const serverNames = s.server.hosts.map(bareHost).filter((h) => h !== '*');
-          return {
-            name: secureName(s),
-            ...(serverNames.length === s.server.hosts.length ? { filterChainMatch: { serverNames } } : {}),
-            filters: [manager(secureName(s), false)],
-            transportSocket: serverTls(s.server.tls),
-          };
-        }),
-      },
-      routes: same.map((s) => gatewayRouteConfig(mesh, node, secureName(s), [s])),
-    };
+    const base = { name, address: socketAddress(first?.server.bind || node.ip, port), trafficDirection: 'OUTBOUND' };
+    if (kind === 'http')
+      return [
+        {
+          listener: { ...base, filterChains: [{ name, filters: [manager(`http.${port}`, false)] }] },
+          routes: [gatewayRouteConfig(mesh, node, `http.${port}`, same)],
+        },
+      ];
+    const secure = same.filter((s) => s.server.port.protocol === 'HTTPS' && terminates(s));
+    const chains = firstClaims([
+      ...secure.map((s) => ({
+        name: secureName(s),
+        ...serverNamesOf(s.server.hosts.map(bareHost)),
+        filters: [manager(secureName(s), false)],
+        transportSocket: serverTls(s.server.tls),
+      })),
+      ...same.filter((s) => !secure.includes(s)).flatMap((s) => l4Chains(mesh, node, s)),
+    ]);
+    const inspector = kind === 'tls' ? { listenerFilters: [TLS_INSPECTOR] } : {};
+    // A listener without chains has no use: nothing is routed to this port yet.
+    return chains.length === 0
+      ? []
+      : [{ listener: { ...base, ...inspector, filterChains: chains }, routes: secure.map((s) => gatewayRouteConfig(mesh, node, secureName(s), [s])) }];
   });
 }
 
-/** Servers a gateway proxy should open and does not, with the reason, for the console. */
-export function unservedServers(mesh: Mesh, node: ProxyNode): { gateway: string; port: number; reason: string }[] {
-  return serversOf(mesh, node)
-    .filter((s) => !isServed(s))
-    .map(({ key, server }) => ({
-      gateway: key,
-      port: server.port.number,
-      reason: isTls({ server })
-        ? `TLS mode ${server.tls?.mode ?? 'PASSTHROUGH'} with credentialName ${server.tls?.credentialName ?? '(none)'} has no certificate here; use serverCertificate and privateKey files, or ISTIO_MUTUAL`
-        : `protocol ${server.port.protocol} is not served by gateways`,
-    }));
+/** No two chains of a listener may match the same connections: a name belongs to the first chain that has it. */
+function firstClaims(chains: readonly JsonObject[]): JsonObject[] {
+  const taken = new Set<string>();
+  return chains.flatMap((chain) => {
+    const { serverNames = ['*'] } = (chain['filterChainMatch'] ?? {}) as { serverNames?: string[] };
+    const names = serverNames.filter((name) => !taken.has(name) && taken.add(name));
+    if (names.length === 0) return [];
+    return [names.length === serverNames.length ? chain : { ...chain, ...serverNamesOf(names) }];
+  });
 }
 
-function serversOf(mesh: Mesh, node: ProxyNode): GatewayServer[] {
+/** Servers of the Gateways that select a proxy. */
+export function serversOf(mesh: Mesh, node: ProxyNode): GatewayServer[] {
   return mesh.gateways
     .filter((g) => matches(node.labels, g.spec.selector))
     .flatMap((gateway) => gateway.spec.servers.map((server) => ({ gateway, key: `${gateway.metadata.namespace}/${gateway.metadata.name}`, server })));
 }
 
-function isTls({ server }: Pick<GatewayServer, 'server'>): boolean {
-  return server.port.protocol === 'HTTPS' || server.port.protocol === 'TLS';
+type ServerKind = 'http' | 'tcp' | 'tls';
+
+function kindOf({ server }: GatewayServer): ServerKind {
+  const { protocol } = server.port;
+  if (protocol === 'HTTPS' || protocol === 'TLS') return 'tls';
+  return protocol === 'TCP' || protocol === 'MONGO' ? 'tcp' : 'http';
 }
 
-function isServed({ server }: Pick<GatewayServer, 'server'>): boolean {
-  const { protocol } = server.port;
-  if (protocol === 'HTTPS') return server.tls?.mode === 'ISTIO_MUTUAL' || (Boolean(server.tls?.serverCertificate) && Boolean(server.tls?.privateKey));
-  return protocol === 'HTTP' || protocol === 'HTTP2' || protocol === 'GRPC' || protocol === 'GRPC-WEB';
+/** TLS ends at the gateway. */
+function terminates({ server }: GatewayServer): boolean {
+  const mode = server.tls?.mode ?? 'PASSTHROUGH';
+  return kindOf({ server } as GatewayServer) === 'tls' && mode !== 'PASSTHROUGH' && mode !== 'AUTO_PASSTHROUGH';
 }
 
 function secureName({ gateway, server }: GatewayServer): string {
   return `https.${server.port.number}.${server.port.name}.${gateway.metadata.name}.${gateway.metadata.namespace}`;
 }
 
+/** The chain match of names; `*` among them matches every connection. */
+export function serverNamesOf(names: readonly string[]): { filterChainMatch?: { serverNames: string[] } } {
+  return names.length === 0 || names.includes('*') ? {} : { filterChainMatch: { serverNames: names.map((name) => name.toLowerCase()) } };
+}
+
 function serverTls(tls: GatewayServer['server']['tls']): JsonObject {
   if (tls?.mode === 'ISTIO_MUTUAL') return downstreamTls();
   const mutual = tls?.mode === 'MUTUAL' || tls?.mode === 'OPTIONAL_MUTUAL';
+  const credential = tls?.credentialName || tls?.credentialNames?.[0];
+  const pairs = tls?.tlsCertificates ?? [];
+  const files = pairs.length > 0 ? pairs : [{ serverCertificate: tls?.serverCertificate, privateKey: tls?.privateKey }];
+  const sans = (tls?.subjectAltNames ?? []).map((exact) => ({ sanType: exact.includes('://') ? 'URI' : 'DNS', matcher: { exact } }));
+  const names = sans.length === 0 ? {} : { matchTypedSubjectAltNames: sans };
+  const bundle = tls?.caCertCredentialName || (credential === undefined ? undefined : caOf(credential));
   return {
     name: 'envoy.transport_sockets.tls',
     typedConfig: any('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
       requireClientCertificate: tls?.mode === 'MUTUAL',
       commonTlsContext: {
-        tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' },
+        tlsParams: tlsParams(tls),
         alpnProtocols: ['h2', 'http/1.1'],
-        tlsCertificates: [{ certificateChain: { filename: tls?.serverCertificate ?? '' }, privateKey: { filename: tls?.privateKey ?? '' } }],
-        ...(mutual && tls.caCertificates !== undefined ? { validationContext: { trustedCa: { filename: tls.caCertificates } } } : {}),
+        ...(credential === undefined
+          ? { tlsCertificates: files.map((f) => ({ certificateChain: { filename: f.serverCertificate ?? '' }, privateKey: { filename: f.privateKey ?? '' } })) }
+          : { tlsCertificateSdsSecretConfigs: (tls?.credentialNames ?? [credential]).map(secretConfig) }),
+        ...(!mutual
+          ? {}
+          : tls.caCertificates
+            ? { validationContext: { trustedCa: { filename: tls.caCertificates }, ...names } }
+            : { combinedValidationContext: { defaultValidationContext: names, validationContextSdsSecretConfig: secretConfig(bundle ?? '') } }),
       },
     }),
   };
+}
+
+function tlsParams(tls: GatewayServer['server']['tls']): JsonObject {
+  const version = (name: string | undefined, fallback: string): string => (name === undefined || name === 'TLS_AUTO' ? fallback : name.replace('TLSV', 'TLSv'));
+  const suites = tls?.cipherSuites ?? [];
+  return {
+    tlsMinimumProtocolVersion: version(tls?.minProtocolVersion, 'TLSv1_2'),
+    tlsMaximumProtocolVersion: version(tls?.maxProtocolVersion, 'TLSv1_3'),
+    ...(suites.length === 0 ? {} : { cipherSuites: suites }),
+  };
+}
+
+function secretConfig(credential: string): JsonObject {
+  return { name: credentialResource(credential), sdsConfig: ADS };
+}
+
+/** Chains whose bytes go on as they are, after TLS where it ends here. */
+function l4Chains(mesh: Mesh, node: ProxyNode, s: GatewayServer): JsonObject[] {
+  const { server, key } = s;
+  const port = server.port.number;
+  const hosts = server.hosts.map((host) => bareHost(host).toLowerCase());
+  if (server.tls?.mode === 'AUTO_PASSTHROUGH') return autoPassthrough(mesh, node, hosts, port);
+  const context: L4Context = { mesh, node, gateway: key, port, addresses: [] };
+  const statPrefix = `${secureName(s)}`;
+  const chains: JsonObject[] = [];
+  const taken = new Set<string>();
+  for (const vs of virtualServicesFor(mesh, key, node.namespace)) {
+    const { namespace, name } = vs.metadata;
+    const shared = commonHosts(serverHosts(server, s.gateway.metadata.namespace, namespace), hostsOf(mesh, vs));
+    if (shared.length === 0) continue;
+    const filters = (route: Parameters<typeof tcpProxyTo>[3]): JsonObject[] => [tcpProxyTo(context, statPrefix, namespace, route)];
+    if (kindOf(s) === 'tls' && !terminates(s)) {
+      for (const [i, rule] of (vs.spec.tls ?? []).entries()) {
+        const names = rule.match
+          .filter((m) => l4Applies(context, m, namespace))
+          .flatMap((m) =>
+            commonHosts(
+              m.sniHosts.map((h) => h.toLowerCase()),
+              shared,
+            ),
+          )
+          .filter((h) => !taken.has(h) && taken.add(h));
+        if (names.length > 0) chains.push({ name: `${namespace}/${name}/tls[${i}]`, ...serverNamesOf(names), filters: filters(rule.route) });
+      }
+      continue;
+    }
+    const rule = vs.spec.tcp?.find((r) => (r.match ?? []).length === 0 || r.match?.some((m) => l4Applies(context, m, namespace)) === true);
+    if (rule === undefined) continue;
+    const names = kindOf(s) === 'tls' ? hosts : [];
+    return [
+      {
+        name: `${namespace}/${name}`,
+        ...serverNamesOf(names),
+        filters: filters(rule.route),
+        ...(terminates(s) ? { transportSocket: serverTls(server.tls) } : {}),
+      },
+    ];
+  }
+  return chains;
+}
+
+/** Every service whose host a server has, by the SNI sidecars connect with: `outbound_.80_._.reviews.shop.svc.cluster.local`. */
+function autoPassthrough(mesh: Mesh, node: ProxyNode, hosts: readonly string[], port: number): JsonObject[] {
+  const names = passthroughClusters(mesh, node).filter((p) => hosts.some((host) => hostMatches(host, p.host)));
+  if (names.length === 0) return [];
+  const sni = { name: 'envoy.filters.network.sni_cluster', typedConfig: any('envoy.extensions.filters.network.sni_cluster.v3.SniCluster') };
+  const proxy = tcpProxyFilter(mesh, node, { statPrefix: 'BlackHoleCluster', clusters: [{ name: 'BlackHoleCluster', weight: 1 }], port });
+  return [{ name: `auto_passthrough_${port}`, ...serverNamesOf(names.map((p) => p.sni)), filters: [sni, proxy] }];
+}
+
+/** Clusters for AUTO_PASSTHROUGH, named by SNI: the endpoints of the services' own, which get TLS as the client sent it. */
+export function sniClusters(mesh: Mesh, node: ProxyNode): JsonObject[] {
+  if (!serversOf(mesh, node).some((s) => s.server.tls?.mode === 'AUTO_PASSTHROUGH')) return [];
+  return passthroughClusters(mesh, node).map(({ sni, service }) => ({
+    name: sni,
+    type: 'EDS',
+    edsClusterConfig: { edsConfig: ADS, serviceName: service },
+    connectTimeout: seconds(mesh.settings.connectTimeoutMs),
+  }));
+}
+
+/** Credentials the servers of a gateway proxy name. */
+export function credentialsOf(mesh: Mesh, node: ProxyNode): string[] {
+  return serversOf(mesh, node).flatMap(
+    ({ server: { tls } }) => [tls?.credentialName, ...(tls?.credentialNames ?? []), tls?.caCertCredentialName].filter((name) => Boolean(name)) as string[],
+  );
+}
+
+function passthroughClusters(mesh: Mesh, node: ProxyNode): { sni: string; host: string; service: string }[] {
+  // Clusters that find their endpoints themselves are outside the mesh, and nobody connects to them by such names.
+  const inMesh = visibleServices(mesh, node).filter((s) => s.entry === undefined || s.entry.resolution === 'STATIC');
+  return inMesh.flatMap((service) =>
+    service.ports.flatMap((port) =>
+      [undefined, ...(destinationRuleFor(mesh, service, node)?.subsets ?? [])].map((subset) => ({
+        sni: `outbound_.${port.port}_.${subset?.name ?? ''}_.${service.host}`,
+        host: service.host,
+        service: clusterName(service.host, port.port, subset?.name),
+      })),
+    ),
+  );
 }

@@ -1,5 +1,4 @@
 export { contentHash, encodeResource } from './encode.ts';
-export { unservedServers } from './gateways.ts';
 export type { Mesh, MeshService, MtlsMode, Workload } from './mesh.ts';
 export { buildMesh, destinationRuleFor, mtlsModeOf } from './mesh.ts';
 export { patchBootstrap } from './envoy-filter/bootstrap.ts';

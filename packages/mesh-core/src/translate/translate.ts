@@ -6,9 +6,10 @@ import { type MeshSettings, type ProxyNode, refKey, refOf, spiffeId } from '../m
 import { type Resource, type ResourceSet, LayeredView, type TypeUrl, TYPE_URL, type View } from '../xds/index.ts';
 import { ownClusters, serviceClusters } from './clusters.ts';
 import { contentHash, encodeFields, encodeResource, withFields } from './encode.ts';
+import { credentialSecrets } from './credentials.ts';
 import { type FilterOutcome, applyEnvoyFilters } from './envoy-filter/apply.ts';
 import { envoyFiltersFor } from './envoy-filter/select.ts';
-import { gatewayPorts } from './gateways.ts';
+import { credentialsOf, gatewayPorts, sniClusters } from './gateways.ts';
 import { apiListener, hostListener, inboundListener, upstreamListener } from './listeners.ts';
 import { type Memo, once, onceFor } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
@@ -36,8 +37,6 @@ export function proxyClass(node: ProxyNode): string {
   ]);
 }
 
-const NONE: View = new Map();
-
 /** What EnvoyFilters made of a set. */
 interface Filtered {
   set: ResourceSet;
@@ -46,7 +45,7 @@ interface Filtered {
   result: { resources: ResourceSet; outcomes: readonly FilterOutcome[] };
 }
 
-/** Translates for one proxy (of a class). Secrets are not part of it: they come from the certificate authority. */
+/** Translates for one proxy (of a class). Its own certificate is not part of it: that comes from the certificate authority. */
 export function translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet {
   return translated(mesh, node, settings).resources;
 }
@@ -91,6 +90,7 @@ interface Given {
   listeners: View;
   bodies: readonly Resource[];
   shared: { clusters: View; endpoints: View };
+  special: { secrets: View; clusters: View };
   set: ResourceSet;
 }
 
@@ -104,8 +104,12 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
     'body' in part ? part.body : onceFor(mesh, `route|${part.name}`, node, (n) => encode(TYPE_URL.route, part.make(mesh, n))),
   );
   const shared = onceFor(mesh, 'clusters', node, (n) => sharedClusters(mesh, n, encode));
+  const special = once(mesh, `${key}|special`, () => ({
+    secrets: byName(credentialSecrets(mesh, node, credentialsOf(mesh, node)).map((json) => encode(TYPE_URL.secret, json))),
+    clusters: byName(node.role === 'router' ? sniClusters(mesh, node).map((json) => encode(TYPE_URL.cluster, json)) : []),
+  }));
   const given = mesh.memo.recall<Given>(key);
-  if (given?.listeners === parts.listeners && given.shared === shared && sameList(given.bodies, bodies)) return given.set;
+  if (given?.listeners === parts.listeners && given.shared === shared && given.special === special && sameList(given.bodies, bodies)) return given.set;
   const own = once(mesh, `${key}|own`, () => ({
     peer: encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId)),
     clusters: byName(ownClusters(node, settings).map((json) => encode(TYPE_URL.cluster, json))),
@@ -115,11 +119,12 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
   const set: ResourceSet = {
     [TYPE_URL.listener]: parts.listeners,
     [TYPE_URL.route]: byName(routes),
-    [TYPE_URL.cluster]: given?.shared === shared ? given.set[TYPE_URL.cluster] : new LayeredView([own.clusters, shared.clusters]),
+    [TYPE_URL.cluster]:
+      given?.shared === shared && given.special === special ? given.set[TYPE_URL.cluster] : new LayeredView([own.clusters, special.clusters, shared.clusters]),
     [TYPE_URL.endpoint]: shared.endpoints,
-    [TYPE_URL.secret]: NONE,
+    [TYPE_URL.secret]: special.secrets,
   };
-  mesh.memo.remember(key, { listeners: parts.listeners, bodies, shared, set } satisfies Given);
+  mesh.memo.remember(key, { listeners: parts.listeners, bodies, shared, special, set } satisfies Given);
   return set;
 }
 

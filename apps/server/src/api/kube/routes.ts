@@ -1,5 +1,6 @@
 // The Kubernetes-style door: kubectl and istio tools read and write the same objects as the console.
 
+import { presented } from '@weft/mesh-core/config';
 import { type MeshObject, KINDS, type Kind, type ObjectRef } from '@weft/mesh-core/model';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { parse } from 'yaml';
@@ -73,7 +74,7 @@ function resourceRoutes(app: FastifyInstance, services: ReadyServices, kind: Kin
   const base = basePath(group, version);
   const apiVersion = groupVersion(group, version);
   const hidden = { schema: { hide: true } };
-  const shown = (object: MeshObject): MeshObject => ({ ...object, apiVersion });
+  const shown = (object: MeshObject): MeshObject => presented({ ...object, apiVersion });
   const refIn = (request: Request): ObjectRef => ({ kind: kind.kind, namespace: request.params.namespace ?? '', name: request.params.name ?? '' });
   const existing = (request: Request): StoredObject => {
     const object = store.get(refIn(request));

@@ -1,6 +1,6 @@
 // The parts of a listener below HTTP: listener filters, filter chain matches, TCP proxying, TLS of the client's side.
 
-import { decodeStringMatch } from './decode-common.ts';
+import { decodeValidation, readSource } from './decode-upstream-tls.ts';
 import type { Fields } from './fields.ts';
 import type { AccessLog, ChainMatch, Cidr, DownstreamTls, ListenerConfig, TcpProxy } from './model.ts';
 
@@ -106,19 +106,21 @@ export function decodeSniFilters(filters: readonly { filter: Fields; config: Fie
 
 export function decodeDownstreamTls(fields: Fields): DownstreamTls {
   const context = fields.object('commonTlsContext');
-  const combined = context?.object('combinedValidationContext');
-  const certificateSecret = context?.list('tlsCertificateSdsSecretConfigs')[0]?.text('name') ?? '';
-  if (certificateSecret === '') fields.problem('commonTlsContext', 'a certificate by SDS is needed');
-  const validationSecret = (combined?.object('validationContextSdsSecretConfig') ?? context?.object('validationContextSdsSecretConfig'))?.text('name');
+  const [secret, ...more] = context?.list('tlsCertificateSdsSecretConfigs') ?? [];
+  const [inline, ...others] = context?.list('tlsCertificates') ?? [];
+  const certificateSecret = secret?.text('name') ?? '';
+  const certificate = inline === undefined ? undefined : { chainPem: readSource(inline, 'certificateChain'), keyPem: readSource(inline, 'privateKey') };
+  if (certificateSecret === '' && certificate === undefined) fields.problem('commonTlsContext', 'a certificate is needed');
+  if (more.length + others.length > 0) fields.problem('commonTlsContext', 'one certificate is supported, not several');
+  const { validationSecret, ca, crlPem, peerSans } = decodeValidation(context);
+  if (crlPem !== undefined) fields.problem('commonTlsContext', 'revocation lists are not supported on listeners');
   return {
     certificateSecret,
+    ...(certificate === undefined ? {} : { certificate }),
     ...(validationSecret === undefined ? {} : { validationSecret }),
+    ...(ca === undefined || ca === 'system' ? {} : { ca }),
     requireClientCertificate: fields.flag('requireClientCertificate'),
     alpn: context?.texts('alpnProtocols') ?? [],
-    peerSans:
-      combined
-        ?.object('defaultValidationContext')
-        ?.list('matchTypedSubjectAltNames')
-        .map((san) => decodeStringMatch(san.object('matcher') ?? san)) ?? [],
+    peerSans,
   };
 }

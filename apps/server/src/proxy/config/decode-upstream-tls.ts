@@ -66,7 +66,7 @@ function decodeVersions(params: Fields | undefined): Pick<UpstreamTls, 'minVersi
 
 type Validation = Pick<UpstreamTls, 'validationSecret' | 'ca' | 'crlPem' | 'verify' | 'peerSans'>;
 
-function decodeValidation(context: Fields | undefined): Validation {
+export function decodeValidation(context: Fields | undefined): Validation {
   const combined = context?.object('combinedValidationContext');
   const secret = combined?.object('validationContextSdsSecretConfig') ?? context?.object('validationContextSdsSecretConfig');
   const checks = combined?.object('defaultValidationContext') ?? context?.object('validationContext');
@@ -98,7 +98,7 @@ function decodeValidation(context: Fields | undefined): Validation {
 }
 
 /** Text of a DataSource, files read now, as Envoy does; '' when there is none. */
-function readSource(fields: Fields, key: string): string {
+export function readSource(fields: Fields, key: string): string {
   const source = fields.object(key);
   if (source === undefined) return '';
   const file = source.text('filename');

@@ -68,12 +68,15 @@ export interface Cidr {
 }
 
 export interface DownstreamTls {
+  /** '' where `certificate` is there. */
   certificateSecret: string;
+  certificate?: { chainPem: string; keyPem: string };
   validationSecret?: string;
+  ca?: { pem: string };
   requireClientCertificate: boolean;
   alpn: readonly string[];
-  /** Accepted URI SANs of the peer. Empty = any signed by the CA. */
-  peerSans: readonly StringMatch[];
+  /** Accepted names of the peer. Empty = any signed by the CA. */
+  peerSans: readonly SanMatch[];
 }
 
 export interface UpstreamTls {

@@ -2,7 +2,7 @@
 // listens; a new certificate goes into that server and serves the next handshake.
 
 import type { Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import type { DownstreamTls } from '../config/model.ts';
 import { compilePeerSans, dnsSans, uriSans } from './peer-identity.ts';
 import type { SecretStore } from './secrets.ts';
@@ -50,11 +50,11 @@ export class TlsTerminator {
     const withAlpn = own.some((name) => offered.includes(name));
     let server = this.servers.get(withAlpn);
     if (server === undefined) {
-      const options = this.secrets.options(this.config.certificateSecret, this.config.validationSecret);
+      const options = this.options();
       if (options === undefined) return false;
       server = createServer({
         ...options,
-        requestCert: this.config.requireClientCertificate || this.config.validationSecret !== undefined,
+        requestCert: this.config.requireClientCertificate || this.config.validationSecret !== undefined || this.config.ca !== undefined,
         rejectUnauthorized: this.config.requireClientCertificate,
         handshakeTimeout: this.handshakeTimeoutMs,
         allowHalfOpen: true,
@@ -76,8 +76,10 @@ export class TlsTerminator {
   }
 
   private check(socket: TLSSocket): void {
-    const certificate = socket.authorized ? socket.getPeerX509Certificate() : undefined;
-    if (certificate === undefined ? this.config.requireClientCertificate : !this.accepts(certificate.subjectAltName)) {
+    const certificate = socket.getPeerX509Certificate();
+    // Also where none is needed, one that is shown must be good.
+    const refused = certificate !== undefined && !socket.authorized;
+    if (refused || (certificate === undefined ? this.config.requireClientCertificate : !this.accepts(certificate.subjectAltName))) {
       this.onRefused();
       socket.destroy();
       return;
@@ -91,8 +93,19 @@ export class TlsTerminator {
     });
   }
 
+  private options(): SecureContextOptions | undefined {
+    const { certificateSecret, certificate, validationSecret, ca } = this.config;
+    const named = this.secrets.options(certificate === undefined ? certificateSecret : undefined, validationSecret);
+    if (named === undefined) return undefined;
+    return {
+      ...named,
+      ...(certificate === undefined ? {} : { cert: certificate.chainPem, key: certificate.keyPem }),
+      ...(ca === undefined ? {} : { ca: ca.pem }),
+    };
+  }
+
   private reload(): void {
-    const options = this.secrets.options(this.config.certificateSecret, this.config.validationSecret);
+    const options = this.options();
     if (options !== undefined) for (const server of this.servers.values()) server.setSecureContext(options);
   }
 }

@@ -1,9 +1,13 @@
 // Which other resources a listener, cluster or route config names.
 
-import type { ClusterConfig, HttpConnectionManager, ListenerConfig, RouteConfig } from '../config/model.ts';
+import type { ClusterConfig, FilterChain, HttpConnectionManager, ListenerConfig, RouteConfig } from '../config/model.ts';
+
+function chainsOf({ chains, defaultChain }: ListenerConfig): readonly FilterChain[] {
+  return defaultChain === undefined ? chains : [...chains, defaultChain];
+}
 
 export function managersOf(listeners: Iterable<ListenerConfig>): HttpConnectionManager[] {
-  return [...listeners].flatMap((l) => l.chains).flatMap((chain) => (chain.http === undefined ? [] : [chain.http]));
+  return [...listeners].flatMap(chainsOf).flatMap((chain) => (chain.http === undefined ? [] : [chain.http]));
 }
 
 /** RDS names. */
@@ -13,7 +17,9 @@ export function routesNamedBy(listener: ListenerConfig): string[] {
 
 /** SDS names of the listener's TLS chains. */
 export function secretsNamedBy(listener: ListenerConfig): string[] {
-  return listener.chains.flatMap(({ tls }) => [tls?.certificateSecret, tls?.validationSecret]).filter((name) => name !== undefined);
+  return chainsOf(listener)
+    .flatMap(({ tls }) => [tls?.certificateSecret, tls?.validationSecret])
+    .filter((name) => name !== undefined && name !== '') as string[];
 }
 
 /** SDS names of the cluster's TLS settings. */
