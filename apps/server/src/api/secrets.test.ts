@@ -32,6 +32,7 @@ test('a Secret goes in and its values never come out, in no form', async () => {
   }
   const table = await api.app.inject({ url: at, headers: { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' } });
   expect(table.body).not.toContain(KEY);
+  expect(table.json()).toMatchObject({ rows: [{ cells: ['cert', 'kubernetes.io/tls', '2', expect.any(String)] }] });
 });
 
 test('what was read can be written back: hidden values stay, new ones count, unknown ones are refused', async () => {

@@ -16,3 +16,4 @@ export type { FieldPath, ParsedDocument } from './yaml-text.ts';
 export { editYaml, parseYaml, toYaml } from './yaml-text.ts';
 export type { SecretSpec } from './data-kinds.ts';
 export { REDACTED, presented } from './data-kinds.ts';
+export { effectiveSettings } from './mesh-config.ts';

@@ -1,13 +1,14 @@
 // One object: from untrusted value to a MeshObject, with every problem named by field path (and line, when it came from text).
 
 import { z } from 'zod';
-import { type MeshObject, type Problem, KINDS, apiVersionOf } from '../model/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, KINDS, apiVersionOf } from '../model/index.ts';
 import { DATA_FIELDS, bodyOf, configMapSpec, secretSpec, storedSecret } from './data-kinds.ts';
 import { destinationRuleSpec } from './destination-rule.ts';
 import { gatewaySpec } from './gateway.ts';
 import { envoyFilterSpec } from './envoy-filter.ts';
 import { fieldIssues } from './issue-text.ts';
 import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
+import { isMeshConfig, readMeshConfig } from './mesh-config.ts';
 import { didYouMean } from './nearest.ts';
 import { serviceEntrySpec } from './service-entry.ts';
 import { sidecarSpec } from './sidecar.ts';
@@ -97,6 +98,7 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
   const exported: unknown = (spec?.data as { exportTo?: unknown } | undefined)?.exportTo;
   const home = nameIn(record, 'namespace') ?? 'default';
   if (Array.isArray(exported) && exported.includes('.') && exported.includes(home)) add(['spec', 'exportTo'], `. and ${home} are the same namespace: keep one`);
+  const unread = kind.kind === 'ConfigMap' ? meshConfigProblems(record, spec?.data, (message) => add(['data', 'mesh'], message)) : [];
   if (problems.length > 0 || !metadata.success) {
     const ref = { kind: kind.kind, namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };
     return { problems: problems.map((p) => ({ ...p, ref })) };
@@ -118,8 +120,24 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
       },
       spec: kind.kind === 'Secret' ? storedSecret(spec?.data as Parameters<typeof storedSecret>[0]) : (spec?.data ?? {}),
     },
-    problems,
+    problems: unread,
   };
+}
+
+/** Errors go to `refuse`; keys that have no effect are warnings. */
+function meshConfigProblems(record: Readonly<Record<string, unknown>>, spec: unknown, refuse: (message: string) => void): Problem[] {
+  const ref = { kind: 'ConfigMap', namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };
+  const text = (spec as { data?: Record<string, string> } | undefined)?.data?.['mesh'];
+  if (text === undefined || !isMeshConfig({ kind: ref.kind, metadata: ref }, DEFAULT_MESH_SETTINGS.rootNamespace)) return [];
+  const { errors, unread } = readMeshConfig(text);
+  for (const error of errors) refuse(error);
+  return unread.map((key) => ({
+    severity: 'warning',
+    code: 'WEFT_MESH_CONFIG_UNREAD',
+    message: `${key} of MeshConfig has no effect here`,
+    path: 'data.mesh',
+    ref,
+  }));
 }
 
 function nameIn(record: Record<string, unknown>, key: 'name' | 'namespace'): string | undefined {

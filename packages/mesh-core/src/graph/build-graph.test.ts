@@ -260,3 +260,23 @@ test('other namespaces appear only as neighbours', () => {
   const rows = [row({ from: 'ingressgateway', to: 'productpage-v1', requests: 1 }), row({ from: 'productpage-v1', to: 'ratings-v1', requests: 1 })];
   expect(build(rows, { namespaces: ['ingress'] }).nodes.map((n) => n.id)).toEqual(['gw:ingress/ingressgateway', 'wl:bookinfo/productpage-v1']);
 });
+
+test('a host of a ServiceEntry is a service of that name outside the mesh', () => {
+  const entry: MeshObject = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name: 'api', namespace },
+    spec: { hosts: ['api.example.com'], resolution: 'DNS', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }] },
+  };
+  const called = row({ from: 'productpage-v1', to: 'api', requests: 5, reporter: 'source' });
+  const labels = { ...called.labels, destination_service: 'api.example.com', destination_service_name: 'api.example.com' };
+  const graph = build([{ ...called, labels }], { objects: [...objects, entry] });
+  expect(graph.nodes.find((n) => n.service === 'api.example.com')).toMatchObject({
+    id: `svc:${namespace}/api.example.com`,
+    kind: 'service',
+    label: 'api.example.com',
+    namespace,
+    inMesh: false,
+    badges: [],
+  });
+});

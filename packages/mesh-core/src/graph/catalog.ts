@@ -1,6 +1,6 @@
 // What configuration and the list of proxies say exists: services, their workloads, and which of those are gateways.
 
-import { matches, resolveHost, type ServiceSpec, type WorkloadEntrySpec } from '../config/index.ts';
+import { matches, resolveHost, type ServiceEntrySpec, type ServiceSpec, type WorkloadEntrySpec } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
 
 /** What the graph needs to know of a proxy; `ProxyStatus` of the API has all of it. */
@@ -32,6 +32,8 @@ export interface CatalogService {
   host: string;
   protocol: 'http' | 'grpc' | 'tcp';
   workloads: readonly CatalogWorkload[];
+  /** A ServiceEntry's, outside the mesh. */
+  external?: boolean;
 }
 
 export interface Catalog {
@@ -110,6 +112,10 @@ function services(objects: readonly MeshObject[], workloads: readonly CatalogWor
   const byName = new Map<string, CatalogService>();
   const byHost = new Map<string, CatalogService>();
   const ofWorkload = new Map<string, CatalogService>();
+  for (const service of entryServices(objects, workloads)) {
+    byName.set(`${service.namespace}/${service.name}`, service);
+    byHost.set(service.host, service);
+  }
   for (const object of objects) {
     if (object.kind !== 'Service') continue;
     const { namespace, name } = object.metadata;
@@ -122,6 +128,22 @@ function services(objects: readonly MeshObject[], workloads: readonly CatalogWor
     for (const workload of selected) if (!ofWorkload.has(`${namespace}/${workload.name}`)) ofWorkload.set(`${namespace}/${workload.name}`, service);
   }
   return { services: byName, servicesByHost: byHost, serviceOfWorkload: ofWorkload };
+}
+
+/** Each host of a ServiceEntry is a service of that name, as its metrics say. */
+function entryServices(objects: readonly MeshObject[], workloads: readonly CatalogWorkload[]): CatalogService[] {
+  return objects.flatMap((object) => {
+    if (object.kind !== 'ServiceEntry') return [];
+    const { namespace } = object.metadata;
+    const { hosts, ports = [], location, workloadSelector } = object.spec as ServiceEntrySpec;
+    const selected = workloadSelector === undefined ? [] : workloads.filter((w) => w.namespace === namespace && matches(w.labels, workloadSelector.labels));
+    const protocol = (ports[0]?.protocol ?? '').toUpperCase();
+    return hosts.map((host): CatalogService => {
+      const name = host.toLowerCase();
+      const kind = protocol.startsWith('GRPC') ? 'grpc' : protocol.startsWith('HTTP') && protocol !== 'HTTPS' ? 'http' : 'tcp';
+      return { namespace, name, host: name, protocol: kind, workloads: selected, external: location !== 'MESH_INTERNAL' };
+    });
+  });
 }
 
 function protocolOf(spec: ServiceSpec): 'http' | 'grpc' | 'tcp' {

@@ -15,8 +15,16 @@ export interface End {
   workloadId?: string;
   appId?: string;
   serviceId?: string;
-  service?: { namespace: string; name: string; host: string };
+  service?: ServiceIdentity;
   known?: CatalogWorkload;
+}
+
+export interface ServiceIdentity {
+  namespace: string;
+  name: string;
+  host: string;
+  /** Outside the mesh, and named by a ServiceEntry. */
+  external?: boolean;
 }
 
 export const UNKNOWN_ID = 'unknown';
@@ -77,7 +85,7 @@ function workloadEnd(namespace: string, workload: string, app: string | undefine
   };
 }
 
-function serviceOf(labels: Labels, catalog: Catalog): { namespace: string; name: string; host: string } | undefined {
+function serviceOf(labels: Labels, catalog: Catalog): ServiceIdentity | undefined {
   const byHost = catalog.servicesByHost.get(labels['destination_service'] ?? '');
   if (byHost !== undefined) return identity(byHost);
   const namespace = labels['destination_service_namespace'];
@@ -88,8 +96,10 @@ function serviceOf(labels: Labels, catalog: Catalog): { namespace: string; name:
   return { namespace, name, host: host === undefined || isUnset(host) ? `${name}.${namespace}.svc.cluster.local` : host };
 }
 
-function identity(service: CatalogService | undefined): { namespace: string; name: string; host: string } | undefined {
-  return service === undefined ? undefined : { namespace: service.namespace, name: service.name, host: service.host };
+function identity(service: CatalogService | undefined): ServiceIdentity | undefined {
+  if (service === undefined) return undefined;
+  const { namespace, name, host, external } = service;
+  return { namespace, name, host, ...(external === true ? { external } : {}) };
 }
 
 /** Id of a service's node. */

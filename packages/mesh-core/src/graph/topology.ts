@@ -4,7 +4,7 @@ import type { GraphEdge, GraphNode, GraphType } from '../api/graph.ts';
 import type { Catalog } from './catalog.ts';
 import { type CountedRow, isUnset } from './deduplicate.ts';
 import { addBuckets, type Histogram } from './edge-stats.ts';
-import { destinationEnd, type End, serviceNodeId, sourceEnd, UNKNOWN_ID } from './ends.ts';
+import { destinationEnd, type End, type ServiceIdentity, serviceNodeId, sourceEnd, UNKNOWN_ID } from './ends.ts';
 import { addAnswers, type Answers, noAnswers, sumAnswers } from './health.ts';
 
 export interface Traffic {
@@ -54,7 +54,7 @@ function path(topology: Topology, from: string, target: End, type: GraphType, is
   return [[from, port], [port, ensureNode(topology, target, type, 'destination')]]; // prettier-ignore
 }
 
-export function ensureServiceNode(topology: Topology, service: { namespace: string; name: string; host: string }): string {
+export function ensureServiceNode(topology: Topology, service: ServiceIdentity): string {
   const id = serviceNodeId(service);
   if (!topology.nodes.has(id))
     topology.nodes.set(id, {
@@ -64,7 +64,7 @@ export function ensureServiceNode(topology: Topology, service: { namespace: stri
       label: service.name,
       service: service.host,
       badges: [],
-      inMesh: true,
+      inMesh: service.external !== true,
       proxies: [],
     });
   return id;

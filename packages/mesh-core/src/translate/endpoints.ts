@@ -50,16 +50,20 @@ function lbEndpoint(mesh: Mesh, workload: Workload, port: ServicePort): JsonValu
     metadata: {
       filterMetadata: {
         ...(mtls ? { 'envoy.transport_socket_match': { tlsMode: 'istio' } } : {}),
-        'weft.peer': {
-          workload: workload.name,
-          namespace: workload.namespace,
-          app,
-          version,
-          canonical_service: labels['service.istio.io/canonical-name'] ?? (app === '' ? workload.name : app),
-          canonical_revision: labels['service.istio.io/canonical-revision'] ?? (version === '' ? 'latest' : version),
-          principal: mtls ? workload.principal : '',
-          cluster: mesh.settings.clusterId,
-        },
+        ...(workload.anonymous === true
+          ? {}
+          : {
+              'weft.peer': {
+                workload: workload.name,
+                namespace: workload.namespace,
+                app,
+                version,
+                canonical_service: labels['service.istio.io/canonical-name'] ?? (app === '' ? workload.name : app),
+                canonical_revision: labels['service.istio.io/canonical-revision'] ?? (version === '' ? 'latest' : version),
+                principal: mtls ? workload.principal : '',
+                cluster: mesh.settings.clusterId,
+              },
+            }),
       },
     },
   };

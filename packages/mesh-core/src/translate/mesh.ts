@@ -8,6 +8,7 @@ import {
   type ServiceSpec,
   type VirtualServiceSpec,
   type WorkloadEntrySpec,
+  effectiveSettings,
   hostMatches,
   matches,
   resolveHost,
@@ -40,6 +41,8 @@ export interface Workload {
   weight: number;
   locality: string;
   healthy: boolean;
+  /** An address of a ServiceEntry: nobody knows what runs there. */
+  anonymous?: boolean;
 }
 
 export interface MeshService {
@@ -68,13 +71,15 @@ export interface Mesh {
 }
 
 /** Indexes the objects. `previous` hands over what was worked out from it and still holds. Fields are made when they are first read. */
-export function buildMesh(objects: readonly MeshObject[], settings: MeshSettings, previous?: Mesh): Mesh {
+export function buildMesh(objects: readonly MeshObject[], given: MeshSettings, previous?: Mesh): Mesh {
+  const settings = effectiveSettings(given, objects);
   const groups = grouped(objects, (o) => o.kind);
   for (const [kind, group] of groups) {
     const before = previous?.objects.get(kind);
     if (before?.length === group.length && group.every((object, i) => object === before[i])) groups.set(kind, before as MeshObject[]);
   }
-  const memo = previous?.memo ?? new Memo<Mesh>();
+  // Settings are read everywhere and change seldom: with others everything is worked out anew.
+  const memo = previous !== undefined && JSON.stringify(previous.settings) === JSON.stringify(settings) ? previous.memo : new Memo<Mesh>();
   const mesh = {
     objects: groups,
     settings,

@@ -87,6 +87,7 @@ function workloads(
       weight: endpoint.weight ?? 1,
       locality: endpoint.locality ?? '',
       healthy: true,
+      anonymous: true,
     };
   });
 }

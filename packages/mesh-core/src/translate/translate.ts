@@ -112,7 +112,7 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
   if (given?.listeners === parts.listeners && given.shared === shared && given.special === special && sameList(given.bodies, bodies)) return given.set;
   const own = once(mesh, `${key}|own`, () => ({
     peer: encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId)),
-    clusters: byName(ownClusters(node, settings).map((json) => encode(TYPE_URL.cluster, json))),
+    clusters: byName(ownClusters(node, mesh.settings).map((json) => encode(TYPE_URL.cluster, json))),
   }));
   // The routes are the same for many proxies; who the proxy is stands behind them.
   const routes = bodies.map((body, i) => (given?.bodies[i] === body ? given.set[TYPE_URL.route].get(body.name) : undefined) ?? withFields(body, own.peer));

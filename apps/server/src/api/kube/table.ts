@@ -16,6 +16,11 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
           .join(','),
     ],
   ],
+  Secret: [
+    ['Type', (s) => text(s['type'] ?? 'Opaque')],
+    ['Data', (s) => String(Object.keys((s['data'] ?? {}) as object).length)],
+  ],
+  ConfigMap: [['Data', (s) => String(Object.keys((s['data'] ?? {}) as object).length)]],
   VirtualService: [
     ['Gateways', (s) => JSON.stringify(s['gateways'] ?? [])],
     ['Hosts', (s) => JSON.stringify(s['hosts'] ?? [])],
@@ -40,7 +45,7 @@ export function tableOf(kind: string, objects: readonly MeshObject[], resourceVe
     metadata: { resourceVersion },
     columnDefinitions: [definition('Name', 'name'), ...columns.map(([name]) => definition(name)), definition('Age')],
     rows: objects.map((o) => ({
-      cells: [o.metadata.name, ...columns.map(([, value]) => value((o.spec ?? {}) as Record<string, unknown>)), ageText(o.metadata.creationTimestamp, now)],
+      cells: [o.metadata.name, ...columns.map(([, value]) => value((o.spec ?? o) as Record<string, unknown>)), ageText(o.metadata.creationTimestamp, now)],
       object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: o.metadata },
     })),
   };

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { DEFAULT_MESH_SETTINGS } from '../model/index.ts';
+import { effectiveSettings } from './mesh-config.ts';
+import { validateObject } from './validate.ts';
+
+const configMap = (mesh: string, name = 'istio') => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'istio-system' }, data: { mesh } });
+const checked = (mesh: string, name?: string) => validateObject(configMap(mesh, name));
+
+test('the MeshConfig of the ConfigMap istio is in force for the keys Weft reads', () => {
+  const { object, problems } = checked(
+    'outboundTrafficPolicy: { mode: REGISTRY_ONLY }\naccessLogFile: /dev/stdout\nprotocolDetectionTimeout: 5s\nconnectTimeout: 1s\ndefaultConfig: { tracing: { sampling: 10 } }\n',
+  );
+  expect(problems).toEqual([]);
+  expect(effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object])).toEqual({
+    ...DEFAULT_MESH_SETTINGS,
+    outboundTrafficPolicy: 'REGISTRY_ONLY',
+    accessLogFile: '/dev/stdout',
+    protocolDetectionTimeoutMs: 5_000,
+    connectTimeoutMs: 1_000,
+    tracingSamplingPercent: 10,
+  });
+  expect(effectiveSettings(DEFAULT_MESH_SETTINGS, [])).toBe(DEFAULT_MESH_SETTINGS);
+});
+
+test('as in Istio a policy without mode is REGISTRY_ONLY', () => {
+  const { object } = checked('outboundTrafficPolicy: {}');
+  expect(effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object]).outboundTrafficPolicy).toBe('REGISTRY_ONLY');
+});
+
+test("a value that does not fit is refused, a key without effect is a warning, other ConfigMaps are nobody's business", () => {
+  const refused = checked('connectTimeout: fast');
+  expect(refused.object).toBeUndefined();
+  expect(refused.problems).toMatchObject([{ severity: 'error', path: 'data.mesh', message: expect.stringContaining('connectTimeout') as string }]);
+  expect(checked('mixerCheckServer: x').problems).toMatchObject([{ severity: 'warning', code: 'WEFT_MESH_CONFIG_UNREAD' }]);
+  expect(checked('connectTimeout: fast', 'other').problems).toEqual([]);
+});

@@ -1,0 +1,60 @@
+// MeshConfig: mesh-wide settings as Istio keeps them, YAML under the key `mesh` of the ConfigMap `istio` in the root namespace.
+
+import { z } from 'zod';
+import type { MeshObject, MeshSettings } from '../model/index.ts';
+import { duration, durationMs, durationOrZero } from './schema-parts.ts';
+import { parseYaml } from './yaml-text.ts';
+
+/** What Weft reads of it; Istio has more. */
+const meshConfig = z.looseObject({
+  outboundTrafficPolicy: z.strictObject({ mode: z.enum(['REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS']).optional() }).optional(),
+  accessLogFile: z.string().optional(),
+  connectTimeout: duration.optional(),
+  protocolDetectionTimeout: durationOrZero.optional(),
+  defaultConfig: z.looseObject({ tracing: z.looseObject({ sampling: z.number().min(0).max(100).optional() }).optional() }).optional(),
+});
+const READ = new Set(Object.keys(meshConfig.shape));
+
+export interface MeshConfigReading {
+  settings: Partial<MeshSettings>;
+  errors: string[];
+  /** Keys that have no effect here. */
+  unread: string[];
+}
+
+/** True for the ConfigMap that holds the MeshConfig. */
+export function isMeshConfig({ kind, metadata }: Pick<MeshObject, 'kind' | 'metadata'>, rootNamespace: string): boolean {
+  return kind === 'ConfigMap' && metadata.name === 'istio' && metadata.namespace === rootNamespace;
+}
+
+/** Reads the text of the key `mesh`. With errors there are no settings. */
+export function readMeshConfig(text: string): MeshConfigReading {
+  const { documents, problems } = parseYaml(text);
+  const value = documents[0]?.value ?? {};
+  const parsed = meshConfig.safeParse(value);
+  const errors = [...problems.map((p) => p.message), ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? [])];
+  if (!parsed.success || errors.length > 0) return { settings: {}, errors, unread: [] };
+  const { outboundTrafficPolicy, accessLogFile, connectTimeout, protocolDetectionTimeout, defaultConfig } = parsed.data;
+  const sampling = defaultConfig?.tracing?.sampling;
+  return {
+    settings: {
+      // Istio's third mode resolves unknown names itself, which is what ALLOW_ANY is here.
+      ...(outboundTrafficPolicy === undefined
+        ? {}
+        : { outboundTrafficPolicy: (outboundTrafficPolicy.mode ?? 'REGISTRY_ONLY') === 'REGISTRY_ONLY' ? 'REGISTRY_ONLY' : 'ALLOW_ANY' }),
+      ...(accessLogFile === undefined ? {} : { accessLogFile }),
+      ...(connectTimeout === undefined ? {} : { connectTimeoutMs: durationMs(connectTimeout) ?? 0 }),
+      ...(protocolDetectionTimeout === undefined ? {} : { protocolDetectionTimeoutMs: durationMs(protocolDetectionTimeout) ?? 0 }),
+      ...(sampling === undefined ? {} : { tracingSamplingPercent: sampling }),
+    },
+    errors,
+    unread: Object.keys(value).filter((key) => !READ.has(key)),
+  };
+}
+
+/** The settings in force: those given, under what the mesh's own MeshConfig says. */
+export function effectiveSettings(given: MeshSettings, objects: readonly MeshObject[]): MeshSettings {
+  const object = objects.find((o) => isMeshConfig(o, given.rootNamespace));
+  const text = (object?.spec as { data?: Record<string, string> } | undefined)?.data?.['mesh'];
+  return text === undefined ? given : { ...given, ...readMeshConfig(text).settings };
+}
