@@ -14,3 +14,45 @@ test('a YAML error is marked at its line and refused', async ({ mesh, page }) =>
   const after = await mesh.api('GET', '/apis/networking.istio.io/v1/namespaces/bookinfo/virtualservices/reviews');
   expect(after.body).toEqual(before.body);
 });
+
+test('a wrong subset is mended by its quick fix, applied, seen in history and undone', async ({ mesh, page }) => {
+  await page.goto(`${mesh.url}/config?object=VirtualService/bookinfo/reviews`);
+  const line = page.locator('.cm-line', { hasText: 'subset: v2' });
+  await line.click();
+  await page.keyboard.press('End');
+  for (const key of ['ArrowLeft', 'ArrowLeft', 'Backspace']) await page.keyboard.press(key);
+  await page.keyboard.type('4');
+  const problem = page.getByTestId('problem-row').first();
+  await expect(problem).toContainText('has no subset v4');
+  await expect(page.getByTestId('config-apply')).toBeDisabled();
+  await problem.getByRole('button', { name: 'Use v3' }).click();
+  await expect(page.getByRole('img', { name: /v3 goes from 0 to 10 percent/ })).toBeVisible();
+  await page.getByTestId('config-apply').click();
+  await expect(page.getByText(/Applied as revision/)).toBeVisible();
+  const object = '/apis/networking.istio.io/v1/namespaces/bookinfo/virtualservices/reviews';
+  expect(JSON.stringify((await mesh.api('GET', object)).body)).toContain('"subset":"v3"');
+  await page.getByRole('button', { name: 'History' }).click();
+  await page.locator('.hist .hr').first().getByRole('button', { name: 'Undo' }).click();
+  await expect.poll(async () => JSON.stringify((await mesh.api('GET', object)).body)).toContain('"subset":"v2"');
+});
+
+test('an object somebody else changed meanwhile shows both texts, and mine only wins when told', async ({ mesh, page }) => {
+  await page.goto(`${mesh.url}/config?object=VirtualService/bookinfo/ratings`);
+  const editor = page.locator('.cm-content');
+  await expect(editor).toContainText('ratings');
+  const path = '/apis/networking.istio.io/v1/namespaces/bookinfo/virtualservices/ratings';
+  const theirs = (await mesh.api('GET', path)).body as { metadata: { labels?: Record<string, string> } };
+  theirs.metadata.labels = { team: 'theirs' };
+  expect((await mesh.api('PUT', path, theirs)).status).toBe(200);
+  await editor.click();
+  await page.keyboard.press('Control+Home');
+  await page.keyboard.type('# mine\n');
+  await expect(page.getByTestId('config-apply')).toBeEnabled();
+  await page.getByTestId('config-apply').click();
+  const refused = page.getByRole('alert');
+  await expect(refused).toContainText('Theirs, as stored now');
+  await expect(refused).toContainText('team');
+  await refused.getByRole('button', { name: 'Apply mine' }).click();
+  await expect(refused).toBeHidden();
+  expect(JSON.stringify((await mesh.api('GET', path)).body)).not.toContain('theirs');
+});
