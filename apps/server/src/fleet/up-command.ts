@@ -19,6 +19,7 @@ export function registerUp(program: Command): void {
     )
     .option('--load <rps>', 'requests per second of the load generator', '20')
     .option('--access-log-file <path>', 'file every proxy appends its access log to; /dev/stdout = the log of its process', '')
+    .addOption(new Option('--access-log-encoding <form>', 'form of its lines').choices(['TEXT', 'JSON']).default('TEXT'))
     .option('--trace-sampling <percent>', 'share of new traces recorded', '100')
     .addOption(new Option('--trace-export <kind=endpoint>', 'send spans on: jaeger=http://host:14268/api/traces or otlp=http://host:4318'))
     .option('--port-base <port>', 'first of the loopback ports given to sidecars and demo services', '21000');
@@ -53,6 +54,7 @@ function readOptions(flags: Record<string, unknown>): UpOptions {
     dataPlane: flags['dataPlane'] === 'envoy' ? 'envoy' : 'embedded',
     traceSampling,
     accessLogFile: text('accessLogFile'),
+    accessLogEncoding: text('accessLogEncoding') === 'JSON' ? 'JSON' : 'TEXT',
     ...(flags['envoyTelemetry'] === 'als' || flags['envoyTelemetry'] === 'stats' ? { envoyTelemetry: flags['envoyTelemetry'] } : {}),
     ...(typeof flags['traceExport'] === 'string' ? { traceExport: parseTraceExport(flags['traceExport']) } : {}),
   };

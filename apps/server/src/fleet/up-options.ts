@@ -26,6 +26,7 @@ export interface UpOptions {
   traceSampling: number;
   /** '' = none. */
   accessLogFile: string;
+  accessLogEncoding: 'TEXT' | 'JSON';
   traceExport?: { kind: 'jaeger' | 'otlp'; endpoint: string };
 }
 

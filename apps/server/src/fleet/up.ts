@@ -127,6 +127,7 @@ function serverOptions(options: UpOptions, plan: DemoPlan): ServerOptions {
       ...DEFAULT_MESH_SETTINGS,
       tracingSamplingPercent: options.traceSampling,
       accessLogFile: options.accessLogFile,
+      accessLogEncoding: options.accessLogEncoding,
       otlp: { host: '127.0.0.1', grpcPort: options.otlpGrpcPort, httpPort: options.otlpHttpPort },
     },
     demoControlUrl: `http://127.0.0.1:${plan.controlPort}/`,

@@ -64,7 +64,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     'weft.node_id': nodeId,
   };
   const exporter = startOtlpExporter(spec.otlpEndpoint, resource, [metrics, tcpMetrics], Date.now);
-  const accessLogs = openAccessLogs(epochOffsetMs, log);
+  const accessLogs = openAccessLogs(log);
 
   let state: ProxyState = 'PRE_INITIALIZING';
   let rebindTimer: NodeJS.Timeout | undefined;
@@ -81,12 +81,12 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       tcpMetrics.onTcp(record);
       if (record.phase === 'closed') accessLogs.onTcp(record);
     },
-    onRequestEnd(record) {
+    onRequestEnd(record, source) {
       requests += 1;
       metrics.onRequest(record);
       const span = spanOf(record, nodeId, spec.role === 'router', epochOffsetMs);
       if (span !== undefined) exporter.addSpan(span);
-      if (record.manager.accessLog.length > 0) accessLogs.onRequest(record);
+      if (record.manager.accessLog.length > 0) accessLogs.onRequest(record.manager.accessLog, source);
     },
   });
 

@@ -13,8 +13,10 @@ export interface MeshSettings {
   protocolDetectionTimeoutMs: number;
   /** Share of new traces recorded, 0-100. Istio's default is 1; the demo uses 100. */
   tracingSamplingPercent: number;
-  /** '' = no access log, '/dev/stdout' = text lines. */
+  /** '' = no access log. */
   accessLogFile: string;
+  /** Istio's default text, or the same as JSON. */
+  accessLogEncoding: 'TEXT' | 'JSON';
   /** Where proxies send OTLP. */
   otlp: { host: string; grpcPort: number; httpPort: number };
 }
@@ -30,5 +32,6 @@ export const DEFAULT_MESH_SETTINGS: MeshSettings = {
   protocolDetectionTimeoutMs: 0,
   tracingSamplingPercent: 1,
   accessLogFile: '',
+  accessLogEncoding: 'TEXT',
   otlp: { host: '127.0.0.1', grpcPort: 4317, httpPort: 4318 },
 };

@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { ProxyNode } from '../model/index.ts';
+import { ISTIO_JSON, ISTIO_TEXT } from '../telemetry/access-log-format.ts';
 import { any, without } from './common.ts';
 import { metricOverrides } from './metric-overrides.ts';
 import type { Mesh, MeshService } from './mesh.ts';
@@ -29,24 +30,20 @@ export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, 
     : changed
       ? [metricOverrides(settings.metrics)]
       : [];
-  return without({ accessLog: [...stats, ...accessLog(node, settings.accessLog)], tracing: tracing(node, settings.tracing) });
+  return without({ accessLog: [...stats, ...accessLog(mesh, node, settings.accessLog)], tracing: tracing(node, settings.tracing) });
 }
 
 /** Access logs of TCP connections. */
 export function tcpAccessLog(mesh: Mesh, node: ProxyNode, reporter: Reporter): JsonObject[] {
-  return accessLog(node, telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER').accessLog);
+  return accessLog(mesh, node, telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER').accessLog);
 }
 
-/** Istio's default format; the embedded proxy writes the same lines without being told (apps/server/src/proxy/access-log). */
-const ISTIO_TEXT =
-  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ' +
-  '%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ' +
-  '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" ' +
-  '%UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
-
-function accessLog(node: ProxyNode, log: TelemetrySettings['accessLog']): JsonObject[] {
+function accessLog(mesh: Mesh, node: ProxyNode, log: TelemetrySettings['accessLog']): JsonObject[] {
   if (log === undefined) return [];
-  const format: JsonObject = node.dataPlane === 'envoy' ? { logFormat: { textFormatSource: { inlineString: ISTIO_TEXT } } } : {};
+  const text = { logFormat: { textFormatSource: { inlineString: ISTIO_TEXT } } };
+  // Embedded proxies write Istio's text without being told.
+  const format: JsonObject =
+    mesh.settings.accessLogEncoding === 'JSON' ? { logFormat: { jsonFormat: { ...ISTIO_JSON } } } : node.dataPlane === 'envoy' ? text : {};
   return [
     without({
       name: 'envoy.access_loggers.file',

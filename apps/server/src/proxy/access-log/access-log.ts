@@ -1,16 +1,21 @@
 // Access logs to files, batched: lines wait at most 100 ms, so a busy proxy writes ten times a second and not per request.
 
 import { type WriteStream, createWriteStream } from 'node:fs';
+import { ISTIO_TEXT } from '@weft/mesh-core/telemetry';
 import type { AccessLog } from '../config/model.ts';
-import type { RequestRecord, TcpRecord } from '../http/hooks.ts';
-import { accessLogLine, tcpAccessLogLine } from './format.ts';
+import type { TcpRecord } from '../http/hooks.ts';
+import type { HeaderValueSource } from '../http/header-values.ts';
+import { type LogFormatter, compileLogFormat, tcpSource } from './format.ts';
 
 const FLUSH_MS = 100;
 /** Beyond this many waiting characters lines are dropped and counted: logging must not use up the memory of a slow disk's proxy. */
 const MAX_PENDING = 4 * 1024 * 1024;
 
+const istioText = compileLogFormat({ kind: 'text', template: ISTIO_TEXT, omitEmpty: false });
+
 export interface AccessLogs {
-  onRequest(record: RequestRecord): void;
+  /** `targets` are those of the request's manager. */
+  onRequest(targets: readonly AccessLog[], source: HeaderValueSource): void;
   /** Of a connection that is over. */
   onTcp(record: TcpRecord): void;
   dropped(): number;
@@ -19,7 +24,8 @@ export interface AccessLogs {
 }
 
 /** Writes what each manager's `accessLog` asks for; `/dev/stdout` and `/dev/stderr` are this process's own. */
-export function openAccessLogs(epochOffsetMs: number, log: (message: string) => void): AccessLogs {
+export function openAccessLogs(log: (message: string) => void): AccessLogs {
+  const formatters = new WeakMap<AccessLog, LogFormatter>();
   const files = new Map<string, { lines: string[]; size: number; stream: NodeJS.WritableStream; own: WriteStream | undefined }>();
   let timer: NodeJS.Timeout | undefined;
   let dropped = 0;
@@ -41,7 +47,7 @@ export function openAccessLogs(epochOffsetMs: number, log: (message: string) => 
       file.size = 0;
     }
   };
-  const write = (targets: readonly AccessLog[], lineOf: () => string): void => {
+  const write = (targets: readonly AccessLog[], source: HeaderValueSource): void => {
     for (const target of targets) {
       if (target.kind !== 'file') continue;
       const file = files.get(target.path) ?? open(target.path);
@@ -49,15 +55,20 @@ export function openAccessLogs(epochOffsetMs: number, log: (message: string) => 
         dropped += 1;
         continue;
       }
-      const line = lineOf();
+      let format = formatters.get(target);
+      if (format === undefined) formatters.set(target, (format = target.format === undefined ? istioText : compileLogFormat(target.format)));
+      const line = format(source);
       file.lines.push(line);
       file.size += line.length;
       timer ??= setTimeout(flush, FLUSH_MS);
     }
   };
   return {
-    onRequest: (record) => write(record.manager.accessLog, () => accessLogLine(record, epochOffsetMs)),
-    onTcp: (record) => write(record.proxy.accessLog ?? [], () => tcpAccessLogLine(record, epochOffsetMs)),
+    onRequest: write,
+    onTcp(record) {
+      const { accessLog } = record.proxy;
+      if (accessLog !== undefined) write(accessLog, tcpSource(record));
+    },
     dropped: () => dropped,
     async close() {
       clearTimeout(timer);

@@ -1,29 +1,137 @@
-// Istio's default text format:
-// [start] "method path protocol" status flags details failure "tls failure" received sent duration upstream-time "xff" "agent" "id" "authority" "upstream" cluster local ...
+// Access log formats of text and JSON, compiled once. The default is Istio's text format.
 
-import type { RequestRecord, TcpRecord } from '../http/hooks.ts';
+import { compileSubstitution, type CommandResolver } from '@weft/mesh-core/traffic';
+import type { JsonFormat, JsonFormatValue, LogFormat } from '../config/model.ts';
+import { type HeaderValueSource, resolveCommand } from '../http/header-values.ts';
+import type { TcpRecord } from '../http/hooks.ts';
 
-/** One line with its newline. `epochOffsetMs` turns monotonic time into Unix ms. */
-export function accessLogLine(record: RequestRecord, epochOffsetMs: number): string {
-  const or = (value: string): string => (value === '' ? '-' : clean(value));
-  const start = new Date(record.startedAt + epochOffsetMs).toISOString();
-  const upstreamTime = record.upstreamAddress === '' ? '-' : String(Math.round(record.durationMs));
-  return (
-    `[${start}] "${clean(record.method)} ${clean(record.path)} ${record.protocol}" ${record.status} ${record.responseFlags} ${or(record.details)} - "-" ` +
-    `${record.requestBodyBytes} ${record.responseBodyBytes} ${Math.round(record.durationMs)} ${upstreamTime} "-" "${or(record.userAgent)}" "${or(record.requestId)}" ` +
-    `"${or(record.authority)}" "${or(record.upstreamAddress)}" ${record.cluster?.name ?? '-'} - - ${or(record.downstreamAddress)} - ${or(record.route?.name ?? '')}\n`
-  );
+export type LogFormatter = (source: HeaderValueSource) => string;
+
+type Read = (source: HeaderValueSource) => string | undefined;
+
+/** Commands that mean something only when the request is over. */
+const COMMANDS: Readonly<Record<string, Read>> = {
+  BYTES_RECEIVED: ({ record }) => String(record.requestBodyBytes),
+  BYTES_SENT: ({ record }) => String(record.responseBodyBytes),
+  DURATION: ({ record }) => String(Math.round(record.durationMs)),
+  // What ends a connection before its request has no record here.
+  CONNECTION_TERMINATION_DETAILS: () => undefined,
+  // Details of a failed try end in it: `upstream_reset_before_response_started{remote_connection_failure|...}`.
+  UPSTREAM_TRANSPORT_FAILURE_REASON: ({ record }) => record.transportFailure ?? /\|([^}]+)\}$/.exec(record.details)?.[1],
+  UPSTREAM_LOCAL_ADDRESS: ({ record }) => record.upstreamLocalAddress,
+  REQUESTED_SERVER_NAME: ({ record }) => record.serverName,
+  GRPC_STATUS_NUMBER: ({ record }) => record.grpcStatus,
+};
+/** In JSON these are numbers. */
+const NUMBERS = /^%(RESPONSE_CODE|BYTES_RECEIVED|BYTES_SENT|DURATION|UPSTREAM_REQUEST_ATTEMPT_COUNT|\w+_PORT|GRPC_STATUS_NUMBER)%$/;
+const ONE_COMMAND = /^%[A-Z0-9_]+(\([^%]*?\))?(:\d+)?%$/;
+
+/** Headers this proxy writes itself are not among those that came. */
+function ownHeader(command: string, argument: string | undefined): Read | undefined {
+  switch (`${command}(${argument?.toLowerCase()})`) {
+    case 'REQ(x-forwarded-for)':
+      return (source) => {
+        const { record } = source;
+        const given = source.request('x-forwarded-for');
+        const client = record.downstreamAddress.replace(/:\d+$/, '');
+        return record.manager?.useRemoteAddress !== true ? given : given === undefined ? client : `${given},${client}`;
+      };
+    case 'REQ(x-request-id)':
+      return ({ record }) => record.requestId;
+    case 'REQ(x-envoy-original-path?:path)':
+      return ({ record }) => record.path;
+    case 'RESP(x-envoy-upstream-service-time)':
+      return ({ record }) => (record.upstreamServiceMs < 0 ? undefined : String(record.upstreamServiceMs));
+    default:
+      return undefined;
+  }
 }
 
-/** The same for a TCP connection that is over. */
-export function tcpAccessLogLine(record: TcpRecord, epochOffsetMs: number): string {
-  const or = (value: string): string => (value === '' ? '-' : clean(value));
-  const start = new Date(record.startedAt + epochOffsetMs).toISOString();
-  return (
-    `[${start}] "- - -" 0 ${record.responseFlags} - - "${or(record.transportFailure)}" ${record.receivedBytes} ${record.sentBytes} ` +
-    `${Math.round(record.durationMs)} - "-" "-" "-" "-" "${or(record.upstreamAddress)}" ${record.cluster?.name ?? '-'} - - ` +
-    `${record.downstreamAddress} ${or(record.serverName)} -\n`
-  );
+function resolver(change: (value: string) => string): CommandResolver<HeaderValueSource> {
+  return (command, argument) => {
+    // Formats of time are not for this proxy.
+    if (command === 'START_TIME' && argument !== undefined) return undefined;
+    const read = ownHeader(command, argument) ?? (argument === undefined ? COMMANDS[command] : undefined) ?? resolveCommand(command, argument);
+    if (read === undefined) return undefined;
+    return (source) => {
+      const value = read(source);
+      return value === undefined || value === '' ? undefined : change(value);
+    };
+  };
+}
+const forText = resolver(clean);
+const forJson = resolver((value) => value);
+
+/** @throws SubstitutionError */
+export function compileLogFormat(format: LogFormat): LogFormatter {
+  if (format.kind === 'text') {
+    const line = compileSubstitution(format.template, forText, format.omitEmpty ? '' : '-');
+    return typeof line === 'string' ? () => line : line;
+  }
+  const value = compileObject(format.template, format.omitEmpty);
+  return (source) => `${JSON.stringify(value(source))}\n`;
+}
+
+type JsonValue = string | number | boolean | null | undefined | JsonValue[] | { [key: string]: JsonValue };
+
+function compileObject(object: JsonFormat, omitEmpty: boolean): (source: HeaderValueSource) => JsonValue {
+  const entries = Object.keys(object)
+    .toSorted()
+    .map((key) => [key, compileValue(object[key] ?? null, omitEmpty)] as const);
+  return (source) => {
+    const result: Record<string, JsonValue> = {};
+    for (const [key, read] of entries) result[key] = read(source);
+    return result;
+  };
+}
+
+/** One command alone keeps its type, and is null where it has no value; text around it makes a string of both. */
+function compileValue(value: JsonFormatValue, omitEmpty: boolean): (source: HeaderValueSource) => JsonValue {
+  if (Array.isArray(value)) {
+    const items = value.map((item) => compileValue(item, omitEmpty));
+    return (source) => items.map((read) => read(source));
+  }
+  if (typeof value === 'object' && value !== null) return compileObject(value, omitEmpty);
+  if (typeof value !== 'string') return () => value;
+  const alone = ONE_COMMAND.test(value);
+  const read = compileSubstitution(value, forJson, alone || omitEmpty ? '' : '-');
+  if (typeof read === 'string') return () => read;
+  if (!alone) return read;
+  const none = omitEmpty ? undefined : null;
+  const number = NUMBERS.test(value);
+  return (source) => {
+    const text = read(source);
+    return text === '' ? none : number ? Number(text) : text;
+  };
+}
+
+/** A TCP connection that is over, as a request that says nothing of HTTP. */
+export function tcpSource(record: TcpRecord): HeaderValueSource {
+  const nothing = { virtualHost: '', routeConfig: '', method: '', path: '', authority: '', protocol: '', userAgent: '', contentType: '' } as const;
+  return {
+    request: () => undefined,
+    response: () => undefined,
+    record: {
+      ...record,
+      ...nothing,
+      ...{
+        requestHeaderBytes: 0,
+        responseHeaderBytes: 0,
+        status: 0,
+        attempts: 0,
+        requestId: '',
+        grpcStatus: '',
+        upstreamServiceMs: -1,
+        requestMessages: 0,
+        responseMessages: 0,
+      },
+      requestBodyBytes: record.receivedBytes,
+      responseBodyBytes: record.sentBytes,
+      route: undefined,
+      trace: undefined,
+      details: '',
+    },
+  };
 }
 
 /** What a client sends must not be able to forge a line or end a quoted field. */

@@ -5,6 +5,7 @@ import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress } from './decode-common.ts';
 import { decodeChainMatch, decodeDownstreamTls, decodeListenerFilters, decodeSniFilters, decodeTcpProxy } from './decode-l4.ts';
 import { decodeRouteConfigFields } from './decode-route.ts';
+import { decodeLogFormat } from './decode-log-format.ts';
 import { decodeMetricOverrides, isMetricOverrides } from './decode-metrics.ts';
 import type { Fields } from './fields.ts';
 import type { AccessLog, CustomTag, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig } from './model.ts';
@@ -235,8 +236,10 @@ function decodeAccessLog(fields: Fields): AccessLog[] {
   const type = config?.type() ?? '';
   if (type.endsWith('.FileAccessLog')) {
     if (fields.has('filter')) fields.problem('filter', 'filters of access logs are not supported');
-    if (config?.has('logFormat') === true) fields.problem('typedConfig.logFormat', 'a format of its own is not supported; the default text format is');
-    return [{ kind: 'file', path: config?.text('path') ?? '', format: 'text' }];
+    const format = decodeLogFormat(config?.object('logFormat'));
+    const path = config?.text('path') ?? '';
+    config?.end();
+    return [{ kind: 'file', path, ...(format === undefined ? {} : { format }) }];
   }
   if (type.endsWith('TypedStruct')) return isMetricOverrides(config) ? [] : [{ kind: 'istio-stats' }];
   fields.problem('typedConfig', `the access logger ${type} is not supported`);

@@ -83,6 +83,14 @@ test('an inbound listener keeps its TLS chain, its secrets and the peer header',
   expect(mtls?.http).toMatchObject({ peerHeader: 'x-weft-peer', streamIdleTimeoutMs: 0, accessLog: [{ kind: 'file', path: '/dev/stdout' }] });
 });
 
+test('an access log asked for as JSON arrives with Istio’s keys', () => {
+  const json = { ...settings, accessLogEncoding: 'JSON' as const };
+  const set = translate(buildMesh([...bookinfo, reviews('v1', 21_002)], json), node('sidecar'), json);
+  const { chains } = decodeListener(set[TYPE_URL.listener].get('virtualInbound_21001')?.body ?? new Uint8Array(), 'virtualInbound_21001');
+  const template = { upstream_cluster: '%UPSTREAM_CLUSTER_RAW%', request_id: '%REQ(X-REQUEST-ID)%' };
+  expect(chains[0]?.http?.accessLog).toMatchObject([{ kind: 'file', format: { kind: 'json', template } }]);
+});
+
 test('the 90/10 route keeps weights, retries, span name and the object it came from', () => {
   const name = 'reviews.bookinfo.svc.cluster.local:9080';
   const config = decodeRouteConfig(translated('sidecar')[TYPE_URL.route].get(name)?.body ?? new Uint8Array(), name);

@@ -168,7 +168,15 @@ export interface CustomTag {
     | { kind: 'header'; name: string; default: string };
 }
 
-export type AccessLog = { kind: 'file'; path: string; format: 'text' | 'json'; template?: string } | { kind: 'istio-stats' };
+/** Without `format`, Istio's text. */
+export type AccessLog = { kind: 'file'; path: string; format?: LogFormat } | { kind: 'istio-stats' };
+
+/** `%COMMAND%` formats. With `omitEmpty`, what has no value leaves nothing in place of `-`, or no key. */
+export type LogFormat = { kind: 'text'; template: string; omitEmpty: boolean } | { kind: 'json'; template: JsonFormat; omitEmpty: boolean };
+export type JsonFormatValue = string | number | boolean | null | JsonFormatValue[] | JsonFormat;
+export interface JsonFormat {
+  [key: string]: JsonFormatValue;
+}
 
 export interface TcpProxy {
   statPrefix: string;

@@ -51,4 +51,8 @@ export interface ConnectionContext {
   ownIdentity: string;
   remoteAddress: string;
   remotePort: number;
+  /** `ip:port` the client connected to. */
+  localAddress: string;
+  /** The client's SNI, '' = none. */
+  serverName: string;
 }

@@ -27,7 +27,8 @@ export abstract class ExchangeAnswer extends ExchangeState {
     if (name !== '') lines += `server: ${name}\r\n`;
     lines += this.idLine();
     if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
-    return `${lines}x-envoy-upstream-service-time: ${Math.round(this.context.deps.clock() - attempt.startedAt)}\r\n`;
+    this.record.upstreamServiceMs = Math.round(this.context.deps.clock() - attempt.startedAt);
+    return `${lines}x-envoy-upstream-service-time: ${this.record.upstreamServiceMs}\r\n`;
   }
 
   private idLine(): string {
@@ -110,6 +111,6 @@ export abstract class ExchangeAnswer extends ExchangeState {
       record.requestMessages = this.requestMessages.count;
       record.responseMessages = this.responseMessages.count;
     }
-    context.deps.onRequestEnd(record);
+    context.deps.onRequestEnd(record, this);
   }
 }

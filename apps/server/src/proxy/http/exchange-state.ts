@@ -191,6 +191,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     record.requestBodyBytes = record.responseHeaderBytes = record.responseBodyBytes = record.status = record.attempts = 0;
     record.route = record.cluster = record.endpoint = record.trace = undefined;
     record.virtualHost = record.routeConfig = record.upstreamAddress = record.grpcStatus = record.details = '';
+    record.upstreamLocalAddress = '';
+    record.upstreamServiceMs = -1;
     record.responseFlags = '-';
     record.method = head.method;
     record.path = head.path;

@@ -93,6 +93,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
 
   onAttemptStream(attempt: Attempt, stream: UpstreamStream): void {
     if (attempt.endpoint !== undefined) this.cluster?.report(attempt.endpoint, 'connected');
+    if (this.context.manager.accessLog.length > 0) this.record.upstreamLocalAddress = stream.localAddress;
     const head = this.head as RequestHead;
     const { contentLength } = head.framing;
     const length = this.body === Body.length ? contentLength : contentLength === 0 ? 0 : -1;

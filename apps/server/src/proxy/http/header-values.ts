@@ -4,8 +4,15 @@ import { hostname } from 'node:os';
 import { compileSubstitution, pathWithoutQuery, type CommandResolver } from '@weft/mesh-core/traffic';
 import type { RequestRecord } from './hooks.ts';
 
+/** A request, or a TCP connection in the form of one: it has no manager and no protocol, but a transport that failed. */
+export interface ReportedRecord extends Omit<RequestRecord, 'manager' | 'protocol'> {
+  manager?: RequestRecord['manager'];
+  protocol: RequestRecord['protocol'] | '';
+  transportFailure?: string;
+}
+
 export interface HeaderValueSource {
-  readonly record: RequestRecord;
+  readonly record: ReportedRecord;
   /** First value of a request header, name in lower case. */
   request(name: string): string | undefined;
   /** The same of the response, undefined before there is one. */
@@ -19,7 +26,7 @@ const some = (text: string): string | undefined => (text === '' ? undefined : te
 const clean = (text: string): string => text.replaceAll(/[^\t -~\u00a0-\u00ff]/g, '');
 const withoutPort = (address: string): string | undefined => some(address.replace(/:\d+$/, ''));
 const portOf = (address: string): string | undefined => /:(\d+)$/.exec(address)?.[1];
-const localAddress = ({ record }: HeaderValueSource): string => `${record.listener.address}:${record.listener.port}`;
+const localAddress = ({ record }: HeaderValueSource): string => record.localAddress;
 
 const COMMANDS: Readonly<Record<string, Read>> = {
   PROTOCOL: ({ record }) => record.protocol,
@@ -83,7 +90,7 @@ function metadata(argument: string | undefined): Read | undefined {
   };
 }
 
-const resolve: CommandResolver<HeaderValueSource> = (command, argument) => {
+export const resolveCommand: CommandResolver<HeaderValueSource> = (command, argument) => {
   switch (command) {
     case 'REQ':
       return readHeader(argument, requestHeader);
@@ -104,7 +111,7 @@ const resolve: CommandResolver<HeaderValueSource> = (command, argument) => {
 
 /** @throws SubstitutionError */
 export function compileHeaderValue(value: string): string | ((source: HeaderValueSource) => string) {
-  return compileSubstitution(value, resolve, '');
+  return compileSubstitution(value, resolveCommand, '');
 }
 
 /** What is wrong with a header value, undefined = nothing. */

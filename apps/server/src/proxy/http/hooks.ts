@@ -3,6 +3,7 @@
 
 import type { ClusterConfig, Endpoint, HttpConnectionManager, ListenerConfig, LoadAssignment, Route, RouteConfig, Secret, TcpProxy } from '../config/model.ts';
 import type { ListeningSockets } from '../listener/listening-sockets.ts';
+import type { HeaderValueSource } from './header-values.ts';
 import type { ResolveName } from '../upstream/dns-discovery.ts';
 
 /** Read-only look at a request before it is routed. Valid only during the call it is passed to. */
@@ -86,8 +87,16 @@ export interface RequestRecord {
   trace: TraceDecision | undefined;
   /** `ip:port` of the last endpoint tried, '' = none. */
   upstreamAddress: string;
+  /** Own `ip:port` towards that endpoint; only of managers with an access log, '' = none. */
+  upstreamLocalAddress: string;
+  /** From the last try to its response head, -1 = no response came. */
+  upstreamServiceMs: number;
   /** `ip:port` of the client. */
   downstreamAddress: string;
+  /** `ip:port` the client connected to. */
+  localAddress: string;
+  /** The client's SNI, '' = none. */
+  serverName: string;
   userAgent: string;
   contentType: string;
   /** `grpc-status` of the response head or trailers, '' when absent. */
@@ -123,6 +132,10 @@ export interface TcpRecord {
   transportFailure: string;
   downstreamAddress: string;
   upstreamAddress: string;
+  /** Own `ip:port` towards the upstream, '' = not connected. */
+  upstreamLocalAddress: string;
+  /** `ip:port` the client connected to. */
+  localAddress: string;
   /** The client's SNI, '' = none. */
   serverName: string;
 }
@@ -132,7 +145,8 @@ export interface RuntimeDeps {
   clock(): number;
   /** [0, 1) */
   random(): number;
-  onRequestEnd(record: RequestRecord): void;
+  /** `source` reads headers of the request and its response, during the call only. */
+  onRequestEnd(record: RequestRecord, source: HeaderValueSource): void;
   onTcp?(record: TcpRecord): void;
   tracer?: Tracer;
   /** This proxy's own value for outbound `peer-metadata` (`workload;namespace;app;...`); '' = send none. */

@@ -44,6 +44,8 @@ interface Downstream {
   address: string;
   port: number;
   serverName: string;
+  /** `ip:port` it connected to. */
+  localAddress: string;
 }
 
 const matchAll: ChainMatch = { transportProtocol: 'any', applicationProtocols: [], serverNames: [] };
@@ -224,7 +226,10 @@ export class ListenerRuntime {
       });
     const chain = index === undefined ? setup.fallback : setup.chains[index];
     if (chain === undefined) return this.refuse(socket);
-    const downstream: Downstream = { listener: setup.config, address: client.source, port: client.sourcePort, serverName: found.serverName };
+    const downstream: Downstream = {
+      ...{ listener: setup.config, address: client.source, port: client.sourcePort, serverName: found.serverName },
+      localAddress: `${client.destination}:${client.destinationPort}`,
+    };
     if (chain.tls === undefined) return this.serve(socket, chain, downstream, plain, false);
     const key = connectionKey(socket);
     this.arriving.set(key, downstream);
@@ -247,6 +252,8 @@ export class ListenerRuntime {
         ...client,
         remoteAddress: downstream.address,
         remotePort: downstream.port,
+        localAddress: downstream.localAddress,
+        serverName: downstream.serverName,
       };
       const negotiated = 'alpnProtocol' in socket ? socket.alpnProtocol : undefined;
       if (http.codec === 'http2' || (negotiated === 'h2' && http.codec === 'auto')) return this.serveHttp(socket, context, true);
@@ -269,6 +276,7 @@ export class ListenerRuntime {
         peer: { principal: client.principal, header: undefined },
         tls,
         downstreamAddress: `${downstream.address}:${downstream.port}`,
+        localAddress: downstream.localAddress,
         serverName: downstream.serverName,
       });
       this.tcp.add(connection);

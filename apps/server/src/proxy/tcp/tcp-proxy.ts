@@ -23,6 +23,7 @@ export interface TcpContext {
   /** `ip:port` of the client, which may be the one a PROXY header named. */
   downstreamAddress: string;
   /** SNI, '' = none. */
+  localAddress: string;
   serverName: string;
 }
 
@@ -68,6 +69,8 @@ export class TcpConnection implements TimerTarget {
       transportFailure: '',
       downstreamAddress: context.downstreamAddress,
       upstreamAddress: '',
+      upstreamLocalAddress: '',
+      localAddress: context.localAddress,
       serverName: context.serverName,
     };
     socket.on('error', () => socket.destroy());
@@ -159,6 +162,7 @@ export class TcpConnection implements TimerTarget {
     const { context, record, socket } = this;
     context.wheel.clear(this.connectTimer);
     cluster.report(endpoint, 'success');
+    record.upstreamLocalAddress = `${upstream.localAddress}:${upstream.localPort}`;
     this.activeAt = context.deps.clock();
     if (context.proxy.idleTimeoutMs > 0) context.wheel.set(this.idleTimer, context.proxy.idleTimeoutMs);
     context.wheel.set(this.reportTimer, reportMs);

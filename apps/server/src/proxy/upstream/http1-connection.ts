@@ -53,6 +53,10 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     socket.on('drain', () => this.events?.onUpstreamDrain());
   }
 
+  get localAddress(): string {
+    return `${this.socket.localAddress}:${this.socket.localPort}`;
+  }
+
   onTimer(): void {
     this.socket.destroy();
   }

@@ -54,6 +54,10 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
     if (http.keepalive !== undefined && http.keepalive.intervalMs > 0) this.wheel.set(this.pingTimer, http.keepalive.intervalMs);
   }
 
+  get localAddress(): string {
+    return `${this.socket.localAddress}:${this.socket.localPort}`;
+  }
+
   private waitIdle(): void {
     this.wheel.set(this.timer, this.http.idleTimeoutMs || 3_600_000);
   }

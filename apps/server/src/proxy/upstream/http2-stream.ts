@@ -24,6 +24,10 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     this.client = client;
   }
 
+  get localAddress(): string {
+    return this.client.localAddress;
+  }
+
   /** Reserved for a request that is about to start. */
   reserve(): void {
     this.events = undefined;

@@ -34,6 +34,8 @@ export interface UpstreamStream {
   /** After 101: bytes both ways. */
   tunnel(): void;
   tunnelEnd(): void;
+  /** Own `ip:port` of the connection. */
+  readonly localAddress: string;
 }
 
 /**
