@@ -1,8 +1,8 @@
-// What the proxy has been told, by type and name, and how it reaches the runtime: decoded whole before anything is applied,
+// What the proxy has been told, by type and name, and how it reaches the runtime: a resource is decoded whole before it is applied,
 // listeners only once what they refer to is here, clusters dropped only once no route names them.
 
 import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds';
-import { decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../config/decode.ts';
+import { DecodeError, decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../config/decode.ts';
 import type { ClusterConfig, ListenerConfig, RouteConfig, Secret } from '../config/model.ts';
 import type { ProxyRuntime } from '../http/hooks.ts';
 import { clustersOf, managersOf, routesNamedBy, secretsNamedBy, secretsOfCluster } from './references.ts';
@@ -14,7 +14,10 @@ export interface RawResource {
 }
 
 export interface Configuration {
-  /** Decodes all, then applies all. Throws a DecodeError and changes nothing when one of them cannot be done. */
+  /**
+   * Applies what can be done, as Envoy does: one refused route must not keep the next ten from being served. Throws a
+   * DecodeError that names the rest, which stays as it was.
+   */
   apply(typeUrl: TypeUrl, resources: readonly RawResource[], removed: readonly string[]): Promise<void>;
   /** Secrets that do not come from the control plane; its own replace them. */
   applyLocalSecrets(secrets: readonly Secret[]): Promise<void>;
@@ -50,44 +53,53 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
   const rawOf = (typeUrl: TypeUrl): Map<string, RawResource> => raw.get(typeUrl) ?? new Map<string, RawResource>();
   const isAnswered = (typeUrl: TypeUrl, name: string): boolean => answered.get(typeUrl)?.has(name) === true;
 
-  const applyDecoded = (typeUrl: TypeUrl, resources: readonly RawResource[], removed: readonly string[]): void => {
+  /** Decodes one resource and puts it to use; throws a DecodeError and changes nothing when it cannot be done. */
+  const applyResource = (typeUrl: TypeUrl, { body, name }: RawResource): void => {
     switch (typeUrl) {
       case TYPE_URL.cluster: {
-        for (const cluster of resources.map((r) => decodeCluster(r.body, r.name))) {
-          condemned.delete(cluster.name);
-          clusters.set(cluster.name, cluster);
-          runtime.applyCluster(cluster);
-        }
-        // Routes may still send requests there: see settle.
-        for (const name of removed) condemned.add(name);
+        const cluster = decodeCluster(body, name);
+        condemned.delete(name);
+        clusters.set(name, cluster);
+        runtime.applyCluster(cluster);
         return;
       }
-      case TYPE_URL.endpoint: {
-        for (const assignment of resources.map((r) => decodeEndpoints(r.body, r.name))) runtime.applyEndpoints(assignment);
-        for (const name of removed) runtime.removeEndpoints(name);
+      case TYPE_URL.endpoint:
+        runtime.applyEndpoints(decodeEndpoints(body, name));
         return;
-      }
       case TYPE_URL.route: {
-        for (const config of resources.map((r) => decodeRouteConfig(r.body, r.name))) {
-          routes.set(config.name, config);
-          runtime.applyRoutes(config);
-        }
-        for (const name of removed) {
-          routes.delete(name);
-          runtime.removeRoutes(name);
-        }
+        const config = decodeRouteConfig(body, name);
+        routes.set(name, config);
+        runtime.applyRoutes(config);
         return;
       }
-      case TYPE_URL.secret: {
+      case TYPE_URL.secret:
+        runtime.applySecret(decodeSecret(body, name));
+        return;
+      case TYPE_URL.listener:
+        listeners.set(name, decodeListener(body, name));
+        return;
+    }
+  };
+
+  const applyRemoval = (typeUrl: TypeUrl, name: string): void => {
+    switch (typeUrl) {
+      case TYPE_URL.cluster:
+        // Routes may still send requests there: see settle.
+        condemned.add(name);
+        return;
+      case TYPE_URL.endpoint:
+        runtime.removeEndpoints(name);
+        return;
+      case TYPE_URL.route:
+        routes.delete(name);
+        runtime.removeRoutes(name);
+        return;
+      case TYPE_URL.secret:
         // A secret taken back stays in use until it expires: connections without a certificate serve nobody.
-        for (const secret of resources.map((r) => decodeSecret(r.body, r.name))) runtime.applySecret(secret);
         return;
-      }
-      case TYPE_URL.listener: {
-        for (const listener of resources.map((r) => decodeListener(r.body, r.name))) listeners.set(listener.name, listener);
-        for (const name of removed) listeners.delete(name);
+      case TYPE_URL.listener:
+        listeners.delete(name);
         return;
-      }
     }
   };
 
@@ -136,19 +148,28 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
 
   return {
     async apply(typeUrl, resources, removed) {
-      applyDecoded(typeUrl, resources, removed);
       const kept = rawOf(typeUrl);
       const heard = answered.get(typeUrl);
+      const problems: string[] = [];
       for (const resource of resources) {
+        try {
+          applyResource(typeUrl, resource);
+        } catch (error) {
+          if (!(error instanceof DecodeError)) throw error;
+          problems.push(...error.problems);
+          continue;
+        }
         kept.set(resource.name, resource);
         heard?.add(resource.name);
       }
       for (const name of removed) {
+        applyRemoval(typeUrl, name);
         kept.delete(name);
         heard?.add(name);
       }
       events.changed();
       const failure = await settle();
+      if (problems.length > 0) throw new DecodeError(problems);
       // Only who sent the listeners can do something about their ports.
       if (failure !== undefined && typeUrl === TYPE_URL.listener) throw failure;
     },
