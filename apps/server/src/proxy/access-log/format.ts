@@ -120,6 +120,7 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
         status: 0,
         attempts: 0,
         requestId: '',
+        callerOperation: '',
         grpcStatus: '',
         upstreamServiceMs: -1,
         requestMessages: 0,

@@ -212,6 +212,10 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.keepRequestId = given !== undefined;
     if (context.manager.tracing !== undefined && context.deps.tracer !== undefined)
       record.trace = context.deps.tracer.onRequest(this, context.listener, context.manager);
+    // Log and span tell the path the caller was asked for, not what its proxy made of it.
+    if (record.direction === 'inbound' && (record.trace?.sampled === true || context.manager.accessLog.length > 0))
+      record.path = head.fields.get('x-envoy-original-path') ?? record.path;
+    record.callerOperation = record.trace?.sampled === true && record.direction === 'inbound' ? (head.fields.known(Field.decorator) ?? '') : '';
     this.internal = this.policy.isInternal(context.remoteAddress, head.fields.known(Field.forwardedFor));
     this.setIdle(context.manager.streamIdleTimeoutMs);
   }

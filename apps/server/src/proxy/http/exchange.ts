@@ -65,7 +65,11 @@ export class Exchange extends ExchangeTries {
     const { path, redirect } = rules(this.path);
     if (path === undefined) this.answer(400, '', '', 'path_normalization_failed');
     else if (redirect) this.answer(307, '', '', 'path_normalization_failed', `location: ${path}\r\n`);
-    else this.path = this.record.path = path;
+    else {
+      // Unless the record tells what the caller was asked for.
+      if (this.record.path === this.path) this.record.path = path;
+      this.path = path;
+    }
     return this.active;
   }
 
@@ -154,6 +158,8 @@ export class Exchange extends ExchangeTries {
     const head = this.head as RequestHead;
     const rewritten = target.host?.(this);
     this.upstreamHost = rewritten ?? this.authority;
+    // What the request said is in x-envoy-original-host; log and span tell what it became.
+    if (typeof rewritten === 'string') record.authority = rewritten;
     let lines = target.requestHeaders.lines(this) + this.requestLinesAdded;
     if (rewritten !== undefined && this.authority !== '') {
       lines += `x-envoy-original-host: ${this.authority}\r\n`;
@@ -161,6 +167,9 @@ export class Exchange extends ExchangeTries {
     }
     // Also where the rewrite changed nothing.
     if (rewritePath !== undefined) lines += `x-envoy-original-path: ${this.path}\r\n`;
+    // Names the peer's span.
+    const operation = record.route?.operation ?? '';
+    if (operation !== '' && record.trace !== undefined && record.direction === 'outbound') lines += `x-envoy-decorator-operation: ${operation}\r\n`;
     return requestLines(head, context, {
       requestId: this.requestId,
       keepRequestId: this.keepRequestId,

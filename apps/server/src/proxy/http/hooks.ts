@@ -85,6 +85,8 @@ export interface RequestRecord {
   requestId: string;
   /** Undefined on managers without `tracing`. */
   trace: TraceDecision | undefined;
+  /** What the calling proxy named the operation; '' = not told. */
+  callerOperation: string;
   /** `ip:port` of the last endpoint tried, '' = none. */
   upstreamAddress: string;
   /** Own `ip:port` towards that endpoint; only of managers with an access log, '' = none. */

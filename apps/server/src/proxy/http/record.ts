@@ -30,6 +30,7 @@ export function newRecord(context: ConnectionContext, downstreamAddress: string)
     tls: context.tls,
     attempts: 0,
     requestId: '',
+    callerOperation: '',
     trace: undefined,
     upstreamAddress: '',
     upstreamLocalAddress: '',

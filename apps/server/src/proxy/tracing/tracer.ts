@@ -17,6 +17,13 @@ function hexId(bytes: number): string {
   return pool.toString('hex', used - bytes, used);
 }
 
+/** OTLP span kinds. */
+const SERVER = 2;
+const CLIENT = 3;
+
+/** Envoy's max_path_tag_length. */
+const MAX_PATH = 256;
+
 export function createTracer(random: () => number): Tracer {
   return {
     onRequest(headers, _listener, manager): TraceDecision {
@@ -39,43 +46,47 @@ export function spanOf(record: RequestRecord, nodeId: string, isGateway: boolean
   const { trace } = record;
   if (trace === undefined || !trace.sampled) return undefined;
   const startUs = Math.round((record.startedAt + epochOffsetMs) * 1_000);
-  const path = record.path.split('?')[0] ?? record.path;
+  const inbound = record.direction === 'inbound';
+  const kind = inbound || isGateway ? SERVER : CLIENT;
+  const cluster = record.cluster?.name;
+  // Names and values as Envoy's: a graph or search must not care which proxy made a span.
   const attributes: OtlpSpan['attributes'] = {
+    component: 'proxy',
+    node_id: nodeId,
+    zone: '',
+    'guid:x-request-id': record.requestId,
+    'http.url': `http://${record.authority}${record.path.slice(0, MAX_PATH)}`,
     'http.method': record.method,
-    'http.url': `http://${record.authority}${record.path}`,
-    'http.status_code': record.status,
     'http.protocol': record.protocol,
+    'http.status_code': record.status,
     response_flags: record.responseFlags,
-    upstream_cluster: record.cluster?.name ?? '',
-    'peer.address': record.upstreamAddress === '' ? record.downstreamAddress : record.upstreamAddress,
-    'downstream.address': record.downstreamAddress,
+    downstream_cluster: '-',
+    'peer.address': record.downstreamAddress.slice(0, record.downstreamAddress.lastIndexOf(':')),
+    user_agent: record.userAgent === '' ? '-' : record.userAgent,
     request_size: record.requestBodyBytes,
     response_size: record.responseBodyBytes,
-    'guid:x-request-id': record.requestId,
-    user_agent: record.userAgent,
-    node_id: nodeId,
-    'retry.attempt': Math.max(0, record.attempts - 1),
-    tls: record.tls,
-    ...(record.peer.principal === undefined ? {} : { peer_principal: record.peer.principal }),
+    ...(cluster === undefined ? {} : { upstream_cluster: cluster, 'upstream_cluster.name': cluster }),
+    ...(record.attempts > 1 ? { 'retry.attempt': record.attempts - 1 } : {}),
+    ...(record.status === 0 || record.status >= 500 ? { error: true } : {}),
     ...(record.grpcStatus === '' ? {} : { 'grpc.status_code': record.grpcStatus }),
   };
   for (const tag of record.manager.tracing?.customTags ?? []) {
     const value = tagValue(tag, record);
     if (value !== undefined) attributes[tag.tag] = value;
   }
-  const inbound = record.direction === 'inbound';
   return {
     traceId: trace.traceId,
     spanId: trace.spanId,
     parentSpanId: trace.parentSpanId,
-    name: inbound || isGateway ? `${record.method} ${path}` : record.route?.operation || `${record.method} ${path}`,
-    kind: inbound || isGateway ? 2 : 3,
+    name: record.callerOperation || record.route?.operation || (inbound || isGateway ? 'ingress' : `egress ${record.authority}`),
+    kind,
     startUs,
     endUs: startUs + Math.max(1, Math.round(record.durationMs * 1_000)),
     attributes,
     events:
       record.attempts > 1 ? [{ timeUs: startUs + Math.round(record.durationMs * 1_000), name: 'retried', attributes: { attempts: record.attempts } }] : [],
-    status: record.status >= 500 || record.status === 0 ? 2 : 0,
+    // As Envoy's tracer, which follows OpenTelemetry: to a caller a 4xx is an error too, and no status at all is none.
+    status: record.status >= (kind === SERVER ? 500 : 400) ? 2 : 0,
   };
 }
 
