@@ -70,7 +70,19 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
   const patched = patchBootstrap(bootstrap, options.filters ?? [], { ...spec, version }, DEFAULT_MESH_SETTINGS.rootNamespace);
   writeFileSync(bootstrapFile, JSON.stringify(patched, null, 2));
   // Two Envoys of one machine must not share memory regions, hence no hot restart; one worker is enough for a laptop.
-  const args = ['-c', bootstrapFile, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning', '--drain-time-s', '5'];
+  const args = [
+    '-c',
+    bootstrapFile,
+    '--disable-hot-restart',
+    '--concurrency',
+    '1',
+    '--log-level',
+    'warning',
+    '--drain-time-s',
+    '5',
+    '--file-flush-interval-msec',
+    '1000',
+  ];
   // Envoy does not notice when its agent is gone; where util-linux is, the kernel ends it then.
   const setpriv = onPath('setpriv', process.env);
   const child = startChild({
