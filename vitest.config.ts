@@ -4,6 +4,8 @@ const source = { resolve: { conditions: ['source'] }, ssr: { resolve: { conditio
 
 export default defineConfig({
   test: {
+    // The behaviour suite waits for proxies most of the time.
+    maxConcurrency: 20,
     projects: [
       { ...source, test: { name: 'mesh-core', root: 'packages/mesh-core', include: ['src/**/*.test.ts'] } },
       { ...source, test: { name: 'server', root: 'apps/server', include: ['src/**/*.test.ts', 'test/**/*.test.ts'], testTimeout: 30_000 } },

@@ -1,0 +1,98 @@
+// One behaviour, two data planes: every case runs on the embedded proxy and on stock Envoy under the same control plane.
+// SUITE_ONLY=<text> runs the cases whose area or name contains it; SUITE_VERBOSE=1 shows what proxies log.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Case, Plane } from './case.ts';
+import { CASES } from './cases/index.ts';
+import { closeClients } from './harness/clients.ts';
+import { differences } from './harness/match.ts';
+import { type Refusals, type SuiteMesh, refusalsOf, startMesh } from './harness/mesh.ts';
+import { objectsOf } from './harness/objects.ts';
+import { type Row, printTable } from './harness/report.ts';
+import { type Outcome, runSteps } from './harness/run.ts';
+import { compareTelemetry, judgeTelemetry } from './harness/telemetry-check.ts';
+
+const envoy = process.env['ENVOY_BIN'];
+if (envoy === undefined) console.warn('skipped: the Envoy column; ENVOY_BIN is not set ("npm test" installs Envoy)');
+const only = process.env['SUITE_ONLY'] ?? '';
+const cases = CASES.filter((c) => `${c.area} / ${c.name}`.includes(only));
+const names = new Set(cases.map((c) => `${c.area} / ${c.name}`));
+if (names.size !== cases.length) throw new Error('two cases have one name');
+
+const planes: readonly Plane[] = envoy === undefined ? ['embedded'] : ['embedded', 'envoy'];
+const rows = new Map<Case, Row>(cases.map((c) => [c, { area: c.area, name: c.name, results: {}, differences: [], differs: c.differs }]));
+const outcomes = new Map<Case, Map<string, Outcome>>(cases.map((c) => [c, new Map()]));
+const applied = new Map<Case, Promise<Refusals>>();
+let mesh: SuiteMesh;
+
+beforeAll(async () => {
+  mesh = await startMesh(cases, envoy);
+}, 60_000);
+afterAll(async () => {
+  closeClients();
+  await mesh?.stop();
+}, 60_000);
+
+/** The case's objects for all planes, once. */
+function apply(behaviour: Case): Promise<Refusals> {
+  const put = async (): Promise<Refusals> => mesh.put(planes.flatMap((plane) => objectsOf(behaviour, plane, mesh.layout)));
+  const running = applied.get(behaviour) ?? put();
+  applied.set(behaviour, running);
+  return running;
+}
+
+function failed(row: Row, column: Plane | 'mixed', error: unknown): never {
+  row.results[column] = { verdict: 'FAIL', reason: String(error) };
+  throw error;
+}
+
+async function run(behaviour: Case, client: Plane, server: Plane): Promise<void> {
+  const column = client === server ? client : 'mixed';
+  const row = rows.get(behaviour);
+  const reason = behaviour.pending?.[client] ?? behaviour.pending?.[server];
+  if (row === undefined) return;
+  if (reason !== undefined) {
+    row.results[column] = { verdict: 'pending', reason };
+    return;
+  }
+  row.results[column] ??= { verdict: 'FAIL', reason: 'did not end' };
+  const refusals = await apply(behaviour).catch((error: unknown) => failed(row, column, error));
+  const problems = refusalsOf(
+    refusals,
+    (behaviour.services ?? []).map((s) => `${s.name}.of-${server}`),
+  ).filter((r) => r.includes(`-${client}:`));
+  const outcome = problems.length === 0 ? await runSteps(behaviour, client, server, mesh).catch((error: unknown) => failed(row, column, error)) : undefined;
+  if (outcome !== undefined) outcomes.get(behaviour)?.set(`${client}>${server}`, outcome);
+  problems.push(...(outcome?.problems ?? []));
+  if (outcome !== undefined && behaviour.telemetry !== undefined && client === server) problems.push(...(await judgeTelemetry(behaviour, outcome, mesh)));
+  // The two mixed pairs share a column: it passes when both do.
+  const before = row.results[column];
+  if (problems.length > 0) row.results[column] = { verdict: 'FAIL', reason: problems.join('\n') };
+  else if (before?.reason === 'did not end') row.results[column] = { verdict: 'pass' };
+  expect(problems, problems.join('\n')).toEqual([]);
+}
+
+for (const area of new Set(cases.map((c) => c.area)))
+  describe.concurrent(area, () => {
+    for (const behaviour of cases.filter((c) => c.area === area))
+      for (const client of planes)
+        for (const server of planes) {
+          if (client !== server && behaviour.mixed !== true) continue;
+          const column = client === server ? client : `${client} to ${server}`;
+          test(`${behaviour.name} [${column}]`, { timeout: 60_000 }, () => run(behaviour, client, server));
+        }
+  });
+
+test('embedded and Envoy do the same: 0 differences', { timeout: 60_000 }, async () => {
+  for (const [behaviour, row] of rows) {
+    if (behaviour.pending !== undefined || behaviour.random === true || planes.length < 2) continue;
+    const of = (pair: string): Outcome | undefined => outcomes.get(behaviour)?.get(pair);
+    const [embedded, stock] = [of('embedded>embedded'), of('envoy>envoy')];
+    if (embedded === undefined || stock === undefined) continue;
+    row.differences.push(...differences(embedded.seen, stock.seen).map((d) => `step ${d}`));
+  }
+  if (planes.length === 2) await compareTelemetry(rows, outcomes, mesh);
+  for (const row of rows.values()) row.differences = row.differences.filter((d) => !Object.keys(row.differs ?? {}).some((path) => d.includes(path)));
+  const count = printTable([...rows.values()], (text) => process.stdout.write(text));
+  expect(count).toBe(0);
+});

@@ -1,0 +1,202 @@
+// What a behaviour case is: data. Configuration as users write it, steps over real sockets, what must be seen.
+
+import type { Expected } from './harness/match.ts';
+
+export const PLANES = ['embedded', 'envoy'] as const;
+export type Plane = (typeof PLANES)[number];
+
+/** Where a data plane's workloads and cases live, and where its second client does. */
+export const namespaceOf = (plane: Plane): string => `of-${plane}`;
+export const otherNamespaceOf = (plane: Plane): string => `other-${plane}`;
+
+/** Applications behind the mesh; see harness/apps.ts for what they do. `dead` is a port nobody listens on. */
+export type AppName = 'a' | 'b' | 'c' | 'd' | 'echo' | 'echo2' | 'first' | 'tls' | 'dead';
+
+export interface EndpointSpec {
+  app: AppName;
+  /** Label `version`. */
+  version?: string;
+  labels?: Record<string, string>;
+  /** `region/zone/subzone` */
+  locality?: string;
+  weight?: number;
+  /** What the agent's health check found. */
+  healthy?: false;
+  /** No sidecar before the application: plaintext, straight to it. */
+  direct?: true;
+  /** The server sidecar's port of a PeerAuthentication mode instead of its usual ones (PERMISSIVE). */
+  mode?: 'strict' | 'disable';
+}
+
+export interface ServiceSpec {
+  name: string;
+  /** Default: `http` 80. The name tells the protocol, as in Istio. */
+  ports?: readonly { name: string; number: number }[];
+  endpoints: readonly EndpointSpec[];
+}
+
+/** What an application does with a request; it reads this from the header `x-do` as JSON. */
+export interface AppAction {
+  status?: number;
+  headers?: Record<string, string>;
+  body?: string;
+  /** Body of that many bytes. */
+  size?: number;
+  trailers?: Record<string, string>;
+  /** 1xx before the answer. */
+  informational?: readonly number[];
+  delayMs?: number;
+  /** Waits for `release` of the step's key. */
+  hold?: true;
+  /** Ends the connection: before the answer's head, or after it. */
+  reset?: 'before-headers' | 'after-headers';
+  /** Server-sent events or chunks, one by one. */
+  chunks?: readonly string[];
+  /** Acts so on the first n attempts only and answers 200 afterwards. */
+  first?: number;
+  /** gRPC: status, and whether it comes in the head (trailers-only). */
+  grpcStatus?: number;
+  grpcMessage?: string;
+  trailersOnly?: true;
+  /** gRPC: how many messages are sent back. */
+  messages?: number;
+}
+
+interface StepBase {
+  /** Service (`name` or `name:port`); default: the case's first service and its first port. */
+  to?: string;
+  /** Who asks; default the `client` sidecar of the plane. */
+  from?: 'client' | 'other' | 'http-proxy' | 'gateway' | 'gateway-tls';
+  /** Repeats; what is expected is then the sum: `{statuses, apps}`. */
+  times?: number;
+  /** How many of `times` at once. */
+  parallel?: number;
+  /**
+   * Not awaited before the next step, which comes when the request has reached its application, or when this many have
+   * ended; ends with the case. What it answers is expected all the same.
+   */
+  background?: true | number;
+  /** Keeps parts of the answer for later steps: `${name}` in their headers. */
+  save?: Record<string, (seen: Seen) => string>;
+  expect: Expected;
+}
+
+export interface HttpStep extends StepBase {
+  kind: 'http';
+  method?: string;
+  path?: string;
+  /** `host` replaces the one the address implies. */
+  headers?: Record<string, string | readonly string[]>;
+  body?: string;
+  trailers?: Record<string, string>;
+  /** Client protocol; default HTTP/1.1. */
+  http2?: true;
+  do?: AppAction;
+  /** Gives up after this: what a client does that does not want to wait. */
+  abortAfterMs?: number;
+}
+
+export interface RawStep extends StepBase {
+  kind: 'raw';
+  /** Sent as they are, one after the other: each waits for `until` of the one before. `${host}` is the service's host. */
+  send: readonly string[];
+  /** What must have arrived before the next text is sent, and before the end; default: the peer closes. */
+  until?: readonly (string | RegExp)[];
+  /** TLS to the address, with this SNI. */
+  sni?: string;
+  alpn?: readonly string[];
+}
+
+export interface GrpcStep extends StepBase {
+  kind: 'grpc';
+  method?: string;
+  message?: string;
+  messages?: number;
+  metadata?: Record<string, string>;
+  do?: AppAction;
+}
+
+export interface WebSocketStep extends StepBase {
+  kind: 'websocket';
+  path?: string;
+  messages: readonly string[];
+}
+
+/** Waits until something becomes so, by asking again. */
+export interface UntilStep extends StepBase {
+  kind: 'until';
+  step: HttpStep | RawStep | GrpcStep;
+}
+
+/** What has reached the applications under the key of the step before: `[{app, path, headers, ...}]` by application. */
+export interface ArrivalsStep {
+  kind: 'arrivals';
+  expect: Expected;
+  background?: undefined;
+}
+
+/** Changes configuration in the middle; waits until every proxy has answered. */
+export interface ApplyStep {
+  kind: 'apply';
+  objects: string;
+  expect?: undefined;
+  background?: undefined;
+}
+
+export type Step = HttpStep | RawStep | GrpcStep | WebSocketStep | UntilStep | ArrivalsStep | ApplyStep;
+
+/** What one step saw; compared between the data planes as a whole. */
+export interface Seen {
+  status?: number;
+  /** Lower-case names; several values joined by `, `, set-cookie by newline. */
+  headers?: Record<string, string>;
+  body?: string;
+  trailers?: Record<string, string>;
+  informational?: number[];
+  /** The connection ended so instead of with an answer. */
+  failed?: 'reset' | 'closed' | 'refused' | 'aborted' | 'tls';
+  /** The application's echo: who answered and what reached it. */
+  app?: string;
+  upstream?: { method: string; path: string; protocol: string; headers: Record<string, string>; body: string; trailers?: Record<string, string>; tls?: string };
+  grpc?: { status: number; message: string; messages: string[] };
+  messages?: string[];
+  text?: string;
+}
+
+export interface Telemetry {
+  /** Series of istio_* counters and histograms' counts with the case's service as destination: some series must match each. */
+  metrics?: readonly Expected[];
+  /** Spans of the case's requests: some span must match each. */
+  spans?: readonly Expected[];
+  /** Access log lines of the case's requests. */
+  logs?: readonly Expected[];
+}
+
+export interface Case {
+  area: string;
+  name: string;
+  services?: readonly ServiceSpec[];
+  /** YAML; namespace is the data plane's unless named. `$NS` is that namespace, `$OTHER` that of the other client. */
+  objects?: string;
+  steps: readonly Step[];
+  telemetry?: Telemetry;
+  /** The client of one data plane also asks the services of the other. */
+  mixed?: true;
+  /** What is seen depends on chance, so only what is expected counts. */
+  random?: true;
+  /** Where the data planes are meant to differ: start of the path told by the report, and why. */
+  differs?: Record<string, string>;
+  /** Not judged on this data plane, with the reason. */
+  pending?: Partial<Record<Plane, string>>;
+}
+
+export const http = (step: Omit<HttpStep, 'kind'>): HttpStep => ({ kind: 'http', ...step });
+export const raw = (step: Omit<RawStep, 'kind'>): RawStep => ({ kind: 'raw', ...step });
+export const grpc = (step: Omit<GrpcStep, 'kind'>): GrpcStep => ({ kind: 'grpc', ...step });
+export const websocket = (step: Omit<WebSocketStep, 'kind'>): WebSocketStep => ({ kind: 'websocket', ...step });
+export const until = (step: UntilStep['step']): UntilStep => ({ kind: 'until', step, expect: step.expect });
+export const arrivals = (expect: Expected): ArrivalsStep => ({ kind: 'arrivals', expect });
+export const apply = (objects: string): ApplyStep => ({ kind: 'apply', objects });
+
+/** A service of one application in one version. */
+export const service = (name: string, ...endpoints: EndpointSpec[]): ServiceSpec => ({ name, endpoints: endpoints.length === 0 ? [{ app: 'a' }] : endpoints });

@@ -1,0 +1,155 @@
+// TCP, TLS by name, protocols found out by looking, and what leaves the mesh.
+
+import { type Case, type ServiceSpec, http, raw, service, until } from '../case.ts';
+import { absent, between } from '../harness/match.ts';
+
+const tcp = (name: string, ...endpoints: ServiceSpec['endpoints']): ServiceSpec => ({
+  name,
+  ports: [{ name: 'tcp', number: 9000 }],
+  endpoints: endpoints.length === 0 ? [{ app: 'echo' }] : endpoints,
+});
+
+export const L4: readonly Case[] = [
+  {
+    area: 'TCP and TLS',
+    name: 'opaque TCP through both sidecars',
+    services: [tcp('tcp')],
+    mixed: true,
+    steps: [raw({ send: ['hello', ' again'], until: ['echo:hello', 'echo: again'], expect: { text: 'echo:helloecho: again' } })],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'half close: what is sent before the end is answered',
+    services: [tcp('tcp-half')],
+    steps: [raw({ send: ['x'], until: [/echo:x/], expect: { text: 'echo:x' } })],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'server-first protocols on a declared TCP port',
+    services: [tcp('tcp-first', { app: 'first' })],
+    mixed: true,
+    steps: [raw({ send: ['', 'HELO'], until: ['220 ready\n', 'first:HELO'], expect: { text: '220 ready\nfirst:HELO' } })],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'tcp routes: weights between subsets',
+    services: [tcp('tcp-weights', { app: 'echo', version: 'v1' }, { app: 'echo2', version: 'v2' })],
+    objects: `
+kind: DestinationRule
+metadata: { name: tcp-weights }
+spec: { host: tcp-weights, subsets: [{ name: v1, labels: { version: v1 } }, { name: v2, labels: { version: v2 } }] }
+---
+kind: VirtualService
+metadata: { name: tcp-weights }
+spec:
+  hosts: [tcp-weights]
+  tcp:
+  - route:
+    - { destination: { host: tcp-weights, subset: v1 }, weight: 75 }
+    - { destination: { host: tcp-weights, subset: v2 }, weight: 25 }
+`,
+    random: true,
+    steps: [raw({ send: ['x'], until: [/echo2?:x/], times: 120, parallel: 4, expect: { apps: { echo: between(70, 110), echo2: between(10, 50) } } })],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'tcp route by sourceLabels',
+    services: [tcp('tcp-source', { app: 'echo', version: 'v1' }, { app: 'echo2', version: 'v2' })],
+    objects: `
+kind: DestinationRule
+metadata: { name: tcp-source }
+spec: { host: tcp-source, subsets: [{ name: v1, labels: { version: v1 } }, { name: v2, labels: { version: v2 } }] }
+---
+kind: VirtualService
+metadata: { name: tcp-source }
+spec:
+  hosts: [tcp-source]
+  tcp:
+  - { match: [{ sourceLabels: { app: other } }], route: [{ destination: { host: tcp-source, subset: v2 } }] }
+  - { route: [{ destination: { host: tcp-source, subset: v1 } }] }
+`,
+    steps: [raw({ send: ['x'], until: [/:x/], expect: { text: 'echo:x' } }), raw({ from: 'other', send: ['x'], until: [/:x/], expect: { text: 'echo2:x' } })],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'nobody behind a TCP port: the connection ends',
+    pending: { embedded: 'TCP flags of a refused connection: UF,URX where Envoy reports none' },
+    services: [tcp('tcp-dead', { app: 'dead', direct: true })],
+    steps: [raw({ send: ['x'], expect: { text: '' } })],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'TLS of the application passes through untouched',
+    services: [{ name: 'tls-through', ports: [{ name: 'tls', number: 443 }], endpoints: [{ app: 'tls' }] }],
+    mixed: true,
+    steps: [
+      raw({
+        sni: 'secure.example.com',
+        send: ['GET /s HTTP/1.1\r\nHost: secure.example.com\r\nConnection: close\r\n\r\n'],
+        expect: { text: /^HTTP\/1\.1 200 OK[^]*sni=secure\.example\.com/ },
+      }),
+    ],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'a port without a protocol in its name: HTTP is seen as HTTP',
+    services: [{ name: 'auto-http', ports: [{ name: 'auto', number: 7000 }], endpoints: [{ app: 'a' }] }],
+    steps: [http({ expect: { status: 200, app: 'a', headers: { server: 'envoy' } } })],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'a port without a protocol in its name: other bytes pass as TCP',
+    services: [{ name: 'auto-tcp', ports: [{ name: 'auto', number: 7000 }], endpoints: [{ app: 'echo' }] }],
+    steps: [raw({ send: ['\u0001binary'], until: [/echo:/], expect: { text: 'echo:\u0001binary' } })],
+  },
+  {
+    area: 'egress',
+    name: 'ServiceEntry STATIC: a host outside the mesh, plaintext, by its name',
+    pending: { embedded: 'x-weft-peer is sent to hosts outside the mesh', envoy: 'x-weft-peer is sent to hosts outside the mesh' },
+    objects: `
+kind: ServiceEntry
+metadata: { name: static }
+spec:
+  hosts: [static.$NS.example.com]
+  location: MESH_EXTERNAL
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+  resolution: STATIC
+  endpoints: [{ address: 127.0.0.1, ports: { http: $PORT(a) } }]
+`,
+    steps: [
+      until(
+        http({
+          from: 'http-proxy',
+          headers: { host: 'static.of-${plane}.example.com' },
+          expect: { status: 200, app: 'a', upstream: { headers: { 'x-weft-peer': absent } } },
+        }),
+      ),
+    ],
+  },
+  {
+    area: 'egress',
+    name: 'a DestinationRule with TLS SIMPLE originates TLS, SNI and all',
+    pending: { envoy: 'resolved by Envoy as an unknown name' },
+    services: [service('origination')],
+    objects: `
+kind: ServiceEntry
+metadata: { name: origination }
+spec:
+  hosts: [secure.example.com]
+  exportTo: ["."]
+  location: MESH_EXTERNAL
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+  resolution: STATIC
+  endpoints: [{ address: 127.0.0.1, ports: { http: $PORT(tls) } }]
+---
+kind: DestinationRule
+metadata: { name: origination }
+spec: { host: secure.example.com, trafficPolicy: { tls: { mode: SIMPLE, sni: secure.example.com, insecureSkipVerify: true } } }
+`,
+    steps: [
+      until(
+        http({ from: 'http-proxy', headers: { host: 'secure.example.com' }, expect: { status: 200, app: 'tls', upstream: { tls: 'sni=secure.example.com' } } }),
+      ),
+    ],
+  },
+];

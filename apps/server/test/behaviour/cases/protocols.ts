@@ -1,0 +1,303 @@
+// What travels: HTTP/1.0, 1.1, 2, gRPC, WebSocket, events, and the corners of the HTTP/1 codec.
+
+import { type Case, type ServiceSpec, grpc, http, raw, service, websocket } from '../case.ts';
+import { absent, oneOf } from '../harness/match.ts';
+import { rule } from './parts.ts';
+
+const area = 'protocols';
+const http2Service = (name: string): ServiceSpec[] => [{ name, ports: [{ name: 'http2', number: 80 }], endpoints: [{ app: 'a' }] }];
+const grpcService = (name: string): ServiceSpec[] => [{ name, ports: [{ name: 'grpc', number: 80 }], endpoints: [{ app: 'a' }] }];
+
+export const PROTOCOLS: readonly Case[] = [
+  {
+    area,
+    name: 'HTTP/1.1: body by length and by chunks, answer in chunks',
+    services: [service('h1')],
+    mixed: true,
+    steps: [
+      http({ method: 'POST', body: 'hello', expect: { status: 200, upstream: { body: 'hello', protocol: 'HTTP/1.1' } } }),
+      raw({
+        send: ['POST /c HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n', '5\r\nhello\r\n', '0\r\n\r\n'],
+        until: [/^/, /^/, /"body":"hello"/],
+        expect: { text: /^HTTP\/1\.1 200 OK/ },
+      }),
+      http({ do: { chunks: ['one,', 'two,', 'three'] }, expect: { status: 200, body: 'one,two,three', headers: { 'transfer-encoding': 'chunked' } } }),
+    ],
+  },
+  {
+    area,
+    name: 'HTTP/1.1: large bodies both ways',
+    services: [service('large')],
+    mixed: true,
+    steps: [
+      http({ do: { size: 3_000_000 }, expect: { status: 200, body: '3000000 bytes', headers: { 'content-length': '3000000' } } }),
+      http({ method: 'PUT', body: 'y'.repeat(1_000_000), do: { body: 'taken' }, expect: { status: 200, body: 'taken' } }),
+    ],
+  },
+  {
+    area,
+    name: 'HTTP/1.0 in: answered with length and closed',
+    pending: { embedded: 'answers HTTP/1.1 and closes where Envoy keeps an HTTP/1.0 connection alive' },
+    services: [service('h10')],
+    steps: [
+      raw({
+        send: ['GET /old HTTP/1.0\r\nHost: h10\r\n\r\n'],
+        expect: { failed: 'closed', text: /^HTTP\/1\.[01] 200 OK\r\n(?=[^]*connection: close\r\n)(?=[^]*"path":"\/old")/ },
+      }),
+      raw({ send: ['GET /k HTTP/1.0\r\nHost: h10\r\nConnection: keep-alive\r\n\r\n'], until: [/"path":"\/k"/], expect: { text: /connection: keep-alive/ } }),
+    ],
+  },
+  {
+    area,
+    name: 'pipelined requests are answered in order',
+    services: [service('pipeline')],
+    steps: [
+      raw({
+        send: ['GET /1 HTTP/1.1\r\nHost: p\r\n\r\nGET /2 HTTP/1.1\r\nHost: p\r\n\r\nGET /3 HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n'],
+        expect: { failed: 'closed', text: /"\/1"[^]*"\/2"[^]*"\/3"/ },
+      }),
+    ],
+  },
+  {
+    area,
+    name: 'HEAD, 204 and 304 have no body',
+    services: [service('bodiless')],
+    steps: [
+      http({ method: 'HEAD', expect: { status: 200, body: '' } }),
+      http({ do: { status: 204, body: '' }, expect: { status: 204, body: '' } }),
+      http({ do: { status: 304, body: '', headers: { etag: '"1"' } }, expect: { status: 304, body: '', headers: { etag: '"1"' } } }),
+    ],
+  },
+  {
+    area,
+    name: 'methods that may have a body and have none',
+    pending: { embedded: 'goes upstream without content-length: 0' },
+    services: [service('no-body')],
+    steps: [
+      http({ method: 'OPTIONS', expect: { status: 200, upstream: { method: 'OPTIONS', headers: { 'content-length': '0' } } } }),
+      http({ method: 'POST', expect: { status: 200 } }),
+    ],
+  },
+  {
+    area,
+    name: 'Expect: 100-continue: told to go on, then answered',
+    pending: { embedded: 'Expect is answered and sent on all the same' },
+    services: [service('continue')],
+    mixed: true,
+    steps: [
+      http({
+        method: 'POST',
+        headers: { expect: '100-continue', 'content-length': '4' },
+        body: 'data',
+        expect: { status: 200, informational: [100], upstream: { body: 'data' } },
+      }),
+    ],
+  },
+  {
+    area,
+    name: '1xx from the application: 103 Early Hints',
+    differs: { informational: 'Envoy drops 103; the embedded proxy passes it on' },
+    services: [service('hints')],
+    steps: [http({ do: { informational: [103], body: 'ok' }, expect: { status: 200, body: 'ok' } })],
+  },
+  {
+    area,
+    name: 'trailers of HTTP/1.1',
+    differs: { trailers: 'Envoy drops trailers of HTTP/1.1 unless told otherwise; the embedded proxy passes them on' },
+    services: [service('trailers')],
+    steps: [
+      http({
+        method: 'POST',
+        headers: { 'transfer-encoding': 'chunked', te: 'trailers' },
+        body: 'x',
+        trailers: { 'x-sum': '1' },
+        do: { trailers: { 'x-out': '2' }, body: 'ok' },
+        expect: { status: 200, body: 'ok' },
+      }),
+    ],
+  },
+  {
+    area,
+    name: 'hop-by-hop headers do not travel',
+    services: [service('hops')],
+    steps: [
+      http({
+        headers: { connection: 'keep-alive, x-mine', 'x-mine': '1', 'keep-alive': 'timeout=5', te: 'trailers', 'proxy-connection': 'keep-alive' },
+        do: { headers: { 'keep-alive': 'timeout=9', 'x-kept': '1' }, body: 'ok' },
+        expect: { status: 200, headers: { 'x-kept': '1', 'keep-alive': absent } },
+      }),
+    ],
+  },
+  {
+    area,
+    name: 'headers a proxy sets: request id, forwarded proto, service time, server',
+    services: [service('own-headers')],
+    steps: [
+      http({
+        headers: { server: 'mine' },
+        do: { headers: { server: 'app', 'x-envoy-upstream-service-time': '7777' } },
+        expect: { status: 200, headers: { server: 'envoy', 'x-envoy-upstream-service-time': '<ms>' }, upstream: { headers: { 'x-request-id': '<id>' } } },
+      }),
+      raw({ send: ['GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'], expect: { text: /"x-request-id":"<id>"/ } }),
+    ],
+  },
+  {
+    area,
+    name: 'broken requests: 400 and the connection closed',
+    pending: { embedded: '400 has no body and no server header' },
+    services: [service('broken')],
+    steps: [
+      raw({ send: ['GET / HTTP/1.1\r\n\r\n'], expect: { failed: 'closed', text: /^HTTP\/1\.1 400/ } }),
+      raw({
+        send: ['GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+        expect: { failed: 'closed', text: /^HTTP\/1\.1 400/ },
+      }),
+      raw({ send: ['GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'], expect: { failed: 'closed', text: /^HTTP\/1\.1 400/ } }),
+      raw({ send: ['GET / HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n\r\n'], expect: { failed: 'closed', text: /^HTTP\/1\.1 400/ } }),
+      raw({ send: ['NONSENSE\r\n\r\n'], expect: { failed: 'closed', text: /^HTTP\/1\.1 400/ } }),
+    ],
+  },
+  {
+    area,
+    name: 'headers beyond 60 KiB or 100 fields: 431',
+    pending: { embedded: '431 has no body' },
+    services: [service('too-large')],
+    steps: [
+      raw({
+        send: [`GET / HTTP/1.1\r\nHost: a\r\nx-big: ${'x'.repeat(70_000)}\r\n\r\n`],
+        expect: { failed: oneOf('closed', 'reset'), text: /^HTTP\/1\.1 431/ },
+      }),
+      raw({
+        send: [`GET / HTTP/1.1\r\nHost: a\r\n${Array.from({ length: 120 }, (_, i) => `x-${i}: 1\r\n`).join('')}\r\n`],
+        expect: { failed: oneOf('closed', 'reset'), text: /^HTTP\/1\.1 431/ },
+      }),
+    ],
+  },
+  {
+    area,
+    name: 'CONNECT is refused',
+    pending: { embedded: '403 where Envoy, which has no route for it, says 404' },
+    services: [service('connect')],
+    steps: [
+      raw({ send: ['CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n'], until: [/\r\n\r\n/], expect: { text: /^HTTP\/1\.1 (403|404) / } }),
+    ],
+  },
+  {
+    area,
+    name: 'upgrades not listed are refused',
+    pending: { embedded: 'the connection is kept open after the refusal' },
+    services: [service('upgrade')],
+    steps: [
+      raw({
+        send: ['GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: something\r\n\r\n'],
+        until: [/\r\n\r\n/],
+        expect: { text: /^HTTP\/1\.1 (403|200) / },
+      }),
+    ],
+  },
+  {
+    area,
+    name: 'WebSocket over both hops',
+    pending: { embedded: 'connection: upgrade is written in lower case' },
+    services: [service('ws')],
+    mixed: true,
+    steps: [websocket({ path: '/socket?x=1', messages: ['one', 'two'], expect: { status: 101, app: 'a', messages: ['a:one', 'a:two'] } })],
+  },
+  {
+    area,
+    name: 'WebSocket: the route’s rewrite and headers hold',
+    pending: { embedded: 'connection: upgrade is written in lower case' },
+    services: [service('ws-route')],
+    objects: rule('ws-route', 'match: [{ uri: { prefix: /in } }], rewrite: { uri: /out }, headers: { request: { set: { x-ws: "1" } } }'),
+    steps: [websocket({ path: '/in/x', messages: ['m'], expect: { status: 101, messages: ['a:m'] } })],
+  },
+  {
+    area,
+    name: 'server-sent events arrive one by one',
+    services: [service('events')],
+    mixed: true,
+    steps: [
+      raw({
+        send: [
+          'GET /events HTTP/1.1\r\nHost: ${host}\r\nx-do: {"headers":{"content-type":"text/event-stream"},"chunks":["data: 1\\n\\n","data: 2\\n\\n"],"hold":false}\r\nConnection: close\r\n\r\n',
+          '',
+          '',
+        ],
+        until: [/data: 1/, /data: 2/, /0\r\n\r\n/],
+        expect: { text: /content-type: text\/event-stream/ },
+      }),
+    ],
+  },
+  {
+    area,
+    name: 'HTTP/2 in, HTTP/1.1 application behind: and back',
+    services: [service('h2-in')],
+    mixed: true,
+    steps: [
+      http({ http2: true, method: 'POST', path: '/two', body: 'x', expect: { status: 200, upstream: { protocol: 'HTTP/1.1', path: '/two', body: 'x' } } }),
+    ],
+  },
+  {
+    area,
+    name: 'HTTP/2 from end to end',
+    services: http2Service('h2'),
+    mixed: true,
+    steps: [
+      http({ http2: true, path: '/a', expect: { status: 200, upstream: { protocol: 'HTTP/2.0' } } }),
+      http({ path: '/b', expect: { status: 200, upstream: { protocol: 'HTTP/2.0' } } }),
+      http({ http2: true, do: { size: 500_000 }, expect: { status: 200, body: '500000 bytes' } }),
+      http({ http2: true, do: { trailers: { 'x-out': '2' }, body: 'ok' }, expect: { status: 200, body: 'ok', trailers: { 'x-out': '2' } } }),
+    ],
+  },
+  {
+    area,
+    name: 'gRPC: message, metadata, status in trailers',
+    pending: { embedded: 'spans lack the grpc.* tags' },
+    services: grpcService('grpc'),
+    mixed: true,
+    steps: [
+      grpc({
+        message: 'hi',
+        metadata: { 'x-test-meta': 'm' },
+        do: { headers: { 'x-head': 'h' }, trailers: { 'x-tail': 't' } },
+        expect: { status: 200, headers: { 'x-head': 'h' }, trailers: { 'grpc-status': '0', 'x-tail': 't' }, app: 'a', grpc: { status: 0 } },
+      }),
+      grpc({ do: { grpcStatus: 5, grpcMessage: 'not here' }, expect: { status: 200, grpc: { status: 5, message: 'not here' } } }),
+      grpc({ do: { grpcStatus: 7, trailersOnly: true }, expect: { status: 200, headers: { 'grpc-status': '7' }, grpc: { status: 7, messages: [] } } }),
+      grpc({ message: 's', do: { messages: 5 }, expect: { grpc: { status: 0 } } }),
+      grpc({ message: 'c', messages: 3, expect: { grpc: { status: 0 } } }),
+    ],
+  },
+  {
+    area,
+    name: 'gRPC: errors of the proxy are gRPC statuses',
+    pending: { embedded: 'spans lack the grpc.* tags' },
+    services: [...grpcService('grpc-none'), { name: 'grpc-gone', ports: [{ name: 'grpc', number: 80 }], endpoints: [{ app: 'dead', direct: true }] }],
+    objects: `
+kind: VirtualService
+metadata: { name: grpc-none }
+spec:
+  hosts: [grpc-none]
+  http: [{ match: [{ uri: { prefix: /nothing } }], route: [{ destination: { host: grpc-none } }] }]
+`,
+    steps: [grpc({ expect: { status: 200, grpc: { status: 12 } } }), grpc({ to: 'grpc-gone', expect: { status: 200, grpc: { status: 14 } } })],
+  },
+  {
+    area,
+    name: 'gRPC: grpc-timeout travels; a route timeout ends it with DEADLINE_EXCEEDED',
+    pending: { embedded: 'a race between the deadlines of both hops' },
+    services: grpcService('grpc-timeout'),
+    objects: rule('grpc-timeout', 'timeout: 1s'),
+    steps: [
+      grpc({ metadata: { 'grpc-timeout': '5S' }, expect: { app: 'a', grpc: { status: 0 } } }),
+      grpc({ do: { delayMs: 3_000 }, expect: { status: 200, grpc: { status: oneOf(4, 14) } } }),
+    ],
+  },
+  {
+    area,
+    name: 'a client that goes away: the application sees it, flag DC',
+    services: [service('client-gone')],
+    steps: [http({ do: { hold: true }, abortAfterMs: 150, expect: { failed: 'aborted' } })],
+    telemetry: { logs: [{ status: '0', flags: 'DC' }] },
+  },
+];

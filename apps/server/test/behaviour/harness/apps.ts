@@ -1,0 +1,227 @@
+// The applications behind the mesh, on real sockets: HTTP/1.1 and h2c on one port, gRPC, WebSocket, TCP that echoes or speaks first, TLS.
+
+import { once } from 'node:events';
+import { type IncomingMessage, type Server as HttpServer, type ServerResponse, createServer as createHttp } from 'node:http';
+import { type Http2ServerRequest, type Http2ServerResponse, createSecureServer, createServer as createHttp2 } from 'node:http2';
+import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { WebSocketServer } from 'ws';
+import type { AppAction, AppName } from '../case.ts';
+import { answerGrpc } from './app-grpc.ts';
+
+export interface Apps {
+  port(app: AppName): number;
+  /** What has reached the applications with this `x-key` so far, sorted by application. */
+  arrived(key: string): readonly Arrival[];
+  /** Lets requests that `hold` under this key go on. */
+  release(key: string): void;
+  close(): Promise<void>;
+}
+
+export interface Arrival {
+  app: AppName;
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+}
+
+export interface AppTls {
+  certificatePem: string;
+  keyPem: string;
+}
+
+type Request = IncomingMessage | Http2ServerRequest;
+type Response = ServerResponse | Http2ServerResponse;
+
+/** What all applications share: who came how often, who waits. */
+export interface AppState {
+  arrivals: Map<string, Arrival[]>;
+  waiting: Map<string, (() => void)[]>;
+  released: Set<string>;
+}
+
+export async function startApps(tls: AppTls): Promise<Apps> {
+  const state: AppState = { arrivals: new Map(), waiting: new Map(), released: new Set() };
+  const servers = new Map<AppName, Server>();
+  const sockets = new Set<Socket>();
+  const listen = async (app: AppName, server: Server): Promise<void> => {
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.on('close', () => sockets.delete(socket));
+      socket.on('error', () => socket.destroy());
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    servers.set(app, server);
+  };
+  const http: HttpServer[] = [];
+  for (const app of ['a', 'b', 'c', 'd'] as const) {
+    const one = createHttp(
+      { keepAliveTimeout: 0, requestTimeout: 0, insecureHTTPParser: true },
+      (request, response) => void answer(app, state, request, response),
+    );
+    one.on('checkContinue', (request, response) => {
+      response.writeContinue();
+      void answer(app, state, request, response);
+    });
+    acceptWebSockets(one, app);
+    http.push(one);
+    const two = createHttp2((request, response) => void answer(app, state, request, response));
+    two.on('sessionError', () => undefined);
+    await listen(app, byFirstBytes(one, two));
+  }
+  await listen(
+    'echo',
+    createServer((socket) => socket.on('data', (bytes) => socket.write(`echo:${bytes.toString()}`)).on('end', () => socket.end())),
+  );
+  await listen(
+    'echo2',
+    createServer((socket) => socket.on('data', (bytes) => socket.write(`echo2:${bytes.toString()}`)).on('end', () => socket.end())),
+  );
+  await listen(
+    'first',
+    createServer((socket) => {
+      socket.write('220 ready\n');
+      socket.on('data', (bytes) => socket.write(`first:${bytes.toString()}`)).on('end', () => socket.end());
+    }),
+  );
+  const secure = createSecureServer(
+    { cert: tls.certificatePem, key: tls.keyPem, allowHTTP1: true },
+    (request, response) => void answer('tls', state, request, response),
+  );
+  secure.on('sessionError', () => undefined);
+  await listen('tls', secure);
+  const dead = createServer();
+  dead.listen(0, '127.0.0.1');
+  await once(dead, 'listening');
+  const deadPort = (dead.address() as AddressInfo).port;
+  dead.close();
+  return {
+    port: (app) => (app === 'dead' ? deadPort : (servers.get(app)?.address() as AddressInfo).port),
+    arrived: (key) => (state.arrivals.get(key) ?? []).toSorted((x, y) => (x.app < y.app ? -1 : 1)),
+    release(key) {
+      state.released.add(key);
+      for (const go of state.waiting.get(key) ?? []) go();
+      state.waiting.delete(key);
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      for (const server of http) server.close();
+      await Promise.all([...servers.values()].map((server) => new Promise((resolve) => server.close(resolve))));
+    },
+  };
+}
+
+/** HTTP/1 and HTTP/2 with prior knowledge on one port: the preface tells them apart. */
+function byFirstBytes(one: HttpServer, two: ReturnType<typeof createHttp2>): Server {
+  return createServer((socket) => {
+    socket.once('readable', () => {
+      const bytes = socket.read() as Buffer | null;
+      if (bytes === null) {
+        socket.destroy();
+        return;
+      }
+      socket.unshift(bytes);
+      (bytes.subarray(0, 3).toString() === 'PRI' ? two : one).emit('connection', socket);
+    });
+  });
+}
+
+function acceptWebSockets(server: HttpServer, app: AppName): void {
+  const sockets = new WebSocketServer({ noServer: true });
+  server.on('upgrade', (request, socket, head) => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      socket.end('HTTP/1.1 501 Not Implemented\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (ws) => {
+      ws.send(JSON.stringify({ app, path: request.url, headers: namesAndValues(request.rawHeaders) }));
+      ws.on('message', (data: Buffer) => ws.send(`${app}:${data.toString()}`));
+      ws.on('error', () => undefined);
+    });
+  });
+}
+
+async function answer(app: AppName, state: AppState, request: Request, response: Response): Promise<void> {
+  // Clients and proxies go away in the middle; that is what some cases are about.
+  request.on('error', () => undefined);
+  response.on('error', () => undefined);
+  const key = String(request.headers['x-key'] ?? '');
+  const arrivals = state.arrivals.get(key) ?? [];
+  state.arrivals.set(key, arrivals);
+  arrivals.push({ app, method: request.method ?? '', path: request.url ?? '', headers: namesAndValues(request.rawHeaders) });
+  const asked = JSON.parse(String(request.headers['x-do'] ?? '{}')) as AppAction;
+  const act: AppAction = asked.first !== undefined && arrivals.length > asked.first ? {} : asked;
+  if (String(request.headers['content-type'] ?? '').startsWith('application/grpc'))
+    return answerGrpc(app, act, request as Http2ServerRequest, response as Http2ServerResponse);
+  if (act.informational !== undefined && 'writeEarlyHints' in response && request.httpVersionMajor === 1)
+    for (const code of act.informational) {
+      if (code === 103) (response as ServerResponse).writeEarlyHints({ link: '</style.css>; rel=preload' });
+      else if (code === 102) (response as ServerResponse).writeProcessing();
+    }
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch {
+    return;
+  }
+  if (act.hold === true && !state.released.has(key)) {
+    const goesOn = await new Promise<boolean>((resolve) => {
+      state.waiting.set(key, [...(state.waiting.get(key) ?? []), () => resolve(true)]);
+      response.once('close', () => resolve(false));
+    });
+    if (!goesOn) return;
+  }
+  if (act.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, act.delayMs));
+  if (act.reset === 'before-headers') return destroy(request);
+  const echo = {
+    app,
+    method: request.method,
+    path: request.url,
+    protocol: `HTTP/${request.httpVersion}`,
+    headers: namesAndValues(request.rawHeaders),
+    body: Buffer.concat(chunks).toString(),
+    ...(Object.keys(request.trailers).length === 0 ? {} : { trailers: request.trailers }),
+    ...(app === 'tls' ? { tls: `sni=${(request.socket as TLSSocket).servername || 'none'}` } : {}),
+  };
+  const body = act.size === undefined ? (act.body ?? JSON.stringify(echo)) : Buffer.alloc(act.size, 'x');
+  response.statusCode = act.status ?? 200;
+  for (const [name, value] of Object.entries(act.headers ?? {})) response.setHeader(name, name === 'set-cookie' ? value.split('\n') : value);
+  if (act.body === undefined && act.size === undefined && act.chunks === undefined) response.setHeader('content-type', 'application/json');
+  if (act.trailers !== undefined) {
+    if (request.httpVersionMajor === 1) response.setHeader('trailer', Object.keys(act.trailers).join(','));
+    response.addTrailers(act.trailers);
+  }
+  if (act.reset === 'after-headers') {
+    (response as ServerResponse).write('part', () => destroy(request));
+    return;
+  }
+  if (act.chunks === undefined) {
+    if (act.trailers === undefined && request.httpVersionMajor === 1 && request.method !== 'HEAD')
+      response.setHeader('content-length', Buffer.byteLength(body));
+    (response as ServerResponse).end(body);
+    return;
+  }
+  for (const chunk of act.chunks) {
+    await new Promise((resolve) => (response as ServerResponse).write(chunk, resolve));
+    // Each chunk on its own, so that a proxy that collects them shows.
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  response.end();
+}
+
+function destroy(request: Request): void {
+  if ('stream' in request) request.stream.close(2);
+  else request.socket.resetAndDestroy();
+}
+
+/** Lower-case names; several values joined. */
+function namesAndValues(raw: readonly string[]): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] ?? '').toLowerCase();
+    if (name.startsWith(':')) continue;
+    headers[name] = headers[name] === undefined ? (raw[i + 1] ?? '') : `${headers[name]}, ${raw[i + 1]}`;
+  }
+  return headers;
+}

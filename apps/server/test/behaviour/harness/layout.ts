@@ -1,0 +1,106 @@
+// Which local port is what: upstream listeners of the clients, inbound listeners of the servers, gateways. Fixed before anything
+// starts, since a proxy tells its ports once, in its node metadata.
+
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { InboundPort, UpstreamPort } from '@weft/mesh-core/model';
+import { openPortBook } from '../../../src/agent/ports.ts';
+import { type Case, type Plane, PLANES, namespaceOf } from '../case.ts';
+import type { Apps } from './apps.ts';
+import { portsOf } from './objects.ts';
+
+export interface Layout {
+  /** State directory of the whole run. */
+  dir: string;
+  appPort(app: string): number;
+  inbound(plane: Plane): readonly InboundPort[];
+  inboundPort(plane: Plane, name: string): number;
+  upstreams(plane: Plane, client: string): readonly UpstreamPort[];
+  upstreamPort(plane: Plane, client: string, host: string, port: number): number;
+  proxyPort(plane: Plane): number;
+  gatewayPort(plane: Plane): number;
+  gatewayTlsPort(plane: Plane): number;
+  adminPort(plane: Plane, workload: string): number;
+}
+
+/** Server ports by name; the name's first part is the protocol, the application behind it is the rest or as told. */
+const INBOUND: readonly { name: string; app: string; servicePort: number }[] = [
+  ...['a', 'b', 'c', 'd', 'dead'].map((app, i) => ({ name: `http-${app}`, app, servicePort: 8080 + i })),
+  ...['a', 'b'].map((app, i) => ({ name: `grpc-${app}`, app, servicePort: 9090 + i })),
+  ...['a', 'b'].map((app, i) => ({ name: `http2-${app}`, app, servicePort: 9190 + i })),
+  ...['echo', 'echo2', 'first'].map((app, i) => ({ name: `tcp-${app}`, app, servicePort: 9000 + i })),
+  { name: 'tls-tls', app: 'tls', servicePort: 9443 },
+  { name: 'https-tls', app: 'tls', servicePort: 9444 },
+  ...['a', 'echo', 'first'].map((app, i) => ({ name: `auto-${app}`, app, servicePort: 7000 + i })),
+  { name: 'strict', app: 'a', servicePort: 8443 },
+  { name: 'disable', app: 'a', servicePort: 8444 },
+];
+
+export const CLIENTS = ['client', 'other'] as const;
+
+/** Ports below the ephemeral range, away from those of a run beside this one. */
+const base = (): number => 10_000 + (process.pid % 40) * 500;
+
+export async function planLayout(
+  cases: readonly Case[],
+  apps: Apps,
+  observed: { name: string; ports: readonly { name: string; number: number }[] },
+): Promise<Layout> {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-behaviour-'));
+  const book = openPortBook(join(dir, 'ports.json'), base());
+  const ports = new Map<string, number>();
+  const give = async (purpose: string): Promise<number> => {
+    const port = ports.get(purpose) ?? (await book.allocate(purpose));
+    ports.set(purpose, port);
+    return port;
+  };
+  const inbound = new Map<Plane, InboundPort[]>();
+  const upstreams = new Map<string, UpstreamPort[]>();
+  for (const plane of PLANES) {
+    inbound.set(plane, []);
+    for (const { name, app, servicePort } of INBOUND)
+      inbound
+        .get(plane)
+        ?.push({ name: wireName(name), servicePort, listenPort: await give(`${plane}/in/${name}`), appPort: apps.port(app as Parameters<Apps['port']>[0]) });
+    for (const purpose of ['proxy', 'gateway', 'gateway-tls', ...['client', 'other', 'by-host', 'observed-v1', 'gateway'].map((w) => `admin/${w}`)])
+      await give(`${plane}/${purpose}`);
+    for (const client of CLIENTS) {
+      const list: UpstreamPort[] = [];
+      upstreams.set(`${plane}/${client}`, list);
+      for (const target of PLANES)
+        for (const behaviour of [{ services: [{ ...observed, endpoints: [] }], mixed: true, steps: [] as Case['steps'] }, ...cases]) {
+          if (target !== plane && behaviour.mixed !== true) continue;
+          // The second client asks only what a case lets it ask.
+          if (client === 'other' && behaviour.steps.length > 0 && !behaviour.steps.some((s) => 'from' in s && s.from === 'other')) continue;
+          for (const service of behaviour.services ?? [])
+            for (const { number } of portsOf(service)) {
+              const host = `${service.name}.${namespaceOf(target)}.svc.cluster.local`;
+              list.push({ host, port: number, listenPort: await give(`${plane}/${client}/${host}:${number}`) });
+            }
+        }
+    }
+  }
+  const known = (purpose: string): number => {
+    const port = ports.get(purpose);
+    if (port === undefined) throw new Error(`nothing listens for ${purpose}`);
+    return port;
+  };
+  return {
+    dir,
+    appPort: (app) => apps.port(app as Parameters<Apps['port']>[0]),
+    inbound: (plane) => inbound.get(plane) ?? [],
+    inboundPort: (plane, name) => known(`${plane}/in/${name}`),
+    upstreams: (plane, client) => upstreams.get(`${plane}/${client}`) ?? [],
+    upstreamPort: (plane, client, host, port) => known(`${plane}/${client}/${host}:${port}`),
+    proxyPort: (plane) => known(`${plane}/proxy`),
+    gatewayPort: (plane) => known(`${plane}/gateway`),
+    gatewayTlsPort: (plane) => known(`${plane}/gateway-tls`),
+    adminPort: (plane, workload) => known(`${plane}/admin/${workload}`),
+  };
+}
+
+/** What the sidecar is told: a port without a protocol in its name is one to sniff. */
+function wireName(name: string): string {
+  return /^(strict|disable)$/.test(name) ? `http-${name}` : name;
+}

@@ -1,0 +1,235 @@
+// Runs one case on one data plane: steps in order over real sockets, expectations, what was seen in a form two planes can be compared in.
+
+import { randomUUID } from 'node:crypto';
+import { type Case, type HttpStep, type Plane, type Seen, type Step, namespaceOf } from '../case.ts';
+import { sendGrpc, sendHttp, sendRaw, sendWebSocket, type Target } from './clients.ts';
+import { mismatches } from './match.ts';
+import { type SuiteMesh, refusalsOf } from './mesh.ts';
+import { portsOf, yamlObjects } from './objects.ts';
+
+export interface Outcome {
+  plane: Plane;
+  /** Why it failed; empty = passed. */
+  problems: string[];
+  /** What each step saw, without what differs from run to run. */
+  seen: unknown[];
+  requestIds: ReadonlySet<string>;
+}
+
+type Sendable = Exclude<Step, { kind: 'apply' | 'until' | 'arrivals' }>;
+
+const BECOMES_WITHIN_MS = 15_000;
+
+/** `client` is the plane that asks, `server` the one whose services are asked. */
+export async function runSteps(behaviour: Case, client: Plane, server: Plane, mesh: SuiteMesh): Promise<Outcome> {
+  const problems: string[] = [];
+  const requestIds = new Set<string>();
+  const saved = new Map<string, string>();
+  const seen: unknown[] = [];
+  const running: Promise<void>[] = [];
+  const keys: string[] = [];
+  saved.set('plane', server);
+  const send = (step: Sendable): Promise<Seen> => {
+    const target = targetOf(behaviour, step, client, server, mesh);
+    target.key = `${client}-${server}-${randomUUID()}`;
+    keys.push(target.key);
+    requestIds.add(target.requestId);
+    return untilAccepted(() => sendOne(withSaved(step, saved), target));
+  };
+  const judge = (step: Step, i: number, result: unknown): void => {
+    seen[i] = result;
+    problems.push(...mismatches(result, step.expect ?? {}).map((p) => `step ${i + 1}: ${p}`));
+  };
+  for (const [i, step] of behaviour.steps.entries()) {
+    if (step.kind === 'apply') {
+      const refusals = await mesh.put(yamlObjects(step.objects, server, mesh.layout));
+      problems.push(
+        ...refusalsOf(
+          refusals,
+          (behaviour.services ?? []).map((s) => `${s.name}.${namespaceOf(server)}`),
+        ),
+      );
+    } else if (step.kind === 'until') {
+      const deadline = performance.now() + BECOMES_WITHIN_MS;
+      const ask = (): Promise<unknown> => (step.step.times === undefined ? once(step.step, send, saved) : repeat(step.step, send));
+      let result = await ask();
+      while (mismatches(result, step.expect).length > 0 && performance.now() < deadline) result = await ask();
+      judge(step, i, result);
+    } else if (step.kind === 'arrivals') {
+      const deadline = performance.now() + BECOMES_WITHIN_MS / 3;
+      const look = (): unknown => comparable(mesh.apps.arrived(keys.at(-1) ?? ''));
+      while (mismatches(look(), step.expect).length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+      judge(step, i, look());
+    } else {
+      let ended = 0;
+      const counted = async (s: Sendable): Promise<Seen> => {
+        const result = await send(s);
+        ended += 1;
+        return result;
+      };
+      const work = async (): Promise<void> => judge(step, i, step.times === undefined ? await once(step, counted, saved) : await repeat(step, counted));
+      if (step.background === undefined) {
+        await work();
+        continue;
+      }
+      const before = keys.length;
+      const background = work();
+      running.push(background);
+      const arrived = (): number => keys.slice(before).filter((key) => mesh.apps.arrived(key).length > 0).length;
+      const enough = (): boolean => (typeof step.background === 'number' ? ended >= step.background : arrived() >= (step.times ?? 1));
+      await Promise.race([background, becomes(enough)]);
+    }
+  }
+  for (const key of keys) mesh.apps.release(key);
+  await Promise.all(running);
+  return { plane: client, problems, seen, requestIds };
+}
+
+async function once(step: Sendable, send: (step: Sendable) => Promise<Seen>, saved: Map<string, string>): Promise<unknown> {
+  const result = await send(step);
+  for (const [name, take] of Object.entries(step.save ?? {})) saved.set(name, take(result));
+  return comparable(result);
+}
+
+async function repeat(step: Sendable, send: (step: Sendable) => Promise<Seen>): Promise<unknown> {
+  const { times = 1, parallel = 1, ...rest } = step;
+  const total = { statuses: {} as Record<string, number>, apps: {} as Record<string, number> };
+  let left = times;
+  const worker = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      const result = await send(rest);
+      const status = String(result.status ?? result.failed ?? (result.text === undefined ? 'none' : 'answered'));
+      const app = result.app ?? /^(\w+):/.exec(result.text ?? '')?.[1] ?? 'none';
+      total.statuses[status] = (total.statuses[status] ?? 0) + 1;
+      total.apps[app] = (total.apps[app] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, worker));
+  return { ...total, distinct: Object.keys(total.apps).length };
+}
+
+function sendOne(step: Sendable, target: Target): Promise<Seen> {
+  switch (step.kind) {
+    case 'http':
+      return sendHttp(step, target);
+    case 'grpc':
+      return sendGrpc(step, target);
+    case 'raw':
+      return sendRaw(step, target);
+    case 'websocket':
+      return sendWebSocket(step, target);
+  }
+}
+
+/** A listener is bound a moment after its proxy has acknowledged it. */
+async function untilAccepted(send: () => Promise<Seen>): Promise<Seen> {
+  const deadline = performance.now() + BECOMES_WITHIN_MS;
+  for (;;) {
+    const result = await send();
+    if (result.failed !== 'refused' || performance.now() > deadline) return result;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function becomes(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + BECOMES_WITHIN_MS;
+  while (!condition() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+function targetOf(behaviour: Case, step: Sendable, client: Plane, server: Plane, mesh: SuiteMesh): Target {
+  const { layout } = mesh;
+  const [name = '', portText] = (step.to ?? behaviour.services?.[0]?.name ?? 'observed').split(':');
+  const service = behaviour.services?.find((s) => s.name === name);
+  const number = portText === undefined ? (service === undefined ? 8080 : (portsOf(service)[0]?.number ?? 80)) : Number(portText);
+  const host = `${name}.${namespaceOf(server)}.svc.cluster.local`;
+  const base = { key: '', requestId: randomUUID() };
+  switch (step.from) {
+    case 'gateway':
+      return { ...base, port: layout.gatewayPort(client), host: 'gateway.example.com' };
+    case 'gateway-tls':
+      return { ...base, port: layout.gatewayTlsPort(client), host: 'gateway.example.com' };
+    case 'http-proxy':
+      return { ...base, port: layout.proxyPort(client), host: `${host}:${number}` };
+    case 'other':
+    case 'client':
+    case undefined:
+  }
+  const port = layout.upstreamPort(client, step.from ?? 'client', host, number);
+  return { ...base, port, host: `127.0.0.1:${port}` };
+}
+
+function withSaved<S extends Sendable>(step: S, saved: ReadonlyMap<string, string>): S {
+  if (saved.size === 0 || step.kind !== 'http' || step.headers === undefined) return step;
+  const fill = (text: string): string => text.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => saved.get(name) ?? '');
+  const headers: HttpStep['headers'] = Object.fromEntries(
+    Object.entries(step.headers).map(([name, value]) => [name, typeof value === 'string' ? fill(value) : value]),
+  );
+  return { ...step, headers };
+}
+
+const VOLATILE: Readonly<Record<string, string>> = {
+  date: '<date>',
+  'x-request-id': '<id>',
+  'x-key': '<key>',
+  'x-envoy-upstream-service-time': '<ms>',
+  'sec-websocket-key': '<key>',
+  // Of a mirrored request: an address of the machine.
+  'x-forwarded-for': '<address>',
+  'x-b3-traceid': '<trace>',
+  'x-b3-spanid': '<span>',
+  'x-b3-parentspanid': '<span>',
+};
+
+/** An echo is as long as the names in it; Envoy's tracer writes `tracestate` even with nothing in it. */
+const IGNORED = (key: string, value: unknown, of: object): boolean =>
+  (key === 'content-length' && 'content-type' in of && of['content-type'] === 'application/json') || (key === 'tracestate' && value === '');
+
+/** The same things in both planes' words: no namespace, port, id, time. */
+export function comparable(value: unknown): unknown {
+  if (typeof value === 'string') return /^HTTP\/1\.[01] \d{3} /.test(value) ? httpText(neutral(value)) : neutral(value);
+  if (Array.isArray(value)) return value.map(comparable);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key, v]) => !IGNORED(key, v, value))
+      .map(([key, v]) => [key, typeof v === 'string' && VOLATILE[key.toLowerCase()] !== undefined ? VOLATILE[key.toLowerCase()] : comparable(v)]),
+  );
+}
+
+/** Answers of HTTP/1 as they came: order and case of their fields are the proxy's own business, and so is the length of an echo. */
+function httpText(text: string): string {
+  return text
+    .split(/(?=HTTP\/1\.[01] \d{3} )/)
+    .map((answer) => {
+      const [head = '', ...body] = answer.split('\r\n\r\n');
+      const [status = '', ...fields] = head.split('\r\n');
+      const rest = body.join('\r\n\r\n');
+      const echo = rest.startsWith('{"app":');
+      const lines = fields.map((line) => line.replace(/^[^:]+/, (name) => name.toLowerCase())).filter((line) => !echo || !line.startsWith('content-length:'));
+      return [status, ...lines.toSorted(), '', echo ? JSON.stringify(sorted(comparable(JSON.parse(rest)))) : rest].join('\r\n');
+    })
+    .join('');
+}
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, v]) => [key, sorted(v)]),
+  );
+}
+
+export function neutral(text: string): string {
+  return text
+    .replaceAll(/\b\d{1,3}(\.\d{1,3}){3}:\d+/g, '<local>')
+    .replaceAll(/(remote_connection_failure)\|[^}]*/g, '$1')
+    .replaceAll(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '<id>')
+    .replaceAll(/00-[0-9a-f]{32}-[0-9a-f]{16}-/g, '00-<trace>-')
+    .replaceAll(/Hash=[0-9a-f]{64}/g, 'Hash=<hash>')
+    .replaceAll(/[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT/g, '<date>')
+    .replaceAll(/(x-envoy-upstream-service-time: )\d+/g, '$1<ms>')
+    .replaceAll(/\bof-(embedded|envoy)\b/g, '<ns>')
+    .replaceAll(/\bother-(embedded|envoy)\b/g, '<other>');
+}
