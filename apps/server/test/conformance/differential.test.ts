@@ -11,7 +11,7 @@ import { registry } from '@weft/mesh-core/translate';
 import { IstioOracle, oracleBinary } from './istio-oracle.ts';
 import { proxy, resourcesOf } from './objects.ts';
 import { type Outcome, simulate } from './simulate.ts';
-import { GATEWAY_CALLS, NAMESPACE, SIDECAR_CALLS, type WorldCall, gatewayWorld, sidecarWorld } from './worlds.ts';
+import { GATEWAY_CALLS, MESH_ROUTE_CALLS, NAMESPACE, SIDECAR_CALLS, type WorldCall, gatewayWorld, meshRouteWorld, sidecarWorld } from './worlds.ts';
 
 const binary = oracleBinary();
 const oracle = binary === undefined ? undefined : new IstioOracle(binary);
@@ -85,6 +85,14 @@ test.skipIf(oracle === undefined)('sidecars route as Istio does', { timeout: 300
   const node = proxy({ namespace: NAMESPACE, labels: { app: 'client' } });
   await fc.assert(
     fc.asyncProperty(sidecarWorld, (objects) => compare(objects, node, SIDECAR_CALLS, 'http_proxy')),
+    runs,
+  );
+});
+
+test.skipIf(oracle === undefined)("HTTPRoutes on Services route as Istio's", { timeout: 300_000 }, async () => {
+  const node = proxy({ namespace: NAMESPACE, labels: { app: 'client' } });
+  await fc.assert(
+    fc.asyncProperty(meshRouteWorld, (objects) => compare(objects, node, MESH_ROUTE_CALLS, 'http_proxy')),
     runs,
   );
 });

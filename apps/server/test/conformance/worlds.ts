@@ -216,6 +216,86 @@ export const gatewayWorld: fc.Arbitrary<MeshObject[]> = fc
     object('networking.istio.io/v1', 'Gateway', NAMESPACE, 'gw', { selector: { istio: 'ingressgateway' }, servers: [s] }),
   ]);
 
+const pathModifier = fc.constantFrom(
+  { type: 'ReplaceFullPath', replaceFullPath: '/full' },
+  { type: 'ReplacePrefixMatch', replacePrefixMatch: '/' },
+  { type: 'ReplacePrefixMatch', replacePrefixMatch: '/p/' },
+);
+const backendRef = fc.record({ name: fc.constantFrom('a', 'b', 'nowhere'), port: fc.constantFrom(...PORTS), weight: fc.constantFrom(0, 1, 1, 5) });
+const headerModifier = record({
+  set: rarely(fc.constant([{ name: 'x-set', value: '1' }])),
+  add: rarely(fc.constant([{ name: 'x-add', value: '2' }])),
+  remove: rarely(fc.constant(['x-gone'])),
+});
+const meshFilter = fc.oneof(
+  headerModifier.map((requestHeaderModifier) => ({ type: 'RequestHeaderModifier', requestHeaderModifier })),
+  headerModifier.map((responseHeaderModifier) => ({ type: 'ResponseHeaderModifier', responseHeaderModifier })),
+  record({ hostname: rarely(fc.constant('h.test')), path: rarely(pathModifier) }).map((urlRewrite) => ({ type: 'URLRewrite', urlRewrite })),
+);
+const meshMatch = record({
+  path: fc.oneof(
+    fc.constantFrom('/', '/api', '/api/v1', '/api/').map((value) => ({ type: 'PathPrefix', value })),
+    fc.constantFrom('/x', '/api').map((value) => ({ type: 'Exact', value })),
+    fc.constantFrom('/[xy]', '/api.*').map((value) => ({ type: 'RegularExpression', value })),
+  ),
+  method: rarely(fc.constantFrom('GET', 'POST')),
+  headers: rarely(fc.constantFrom([{ type: 'Exact', name: 'x-a', value: 'one' }], [{ type: 'RegularExpression', name: 'x-b', value: 't.*' }])),
+  queryParams: rarely(fc.constant([{ type: 'Exact', name: 'q', value: '1' }])),
+});
+const meshRule = fc
+  .tuple(
+    fc.array(meshMatch, { minLength: 1, maxLength: 2 }),
+    fc.oneof(
+      {
+        weight: 4,
+        arbitrary: record({
+          filters: rarely(fc.uniqueArray(meshFilter, { maxLength: 3, selector: (f) => f.type })),
+          backendRefs: fc.array(backendRef, { maxLength: 3 }),
+          timeouts: rarely(record({ request: rarely(fc.constantFrom('1s', '0s')), backendRequest: rarely(fc.constant('500ms')) })),
+          retry: rarely(record({ attempts: rarely(fc.constantFrom(1, 3)), codes: rarely(fc.constant([503, 429])), backoff: rarely(fc.constant('1s')) })),
+        }),
+      },
+      {
+        weight: 1,
+        arbitrary: record({
+          scheme: rarely(fc.constantFrom('http', 'https')),
+          hostname: rarely(fc.constant('h.test')),
+          port: rarely(fc.constantFrom(80, 443, 9000)),
+          path: rarely(pathModifier),
+          statusCode: fc.constantFrom(301, 302),
+        }).map((requestRedirect) => ({ filters: [{ type: 'RequestRedirect', requestRedirect }] })),
+      },
+    ),
+  )
+  .map(([matches, action]) => ({ matches, ...action }))
+  // A prefix can only be replaced where there is one.
+  .filter(
+    ({ matches, ...action }) =>
+      !JSON.stringify(action).includes('replacePrefixMatch') || (matches.length === 1 && JSON.stringify(matches).includes('PathPrefix')),
+  );
+const meshRoute = fc
+  .tuple(
+    fc.array(meshRule, { minLength: 1, maxLength: 3 }),
+    fc.constantFrom('a', 'b', 'p'),
+    fc.constantFrom(undefined, ...PORTS),
+    fc.constantFrom(NAMESPACE, 'other'),
+    time,
+  )
+  .map(([rules, service, port, namespace, created]) => (name: string) => {
+    const owner = service === 'p' ? 'other' : NAMESPACE;
+    const parent = { group: '', kind: 'Service', name: service, namespace: owner, ...(port === undefined ? {} : { port }) };
+    return object('gateway.networking.k8s.io/v1', 'HTTPRoute', namespace, name, { parentRefs: [parent], rules }, created);
+  });
+
+/** HTTPRoutes on Services, of the Services' own namespaces and of clients. */
+export const meshRouteWorld: fc.Arbitrary<MeshObject[]> = fc
+  .array(meshRoute, { minLength: 1, maxLength: 3 })
+  .map((list) => [
+    ...services,
+    object('v1', 'Service', 'other', 'p', { selector: { app: 'p' }, ports: PORTS.map((port) => ({ name: `http-${port}`, port })) }),
+    ...list.map((make, i) => make(`r${i}`)),
+  ]);
+
 const CALL_HEADERS = [{}, { 'x-a': 'one' }, { 'x-b': 'two', 'x-c': 'three' }] as const;
 export interface WorldCall {
   host: string;
@@ -231,4 +311,5 @@ const callsTo = (hosts: readonly string[], ports: readonly number[]): WorldCall[
     ),
   );
 export const SIDECAR_CALLS = [...callsTo(['a', `b.${SUFFIX}`, 'c.shop'], PORTS), ...callsTo(['foreign.test', 'x.wild.test', 'unknown.example'], [80])];
+export const MESH_ROUTE_CALLS = callsTo(['a', 'b', 'p.other'], PORTS);
 export const GATEWAY_CALLS = callsTo(['one.test', 'two.test', 'x.test', 'other.example'], [80]);

@@ -2,6 +2,7 @@ export { MESH, analyzeObjects, gatewayKey, hostMatches, matches, resolveHost, vi
 export { YamlEditError } from './errors.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';
 export type { EnvoyFilterSpec, EnvoyFilterTarget } from './envoy-filter.ts';
+export type { GrpcRouteSpec, MeshRouteSpec } from './gateway-api.ts';
 export type { GatewaySpec } from './gateway.ts';
 export type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
 export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';

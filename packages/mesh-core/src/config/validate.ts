@@ -6,6 +6,7 @@ import { DATA_FIELDS, bodyOf, configMapSpec, secretSpec, storedSecret } from './
 import { destinationRuleSpec } from './destination-rule.ts';
 import { gatewaySpec } from './gateway.ts';
 import { envoyFilterSpec } from './envoy-filter.ts';
+import { grpcRouteSpec, httpRouteSpec } from './gateway-api.ts';
 import { fieldIssues } from './issue-text.ts';
 import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
 import { isMeshConfig, readMeshConfig } from './mesh-config.ts';
@@ -32,6 +33,8 @@ const SPECS: Readonly<Record<string, z.ZodType>> = {
   ProxyConfig: proxyConfigSpec,
   EnvoyFilter: envoyFilterSpec,
   Telemetry: telemetrySpec,
+  HTTPRoute: httpRouteSpec,
+  GRPCRoute: grpcRouteSpec,
   PeerAuthentication: peerAuthenticationSpec,
 };
 

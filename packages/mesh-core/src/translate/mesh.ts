@@ -17,6 +17,7 @@ import {
 import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
+import { meshRoutes } from './gateway-api.ts';
 import { Memo, derived, fact, once, sameContent, sameElements, sameEntries } from './memo.ts';
 import { type EntryFacts, entryServices } from './service-entries.ts';
 
@@ -100,7 +101,11 @@ const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
     derived<Mesh, Mesh['virtualServices']>(
       mesh,
       'virtual services',
-      (m) => withDelegates(ofKind<VirtualServiceSpec>(m, 'VirtualService'), m.settings.domainSuffix),
+      (m) =>
+        [
+          ...withDelegates(ofKind<VirtualServiceSpec>(m, 'VirtualService'), m.settings.domainSuffix),
+          ...meshRoutes(ofKind(m, 'HTTPRoute'), ofKind(m, 'GRPCRoute'), m.settings.domainSuffix),
+        ].toSorted(byAge),
       sameElements,
     ),
   destinationRules: (mesh) => ofKind(mesh, 'DestinationRule'),

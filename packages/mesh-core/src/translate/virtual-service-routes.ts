@@ -4,6 +4,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { type HttpMatchSpec, type HttpRouteSpec, type VirtualServiceSpec, gatewayKey, matches } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
 import { any, without } from './common.ts';
+import { isGatewayApi } from './gateway-api.ts';
 import { hashOfService, hashPolicies } from './hash-policy.ts';
 import type { MeshService } from './mesh.ts';
 import { retryPolicy } from './retry-policy.ts';
@@ -58,12 +59,16 @@ function appliesHere({ node, gateway, port }: RouteContext, vs: VirtualService, 
 function httpRoute(context: RouteContext, vs: VirtualService, index: number, rule: HttpRouteSpec, match: HttpMatchSpec | undefined): JsonObject {
   const { name: vsName, namespace } = vs.metadata;
   const name = (rule.name ?? '') + (match?.name ? `.${match.name}` : '');
-  const envoyMatch = routeMatch(match);
+  const gatewayApi = isGatewayApi(vs);
+  const envoyMatch = routeMatch(match, { segments: gatewayApi });
   const { action, headers } = routeAction(context, namespace, rule);
+  const forward = action['route'];
+  const missing = gatewayApi && forward !== undefined ? { route: { ...(forward as JsonObject), clusterNotFoundResponseCode: 'INTERNAL_SERVER_ERROR' } } : {};
   return without({
     name,
     match: envoyMatch,
     ...action,
+    ...missing,
     ...joinOperations(headerOperations(rule.headers), headers),
     typedPerFilterConfig: filterConfig(context, rule),
     statPrefix: match?.statPrefix || undefined,
