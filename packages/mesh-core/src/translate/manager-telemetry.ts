@@ -38,17 +38,24 @@ export function tcpAccessLog(mesh: Mesh, node: ProxyNode, reporter: Reporter): J
   return accessLog(mesh, node, telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER').accessLog);
 }
 
+/** Envoy's own streams: it cannot open `/dev/stdout` where that is a pipe of Node's. */
+const STREAMS: Readonly<Record<string, string>> = { '/dev/stdout': 'StdoutAccessLog', '/dev/stderr': 'StderrAccessLog' };
+
 function accessLog(mesh: Mesh, node: ProxyNode, log: TelemetrySettings['accessLog']): JsonObject[] {
   if (log === undefined) return [];
   const text = { logFormat: { textFormatSource: { inlineString: ISTIO_TEXT } } };
   // Embedded proxies write Istio's text without being told.
   const format: JsonObject =
     mesh.settings.accessLogEncoding === 'JSON' ? { logFormat: { jsonFormat: { ...ISTIO_JSON } } } : node.dataPlane === 'envoy' ? text : {};
+  const stream = node.dataPlane === 'envoy' ? STREAMS[log.path] : undefined;
   return [
     without({
-      name: 'envoy.access_loggers.file',
+      name: stream === undefined ? 'envoy.access_loggers.file' : 'envoy.access_loggers.stream',
       filter: log.filter === '' ? undefined : { extensionFilter: { name: 'cel', typedConfig: celFilter(log.filter) } },
-      typedConfig: any('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path: log.path, ...format }),
+      typedConfig:
+        stream === undefined
+          ? any('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path: log.path, ...format })
+          : any(`envoy.extensions.access_loggers.stream.v3.${stream}`, format),
     }),
   ];
 }

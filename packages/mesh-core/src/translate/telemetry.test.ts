@@ -85,6 +85,15 @@ test('both data planes are told: Envoy by its stats logger, embedded proxies by 
   expect(manager('embedded')).toContain('"istio_request_duration_milliseconds":{"disabled":true}');
 });
 
+test('an access log to stdout is a file to embedded proxies and a stream to Envoy', () => {
+  const objects = [telemetry('t', { accessLogging: [{ filter: { expression: 'response.code >= 500' } }] })];
+  const manager = (dataPlane: ProxyNode['dataPlane']): string =>
+    JSON.stringify(decoded(translate(buildMesh(objects, DEFAULT_MESH_SETTINGS), node(dataPlane), DEFAULT_MESH_SETTINGS), TYPE_URL.listener, 'http_proxy'));
+  expect(manager('embedded')).toContain('"path":"/dev/stdout"');
+  expect(manager('envoy')).toContain('StdoutAccessLog');
+  expect(manager('envoy')).toContain('"expression":"response.code >= 500"');
+});
+
 test('expressions become formats where Envoy has one', () => {
   expect(["'50%'", 'request.headers["x-a"]', 'response.code', 'request.host + "x"'].map(tagFormat)).toEqual([
     '50%%',
