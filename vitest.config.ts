@@ -7,7 +7,7 @@ export default defineConfig({
     // The behaviour suite waits for proxies most of the time.
     maxConcurrency: 20,
     projects: [
-      { ...source, test: { name: 'mesh-core', root: 'packages/mesh-core', include: ['src/**/*.test.ts'] } },
+      { ...source, test: { name: 'mesh-core', root: 'packages/mesh-core', include: ['src/**/*.test.ts'], testTimeout: 30_000 } },
       { ...source, test: { name: 'server', root: 'apps/server', include: ['src/**/*.test.ts', 'test/**/*.test.ts'], testTimeout: 30_000 } },
       { ...source, test: { name: 'web', root: 'apps/web', include: ['src/**/*.test.{ts,tsx}'], environment: 'jsdom' } },
       { test: { name: 'scripts', root: 'scripts', include: ['**/*.test.{ts,mjs}'] } },
