@@ -3,5 +3,5 @@ export type { Label, LabelInput, Labels, PeerLabels } from './istio-metrics.ts';
 export { BUCKET_BOUNDS, LABELS, METRIC, UNKNOWN_PEER, labelsFor, parsePeerHeader } from './istio-metrics.ts';
 export type { Attributes, AttributeValue, OtlpMetric, OtlpPoint, OtlpResourceMetrics, OtlpResourceSpans, OtlpSpan } from './otlp.ts';
 export { decodeMetrics, decodeTraces, encodeMetrics, encodeTraces } from './otlp.ts';
-export type { TraceParent } from './trace-context.ts';
-export { formatTraceparent, parseB3, parseTraceparent } from './trace-context.ts';
+export type { B3Parent, TraceParent } from './trace-context.ts';
+export { B3_HEADERS, b3Decision, formatB3, formatTraceparent, markTraced, parseB3, parseTraceparent, requestIdSaysTraced } from './trace-context.ts';

@@ -5,6 +5,8 @@ export const METRIC = {
   duration: 'istio_request_duration_milliseconds',
   requestBytes: 'istio_request_bytes',
   responseBytes: 'istio_response_bytes',
+  requestMessages: 'istio_request_messages_total',
+  responseMessages: 'istio_response_messages_total',
   tcpOpened: 'istio_tcp_connections_opened_total',
   tcpClosed: 'istio_tcp_connections_closed_total',
   tcpSent: 'istio_tcp_sent_bytes_total',

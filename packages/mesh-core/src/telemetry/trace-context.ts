@@ -1,4 +1,4 @@
-// Trace context of a request: W3C traceparent, or B3 in either form; the sampling decision comes before any id.
+// Trace context of a request: W3C traceparent, B3 in either form, and the decision Envoy packs into x-request-id.
 
 export interface TraceParent {
   traceId: string;
@@ -7,12 +7,22 @@ export interface TraceParent {
   sampled: boolean;
 }
 
+/** B3 leaves the decision open when it says nothing of it. */
+export interface B3Parent extends Omit<TraceParent, 'sampled'> {
+  sampled: boolean | undefined;
+}
+
+type Get = (name: string) => string | undefined;
+
+/** Headers of B3; all are replaced where one is written. */
+export const B3_HEADERS: ReadonlySet<string> = new Set(['b3', 'x-b3-traceid', 'x-b3-spanid', 'x-b3-parentspanid', 'x-b3-sampled', 'x-b3-flags']);
+
 /** W3C Trace Context level 1; undefined when absent or malformed. */
 export function parseTraceparent(value: string | undefined): TraceParent | undefined {
   const match = value === undefined ? null : /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/.exec(value);
   if (match === null) return undefined;
   const [, version = '', traceId = '', spanId = '', flags = '', rest] = match;
-  if (version === 'ff' || (version === '00' && rest !== undefined) || /^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
+  if (version === 'ff' || (version === '00' && rest !== undefined) || noId(traceId) || noId(spanId)) return undefined;
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
@@ -20,9 +30,49 @@ export function formatTraceparent({ traceId, spanId, sampled }: TraceParent): st
   return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`;
 }
 
-/** B3, single header first, else the x-b3-* headers. 64-bit trace ids are padded. */
-export function parseB3(get: (name: string) => string | undefined): TraceParent | undefined {
-  const [trace, span, state] = get('b3')?.split('-') ?? [get('x-b3-traceid'), get('x-b3-spanid'), get('x-b3-flags') === '1' ? 'd' : get('x-b3-sampled')];
-  if (trace === undefined || span === undefined || !/^([0-9a-f]{16}|[0-9a-f]{32})$/.test(trace) || !/^[0-9a-f]{16}$/.test(span)) return undefined;
-  return { traceId: trace.padStart(32, '0'), spanId: span, sampled: state === undefined || state === '1' || state === 'd' || state === 'true' };
+/** B3, single header first, else the x-b3-* headers. 64-bit trace ids are padded; ids come out in lower case. */
+export function parseB3(get: Get): B3Parent | undefined {
+  const [trace, span] = get('b3')?.split('-') ?? [get('x-b3-traceid'), get('x-b3-spanid')];
+  if (trace === undefined || span === undefined || !/^([0-9a-f]{16}|[0-9a-f]{32})$/i.test(trace) || !/^[0-9a-f]{16}$/i.test(span)) return undefined;
+  if (noId(trace) || noId(span)) return undefined;
+  return { traceId: trace.toLowerCase().padStart(32, '0'), spanId: span.toLowerCase(), sampled: b3Decision(get) };
+}
+
+/** What B3 says of recording, with or without ids; undefined = nothing. */
+export function b3Decision(get: Get): boolean | undefined {
+  const single = get('b3');
+  // `0` alone, or the third part.
+  const parts = single?.split('-');
+  const state = parts === undefined ? (get('x-b3-flags') === '1' ? 'd' : get('x-b3-sampled')) : parts.length === 1 ? parts[0] : parts[2];
+  if (state === '1' || state === 'd' || state === 'true') return true;
+  return state === '0' || state === 'false' ? false : undefined;
+}
+
+/** Field lines of a span in the form the request used; undefined = it used none. */
+export function formatB3(get: Get, { traceId, spanId, sampled }: TraceParent, parentSpanId: string): string | undefined {
+  const state = sampled ? '1' : '0';
+  if (get('b3') !== undefined) return `b3: ${traceId}-${spanId}-${state}${parentSpanId === '' ? '' : `-${parentSpanId}`}\r\n`;
+  if (get('x-b3-traceid') === undefined && get('x-b3-sampled') === undefined && get('x-b3-flags') === undefined) return undefined;
+  const parent = parentSpanId === '' ? '' : `x-b3-parentspanid: ${parentSpanId}\r\n`;
+  return `x-b3-traceid: ${traceId}\r\nx-b3-spanid: ${spanId}\r\n${parent}x-b3-sampled: ${state}\r\n`;
+}
+
+/** Place of the variant nibble in a UUID. */
+const REASON_AT = 14;
+const UUID_LENGTH = 36;
+const SAMPLED = '9';
+
+/** Whether the trace of this x-request-id is recorded, as Envoy's UUID extension packs it (sampled, or forced from either side). */
+export function requestIdSaysTraced(requestId: string): boolean {
+  return requestId.length === UUID_LENGTH && /[9ab]/.test(requestId.charAt(REASON_AT));
+}
+
+/** The id with the decision in it; what is no UUID stays as it is. */
+export function markTraced(requestId: string): string {
+  if (requestId.length !== UUID_LENGTH || requestIdSaysTraced(requestId)) return requestId;
+  return requestId.slice(0, REASON_AT) + SAMPLED + requestId.slice(REASON_AT + 1);
+}
+
+function noId(id: string): boolean {
+  return /^0+$/.test(id);
 }

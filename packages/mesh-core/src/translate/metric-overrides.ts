@@ -14,6 +14,8 @@ const NAMES: Partial<Record<IstioMetric, string>> = {
   REQUEST_DURATION: METRIC.duration,
   REQUEST_SIZE: METRIC.requestBytes,
   RESPONSE_SIZE: METRIC.responseBytes,
+  GRPC_REQUEST_MESSAGES: METRIC.requestMessages,
+  GRPC_RESPONSE_MESSAGES: METRIC.responseMessages,
 };
 
 /** By metric: whether it is off, which tags it goes without, which it has by a CEL expression. */

@@ -1,6 +1,7 @@
 // The state of a request, what only reads or resets it, and what filters may change of it; exchange.ts holds what happens.
 
 import { randomUUID } from 'node:crypto';
+import { markTraced } from '@weft/mesh-core/telemetry';
 import type { HashSource, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { Body } from '../codec-h1/framing.ts';
@@ -13,7 +14,7 @@ import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { BodyTap, FilteredRequest } from './filters/chain.ts';
 import { isGrpcContentType, MessageCounter } from './grpc.ts';
 import { peerHeaderOf } from './heads.ts';
-import type { RequestRecord } from './hooks.ts';
+import type { RequestRecord, TraceDecision, Tracer } from './hooks.ts';
 import { newRecord } from './record.ts';
 import { managerPolicy, type ManagerPolicy } from './policy/manager-policy.ts';
 import type { RequestLimits } from './policy/request-limits.ts';
@@ -210,14 +211,22 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     const given = context.manager.useRemoteAddress && !ids.keepExternal ? undefined : head.fields.known(Field.requestId);
     this.requestId = record.requestId = given ?? (ids.generate ? randomUUID() : '');
     this.keepRequestId = given !== undefined;
-    if (context.manager.tracing !== undefined && context.deps.tracer !== undefined)
-      record.trace = context.deps.tracer.onRequest(this, context.listener, context.manager);
+    if (context.manager.tracing !== undefined && context.deps.tracer !== undefined) record.trace = this.decideTrace(context.deps.tracer);
     // Log and span tell the path the caller was asked for, not what its proxy made of it.
     if (record.direction === 'inbound' && (record.trace?.sampled === true || context.manager.accessLog.length > 0))
       record.path = head.fields.get('x-envoy-original-path') ?? record.path;
     record.callerOperation = record.trace?.sampled === true && record.direction === 'inbound' ? (head.fields.known(Field.decorator) ?? '') : '';
     this.internal = this.policy.isInternal(context.remoteAddress, head.fields.known(Field.forwardedFor));
     this.setIdle(context.manager.streamIdleTimeoutMs);
+  }
+
+  /** The decision travels in the request id too. */
+  private decideTrace(tracer: Tracer): TraceDecision {
+    const { requestId } = this;
+    const decision = tracer.onRequest(this, requestId, this.context.manager);
+    if (decision.sampled) this.requestId = this.record.requestId = markTraced(requestId);
+    if (this.requestId !== requestId) this.keepRequestId = false;
+    return decision;
   }
 
   /** 0 = none. */

@@ -175,6 +175,7 @@ export class Exchange extends ExchangeTries {
       keepRequestId: this.keepRequestId,
       traceparent: record.trace?.traceparent,
       tracestate: record.trace?.tracestate,
+      b3: record.trace?.b3,
       drop: union(target.requestHeaders.drop, this.requestDrop),
       internal: this.internal,
       grpcTimeout: this.ownsGrpcTimeout,

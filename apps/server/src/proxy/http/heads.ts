@@ -1,5 +1,6 @@
 // Heads as they leave: lines are passed on as slices of the head they came in, minus those of this hop, plus ours.
 
+import { B3_HEADERS } from '@weft/mesh-core/telemetry';
 import { Field } from '../codec-h1/field-kinds.ts';
 import type { HeaderBlock } from '../codec-h1/header-block.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
@@ -61,6 +62,7 @@ export interface RequestAdditions {
   keepRequestId: boolean;
   traceparent: string | undefined;
   tracestate: string | undefined;
+  b3: string | undefined;
   drop: ReadonlySet<string> | undefined;
   /** The request comes from inside. */
   internal: boolean;
@@ -85,6 +87,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
     switch (kind) {
       case Field.other:
         if (peerHeader !== '' && head.fields.isNamed(index, peerHeader)) return true;
+        if (extra.b3 !== undefined && B3_HEADERS.has(head.fields.lowerName(index))) return true;
         if (extra.grpcTimeout && head.fields.isNamed(index, 'grpc-timeout')) return true;
         if (isEnvoyHeader(head.fields, index)) return unwanted.has(head.fields.lowerName(index));
         return !extra.internal && extra.internalOnly?.has(head.fields.lowerName(index)) === true;
@@ -118,6 +121,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   else if (edge) added += `x-envoy-external-address: ${context.remoteAddress}\r\n`;
   if (extra.traceparent !== undefined) added += `traceparent: ${extra.traceparent}\r\n`;
   if (extra.tracestate !== undefined && extra.tracestate !== '') added += `tracestate: ${extra.tracestate}\r\n`;
+  if (extra.b3 !== undefined) added += extra.b3;
   const identity = context.deps.peerIdentity ?? '';
   if (peerHeader !== '' && identity !== '' && context.listener.direction !== 'inbound' && dropped?.has(peerHeader) !== true)
     added += `${peerHeader}: ${identity}\r\n`;

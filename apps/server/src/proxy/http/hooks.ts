@@ -25,6 +25,8 @@ export interface TraceDecision {
   traceparent: string | undefined;
   /** Header to send upstream in place of any `tracestate`; undefined = pass on. */
   tracestate?: string | undefined;
+  /** B3 field lines to send upstream in place of the request's; undefined = pass those on. */
+  b3?: string | undefined;
   /** Lower-case hex of this span; '' when not sampled. */
   traceId: string;
   spanId: string;
@@ -33,8 +35,8 @@ export interface TraceDecision {
 }
 
 export interface Tracer {
-  /** Called once per request on connection managers with `tracing`, before routing. Must not keep `headers`. */
-  onRequest(headers: HeadersView, listener: ListenerConfig, manager: HttpConnectionManager): TraceDecision;
+  /** Called once per request on connection managers with `tracing`, before routing. Must not keep `headers`. `requestId` is the one that goes on. */
+  onRequest(headers: HeadersView, requestId: string, manager: HttpConnectionManager): TraceDecision;
 }
 
 /** Who is at the other end of the downstream connection. */

@@ -9,7 +9,7 @@ export interface MetricShape {
   label(labels: Labels): Labels;
 }
 
-const NAMES = [METRIC.requests, METRIC.duration, METRIC.requestBytes, METRIC.responseBytes] as const;
+const NAMES = [METRIC.requests, METRIC.duration, METRIC.requestBytes, METRIC.responseBytes, METRIC.requestMessages, METRIC.responseMessages] as const;
 const asIstioHasThem: MetricShape = { metrics: new Set(NAMES), label: (labels) => labels };
 const unchanged: readonly MetricShape[] = [asIstioHasThem];
 

@@ -29,6 +29,12 @@ export function createPrometheus(metrics: RequestMetrics, tcp: TcpMetrics): Regi
   histogram(METRIC.duration, 'Request duration in milliseconds', (row) => row.duration);
   histogram(METRIC.requestBytes, 'Request size on the wire in bytes', (row) => row.requestBytes);
   histogram(METRIC.responseBytes, 'Response size on the wire in bytes', (row) => row.responseBytes);
+  const messages = (name: string, help: string, side: 'request' | 'response'): void =>
+    register(name, help, 'counter', () =>
+      rowsFor(name).flatMap((row) => (row.messages === undefined ? [] : [{ value: row.messages[side], labels: row.labels }])),
+    );
+  messages(METRIC.requestMessages, 'gRPC messages from clients', 'request');
+  messages(METRIC.responseMessages, 'gRPC messages to clients', 'response');
   const tcpCounter = (name: string, help: string, pick: (row: TcpRow) => number): void =>
     register(name, help, 'counter', () => [...tcp.rows()].map((row) => ({ value: pick(row), labels: row.labels })));
   tcpCounter(METRIC.tcpOpened, 'TCP connections opened', (row) => row.opened);

@@ -32,6 +32,8 @@ export interface MetricRow {
   duration: Histogram;
   requestBytes: Histogram;
   responseBytes: Histogram;
+  /** Undefined where requests are not gRPC. */
+  messages: { request: number; response: number } | undefined;
   /** Changed since it was last sent. */
   dirty: boolean;
 }
@@ -72,7 +74,7 @@ export interface RequestMetrics extends MetricSource {
 export function createRequestMetrics(self: PeerLabels, now: () => number): RequestMetrics {
   const rows = new Map<string, MetricRow>();
   let overflow: MetricRow | undefined;
-  const newRow = (labels: Labels, { metrics }: MetricShape): MetricRow => ({
+  const newRow = (labels: Labels, { metrics }: MetricShape, grpc: boolean): MetricRow => ({
     labels,
     metrics,
     startMs: now(),
@@ -80,6 +82,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
     duration: histogram(),
     requestBytes: histogram(),
     responseBytes: histogram(),
+    messages: grpc ? { request: 0, response: 0 } : undefined,
     dirty: true,
   });
   const outbound = new WeakMap<Endpoint, Scope>();
@@ -144,28 +147,29 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
   };
 
   const cell = (scope: Scope, record: RequestRecord, key: string): readonly MetricRow[] => {
+    const grpc = isGrpc(record);
     const labels = labelsFor({
       reporter: record.direction === 'inbound' ? 'destination' : 'source',
       source: scope.source,
       destination: scope.destination,
       service: scope.service,
-      protocol: record.contentType.startsWith('application/grpc') ? 'grpc' : 'http',
+      protocol: grpc ? 'grpc' : 'http',
       code: record.status,
       grpcStatus: record.grpcStatus,
       flags: record.responseFlags,
       mutualTls: scope.mutualTls,
     });
-    const found = (scope.shapes ?? []).map((shape) => rowOf(shape.label(labels), shape));
+    const found = (scope.shapes ?? []).map((shape) => rowOf(shape.label(labels), shape, grpc));
     scope.cells.set(key, found);
     return found;
   };
-  const rowOf = (labels: Labels, shape: MetricShape): MetricRow => {
+  const rowOf = (labels: Labels, shape: MetricShape, grpc: boolean): MetricRow => {
     // A new endpoint object with the same labels goes on in the same row.
     const rowKey = [...shape.metrics, ...Object.entries(labels).flat()].join('|');
     const known = rows.get(rowKey);
     if (known !== undefined) return known;
     const full = rows.size >= MAX_ROWS;
-    const row = full ? (overflow ??= newRow({ ...labels, ...UNKNOWN_ENDS }, shape)) : newRow(labels, shape);
+    const row = full ? (overflow ??= newRow({ ...labels, ...UNKNOWN_ENDS }, shape, grpc)) : newRow(labels, shape, grpc);
     rows.set(full ? '' : rowKey, row);
     return row;
   };
@@ -179,10 +183,16 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
         scope.cells.clear();
       }
       const key =
-        record.responseFlags === '-' && record.grpcStatus === '' ? String(record.status) : `${record.status}|${record.responseFlags}|${record.grpcStatus}`;
+        record.responseFlags === '-' && record.grpcStatus === '' && !isGrpc(record)
+          ? String(record.status)
+          : `${record.status}|${record.responseFlags}|${record.grpcStatus}|${isGrpc(record)}`;
       for (const row of scope.cells.get(key) ?? cell(scope, record, key)) {
         row.requests += 1;
         row.dirty = true;
+        if (row.messages !== undefined) {
+          row.messages.request += record.requestMessages;
+          row.messages.response += record.responseMessages;
+        }
         observe(row.duration, record.durationMs);
         observe(row.requestBytes, record.requestHeaderBytes + record.requestBodyBytes);
         observe(row.responseBytes, record.responseHeaderBytes + record.responseBodyBytes);
@@ -200,6 +210,10 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       };
     },
   };
+}
+
+function isGrpc({ contentType }: RequestRecord): boolean {
+  return contentType.startsWith('application/grpc');
 }
 
 function histogram(): Histogram {
@@ -226,16 +240,23 @@ function toOtlp(rows: readonly MetricRow[], timeMs: number): OtlpMetric[] {
       return { attributes: row.labels, startMs: row.startMs, timeMs, count: row.requests, sum, bounds: BUCKET_BOUNDS, bucketCounts: Array.from(counts) };
     }),
   });
+  const counter = (name: string, of: readonly MetricRow[], pick: (row: MetricRow) => number): OtlpMetric => ({
+    name,
+    unit: '1',
+    kind: 'sum',
+    temporality: 'cumulative',
+    points: of.map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: pick(row) })),
+  });
+  const messages = (name: string, side: 'request' | 'response'): OtlpMetric[] => {
+    const grpc = rowsFor(name).filter((row) => row.messages !== undefined);
+    return grpc.length === 0 ? [] : [counter(name, grpc, (row) => row.messages?.[side] ?? 0)];
+  };
   return [
-    {
-      name: METRIC.requests,
-      unit: '1',
-      kind: 'sum',
-      temporality: 'cumulative',
-      points: rowsFor(METRIC.requests).map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: row.requests })),
-    },
+    counter(METRIC.requests, rowsFor(METRIC.requests), (row) => row.requests),
     histogramMetric(METRIC.duration, 'ms', (row) => row.duration),
     histogramMetric(METRIC.requestBytes, 'By', (row) => row.requestBytes),
     histogramMetric(METRIC.responseBytes, 'By', (row) => row.responseBytes),
+    ...messages(METRIC.requestMessages, 'request'),
+    ...messages(METRIC.responseMessages, 'response'),
   ];
 }

@@ -71,6 +71,36 @@ test('counts per destination and code; a new object for the same endpoint goes o
   expect(Array.from(rows[0]?.duration.counts ?? []).slice(0, 5)).toEqual([0, 0, 0, 1, 1]);
 });
 
+test('messages are counted for gRPC only, and told apart from HTTP of the same status', async () => {
+  const metrics = createRequestMetrics(self, () => 1);
+  const grpc = { contentType: 'application/grpc', requestMessages: 2, responseMessages: 3 };
+  metrics.onRequest(record());
+  metrics.onRequest(record({ ...grpc, grpcStatus: '' }));
+  metrics.onRequest(record({ ...grpc, grpcStatus: '0' }));
+  metrics.onRequest(record({ ...grpc, grpcStatus: '0' }));
+  const { metrics: sent } = metrics.takeChanged(2);
+  const told = (name: string): unknown[] =>
+    sent.find((m) => m.name === name)?.points.map((p) => [p.attributes['request_protocol'], p.attributes['grpc_response_status'], p.value]) ?? [];
+  expect(told('istio_requests_total')).toEqual([
+    ['http', '', 1],
+    ['grpc', '', 1],
+    ['grpc', '0', 2],
+  ]);
+  expect(told('istio_request_messages_total')).toEqual([
+    ['grpc', '', 2],
+    ['grpc', '0', 4],
+  ]);
+  expect(told('istio_response_messages_total')).toEqual([
+    ['grpc', '', 3],
+    ['grpc', '0', 6],
+  ]);
+  const scraped = await createPrometheus(
+    metrics,
+    createTcpMetrics(self, () => 1),
+  ).metrics();
+  expect(scraped.match(/^istio_response_messages_total\{.*grpc_response_status="0".*\} 6$/m)).not.toBeNull();
+});
+
 test('a Telemetry switches metrics off, leaves labels out and sets others; rows that then look alike are one', () => {
   const metrics = createRequestMetrics(self, () => 1);
   const manager = {

@@ -1,7 +1,7 @@
 // Continues the caller's trace or starts one; whether it is recorded is decided before any id is made.
 
 import { randomFillSync } from 'node:crypto';
-import { type OtlpSpan, formatTraceparent, parseB3, parseTraceparent } from '@weft/mesh-core/telemetry';
+import { type OtlpSpan, b3Decision, formatB3, formatTraceparent, parseB3, parseTraceparent, requestIdSaysTraced } from '@weft/mesh-core/telemetry';
 import type { CustomTag } from '../config/model.ts';
 import type { RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
 
@@ -26,17 +26,22 @@ const MAX_PATH = 256;
 
 export function createTracer(random: () => number): Tracer {
   return {
-    onRequest(headers, _listener, manager): TraceDecision {
-      const parent = parseTraceparent(headers.get('traceparent')) ?? parseB3((name) => headers.get(name));
-      const sampled = parent === undefined ? random() * 100 < (manager.tracing?.samplingPercent ?? 0) : parent.sampled;
+    onRequest(headers, requestId, manager): TraceDecision {
+      const get = (name: string): string | undefined => headers.get(name);
+      const parent = parseTraceparent(headers.get('traceparent')) ?? parseB3(get);
+      const asked = parent === undefined ? (b3Decision(get) ?? (requestIdSaysTraced(requestId) || undefined)) : parent.sampled;
+      const sampled = asked ?? random() * 100 < (manager.tracing?.samplingPercent ?? 0);
+      const parentSpanId = parent?.spanId ?? '';
       if (!sampled) {
-        // A new trace tells the rest of the path that it is not recorded; an existing one is passed on as it came.
-        const traceparent = parent === undefined ? formatTraceparent({ traceId: hexId(16), spanId: hexId(8), sampled: false }) : undefined;
-        return { sampled: false, traceparent, traceId: '', spanId: '', parentSpanId: '' };
+        const none = { sampled: false, traceId: '', spanId: '', parentSpanId: '' };
+        // An existing trace is passed on as it came, but for a decision that was left to this proxy.
+        if (parent !== undefined)
+          return { ...none, traceparent: undefined, b3: parent.sampled === undefined ? formatB3(get, { ...parent, sampled }, '') : undefined };
+        // A new one tells the rest of the path that it is not recorded.
+        return { ...none, traceparent: formatTraceparent({ traceId: hexId(16), spanId: hexId(8), sampled }) };
       }
-      const traceId = parent?.traceId ?? hexId(16);
-      const spanId = hexId(8);
-      return { sampled: true, traceparent: formatTraceparent({ traceId, spanId, sampled: true }), traceId, spanId, parentSpanId: parent?.spanId ?? '' };
+      const span = { traceId: parent?.traceId ?? hexId(16), spanId: hexId(8), sampled };
+      return { ...span, parentSpanId, traceparent: formatTraceparent(span), b3: formatB3(get, span, parentSpanId) };
     },
   };
 }

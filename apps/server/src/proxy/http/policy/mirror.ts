@@ -53,7 +53,7 @@ export function startMirrors(
 function unsampled(lines: string): string {
   return lines
     .replaceAll(/^(traceparent:.*-)[0-9a-f]{2}$/gim, (_, start: string) => `${start}00`)
-    .replaceAll(/^(x-b3-sampled: *)1$/gim, (_, start: string) => `${start}0`);
+    .replaceAll(/^(x-b3-sampled: *|b3: *[0-9a-f]+-[0-9a-f]+-)[1d](?=-|$)/gim, (_, start: string) => `${start}0`);
 }
 
 /** `host-shadow`, before a port. */
