@@ -5,6 +5,7 @@ import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SERVER_ENV } from '../../apps/server/dist/server-options.js';
 
 const option = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -18,8 +19,8 @@ const dir = mkdtempSync(join(tmpdir(), 'weft-bench-xds-'));
 const children = new Set();
 
 /** A child and a function that asks it one command. */
-async function start(file, argument, execArgv = []) {
-  const child = fork(join(here, file), [JSON.stringify(argument)], { execArgv });
+async function start(file, argument, { execArgv = [], env = {} } = {}) {
+  const child = fork(join(here, file), [JSON.stringify(argument)], { execArgv, env: { ...process.env, ...env } });
   children.add(child);
   child.on('exit', () => children.delete(child));
   const waiting = new Map();
@@ -66,10 +67,8 @@ try {
   console.log(
     `${new Date().toISOString()} node ${process.version}, ${cpus().length} x ${cpus()[0].model}; ${proxies} proxies, ${services} services, ${edits} edits`,
   );
-  const server = await start('control-plane.mjs', { dir, services, port: 0 }, [
-    '--expose-gc',
-    ...(process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : []),
-  ]);
+  const execArgv = ['--expose-gc', ...(process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : [])];
+  const server = await start('control-plane.mjs', { dir, services, port: 0 }, { execArgv, env: SERVER_ENV });
   console.log(`control plane with ${services} services: ${mb((await server.ask('collect')).rss)}`);
   const half = Math.ceil(proxies / 2);
   const ranges =

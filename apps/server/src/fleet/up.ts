@@ -12,7 +12,7 @@ import { StartError } from '../agent/errors.ts';
 import { openPortBook } from '../agent/ports.ts';
 import { proxySpec, workloadEntry } from '../agent/workload.ts';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
-import type { ServerOptions } from '../server-options.ts';
+import { SERVER_ENV, type ServerOptions } from '../server-options.ts';
 import { type DemoPlan, demoSpec, gatewaySpec, planDemo, withGatewayPort } from './demo-plan.ts';
 import { untilTraffic } from './until-traffic.ts';
 import { type UpOptions, checkMachine } from './up-options.ts';
@@ -64,6 +64,7 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
         logFile: join(logs, `${name}.log`),
         readyLine,
         keepSockets: script === 'proxy/main.js',
+        ...(name === 'server' ? { env: { ...process.env, ...SERVER_ENV } } : {}),
         pidFile: join(run, `${name}.pid`),
         onExit: (reason) => log(`${name} ${reason}; starting it again (log: ${join(logs, `${name}.log`)})`),
       });
