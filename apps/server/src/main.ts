@@ -52,6 +52,7 @@ async function serve({ stateDir, host, settings, ...ports }: ServerOptions): Pro
     ca,
     secrets,
     ports: { plain: ports.xdsPort, tls: ports.xdsTlsPort, host },
+    ...(ports.xdsMaxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: ports.xdsMaxConnectionAgeMs }),
     log: ({ level, message, fields }) => log(`${level} ${message} ${JSON.stringify(fields)}`),
   });
   const telemetry = createTelemetry({

@@ -8,6 +8,8 @@ export interface ServerOptions {
   port: number;
   xdsPort: number;
   xdsTlsPort: number;
+  /** xDS connections end after this long, ±10 %, and come back; absent = never. Spreads proxies over replicas. */
+  xdsMaxConnectionAgeMs?: number;
   otlpGrpcPort: number;
   otlpHttpPort: number;
   settings: MeshSettings;

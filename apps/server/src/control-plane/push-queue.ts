@@ -1,8 +1,9 @@
 // Who is still to be told of the newest snapshot. Pushes are spread over turns of the event loop, so that a thousand of them
 // hold up neither answers nor the next edit; who is waiting when that comes gets only the newest.
 
-/** Longest a turn is kept for pushes. */
+/** How long pushes keep a turn; when the other work of a turn takes longer, they take as long, up to the second figure. */
 const SLICE_MS = 8;
+const LONGEST_SLICE_MS = 250;
 
 export interface PushQueue<C, R> {
   /** Puts `clients` in line because of `reasons`; one that is in line already keeps its place and gets these reasons too. */
@@ -22,11 +23,12 @@ export function createPushQueue<C, R>(options: {
 }): PushQueue<C, R> {
   const line = new Map<C, { reasons: R[]; since: number }>();
   const aside = new Map<C, { reasons: R[]; since: number }>();
-  let scheduled = false;
+  let scheduledAt: number | undefined;
 
   const work = (): void => {
-    scheduled = false;
-    const end = performance.now() + SLICE_MS;
+    const now = performance.now();
+    const end = now + Math.min(Math.max(SLICE_MS, now - (scheduledAt ?? now)), LONGEST_SLICE_MS);
+    scheduledAt = undefined;
     for (const [client, entry] of line) {
       line.delete(client);
       if (options.congested(client)) {
@@ -40,8 +42,8 @@ export function createPushQueue<C, R>(options: {
     if (line.size > 0) schedule();
   };
   const schedule = (): void => {
-    if (scheduled) return;
-    scheduled = true;
+    if (scheduledAt !== undefined) return;
+    scheduledAt = performance.now();
     setImmediate(work);
   };
   return {
@@ -53,7 +55,7 @@ export function createPushQueue<C, R>(options: {
         else waiting.reasons.push(...reasons);
       }
       // A few proxies are told within this turn.
-      if (!scheduled) work();
+      if (scheduledAt === undefined) work();
     },
     drained: (client) => {
       const entry = aside.get(client);

@@ -205,6 +205,17 @@ test('a new stream of a node ends its older one', async () => {
   expect(harness.plane.proxies().filter((p) => p.workload === 'twin')).toHaveLength(1);
 });
 
+test('connections end at their age when one is set, with GOAWAY and no error of ours', async () => {
+  const aged = await startHarness({ maxConnectionAgeMs: 300 });
+  closers.push(() => void aged.close());
+  await aged.put(virtualService('one', { cluster: 1 }));
+  const session = connect(`http://127.0.0.1:${aged.plane.ports().plain}`);
+  closers.push(() => session.destroy());
+  session.on('error', () => undefined);
+  const code = await new Promise((resolve) => session.on('goaway', resolve));
+  expect(code).toBe(0);
+});
+
 function frame(message: Uint8Array): Buffer {
   const bytes = Buffer.alloc(5 + message.length);
   bytes.writeUInt32BE(message.length, 1);

@@ -62,12 +62,22 @@ export const perTypeTranslator: Translator<readonly MeshObject[]> = {
 };
 
 /** Ends with `close()`. */
-export async function startHarness<M = readonly MeshObject[]>(options: { realTranslator?: boolean; translate?: Translator<M>; secretTtlMs?: number } = {}) {
+export async function startHarness<M = readonly MeshObject[]>(
+  options: { realTranslator?: boolean; translate?: Translator<M>; secretTtlMs?: number; maxConnectionAgeMs?: number } = {},
+) {
   const stateDir = await mkdtemp(join(tmpdir(), 'weft-cp-'));
   const store = await openJournalStore({ dir: join(stateDir, 'config'), now: Date.now, log: () => undefined });
   const ca = await createCertificateAuthority({ stateDir, trustDomain: 'cluster.local' });
   const secrets = createSecretProvider({ ca, ...(options.secretTtlMs === undefined ? {} : { ttlMs: options.secretTtlMs }) });
-  const base = { store, settings: DEFAULT_MESH_SETTINGS, ca, secrets, ports: { plain: 0, tls: 0, host: '127.0.0.1' }, loadReportSeconds: 1 };
+  const base = {
+    store,
+    settings: DEFAULT_MESH_SETTINGS,
+    ca,
+    secrets,
+    ports: { plain: 0, tls: 0, host: '127.0.0.1' },
+    loadReportSeconds: 1,
+    ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
+  };
   const plane =
     options.realTranslator === true
       ? createControlPlane(base)
