@@ -74,7 +74,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       const changed = connection.update(snapshots.of(connection.node));
       propagation.record(commits, connection, changed);
       moved(connection);
-      if (changed.size === 0) return;
+      if (changed.size === 0 || commits.length === 0) return;
       metrics.pushed(changed.keys(), performance.now() - started);
       metrics.converged(clock() - Math.min(...commits.map((c) => c.at)));
     } catch (error) {

@@ -4,12 +4,17 @@ import type { Propagation } from '@weft/mesh-core/api';
 import { shortTypeName } from '@weft/mesh-core/xds';
 import type { ProxyConnection } from './proxy-connection.ts';
 
-/** Revisions kept. */
+/** Revisions kept, and how many proxies all of them together may have reached: a thousand proxies would else fill the memory. */
 const KEPT = 500;
+const KEPT_SPREADS = 50_000;
+const NOTHING: ReadonlyMap<string, readonly string[]> = new Map();
 
 interface Spread {
-  connection: ProxyConnection;
-  /** Changed names by type URL. */
+  /** Not the connection itself: the log outlives it. */
+  proxy: { proxyId: string; workload: string; namespace: string };
+  /** Short names of the types that changed. */
+  types: readonly string[];
+  /** Changed names by type URL, until the last of them is answered. */
   changed: ReadonlyMap<string, readonly string[]>;
   state: 'pending' | 'sent' | 'acked' | 'nacked' | 'disconnected';
   sentMs?: number;
@@ -27,6 +32,7 @@ export class PropagationLog {
   readonly #edits = new Map<string, Edit>();
   /** Edits not answered yet, by connection: only these are looked at when something happens on it. */
   readonly #open = new Map<ProxyConnection, Set<{ edit: Edit; spread: Spread }>>();
+  #spreads = 0;
   readonly #clock: () => number;
 
   constructor(clock: () => number) {
@@ -36,21 +42,26 @@ export class PropagationLog {
   /** Records that the edits `revisions` changed `changed` for a proxy; an edit that changed nothing anywhere leaves no trace. */
   record(revisions: readonly { revision: string; at: number }[], connection: ProxyConnection, changed: ReadonlyMap<string, readonly string[]>): void {
     if (changed.size === 0) return;
+    const { id: proxyId, workload, namespace } = connection.node;
+    const proxy = { proxyId, workload, namespace };
+    const types = [...changed.keys()].map(shortTypeName);
     for (const { revision, at } of revisions) {
       let edit = this.#edits.get(revision);
       if (edit === undefined) {
         edit = { revision, at, spreads: [] };
         this.#edits.set(revision, edit);
       }
-      const spread: Spread = { connection, changed, state: 'pending' };
+      const spread: Spread = { proxy, types, changed, state: 'pending' };
       edit.spreads.push(spread);
+      this.#spreads += 1;
       const open = this.#open.get(connection) ?? new Set();
       open.add({ edit, spread });
       this.#open.set(connection, open);
     }
-    for (const revision of this.#edits.keys()) {
-      if (this.#edits.size <= KEPT) break;
+    for (const [revision, { spreads }] of this.#edits) {
+      if (this.#edits.size <= KEPT && (this.#spreads <= KEPT_SPREADS || this.#edits.size === 1)) break;
       this.#edits.delete(revision);
+      this.#spreads -= spreads.length;
     }
   }
 
@@ -61,9 +72,11 @@ export class PropagationLog {
     const moved: string[] = [];
     for (const entry of open) {
       const before = entry.spread.state;
-      this.#look(entry.edit, entry.spread);
+      this.#look(entry.edit, entry.spread, connection);
       if (entry.spread.state !== before) moved.push(entry.edit.revision);
-      if (entry.spread.state !== 'pending' && entry.spread.state !== 'sent') open.delete(entry);
+      if (entry.spread.state === 'pending' || entry.spread.state === 'sent') continue;
+      open.delete(entry);
+      entry.spread.changed = NOTHING;
     }
     if (open.size === 0) this.#open.delete(connection);
     return moved;
@@ -76,27 +89,25 @@ export class PropagationLog {
     const settled = edit.spreads.every((s) => s.state !== 'pending' && s.state !== 'sent');
     return {
       revision,
-      proxies: edit.spreads.map(({ connection, changed, state, sentMs, answeredMs, error }) => ({
-        proxyId: connection.node.id,
-        workload: connection.node.workload,
-        namespace: connection.node.namespace,
+      proxies: edit.spreads.map(({ proxy, types, state, sentMs, answeredMs, error }) => ({
+        ...proxy,
         state,
         ...(sentMs === undefined ? {} : { sentMs }),
         ...(answeredMs === undefined ? {} : { answeredMs }),
         ...(error === undefined ? {} : { error }),
-        types: [...changed.keys()].map(shortTypeName),
+        types: [...types],
       })),
       ...(settled && answered.length > 0 ? { completeMs: Math.max(...answered) } : {}),
     };
   }
 
-  #look(edit: Edit, spread: Spread): void {
+  #look(edit: Edit, spread: Spread, connection: ProxyConnection): void {
     const since = this.#clock() - edit.at;
-    if (spread.connection.disconnectedAt !== undefined) {
+    if (connection.disconnectedAt !== undefined) {
       spread.state = 'disconnected';
       return;
     }
-    const steps = [...spread.changed].map(([typeUrl, names]) => spread.connection.progress(typeUrl, names));
+    const steps = [...spread.changed].map(([typeUrl, names]) => connection.progress(typeUrl, names));
     if (steps.some((s) => s.state === 'pending')) {
       // A refusal keeps what depends on it from ever being sent.
       const refused = steps.find((s) => s.state === 'nacked');
