@@ -28,18 +28,15 @@ const plane = createControlPlane({
 });
 await plane.start();
 
-const settled = (revision) =>
-  new Promise((resolve) => {
-    const look = () => {
-      const spread = plane.propagation(revision);
-      // Nobody was connected, or everybody who was is gone or has answered.
-      if (spread?.proxies.some((p) => p.state === 'pending' || p.state === 'sent')) return;
-      stop();
-      resolve(spread);
-    };
-    const stop = plane.onChange(look);
-    look();
-  });
+/** Polled seldom: the control plane takes the times itself, and reading them of a thousand proxies costs. */
+const settled = async (revision) => {
+  for (;;) {
+    const spread = plane.propagation(revision);
+    // Nobody was connected, or everybody who was is gone or has answered.
+    if (!spread?.proxies.some((p) => p.state === 'pending' || p.state === 'sent')) return spread;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+};
 /** Past the debounce: until then nothing is known of the revision. */
 const nextTurns = () => new Promise((resolve) => setTimeout(resolve, 30));
 const commands = {

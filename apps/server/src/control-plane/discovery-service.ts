@@ -38,9 +38,6 @@ export interface AdsHooks {
   disconnect(connection: ProxyConnection): void;
 }
 
-/** Bounds what a client can pile up before it is known. */
-const MAX_UNSETTLED_REQUESTS = 1_000;
-
 /** What grpc-js uses of a serialized message: so its pieces are copied once, into the frame, and not before that into one Buffer. */
 class Pieces {
   readonly byteLength: number;
@@ -89,8 +86,6 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
   let ended = false;
   let congested = false;
   let admitted: () => void = () => undefined;
-  // Requests that arrive while the first one is being authorised wait in order.
-  let waiting: XdsRequest[] | undefined;
 
   const fail = (code: status, details: string): void => {
     if (ended) return;
@@ -103,7 +98,7 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
     admitted();
     if (connection !== undefined) hooks.disconnect(connection);
   };
-  const begin = async (node: ProxyNode): Promise<void> => {
+  const begin = async (node: ProxyNode, first: Buffer): Promise<void> => {
     admitted = await hooks.admission.enter();
     if (ended) return admitted();
     const peer = await authorise(call, node, hooks.verifyPeer);
@@ -127,37 +122,40 @@ function serve(call: AdsCall, { dialect, only }: DiscoveryMethod, hooks: AdsHook
     });
     connection = opened;
     if (ended) return hooks.disconnect(opened);
-    const requests = waiting ?? [];
-    waiting = undefined;
-    for (const request of requests) hooks.request(opened, request);
+    take(opened, decodeRequest(dialect, first));
+    call.resume();
     // In step as far as we are concerned: the first responses have left our buffers.
     if (!congested) admitted();
+  };
+
+  const take = (to: ProxyConnection, { node: sentNode, request }: ReturnType<typeof decodeRequest>): void => {
+    // Many clients repeat their node with every request: the same bytes need no second look.
+    const other = sentNode === undefined || (nodeBytes !== undefined && Buffer.compare(sentNode, nodeBytes) === 0) ? undefined : decodeNode(sentNode);
+    if (other !== undefined && other.id !== '' && other.id !== nodeId)
+      return fail(status.INVALID_ARGUMENT, `this stream belongs to node ${nodeId}, not ${other.id}`);
+    // On a separate stream the type goes without saying.
+    if (request.typeUrl === '' && only !== undefined) request.typeUrl = only;
+    if (request.typeUrl === '') return fail(status.INVALID_ARGUMENT, 'type_url is empty');
+    if (only !== undefined && request.typeUrl !== only) return fail(status.INVALID_ARGUMENT, `this stream serves ${only}, not ${request.typeUrl}`);
+    hooks.request(to, request);
   };
 
   call.on('data', (bytes: Buffer) => {
     if (ended) return;
     try {
-      const { node: sentNode, request } = decodeRequest(dialect, bytes);
-      // Many clients repeat their node with every request: the same bytes need no second look.
-      const node = sentNode === undefined || (nodeBytes !== undefined && Buffer.compare(sentNode, nodeBytes) === 0) ? undefined : decodeNode(sentNode);
-      if (node !== undefined && node.id !== '' && nodeId !== '' && node.id !== nodeId)
-        return fail(status.INVALID_ARGUMENT, `this stream belongs to node ${nodeId}, not ${node.id}`);
-      // On a separate stream the type goes without saying.
-      if (request.typeUrl === '' && only !== undefined) request.typeUrl = only;
-      if (request.typeUrl === '') return fail(status.INVALID_ARGUMENT, 'type_url is empty');
-      if (only !== undefined && request.typeUrl !== only) return fail(status.INVALID_ARGUMENT, `this stream serves ${only}, not ${request.typeUrl}`);
-      if (connection !== undefined) return hooks.request(connection, request);
-      if (waiting !== undefined) {
-        if (waiting.push(request) > MAX_UNSETTLED_REQUESTS) fail(status.RESOURCE_EXHAUSTED, 'too many requests before the first was answered');
-        return;
-      }
-      if (node === undefined) return fail(status.INVALID_ARGUMENT, 'the first request of a stream must name its node');
+      if (connection !== undefined) return take(connection, decodeRequest(dialect, bytes));
+      // Until it is its turn a client is read no further, and of what it holds nothing is kept: after a restart that is a
+      // thousand names from each of a thousand clients.
+      call.pause();
+      const { node: sentNode } = decodeRequest(dialect, bytes);
+      if (sentNode === undefined) return fail(status.INVALID_ARGUMENT, 'the first request of a stream must name its node');
+      const node = decodeNode(sentNode);
       const parsed = parseProxyNode(node, hooks.trustDomain);
       if ('problem' in parsed) return fail(status.INVALID_ARGUMENT, parsed.problem);
       nodeId = node.id;
-      nodeBytes = sentNode;
-      waiting = [request];
-      begin(parsed).catch((error: unknown) =>
+      // A copy: a part would keep the whole request, names and all, for as long as the stream lives.
+      nodeBytes = Uint8Array.from(sentNode);
+      begin(parsed, bytes).catch((error: unknown) =>
         fail(error instanceof NotAllowed ? status.PERMISSION_DENIED : status.INTERNAL, error instanceof Error ? error.message : String(error)),
       );
     } catch (error) {
