@@ -145,6 +145,13 @@ const FIELDS = [
   'typedExtensionProtocolOptions',
 ] as const;
 
+function dropAllowConnect(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  const fields = value as Record<string, unknown>;
+  delete fields['allowConnect'];
+  for (const inner of Object.values(fields)) dropAllowConnect(inner);
+}
+
 /** What the rule decides, in one form whoever wrote it. */
 function essence(cluster: Cluster): JsonObject {
   const plain = toJson(ClusterSchema, cluster, { registry }) as JsonObject;
@@ -155,8 +162,12 @@ function essence(cluster: Cluster): JsonObject {
   // An empty message says what none says.
   const options = found['typedExtensionProtocolOptions'] as { [key: string]: JsonObject } | undefined;
   for (const http of Object.values(options ?? {})) {
-    const { '@type': _type, explicitHttpConfig, commonHttpProtocolOptions: common, ...more } = http;
+    // The mesh leg is HTTP/2 by ALPN, which is ours alone (Istio upgrades only where told).
+    const { '@type': _type, autoConfig: _meshLeg, explicitHttpConfig, commonHttpProtocolOptions: common, ...more } = http;
     if (common !== undefined && Object.keys(common as JsonObject).length > 0) Object.assign(more, { common });
+    // Ours alone: upgrades cross HTTP/2 legs too.
+    dropAllowConnect(explicitHttpConfig);
+    dropAllowConnect(more);
     // Istio leaves the protocol out where it is HTTP/1.
     if (JSON.stringify(explicitHttpConfig ?? { httpProtocolOptions: {} }) !== JSON.stringify({ httpProtocolOptions: {} }))
       Object.assign(more, { explicitHttpConfig });
