@@ -190,6 +190,51 @@ test('the admin port tells state, counters, configuration and metrics promtool a
   expect((await fetchText(port, '/quitquitquit')).status).toBe(405);
 });
 
+test('the admin port narrows, masks and resets as Envoy’s does, and changes things by POST only', async () => {
+  const port = proxies[1]?.adminPort ?? 0;
+  const page = async (path: string): Promise<unknown> => JSON.parse((await fetchText(port, path)).body) as unknown;
+  const post = async (path: string): Promise<string> => (await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST' })).text();
+  await fetchText(upstreamPort(), '/');
+  const cluster = `outbound|9080||${HOST}`;
+  expect(await page('/config_dump?resource=dynamic_active_clusters&mask=cluster.name&name_regex=reviews')).toEqual({
+    configs: [
+      {
+        '@type': 'type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster',
+        cluster: { '@type': 'type.googleapis.com/envoy.config.cluster.v3.Cluster', name: cluster },
+      },
+    ],
+  });
+  expect(await page('/config_dump?mask=dynamic_listeners.name')).toMatchObject({
+    configs: [{ '@type': 'type.googleapis.com/envoy.admin.v3.ListenersConfigDump' }],
+  });
+  expect(await fetchText(port, '/config_dump?resource=nothing')).toMatchObject({ status: 404, body: 'nothing not found in config dump' });
+  expect(await page('/clusters?format=json')).toMatchObject({
+    cluster_statuses: expect.arrayContaining([expect.objectContaining({ name: cluster })]) as unknown,
+  });
+  const address = { socket_address: { address: '127.0.0.1', port_value: upstreamPort() } };
+  expect(await page('/listeners?format=json')).toMatchObject({
+    listener_statuses: expect.arrayContaining([expect.objectContaining({ local_address: address })]) as unknown,
+  });
+  const certs = await fetchText(port, '/certs');
+  expect(certs.body).toContain('"uri": "spiffe://cluster.local/ns/bookinfo/sa/');
+  expect(certs.body).not.toContain('KEY');
+
+  const total = /\.upstream_rq_total: ([1-9]\d*)\n/;
+  expect((await fetchText(port, '/stats?usedonly&filter=upstream_rq_total$')).body).toMatch(total);
+  expect((await fetchText(port, '/stats?filter=%5B')).status).toBe(400);
+  expect(await fetchText(port, '/reset_counters')).toMatchObject({ status: 405, body: 'Method GET not allowed, POST required.' });
+  expect(await post('/reset_counters')).toBe('OK\n');
+  expect((await fetchText(port, '/stats?filter=upstream_rq_total$')).body).not.toMatch(total);
+  expect(await page('/stats?format=json&filter=connected_state')).toEqual({ stats: [{ name: 'control_plane.connected_state', value: 1 }] });
+
+  expect(await post('/healthcheck/fail')).toBe('OK\n');
+  expect(await fetchText(port, '/ready')).toMatchObject({ status: 503, body: 'DRAINING\n' });
+  await post('/healthcheck/ok');
+  expect(await fetchText(port, '/ready')).toMatchObject({ status: 200 });
+  expect(await page('/server_info')).toMatchObject({ state: 'LIVE', hot_restart_version: 'disabled' });
+  expect((await fetchText(port, '/nothing')).body).toMatch(/^invalid path\. admin commands are:\n {2}\/certs: /);
+});
+
 test('a write reaches traffic without a restart', async () => {
   await mesh.put({
     apiVersion: 'networking.istio.io/v1',

@@ -67,6 +67,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
   const accessLogs = openAccessLogs(log);
 
   let state: ProxyState = 'PRE_INITIALIZING';
+  let unhealthy = false;
   let rebindTimer: NodeJS.Timeout | undefined;
   let xds: XdsClient | undefined;
   let requests = 0;
@@ -128,13 +129,15 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     runtime,
     configuration,
     prometheus: createPrometheus(metrics, tcpMetrics),
-    state: () => state,
+    state: () => (unhealthy && state === 'LIVE' ? 'DRAINING' : state),
     info: () => ({
       version: VERSION,
+      uptime_current_epoch: `${Math.round(process.uptime())}s`,
+      uptime_all_epochs: `${Math.round(process.uptime())}s`,
+      hot_restart_version: 'disabled',
       node: { id: nodeId, cluster: `${self.app}.${spec.namespace}` },
-      uptimeSeconds: Math.round(process.uptime()),
-      controlPlane: xds?.state() ?? { connected: false },
-      certificateExpires: identity.current() === undefined ? null : new Date(identity.current()?.notAfter ?? 0).toISOString(),
+      control_plane: xds?.state() ?? { connected: false },
+      certificate_expires: identity.current() === undefined ? null : new Date(identity.current()?.notAfter ?? 0).toISOString(),
     }),
     stats: () => ({
       'control_plane.connected_state': xds?.state().connected === true ? 1 : 0,
@@ -143,9 +146,12 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       'weft.spans_dropped': exporter.droppedSpans(),
       'weft.access_log_dropped': accessLogs.dropped(),
     }),
-    drain: () => {
+    drain: (ms) => {
       state = 'DRAINING';
-      void runtime.drain(5_000);
+      void runtime.drain(ms);
+    },
+    failHealth: (failed) => {
+      unhealthy = failed;
     },
     quit: () => deps.quit?.(),
     logging,

@@ -1,6 +1,6 @@
 // The proxy's configuration as Envoy's /config_dump prints it. Private keys never leave.
 
-import { type DescMessage, type JsonObject, fromBinary, toJson } from '@bufbuild/protobuf';
+import { type DescMessage, type JsonObject, type JsonValue, fromBinary, toJson } from '@bufbuild/protobuf';
 import { ClusterSchema } from '@weft/mesh-core/gen/envoy/config/cluster/v3/cluster_pb';
 import { ClusterLoadAssignmentSchema } from '@weft/mesh-core/gen/envoy/config/endpoint/v3/endpoint_pb';
 import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/listener_pb';
@@ -9,22 +9,83 @@ import { registry } from '@weft/mesh-core/registry';
 import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds';
 import type { Configuration } from '../xds-client/configuration.ts';
 
-const SECTIONS: readonly { type: string; list: string; item: string; typeUrl: TypeUrl; schema: DescMessage }[] = [
-  { type: 'ClustersConfigDump', list: 'dynamicActiveClusters', item: 'cluster', typeUrl: TYPE_URL.cluster, schema: ClusterSchema },
-  { type: 'EndpointsConfigDump', list: 'dynamicEndpointConfigs', item: 'endpointConfig', typeUrl: TYPE_URL.endpoint, schema: ClusterLoadAssignmentSchema },
-  { type: 'ListenersConfigDump', list: 'dynamicListeners', item: 'listener', typeUrl: TYPE_URL.listener, schema: ListenerSchema },
-  { type: 'RoutesConfigDump', list: 'dynamicRouteConfigs', item: 'routeConfig', typeUrl: TYPE_URL.route, schema: RouteConfigurationSchema },
-];
+/** Without a schema only the name is told: secrets. */
+interface Section {
+  type: string;
+  list: string;
+  itemType: string;
+  item: string;
+  typeUrl: TypeUrl;
+  schema?: DescMessage;
+}
 
-export function dumpConfiguration(configuration: Configuration): JsonObject {
-  const sections = SECTIONS.map(({ type, list, item, typeUrl, schema }) => ({
-    '@type': `type.googleapis.com/envoy.admin.v3.${type}`,
-    [list]: configuration.raw(typeUrl).map((r) => {
-      const resource = { '@type': typeUrl, ...(toJson(schema, fromBinary(schema, r.body), { registry }) as JsonObject) };
-      const state = { versionInfo: r.version, [item]: resource };
-      return typeUrl === TYPE_URL.listener ? { name: r.name, activeState: state } : state;
-    }),
-  }));
-  const secrets = configuration.raw(TYPE_URL.secret).map((r) => ({ name: r.name, versionInfo: r.version, secret: { '@type': TYPE_URL.secret, name: r.name } }));
-  return { configs: [...sections, { '@type': 'type.googleapis.com/envoy.admin.v3.SecretsConfigDump', dynamicActiveSecrets: secrets }] };
+const ADMIN = 'type.googleapis.com/envoy.admin.v3.';
+const CLUSTERS: Section = {
+  ...{ type: 'ClustersConfigDump', list: 'dynamic_active_clusters', itemType: 'DynamicCluster', item: 'cluster' },
+  ...{ typeUrl: TYPE_URL.cluster, schema: ClusterSchema },
+};
+const ENDPOINTS: Section = {
+  ...{ type: 'EndpointsConfigDump', list: 'dynamic_endpoint_configs', itemType: 'DynamicEndpointConfig', item: 'endpoint_config' },
+  ...{ typeUrl: TYPE_URL.endpoint, schema: ClusterLoadAssignmentSchema },
+};
+const LISTENERS: Section = {
+  ...{ type: 'ListenersConfigDump', list: 'dynamic_listeners', itemType: 'DynamicListener', item: 'listener' },
+  ...{ typeUrl: TYPE_URL.listener, schema: ListenerSchema },
+};
+const ROUTES: Section = {
+  ...{ type: 'RoutesConfigDump', list: 'dynamic_route_configs', itemType: 'DynamicRouteConfig', item: 'route_config' },
+  ...{ typeUrl: TYPE_URL.route, schema: RouteConfigurationSchema },
+};
+const SECRETS: Section = { type: 'SecretsConfigDump', list: 'dynamic_active_secrets', itemType: 'DynamicSecret', item: 'secret', typeUrl: TYPE_URL.secret };
+
+export interface DumpQuery {
+  /** One list of the dump (`dynamic_listeners`). */
+  resource: string | undefined;
+  /** Paths of fields to keep, of each section or, with `resource`, of each entry. */
+  mask: string | undefined;
+  /** Which resources, by name. */
+  name: ((name: string) => boolean) | undefined;
+  endpoints: boolean;
+}
+
+/** Undefined = there is no such `resource`. */
+export function dumpConfiguration(configuration: Configuration, query: DumpQuery): JsonObject | undefined {
+  const sections = [CLUSTERS, ...(query.endpoints ? [ENDPOINTS] : []), LISTENERS, ROUTES, SECRETS];
+  const entries = (section: Section): JsonObject[] =>
+    configuration
+      .raw(section.typeUrl)
+      .filter(({ name }) => query.name?.(name) !== false)
+      .map((resource) => entry(section, resource));
+  const masked = (object: JsonObject): JsonObject => (query.mask === undefined ? object : keep(object, query.mask.split(',')));
+  if (query.resource === undefined) {
+    const configs = sections.map((section) => masked({ '@type': ADMIN + section.type, [section.list]: entries(section) }));
+    // A section nothing is left of is not shown.
+    return { configs: configs.filter((config) => Object.keys(config).length > 1) };
+  }
+  const section = sections.find(({ list }) => list === query.resource);
+  if (section === undefined) return undefined;
+  return { configs: entries(section).map((one) => ({ '@type': `${ADMIN}${section.type}.${section.itemType}`, ...masked(one) })) };
+}
+
+function entry({ item, typeUrl, schema }: Section, { name, version, body }: { name: string; version: string; body: Uint8Array }): JsonObject {
+  if (schema === undefined) return { name, version_info: version, [item]: { '@type': typeUrl, name } };
+  const resource = { '@type': typeUrl, ...(toJson(schema, fromBinary(schema, body), { registry, useProtoFieldName: true }) as JsonObject) };
+  const state = { version_info: version, [item]: resource };
+  return typeUrl === TYPE_URL.listener ? { name, active_state: state } : state;
+}
+
+/** What is at these paths, and `@type`. Lists are gone through. */
+function keep(object: JsonObject, paths: readonly string[]): JsonObject {
+  const kept: JsonObject = {};
+  for (const [key, value] of Object.entries(object)) {
+    if (key === '@type' || paths.includes(key)) kept[key] = value;
+    const inner = paths.filter((path) => path.startsWith(`${key}.`)).map((path) => path.slice(key.length + 1));
+    if (inner.length > 0 && kept[key] === undefined) kept[key] = keepIn(value, inner);
+  }
+  return kept;
+}
+
+function keepIn(value: JsonValue, paths: readonly string[]): JsonValue {
+  if (Array.isArray(value)) return value.map((item) => keepIn(item, paths));
+  return typeof value === 'object' && value !== null ? keep(value, paths) : value;
 }

@@ -1,9 +1,16 @@
-// Runtime counters as text, under Envoy's names where Envoy has one.
+// Runtime counters as /stats prints them, under Envoy's names where Envoy has one.
 
 import type { RuntimeStats } from '../http/hooks.ts';
 
-/** `name: value` lines, sorted. */
-export function statsText(stats: RuntimeStats, extra: Readonly<Record<string, number>>): string {
+/** Which to show. */
+export interface StatsFilter {
+  name: ((name: string) => boolean) | undefined;
+  /** Only what is not as at the start. */
+  used: boolean;
+}
+
+/** Value by name, sorted. */
+export function collectStats(stats: RuntimeStats, extra: Readonly<Record<string, number>>): Map<string, number> {
   const lines = new Map<string, number>(Object.entries(extra));
   for (const c of stats.clusters) {
     const put = (name: string, value: number): void => void lines.set(`cluster.${c.name}.${name}`, value);
@@ -27,10 +34,28 @@ export function statsText(stats: RuntimeStats, extra: Readonly<Record<string, nu
     lines.set(`listener.${l.address}_${l.port}.downstream_rq_total`, l.totalRequests);
     lines.set(`listener.${l.address}_${l.port}.downstream_cx_refused`, l.refusedConnections);
   }
-  return [...lines]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `${name}: ${value}\n`)
-    .join('');
+  return new Map([...lines].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** What a reset does not touch. */
+function isGauge(name: string): boolean {
+  return /(_active|_state|\.membership_\w+|\.uptime)$/.test(name);
+}
+
+/** Counters since the last reset. */
+export class StatsView {
+  private base: ReadonlyMap<string, number> = new Map();
+
+  /** `now` is what `collectStats` gives. */
+  reset(now: ReadonlyMap<string, number>): void {
+    this.base = new Map([...now].filter(([name]) => !isGauge(name)));
+  }
+
+  select(now: ReadonlyMap<string, number>, { name: isWanted, used }: StatsFilter): [string, number][] {
+    return [...now]
+      .map(([name, value]): [string, number] => [name, Math.max(0, value - (this.base.get(name) ?? 0))])
+      .filter(([name, value]) => isWanted?.(name) !== false && (!used || value !== 0));
+  }
 }
 
 /** Envoy's /clusters text. */
