@@ -214,8 +214,6 @@ function decodeTag(fields: Fields): CustomTag {
   const environment = fields.object('environment');
   if (environment !== undefined) return { tag, source: { kind: 'literal', value: process.env[environment.text('name')] ?? environment.text('defaultValue') } };
   const header = fields.object('requestHeader');
-  // Requests are told about when they are over, and their headers are gone by then.
-  if (header !== undefined) fields.problem('requestHeader', 'tags from request headers are not supported');
   if (header !== undefined) return { tag, source: { kind: 'header', name: header.text('name').toLowerCase(), default: header.text('defaultValue') } };
   const metadata = fields.object('metadata');
   const kind = metadata?.object('kind');

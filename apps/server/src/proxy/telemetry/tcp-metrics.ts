@@ -2,7 +2,7 @@
 
 import { type Label, METRIC, type OtlpMetric, type PeerLabels, UNKNOWN_PEER, labelsFor, parsePeerHeader } from '@weft/mesh-core/telemetry';
 import type { TcpRecord } from '../http/hooks.ts';
-import { endpointPeer, serviceOf } from './destination.ts';
+import { type ServiceName, endpointPeer, serviceOf } from './destination.ts';
 import type { MetricSource } from './otlp-exporter.ts';
 
 type TcpLabels = Omit<Record<Label, string>, 'response_code' | 'grpc_response_status'>;
@@ -22,13 +22,15 @@ export interface TcpMetrics extends MetricSource {
   rows(): Iterable<TcpRow>;
 }
 
+/** What comes beyond is counted in one row with unknown ends, so that totals stay right. */
 const MAX_ROWS = 1_000;
+const OVERFLOW = '';
 
 /** `self` is this workload; `now` gives Unix ms. */
 export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetrics {
   const rows = new Map<string, TcpRow>();
 
-  const rowOf = (record: TcpRecord): TcpRow | undefined => {
+  const rowOf = (record: TcpRecord): TcpRow => {
     const inbound = record.direction === 'inbound';
     const principal = record.peer.principal ?? '';
     const {
@@ -39,7 +41,7 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
       reporter: inbound ? 'destination' : 'source',
       source: inbound ? parsePeerHeader(record.peer.header, principal) : self,
       destination: inbound ? self : record.endpoint === undefined ? UNKNOWN_PEER : endpointPeer(record.endpoint),
-      service: record.cluster === undefined ? undefined : serviceOf(record.cluster),
+      service: serviceBehind(record),
       protocol: 'tcp',
       code: 0,
       grpcStatus: '',
@@ -47,18 +49,17 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
       mutualTls: principal !== '',
     });
     const key = Object.values(labels).join('|');
-    let row = rows.get(key);
-    if (row === undefined && rows.size < MAX_ROWS) {
-      row = { labels, startMs: now(), opened: 0, closed: 0, sent: 0, received: 0, dirty: true };
-      rows.set(key, row);
-    }
+    const known = rows.get(key) ?? (rows.size >= MAX_ROWS ? rows.get(OVERFLOW) : undefined);
+    if (known !== undefined) return known;
+    const full = rows.size >= MAX_ROWS;
+    const row = { labels: full ? unknownEnds(labels) : labels, startMs: now(), opened: 0, closed: 0, sent: 0, received: 0, dirty: true };
+    rows.set(full ? OVERFLOW : key, row);
     return row;
   };
 
   return {
     onTcp(record) {
       const row = rowOf(record);
-      if (row === undefined) return;
       row.dirty = true;
       if (record.phase === 'opened') row.opened += 1;
       if (record.phase === 'closed') row.closed += 1;
@@ -77,6 +78,17 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
       };
     },
   };
+}
+
+/** Istio's names for what leads out of the mesh, or nowhere. */
+function serviceBehind({ cluster }: TcpRecord): ServiceName | undefined {
+  if (cluster?.name === 'PassthroughCluster' || cluster?.name === 'BlackHoleCluster') return { host: '', name: cluster.name, namespace: '' };
+  return cluster === undefined ? undefined : serviceOf(cluster);
+}
+
+function unknownEnds(labels: TcpLabels): TcpLabels {
+  const unknown = Object.keys(labels).filter((label) => label.startsWith('source_') || label.startsWith('destination_'));
+  return { ...labels, ...Object.fromEntries(unknown.map((label) => [label, 'unknown'])) };
 }
 
 function toOtlp(rows: readonly TcpRow[], timeMs: number): OtlpMetric[] {

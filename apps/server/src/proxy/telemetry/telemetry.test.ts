@@ -168,6 +168,27 @@ test('TCP connections count when they open and close, their bytes as they flow',
   expect(text).not.toContain('response_code');
 });
 
+test('TCP out of the mesh has Istio’s names, and label sets beyond the limit share one row', () => {
+  const tcp = createTcpMetrics(self, () => 1);
+  const to = (name: string, responseFlags = '-'): TcpRecord =>
+    ({
+      ...{ phase: 'opened', direction: 'outbound', cluster: { name, metadata: {} }, endpoint: undefined, peer: {}, responseFlags },
+      ...{ newSentBytes: 1, newReceivedBytes: 0 },
+    }) as unknown as TcpRecord;
+  tcp.onTcp(to('PassthroughCluster'));
+  tcp.onTcp(to('BlackHoleCluster'));
+  const names = [...tcp.rows()].map(({ labels }) => [labels.destination_service, labels.destination_service_name, labels.connection_security_policy]);
+  expect(names).toEqual([
+    ['unknown', 'PassthroughCluster', 'unknown'],
+    ['unknown', 'BlackHoleCluster', 'unknown'],
+  ]);
+  for (let i = 0; i < 1_200; i++) tcp.onTcp(to('PassthroughCluster', `X${i}`));
+  const rows = [...tcp.rows()];
+  expect(rows.length).toBe(1_001);
+  expect(rows.reduce((sum, row) => sum + row.sent, 0)).toBe(1_202);
+  expect(rows.at(-1)).toMatchObject({ sent: 202, labels: { source_workload: 'unknown', destination_service_name: 'unknown' } });
+});
+
 test('while the receiver refuses, counts wait and spans are dropped and counted; then the totals arrive', async () => {
   let up = false;
   const points: OtlpPoint[] = [];

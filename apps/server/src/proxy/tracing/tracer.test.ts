@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { chain, cluster, exchangeRaw, listener, manager, startRaw, startRig } from '../listener/testing/rig.ts';
-import { createTracer } from './tracer.ts';
+import { createTracer, spanOf } from './tracer.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const spanId = '00f067aa0ba902b7';
@@ -58,4 +58,20 @@ test('a trace not recorded goes on as it came; a decision B3 leaves open is made
   expect(same).toEqual(off);
   expect(await forwarded(`b3: ${traceId}-${spanId}\r\n`, 0)).toMatchObject({ b3: `${traceId}-${spanId}-0` });
   expect((await forwarded('b3: 0\r\n', 100))['traceparent']).toMatch(/-00$/);
+});
+
+test('a span has the tags its manager takes from request headers', async () => {
+  const upstream = await startRaw((_, socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'));
+  const tag = (name: string) => ({ tag: `tag.${name}`, source: { kind: 'header' as const, name, default: 'none' } });
+  const http = manager({ tracing: { samplingPercent: 100, direction: 'egress', customTags: [tag('x-user'), tag('x-absent')] } });
+  const spans: ReturnType<typeof spanOf>[] = [];
+  const rig = await startRig({
+    listener: listener({ chains: [chain({ http })] }),
+    clusters: [cluster([upstream.port])],
+    deps: { tracer: createTracer(() => 0.5), onRequestEnd: (record, source) => void spans.push(spanOf(record, source, 'node', false, 0)) },
+  });
+  await exchangeRaw(rig.port, 'GET / HTTP/1.1\r\nhost: h\r\nX-User: ann\r\nconnection: close\r\n\r\n');
+  await rig.close();
+  await upstream.close();
+  expect(spans[0]?.attributes).toMatchObject({ 'tag.x-user': 'ann', 'tag.x-absent': 'none' });
 });

@@ -3,6 +3,7 @@
 import { randomFillSync } from 'node:crypto';
 import { type OtlpSpan, b3Decision, formatB3, formatTraceparent, parseB3, parseTraceparent, requestIdSaysTraced } from '@weft/mesh-core/telemetry';
 import type { CustomTag } from '../config/model.ts';
+import type { HeaderValueSource } from '../http/header-values.ts';
 import type { RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
 
 /** Random bytes in bulk: one call to the system for hundreds of ids. */
@@ -47,7 +48,7 @@ export function createTracer(random: () => number): Tracer {
 }
 
 /** The span of a finished request; undefined when its trace is not recorded. `epochOffsetMs` turns monotonic time into Unix ms. */
-export function spanOf(record: RequestRecord, nodeId: string, isGateway: boolean, epochOffsetMs: number): OtlpSpan | undefined {
+export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId: string, isGateway: boolean, epochOffsetMs: number): OtlpSpan | undefined {
   const { trace } = record;
   if (trace === undefined || !trace.sampled) return undefined;
   const startUs = Math.round((record.startedAt + epochOffsetMs) * 1_000);
@@ -76,7 +77,7 @@ export function spanOf(record: RequestRecord, nodeId: string, isGateway: boolean
     ...(record.grpcStatus === '' ? {} : { 'grpc.status_code': record.grpcStatus }),
   };
   for (const tag of record.manager.tracing?.customTags ?? []) {
-    const value = tagValue(tag, record);
+    const value = tagValue(tag, record, source);
     if (value !== undefined) attributes[tag.tag] = value;
   }
   return {
@@ -95,7 +96,7 @@ export function spanOf(record: RequestRecord, nodeId: string, isGateway: boolean
   };
 }
 
-function tagValue({ source }: CustomTag, record: RequestRecord): string | undefined {
+function tagValue({ source }: CustomTag, record: RequestRecord, headers: HeaderValueSource): string | undefined {
   switch (source.kind) {
     case 'literal':
       return source.value;
@@ -107,6 +108,6 @@ function tagValue({ source }: CustomTag, record: RequestRecord): string | undefi
       return typeof value === 'string' ? value : undefined;
     }
     case 'header':
-      return source.default === '' ? undefined : source.default;
+      return headers.request(source.name) ?? (source.default === '' ? undefined : source.default);
   }
 }
