@@ -1,5 +1,6 @@
 // Bodies: bytes in, data slices out. Chunk extensions are dropped, trailers are checked and handed on as field lines.
 
+import { nameByte } from './chars.ts';
 import { forbiddenTrailers } from './field-kinds.ts';
 import { Body } from './framing.ts';
 import { HeaderBlock, maxFields, parseFields } from './header-block.ts';
@@ -14,6 +15,8 @@ const maxTrailerBytes = 8 * 1024;
 const maxSizeDigits = 12;
 
 const Step = { size: 0, extension: 1, sizeLf: 2, data: 3, dataCr: 4, dataLf: 5, trailers: 6 } as const;
+/** Inside `;name=value;name="value"` (RFC 9112 §7.1.1): what comes next. */
+const Extension = { name: 0, restOfName: 1, value: 2, restOfValue: 3, quoted: 4, end: 5 } as const;
 
 export class BodyReader {
   done = true;
@@ -25,7 +28,8 @@ export class BodyReader {
   private left = 0;
   private step: number = Step.size;
   private digits = 0;
-  private extension = 0;
+  private extensionBytes = 0;
+  private extension: number = Extension.name;
   private trailerBytes: Buffer | undefined;
 
   start(mode: number, length: number): void {
@@ -74,14 +78,16 @@ export class BodyReader {
           else if (byte === 0x0d) this.step = Step.sizeLf;
           else if (byte === 0x3b) {
             this.step = Step.extension;
-            this.extension = 0;
+            this.extension = Extension.name;
+            this.extensionBytes = 0;
           } else return this.fail(i);
           i++;
           break;
         }
         case Step.extension:
-          if (byte === 0x0d) this.step = Step.sizeLf;
-          else if (byte < 0x20 || byte > 0x7e || ++this.extension > maxExtensionBytes) return this.fail(i);
+          if (++this.extensionBytes > maxExtensionBytes) return this.fail(i);
+          if (byte === 0x0d && (this.extension & 1) === 1) this.step = Step.sizeLf;
+          else if ((this.extension = nextInExtension(this.extension, byte)) < 0) return this.fail(i);
           i++;
           break;
         case Step.sizeLf:
@@ -140,6 +146,18 @@ export class BodyReader {
     this.failed = true;
     return position;
   }
+}
+
+/** -1 = not allowed here. What is dropped must still be what it seems: no parser may see another end of the line in it. */
+function nextInExtension(at: number, byte: number): number {
+  if (at === Extension.quoted) {
+    if (byte === 0x22) return Extension.end;
+    return byte >= 0x20 && byte <= 0x7e && byte !== 0x5c ? at : -1;
+  }
+  if (at !== Extension.end && nameByte[byte] !== 0) return at | 1;
+  if (byte === 0x3b && (at & 1) === 1) return Extension.name;
+  if (byte === 0x3d && at === Extension.restOfName) return Extension.value;
+  return byte === 0x22 && at === Extension.value ? Extension.quoted : -1;
 }
 
 function hexDigit(byte: number): number {

@@ -65,6 +65,10 @@ const refused: [string, string, number][] = [
   ['chunk data ended by LF', chunks('1\r\na\n0\r\n\r\n'), 400],
   ['chunk data without an end', chunks('1\r\nabc0\r\n\r\n'), 400],
   ['a long chunk extension', chunks(`1;${'x'.repeat(300)}\r\na\r\n0\r\n\r\n`), 400],
+  ['a chunk extension that is no name', chunks('1;/=y\r\na\r\n0\r\n\r\n'), 400],
+  ['a chunk extension with an odd value', chunks('1;x=y?\r\na\r\n0\r\n\r\n'), 400],
+  ['a chunk extension that is empty', chunks('1;\r\na\r\n0\r\n\r\n'), 400],
+  ['a quoted extension that does not end', chunks('1;x="y\r\na\r\n0\r\n\r\n'), 400],
   ['Content-Length as a trailer', chunks('0\r\ncontent-length: 1\r\n\r\n'), 400],
   ['Host missing', 'GET / HTTP/1.1\r\n\r\n', 400],
   ['Host twice', get('host: b\r\n'), 400],
@@ -108,7 +112,7 @@ test('the authority of an absolute target beats Host', () => {
 });
 
 test('drops chunk extensions, keeps trailers, stops at the end of the message', () => {
-  const text = chunks('3;a=b\r\nabc\r\nA\r\n0123456789\r\n0\r\nx-sum: 1\r\n\r\n');
+  const text = chunks('3;a=b;c;d="e;f"\r\nabc\r\nA\r\n0123456789\r\n0\r\nx-sum: 1\r\n\r\n');
   expect(read(`${text}GET`)).toMatchObject({ body: 'abc0123456789', trailers: 'x-sum: 1\r\n', consumed: text.length });
 });
 

@@ -1,0 +1,18 @@
+// `npm run fuzz -- [--seconds N] [--target NAME] [--seed N] [--one]`: the fuzz targets of apps/server/test/fuzz, N seconds in all.
+// `--one` runs the one case of that seed, as a failure prints it.
+import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { bin, ensureGenerated, ensureInstalled, requireNode, root } from './lib/setup.mjs';
+
+const { values } = parseArgs({
+  options: { seconds: { type: 'string', default: '60' }, target: { type: 'string' }, seed: { type: 'string' }, one: { type: 'boolean' } },
+});
+requireNode();
+ensureInstalled();
+ensureGenerated();
+const env = { ...process.env, FUZZ_SECONDS: values.seconds };
+if (values.target !== undefined) env.FUZZ_TARGET = values.target;
+if (values.seed !== undefined) env.FUZZ_SEED = values.seed;
+if (values.one) env.FUZZ_ONE = '1';
+const result = spawnSync(process.execPath, [bin('vitest', 'vitest.mjs'), 'run', '--project', 'server', 'test/fuzz'], { cwd: root, stdio: 'inherit', env });
+process.exit(result.status ?? 1);
