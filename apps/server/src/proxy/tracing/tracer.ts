@@ -22,6 +22,9 @@ function hexId(bytes: number): string {
 const SERVER = 2;
 const CLIENT = 3;
 
+/** gRPC statuses that are the server's fault: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. */
+const SERVER_ERRORS: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15']);
+
 /** Envoy's max_path_tag_length. */
 const MAX_PATH = 256;
 
@@ -55,6 +58,9 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
   const inbound = record.direction === 'inbound';
   const kind = inbound || isGateway ? SERVER : CLIENT;
   const cluster = record.cluster?.name;
+  const grpc = record.contentType.startsWith('application/grpc');
+  const grpcFailed = grpc && SERVER_ERRORS.has(record.grpcStatus);
+  const failed = record.status === 0 || record.status >= 500 || grpcFailed;
   // Names and values as Envoy's: a graph or search must not care which proxy made a span.
   const attributes: OtlpSpan['attributes'] = {
     component: 'proxy',
@@ -73,7 +79,8 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     response_size: record.responseBodyBytes,
     ...(cluster === undefined ? {} : { upstream_cluster: cluster, 'upstream_cluster.name': cluster }),
     ...(record.attempts > 1 ? { 'retry.attempt': record.attempts - 1 } : {}),
-    ...(record.status === 0 || record.status >= 500 ? { error: true } : {}),
+    ...(failed ? { error: true } : {}),
+    ...(grpc ? { 'grpc.path': record.path, 'grpc.authority': record.authority, 'grpc.content_type': record.contentType } : {}),
     ...(record.grpcStatus === '' ? {} : { 'grpc.status_code': record.grpcStatus }),
   };
   for (const tag of record.manager.tracing?.customTags ?? []) {
@@ -92,7 +99,7 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     events:
       record.attempts > 1 ? [{ timeUs: startUs + Math.round(record.durationMs * 1_000), name: 'retried', attributes: { attempts: record.attempts } }] : [],
     // As Envoy's tracer, which follows OpenTelemetry: to a caller a 4xx is an error too, and no status at all is none.
-    status: record.status >= (kind === SERVER ? 500 : 400) ? 2 : 0,
+    status: grpcFailed || record.status >= (kind === SERVER ? 500 : 400) ? 2 : 0,
   };
 }
 

@@ -325,7 +325,6 @@ ${rule('delay-abort', 'fault: { delay: { fixedDelay: 20ms, percentage: { value: 
   {
     area,
     name: 'fault: abort with a gRPC status answers in gRPC',
-    pending: { embedded: 'spans lack the grpc.* tags' },
     services: [{ name: 'abort-grpc', ports: [{ name: 'grpc', number: 80 }], endpoints: [{ app: 'a' }] }],
     objects: rule('abort-grpc', 'fault: { abort: { grpcStatus: UNAVAILABLE, percentage: { value: 100 } } }'),
     steps: [{ kind: 'grpc', expect: { status: 200, grpc: { status: 14 } } }],

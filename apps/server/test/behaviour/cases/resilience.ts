@@ -135,7 +135,6 @@ ${rule('previous-hosts', 'retries: { attempts: 1, retryOn: 5xx, backoff: 1ms }')
   {
     area,
     name: 'retries of gRPC: unavailable in the head; not what comes in trailers',
-    pending: { embedded: 'spans lack the grpc.* tags' },
     services: grpcService('retry-grpc'),
     objects: rule('retry-grpc', 'retries: { attempts: 1, retryOn: "unavailable,cancelled,resource-exhausted", backoff: 1ms }'),
     steps: [
@@ -209,7 +208,7 @@ ${rule('previous-hosts', 'retries: { attempts: 1, retryOn: 5xx, backoff: 1ms }')
     services: [service('pool')],
     objects: policy(
       'pool',
-      '{ connectionPool: { tcp: { connectTimeout: 500ms, idleTimeout: 30s, maxConnectionDuration: 60s, tcpKeepalive: { time: 30s } }, http: { idleTimeout: 20s, maxRetries: 5, maxConcurrentStreams: 50, http2MaxRequests: 500 } } }',
+      '{ connectionPool: { tcp: { connectTimeout: 5s, idleTimeout: 30s, maxConnectionDuration: 60s, tcpKeepalive: { time: 30s } }, http: { idleTimeout: 20s, maxRetries: 5, maxConcurrentStreams: 50, http2MaxRequests: 500 } } }',
     ),
     steps: [http({ expect: { status: 200 } })],
   },

@@ -204,7 +204,9 @@ function httpText(text: string): string {
     .map((answer) => {
       const [head = '', ...body] = answer.split('\r\n\r\n');
       const [status = '', ...fields] = head.split('\r\n');
-      const rest = body.join('\r\n\r\n');
+      // How a stream is cut into chunks depends on the moment.
+      const whole = body.join('\r\n\r\n');
+      const rest = fields.some((line) => /^transfer-encoding: chunked/i.test(line)) ? whole.replaceAll(/(^|\r\n)[0-9a-f]+\r\n/g, '') : whole;
       const echo = rest.startsWith('{"app":');
       const lines = fields.map((line) => line.replace(/^[^:]+/, (name) => name.toLowerCase())).filter((line) => !echo || !line.startsWith('content-length:'));
       return [status, ...lines.toSorted(), '', echo ? JSON.stringify(sorted(comparable(JSON.parse(rest)))) : rest].join('\r\n');
