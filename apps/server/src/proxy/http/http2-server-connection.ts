@@ -6,7 +6,7 @@ import { TrailerBlock } from '../codec-h2/field-block.ts';
 import { RequestFields } from '../codec-h2/request-fields.ts';
 import { Http2Session } from '../codec-h2/session.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
-import type { ConnectionContext } from './downstream.ts';
+import { defaultIdleMs, type ConnectionContext } from './downstream.ts';
 import { Http2ServerStream } from './http2-server-stream.ts';
 
 /** What a client may have open where the configuration does not say. */
@@ -148,7 +148,7 @@ export class Http2ServerConnection extends Http2Session implements TimerTarget {
 
   private waitIdle(): void {
     if (this.draining === 'acknowledged') return this.shut();
-    this.context.wheel.set(this.timer, this.context.manager.idleTimeoutMs || 3_600_000);
+    this.context.wheel.set(this.timer, this.context.manager.idleTimeoutMs || defaultIdleMs);
   }
 
   private onChunk(chunk: Buffer): void {

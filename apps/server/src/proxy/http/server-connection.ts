@@ -7,7 +7,7 @@ import { Body } from '../codec-h1/framing.ts';
 import { parseRequestHead, RequestHead } from '../codec-h1/request-head.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
-import type { ConnectionContext, DownstreamStream } from './downstream.ts';
+import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './downstream.ts';
 import { Exchange } from './exchange.ts';
 import { noBodyStatus } from './heads.ts';
 
@@ -28,6 +28,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private state: 'head' | 'body' | 'waiting' | 'tunnel' | 'closed' = 'head';
   private rest: Buffer | undefined;
   private running = false;
+  private headBegun = false;
   private chunkedOut = false;
   /** This response is the last of the connection. */
   private last = false;
@@ -146,7 +147,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   private waitIdle(): void {
-    this.context.wheel.set(this.timer, this.context.manager.idleTimeoutMs || 3_600_000);
+    this.context.wheel.set(this.timer, this.context.manager.idleTimeoutMs || defaultIdleMs);
   }
 
   /** After a response: what is pipelined, once the client has taken what it was sent. */
@@ -197,7 +198,9 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
           break;
         }
         if (next === 0) {
-          this.context.wheel.set(this.timer, this.context.manager.requestHeadersTimeoutMs || headTimeoutMs);
+          // Once a head: one line at a time must not buy more of it.
+          if (!this.headBegun) this.context.wheel.set(this.timer, this.context.manager.requestHeadersTimeoutMs || headTimeoutMs);
+          this.headBegun = true;
           break;
         }
         i = next;
@@ -232,6 +235,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private beginRequest(): void {
     const { framing } = this.request;
     this.context.wheel.clear(this.timer);
+    this.headBegun = false;
     if (this.request.minor === 0 && !this.context.manager.acceptHttp10) return this.refuse(426);
     this.onRequest();
     const mode = framing.chunked ? Body.chunked : framing.contentLength > 0 ? Body.length : Body.none;

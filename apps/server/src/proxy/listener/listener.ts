@@ -13,10 +13,11 @@ import { ConnectionDuration } from '../http/policy/connection-duration.ts';
 import { ServerConnection } from '../http/server-connection.ts';
 import { TcpConnection } from '../tcp/tcp-proxy.ts';
 import { awaitPreface } from '../transport/preface.ts';
+import { WheelTimer } from '../transport/timer-wheel.ts';
 import { TlsTerminator, type TlsClient } from '../transport/tls-terminator.ts';
 import { inspect, nothingFound, type Found, type Inspection } from './inspect.ts';
 import type { RuntimeParts } from './parts.ts';
-import type { ConnectionContext } from '../http/downstream.ts';
+import { defaultIdleMs, type ConnectionContext } from '../http/downstream.ts';
 
 interface CompiledChain {
   config: FilterChain;
@@ -258,11 +259,17 @@ export class ListenerRuntime {
       const negotiated = 'alpnProtocol' in socket ? socket.alpnProtocol : undefined;
       if (http.codec === 'http2' || (negotiated === 'h2' && http.codec === 'auto')) return this.serveHttp(socket, context, true);
       if (http.codec === 'http1' || typeof negotiated === 'string') return this.serveHttp(socket, context, false);
-      // Nothing but the first bytes tells.
+      // Nothing but the first bytes tells. One that says nothing is idle.
       this.undecided.add(socket);
-      socket.once('close', () => this.undecided.delete(socket));
-      awaitPreface(socket, (http2) => {
+      const idle = new WheelTimer({ onTimer: () => socket.destroy() });
+      wheel.set(idle, http.idleTimeoutMs || defaultIdleMs);
+      const decided = (): void => {
         this.undecided.delete(socket);
+        wheel.clear(idle);
+      };
+      socket.once('close', decided);
+      awaitPreface(socket, (http2) => {
+        decided();
         this.serveHttp(socket, context, http2);
       });
     } else if (tcp !== undefined) {

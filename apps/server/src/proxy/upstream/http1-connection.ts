@@ -11,6 +11,8 @@ import type { Reader } from './dial.ts';
 import type { StreamFailure, UpstreamEvents, UpstreamRequest, UpstreamStream } from './stream.ts';
 
 const discardLimit = 64 * 1024;
+/** Interim responses to one request; more are a flood. */
+const maxInterims = 100;
 
 type State = 'idle' | 'busy' | 'tunnel' | 'closed';
 
@@ -41,6 +43,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
   private chunked = false;
   private requestSent = false;
   private discarded = 0;
+  private interims = 0;
   private shared = false;
 
   constructor(socket: Socket, owner: ConnectionOwner, wheel: TimerWheel) {
@@ -68,7 +71,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     this.served++;
     this.headRead = this.requestSent = false;
     this.partial = undefined;
-    this.discarded = 0;
+    this.discarded = this.interims = 0;
     this.toHead = request.method === 'HEAD';
     this.chunked = request.body === Body.chunked;
     const framing = this.chunked ? 'transfer-encoding: chunked\r\n' : request.length >= 0 ? `content-length: ${request.length}\r\n` : '';
@@ -168,6 +171,8 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
         this.events?.onUpstreamHead(this.head);
         if (this.inTunnel()) return i < limit ? this.read(source, i, limit, this.shared) : undefined;
         return this.isOpen() ? this.fail('protocol') : undefined;
+      } else if (++this.interims > maxInterims) {
+        return this.fail('protocol');
       } else {
         this.events?.onUpstreamInterim(this.head);
       }
