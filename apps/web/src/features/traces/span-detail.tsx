@@ -2,7 +2,7 @@ import type { Span, Trace } from '@weft/mesh-core/api';
 import { IconAlertOctagon, IconArrowsSplit, IconChevronRight, IconX } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
-import { millis } from '../../ui/format.ts';
+import { millis, shortOperation } from '../../ui/format.ts';
 import { failureOf } from './span-words.ts';
 import { timeSplit } from './time-split.ts';
 
@@ -20,7 +20,7 @@ export function SpanDetail({ trace, span, color, close }: { trace: Trace; span: 
     <div data-testid="span-detail" className="sd">
       <header>
         <div className="r1">
-          <h2 title={span.name}>{span.name}</h2>
+          <h2 title={span.name}>{shortOperation(span.name)}</h2>
           <button type="button" className="btn ghost icon sm" aria-label="Close span" onClick={close}>
             <IconX size={14} />
           </button>

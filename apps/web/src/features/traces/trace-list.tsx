@@ -1,7 +1,7 @@
 import type { TraceSummary } from '@weft/mesh-core/api';
 import { IconAlertOctagon } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
-import { clock, millis } from '../../ui/format.ts';
+import { clock, millis, shortOperation } from '../../ui/format.ts';
 
 export type TraceOrder = 'newest' | 'slowest' | 'spans';
 const MIX_WIDTH = 72;
@@ -58,12 +58,14 @@ export function TraceList({ traces, total, order, selected, color, onOrder, onSe
               onClick={() => onSelect(t.traceId)}
             >
               <span className="l1">
-                <b>{t.name}</b>
+                <b title={t.name}>{shortOperation(t.name)}</b>
                 <span className="num">{millis(t.durationUs / 1_000)}</span>
               </span>
               <span className="l2">
                 <span className="num">{clock(t.startUs / 1_000)}</span>
-                <span className="num">{t.spans} spans</span>
+                <span className="num">
+                  {t.spans} {t.spans === 1 ? 'span' : 'spans'}
+                </span>
                 {t.errors > 0 && (
                   <span className="ee">
                     <IconAlertOctagon size={12} aria-hidden="true" />

@@ -2,7 +2,7 @@ import type { Span, Trace } from '@weft/mesh-core/api';
 import { IconAlertOctagon, IconCheck, IconChevronDown, IconChevronRight, IconCopy, IconHierarchy } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { type CSSProperties, type KeyboardEvent, type ReactElement, useMemo, useState } from 'react';
-import { clock, millis } from '../../ui/format.ts';
+import { clock, millis, shortOperation } from '../../ui/format.ts';
 import { criticalPath } from './critical-path.ts';
 import { type SpanRow, waterfallRows } from './waterfall.ts';
 
@@ -99,7 +99,7 @@ export function WaterfallView({ trace, selected, color, onSelect }: Props): Reac
                 )}
                 <i className="sq" style={{ background: color(span.service) }} />
                 <span className="nm" title={`${span.service} ${span.name}`}>
-                  <b>{short(span.service)}</b> {span.name}
+                  <b>{short(span.service)}</b> {shortOperation(span.name)}
                   {folded.has(span.spanId) && <span className="muted"> +{row.below}</span>}
                 </span>
               </span>
@@ -149,7 +149,7 @@ function Head({ trace, rows, start, total, services }: { trace: Trace; rows: Spa
   return (
     <header>
       <div className="r1">
-        <h2>{root?.name ?? trace.traceId}</h2>
+        <h2 title={root?.name}>{root === undefined ? trace.traceId : shortOperation(root.name)}</h2>
         {errors > 0 && (
           <span className="chip err">
             <IconAlertOctagon size={12} aria-hidden="true" />
