@@ -5,7 +5,7 @@ import { configTargets } from './config.ts';
 import { requestTarget, responseTarget } from './http1.ts';
 import { framesTarget, hpackTarget, hpackEncodeTarget } from './http2.ts';
 import { Random } from './random.ts';
-import { upstreamTarget } from './upstream.ts';
+import { upstreamFramesTarget, upstreamTarget } from './upstream.ts';
 import type { Target } from './target.ts';
 import { xdsTarget } from './xds.ts';
 
@@ -19,6 +19,7 @@ const targets: readonly Target[] = [
   hpackEncodeTarget(),
   await framesTarget(),
   await upstreamTarget(),
+  await upstreamFramesTarget(),
   xdsTarget(),
   ...configTargets(),
 ];

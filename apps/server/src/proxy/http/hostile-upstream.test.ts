@@ -2,6 +2,7 @@
 // step is not used again (data-path.md §6, reliability-security.md check 34).
 
 import { afterEach, expect, test } from 'vitest';
+import { Flag, frameHead, FrameType, settingsFrame } from '../codec-h2/frames.ts';
 import { cluster, exchangeRaw, startRaw, startRig, type RawServer, type Rig } from '../listener/testing/rig.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -75,4 +76,17 @@ test.each([
   expect(headsIn(text)).toBe(2);
   expect(text.match(/good|evil/g)).toEqual(['good', 'good']);
   expect(upstream.sockets).toHaveLength(2);
+});
+
+test.each([
+  ['DATA', frameHead(19, FrameType.data, 0, 1) + 'HTTP/1.1 200 OK\r\n\r\n'],
+  ['an empty DATA that ends the stream', frameHead(0, FrameType.data, Flag.endStream, 1)],
+])('%s before the head of an HTTP/2 response is answered 502', async (_, frames) => {
+  const upstream = await startRaw((__, socket) => void socket.write(settingsFrame([]) + frames, 'latin1'));
+  cleanups.push(() => upstream.close());
+  const { http } = cluster([]);
+  const rig = await startRig({ clusters: [cluster([upstream.port], { http: { ...http, protocol: 'http2' } })] });
+  cleanups.push(() => rig.close());
+  expect(await exchangeRaw(rig.port, get('/', 'connection: close\r\n'))).toMatch(/^HTTP\/1\.1 502 /);
+  expect(rig.records[0]?.responseFlags).toBe('UPE');
 });
