@@ -115,7 +115,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   reset(): void {
-    this.out.flush();
+    this.out.flushNow();
     this.socket.destroy();
   }
 

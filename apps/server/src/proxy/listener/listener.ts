@@ -49,6 +49,8 @@ interface Downstream {
   localAddress: string;
 }
 
+/** What one slow reader may have unsent; smaller makes every large read wait for its write. */
+const unsentBytes = 128 * 1024;
 const matchAll: ChainMatch = { transportProtocol: 'any', applicationProtocols: [], serverNames: [] };
 const plain: TlsClient = { principal: undefined, certificateHash: '', subject: '', dnsNames: [], ownIdentity: '' };
 
@@ -73,7 +75,7 @@ export class ListenerRuntime {
     this.config = config;
     this.parts = parts;
     this.setup = this.setUp(config);
-    this.server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.accept(socket));
+    this.server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: unsentBytes }, (socket) => this.accept(socket));
   }
 
   /** Rejects with the system's error when the address cannot be bound. */

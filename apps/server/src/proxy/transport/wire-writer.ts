@@ -2,6 +2,7 @@
 // one syscall and no buffer; larger pieces go as they are.
 
 import type { Socket } from 'node:net';
+import { flushSoon, type Flushable } from './flush-queue.ts';
 
 const textLimit = 16 * 1024;
 /** A larger piece that nothing waits in front of, or that is gathered anyway, is not worth turning into text. */
@@ -12,7 +13,7 @@ const copyBytes = 64 * 1024;
 const keptCopies = 64;
 const copies: Buffer[] = [];
 
-export class WireWriter {
+export class WireWriter implements Flushable {
   /** Bytes handed over so far. */
   bytes = 0;
   private readonly socket: Socket;
@@ -40,9 +41,11 @@ export class WireWriter {
       this.text += bytes.toString('latin1', start, end);
       return;
     }
-    if (this.gather && !this.corked) {
+    if (!this.corked) {
       this.corked = true;
       this.socket.cork();
+      // What TLS hands over record by record leaves in one write.
+      if (!this.gather) flushSoon(this);
     }
     this.writeText();
     if (!this.socket.writable) return;
@@ -50,14 +53,18 @@ export class WireWriter {
     else this.socket.write(bytes.subarray(start, end));
   }
 
-  /** Writes what was gathered. False = wait for `drain` before adding more. */
+  /** Writes what was gathered, at the latest at the end of this turn. False = wait for `drain` before adding more. */
   flush(): boolean {
-    this.writeText();
-    if (this.corked) {
-      this.corked = false;
-      this.socket.uncork();
-    }
+    if (this.gather) this.flushNow();
+    else this.writeText();
     return !this.socket.writableNeedDrain;
+  }
+
+  flushNow(): void {
+    this.writeText();
+    if (!this.corked) return;
+    this.corked = false;
+    this.socket.uncork();
   }
 
   private writeText(): void {

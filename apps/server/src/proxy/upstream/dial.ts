@@ -7,7 +7,7 @@ import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/time
 import type { ConnectFailure } from './stream.ts';
 import type { UpstreamTlsPlan } from './tls-plan.ts';
 
-/** All plaintext connections read into this one buffer: a read is handled to its end before the next begins. */
+/** All connections read into this one buffer: a read is handled to its end before the next begins. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** Takes what a connection reads. `shared`: the bytes change after the call. */
@@ -45,17 +45,18 @@ export class Dial implements TimerTarget {
     this.wheel = options.wheel;
     const { address: host, port } = options.endpoint;
     const { tls, protocol } = options;
+    const callback = (count: number): boolean => {
+      this.reader?.read(readBuffer, 0, count, true);
+      return true;
+    };
+    const onread = { buffer: readBuffer, callback };
     if (tls === undefined) {
-      const callback = (count: number): boolean => {
-        this.reader?.read(readBuffer, 0, count, true);
-        return true;
-      };
-      this.socket = connectPlain({ host, port, noDelay: true, onread: { buffer: readBuffer, callback } });
+      this.socket = connectPlain({ host, port, noDelay: true, onread });
       this.socket.once('connect', () => this.ready(protocol === 'http2'));
     } else {
       const socket = connectTls({
-        host,
-        port,
+        // The types of Node do not know `onread` here; its documentation does.
+        ...{ host, port, onread },
         ALPNProtocols: offered(tls.alpn, protocol),
         secureContext: tls.context,
         ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
@@ -66,10 +67,8 @@ export class Dial implements TimerTarget {
       socket.once('connect', () => {
         this.handshaking = true;
       });
-      socket.once('secureConnect', () => {
-        socket.on('data', (chunk: Buffer) => this.reader?.read(chunk, 0, chunk.length, false));
-        this.ready(protocol === 'auto' ? socket.alpnProtocol === 'h2' : protocol === 'http2');
-      });
+      // Comes before the first bytes: the reader is there in time.
+      socket.once('secureConnect', () => this.ready(protocol === 'auto' ? socket.alpnProtocol === 'h2' : protocol === 'http2'));
       this.socket = socket;
     }
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
