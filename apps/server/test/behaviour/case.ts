@@ -196,7 +196,6 @@ export const grpc = (step: Omit<GrpcStep, 'kind'>): GrpcStep => ({ kind: 'grpc',
 export const websocket = (step: Omit<WebSocketStep, 'kind'>): WebSocketStep => ({ kind: 'websocket', ...step });
 export const until = (step: UntilStep['step']): UntilStep => ({ kind: 'until', step, expect: step.expect });
 export const arrivals = (expect: Expected): ArrivalsStep => ({ kind: 'arrivals', expect });
-export const apply = (objects: string): ApplyStep => ({ kind: 'apply', objects });
 
 /** A service of one application in one version. */
 export const service = (name: string, ...endpoints: EndpointSpec[]): ServiceSpec => ({ name, endpoints: endpoints.length === 0 ? [{ app: 'a' }] : endpoints });
