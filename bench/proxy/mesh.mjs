@@ -1,6 +1,7 @@
 // A real Weft control plane with two pairs of sidecars, one embedded and one stock Envoy, over the same applications: what is
 // measured is what a user runs, telemetry, retries, outlier detection and circuit breakers included.
 import { writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { DEFAULT_MESH_SETTINGS } from '@weft/mesh-core/model';
 import { createControlClient } from '../../apps/server/dist/agent/control-client.js';
@@ -87,6 +88,36 @@ export async function planMesh(client, { http, grpc }) {
     'bench',
   );
   return plans;
+}
+
+/** Host of the application as the Host-keyed listener knows it. */
+export const PLAIN_HOST = host('plain');
+
+/** 1,000 more services of 10 routes each; resolves when the proxy whose Host-keyed listener is `port` has the last of them. */
+export async function growMesh(client, port) {
+  const names = Array.from({ length: 1_000 }, (_, i) => `many-${i}`);
+  const metadata = (name) => ({ name, namespace: NAMESPACE });
+  const route = (name, i) => ({ match: [{ uri: { prefix: `/api/${i}` } }], route: [{ destination: { host: host(name) } }] });
+  const objects = names.flatMap((name) => [
+    { apiVersion: 'v1', kind: 'Service', metadata: metadata(name), spec: { selector: { app: name }, ports: [{ name: 'http', port: 80 }] } },
+    {
+      ...{ apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: metadata(name) },
+      spec: { hosts: [host(name)], http: [...Array.from({ length: 9 }, (_, i) => route(name, i)), { directResponse: { status: 204 } }] },
+    },
+  ]);
+  for (let i = 0; i < objects.length; i += 200) await client.apply(objects.slice(i, i + 200), 'bench');
+  for (let i = 0; i < 120; i++) {
+    if ((await status(port, host('many-999'))) === 204) return;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  throw new Error('the 1,000 services did not arrive');
+}
+
+/** Status of GET / for a host; -1 = no answer. */
+function status(port, name) {
+  return new Promise((resolve) => {
+    get({ host: '127.0.0.1', port, headers: { host: name }, agent: false }, (response) => resolve(response.resume().statusCode)).on('error', () => resolve(-1));
+  });
 }
 
 /** Both embedded sidecars in one process, as `weft up` runs them. */

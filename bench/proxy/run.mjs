@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpuSeconds, freePorts, grpcLoad, median, openRig, option, paced, percentile, residentMb, wrk } from '../lib/rig.mjs';
-import { planMesh, startControlPlane, startEmbedded, startEnvoys } from './mesh.mjs';
+import { growMesh, planMesh, PLAIN_HOST, startControlPlane, startEmbedded, startEnvoys } from './mesh.mjs';
 import { startGrpcUpstream, startHaproxyGrpc, startHttpProxy, startNginxHop, startNginxTwoHops, startUpstream } from './peers.mjs';
 
 const rounds = option('rounds', 5);
@@ -95,6 +95,23 @@ try {
         `| ${name}, ${Math.round(rps)} /s | ${pair('weft')} | ${pair('envoy')} | ${(at('weft', 0.5) / at('envoy', 0.5)).toFixed(2)} / ${(at('weft', 0.99) / at('envoy', 0.99)).toFixed(2)} |`,
       );
     }
+  }
+  if ('10,000 routes / 1,000 clusters'.includes(only)) {
+    const port = plans.weft[0].httpProxyPort;
+    const cost = async () => {
+      const samples = [];
+      for (let round = 0; round <= rounds; round++) {
+        const before = cpuSeconds(weft);
+        const requests = await wrk(port, { seconds, headers: [`Host: ${PLAIN_HOST}`] });
+        if (round > 0) samples.push(((cpuSeconds(weft) - before) * 1e6) / requests);
+      }
+      return median(samples);
+    };
+    const small = await cost();
+    await growMesh(control.client, port);
+    const large = await cost();
+    console.log(`\n| by Host, 1 KB | CPU µs/req | against the small mesh |\n|---|---|---|\n| this mesh | ${small.toFixed(1)} | |`);
+    console.log(`| 10,000 routes / 1,000 clusters more | ${large.toFixed(1)} | ${(large / small).toFixed(2)} × |`);
   }
   console.log(`\n| memory | MB RSS |\n|---|---|\n| embedded client and server sidecar, one process, after this load | ${residentMb(weft).toFixed(0)} |`);
   if (envoys !== undefined) console.log(`| two Envoys after this load | ${residentMb(envoys.pids).toFixed(0)} |`);

@@ -55,7 +55,7 @@ export class Dial implements TimerTarget {
       this.socket.once('connect', () => this.ready(protocol === 'http2'));
     } else {
       const socket = connectTls({
-        // The types of Node do not know `onread` here; its documentation does.
+        // @types/node does not know `onread` here; TLSSocket hands it to its net.Socket.
         ...{ host, port, onread },
         ALPNProtocols: offered(tls.alpn, protocol),
         secureContext: tls.context,
