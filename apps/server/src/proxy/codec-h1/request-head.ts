@@ -53,6 +53,8 @@ export class RequestHead {
   /** Bytes of the head on the wire. */
   bytes = 0;
   expectContinue = false;
+  /** Why it was refused: no Host. */
+  hostMissing = false;
   readonly fields: HeaderBlock = new HeaderBlock();
   readonly framing: Framing = new Framing();
 
@@ -93,7 +95,7 @@ export function parseRequestHead(bytes: Buffer, from: number, limit: number, hea
   head.fields.text = text;
   head.bytes = end - from;
   head.method = text.slice(0, methodEnd - start);
-  if (!knownMethods.has(head.method)) return head.method === 'CONNECT' ? -403 : -501;
+  if (!knownMethods.has(head.method)) return head.method === 'CONNECT' ? -404 : -501;
   const refused = readFraming(head.fields, head.framing) || readHost(head) || readTarget(head, text.slice(targetStart - start, targetEnd - start));
   if (refused !== 0) return refused;
   if (head.minor === 0 && head.framing.chunked) return -400;
@@ -116,7 +118,8 @@ function readHost(head: RequestHead): number {
     head.authority = fields.value(i);
     if (!isAuthority(head.authority)) return -400;
   }
-  return seen || head.minor === 0 ? 0 : -400;
+  head.hostMissing = !seen && head.minor === 1;
+  return head.hostMissing ? -400 : 0;
 }
 
 function readTarget(head: RequestHead, target: string): number {

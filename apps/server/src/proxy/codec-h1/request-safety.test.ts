@@ -84,7 +84,7 @@ const refused: [string, string, number][] = [
   ['target without a slash', 'GET x HTTP/1.1\r\nhost: a\r\n\r\n', 400],
   ['* for GET', 'GET * HTTP/1.1\r\nhost: a\r\n\r\n', 400],
   ['a fragment', 'GET /#x HTTP/1.1\r\nhost: a\r\n\r\n', 400],
-  ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n', 403],
+  ['CONNECT', 'CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n', 404],
   ['101 fields', get('x: a\r\n'.repeat(100)), 431],
   ['a head above 60 KiB', get(`x: ${'a'.repeat(61 * 1024)}\r\n`), 431],
   ['a URI above 60 KiB', `GET /${'a'.repeat(61 * 1024)} HTTP/1.1\r\nhost: a\r\n\r\n`, 414],

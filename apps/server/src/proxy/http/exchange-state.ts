@@ -109,6 +109,11 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     return this.head?.fields.some(name, test);
   }
 
+  /** An upgrade was asked for, and taken or refused. */
+  get upgrading(): boolean {
+    return this.upgrade !== '' || this.upgradeRefused;
+  }
+
   get clientCertificate(): boolean {
     return this.context.certificateHash !== '';
   }

@@ -28,6 +28,8 @@ export class Exchange extends ExchangeTries {
     this.reset(head, body);
     const { context, record } = this;
     const { manager, routes } = context;
+    // Answered here, for the client's sake, and not passed on.
+    if (head.expectContinue) this.down.interim(100, 'Continue', '');
     if (context.deps.overload !== undefined && !this.admit(context.deps.overload)) return;
     if (this.policy.normalizePath !== undefined && !this.normalize(this.policy.normalizePath)) return;
     if (manager.requestTimeoutMs > 0 && body !== Body.none) this.requestLimits().setArrival(manager.requestTimeoutMs);
@@ -239,7 +241,8 @@ export class Exchange extends ExchangeTries {
   }
 
   onAttemptInterim(_: Attempt, head: ResponseHead): void {
-    if (this.headSent || (head.status === 100 && this.head?.expectContinue !== true)) return;
+    // 100 has been said by this proxy where it was asked for.
+    if (this.headSent || head.status === 100) return;
     this.down.interim(head.status, head.reason, responseLines(head.fields, '', undefined));
   }
 
@@ -306,13 +309,13 @@ export class Exchange extends ExchangeTries {
     this.answer(400, 'Bad Request', 'DPE', 'http1.codec_error');
   }
 
-  /** The client closed or reset. */
-  onDownstreamClosed(tunnel: boolean): void {
+  /** The client closed, or reset its stream. */
+  onDownstreamClosed(tunnel: boolean, flag = 'DC', details = 'downstream_remote_disconnect'): void {
     if (!this.active) return;
     if (tunnel) this.attempt.stream?.tunnelEnd();
     else this.attempt.stream?.abort();
-    this.flag('DC');
-    this.record.details = 'downstream_remote_disconnect';
+    this.flag(flag);
+    this.record.details = details;
     this.end();
   }
 }

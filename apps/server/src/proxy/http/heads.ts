@@ -17,6 +17,7 @@ const requestHop = kinds(
   Field.upgrade,
   Field.contentLength,
   Field.host,
+  Field.expect,
   Field.http2Settings,
   Field.decorator,
   Field.stripped,

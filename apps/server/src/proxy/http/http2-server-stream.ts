@@ -58,8 +58,10 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     if (this.exchange.active) this.exchange.onRequestFlush();
   }
 
-  onAborted(): void {
-    this.exchange.onDownstreamClosed(false);
+  onAborted(kind: 'remote-reset' | 'refused' | 'protocol' | 'connection'): void {
+    if (kind === 'connection') this.exchange.onDownstreamClosed(false);
+    else if (kind === 'protocol') this.exchange.onDownstreamClosed(false, 'DPE', 'http2.violation.of.messaging.rule');
+    else this.exchange.onDownstreamClosed(false, 'DR', 'http2.remote_reset');
   }
 
   protected onDrain(): void {

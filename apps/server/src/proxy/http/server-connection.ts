@@ -72,20 +72,25 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   interim(status: number, reason: string, lines: string): void {
-    if (this.request.minor === 1) this.out.add(`HTTP/1.1 ${status} ${reason}\r\n${lines}\r\n`);
+    if (this.request.minor === 0) return;
+    this.out.add(`HTTP/1.1 ${status} ${reason}\r\n${lines}\r\n`);
+    this.out.flush();
   }
 
   head(status: number, reason: string, lines: string, length: number, hasBody: boolean): void {
     const http11 = this.request.minor === 1;
     // An answer before the request is complete ends the connection: the rest of the request is not read.
-    this.last = this.closing || !this.body.done || !http11 || this.request.framing.close;
+    // So does an upgrade that was not taken: what follows it was not meant as HTTP.
+    const { close, keepAlive } = this.request.framing;
+    this.last = this.closing || !this.body.done || (http11 ? close : !keepAlive) || this.exchange.upgrading;
     this.chunkedOut = hasBody && length < 0 && http11;
     let framing = '';
     if (length >= 0) framing = status === 204 ? '' : `content-length: ${length}\r\n`;
     else if (this.chunkedOut) framing = 'transfer-encoding: chunked\r\n';
     else if (hasBody) this.last = true;
     else if (!noBodyStatus(status)) framing = this.request.method !== 'HEAD' ? 'content-length: 0\r\n' : http11 ? 'transfer-encoding: chunked\r\n' : '';
-    this.out.add(`HTTP/1.1 ${status} ${reason}\r\n${lines}${framing}${this.last ? 'connection: close\r\n' : ''}\r\n`);
+    const connection = this.last ? 'connection: close\r\n' : http11 ? '' : 'connection: keep-alive\r\n';
+    this.out.add(`HTTP/1.${this.request.minor} ${status} ${reason}\r\n${lines}${framing}${connection}\r\n`);
   }
 
   data(bytes: Buffer, start: number, end: number, shared: boolean): void {
@@ -259,7 +264,14 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   /** A message that cannot be trusted: say so if nothing was said, and never read on. */
   private refuse(status: number): void {
     if (this.exchange.active) return this.exchange.onDownstreamBroken();
-    this.out.add(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-length: 0\r\nconnection: close\r\ndate: ${new Date().toUTCString()}\r\n\r\n`);
+    const text = STATUS_CODES[status] ?? '';
+    const { serverName } = this.context.manager;
+    const server = serverName === '' ? '' : `server: ${serverName}\r\n`;
+    // As Envoy: what its codec refuses is told in words; what has no route (CONNECT) or no Host, or is too old, is not.
+    const silent = status === 404 || status === 426 || this.request.hostMissing;
+    const [type, body] = silent ? ['', ''] : ['content-type: text/plain\r\n', text];
+    const lines = `content-length: ${body.length}\r\n${type}${server}connection: close\r\ndate: ${new Date().toUTCString()}\r\n`;
+    this.out.add(`HTTP/1.1 ${status} ${text}\r\n${lines}\r\n${body}`);
     this.linger();
   }
 

@@ -14,6 +14,13 @@ const discardLimit = 64 * 1024;
 /** Interim responses to one request; more are a flood. */
 const maxInterims = 100;
 
+/** Methods whose requests have no body; of others an empty one is said to be empty, as Envoy does. */
+const bodylessMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'TRACE', 'CONNECT']);
+
+function noLength(method: string): string {
+  return method === 'GET' || bodylessMethods.has(method) ? '' : 'content-length: 0\r\n';
+}
+
 type State = 'idle' | 'busy' | 'tunnel' | 'closed';
 
 export interface ConnectionOwner {
@@ -74,7 +81,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     this.discarded = this.interims = 0;
     this.toHead = request.method === 'HEAD';
     this.chunked = request.body === Body.chunked;
-    const framing = this.chunked ? 'transfer-encoding: chunked\r\n' : request.length >= 0 ? `content-length: ${request.length}\r\n` : '';
+    const framing = this.chunked ? 'transfer-encoding: chunked\r\n' : request.length >= 0 ? `content-length: ${request.length}\r\n` : noLength(request.method);
     const upgrade = request.upgrade === '' ? '' : `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`;
     this.out.add(`${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.authority}\r\n${request.lines}${framing}${upgrade}\r\n`);
   }

@@ -37,7 +37,6 @@ export const PROTOCOLS: readonly Case[] = [
   {
     area,
     name: 'HTTP/1.0 in: answered with length and closed',
-    pending: { embedded: 'answers HTTP/1.1 and closes where Envoy keeps an HTTP/1.0 connection alive' },
     services: [service('h10')],
     steps: [
       raw({
@@ -71,7 +70,6 @@ export const PROTOCOLS: readonly Case[] = [
   {
     area,
     name: 'methods that may have a body and have none',
-    pending: { embedded: 'goes upstream without content-length: 0' },
     services: [service('no-body')],
     steps: [
       http({ method: 'OPTIONS', expect: { status: 200, upstream: { method: 'OPTIONS', headers: { 'content-length': '0' } } } }),
@@ -81,7 +79,6 @@ export const PROTOCOLS: readonly Case[] = [
   {
     area,
     name: 'Expect: 100-continue: told to go on, then answered',
-    pending: { embedded: 'Expect is answered and sent on all the same' },
     services: [service('continue')],
     mixed: true,
     steps: [
@@ -144,7 +141,6 @@ export const PROTOCOLS: readonly Case[] = [
   {
     area,
     name: 'broken requests: 400 and the connection closed',
-    pending: { embedded: '400 has no body and no server header' },
     services: [service('broken')],
     steps: [
       raw({ send: ['GET / HTTP/1.1\r\n\r\n'], expect: { failed: 'closed', text: /^HTTP\/1\.1 400/ } }),
@@ -160,7 +156,6 @@ export const PROTOCOLS: readonly Case[] = [
   {
     area,
     name: 'headers beyond 60 KiB or 100 fields: 431',
-    pending: { embedded: '431 has no body' },
     services: [service('too-large')],
     steps: [
       raw({
@@ -176,7 +171,6 @@ export const PROTOCOLS: readonly Case[] = [
   {
     area,
     name: 'CONNECT is refused',
-    pending: { embedded: '403 where Envoy, which has no route for it, says 404' },
     services: [service('connect')],
     steps: [
       raw({ send: ['CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n'], until: [/\r\n\r\n/], expect: { text: /^HTTP\/1\.1 (403|404) / } }),
@@ -185,7 +179,6 @@ export const PROTOCOLS: readonly Case[] = [
   {
     area,
     name: 'upgrades not listed are refused',
-    pending: { embedded: 'the connection is kept open after the refusal' },
     services: [service('upgrade')],
     steps: [
       raw({
@@ -293,7 +286,6 @@ spec:
   {
     area,
     name: 'a client that goes away: the application sees it, flag DC',
-    pending: { embedded: 'a stream reset by the client sidecar has flag DC, in Envoy DR' },
     services: [service('client-gone')],
     steps: [http({ do: { hold: true }, abortAfterMs: 150, expect: { failed: 'aborted' } })],
     telemetry: { logs: [{ status: '0', flags: 'DC' }] },

@@ -29,7 +29,6 @@ export const RESILIENCE: readonly Case[] = [
   {
     area,
     name: 'route timeout: 504, flag UT',
-    pending: { embedded: 'a stream reset by the client sidecar has flag DC, in Envoy DR' },
     services: [service('timeout')],
     objects: rule('timeout', 'timeout: 1s'),
     steps: [http({ do: { hold: true }, expect: { status: 504, body: 'upstream request timeout' } }), http({ expect: { status: 200 } })],
@@ -49,7 +48,6 @@ export const RESILIENCE: readonly Case[] = [
   {
     area,
     name: 'per-try timeout: the next try answers; without one left 504, flag UT',
-    pending: { embedded: 'a stream reset by the client sidecar has flag DC, in Envoy DR' },
     services: [service('per-try')],
     objects: rule('per-try', 'retries: { attempts: 2, perTryTimeout: 1s, retryOn: gateway-error, backoff: 1ms }'),
     steps: [
@@ -61,7 +59,6 @@ export const RESILIENCE: readonly Case[] = [
   {
     area,
     name: 'x-envoy-upstream-rq-timeout-ms from the application beats the route’s',
-    pending: { embedded: 'a stream reset by the client sidecar has flag DC, in Envoy DR' },
     services: [service('timeout-header')],
     objects: rule('timeout-header', 'timeout: 10s'),
     steps: [http({ headers: { 'x-envoy-upstream-rq-timeout-ms': '150' }, do: { hold: true }, expect: { status: 504 } })],
