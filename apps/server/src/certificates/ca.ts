@@ -10,6 +10,7 @@ import type { Identity } from '@weft/mesh-core/model';
 import { CertificateError } from './errors.ts';
 import { signJoinToken, verifyJoinTokenWith } from './join-token.ts';
 import type { JoinClaims } from './join-token.ts';
+import { rememberingVerifier } from './remembering-verifier.ts';
 import { readSecretFile, writeSecretFile } from './state-file.ts';
 import { createLeaf, createRoot, generateKeyPair, importPrivateKey, privateKeyPem, readCsr, verifyLeaf } from './x509.ts';
 import type { LeafRequest, PeerCertificate } from './x509.ts';
@@ -75,7 +76,7 @@ export async function createCertificateAuthority(options: { stateDir: string; tr
     issueJoinToken: ({ ttlMs = TOKEN_TTL_MS, namespace, workload, serviceAccount }) =>
       signJoinToken({ namespace, workload, serviceAccount, expiresAt: clock() + ttlMs }, tokenKey),
     verifyJoinToken: (token) => verifyJoinTokenWith(token, tokenKey, clock()),
-    verifyPeer: (der) => verifyLeaf(der, root, trustDomain, clock()),
+    verifyPeer: rememberingVerifier((der) => verifyLeaf(der, root, trustDomain, clock()), clock),
   };
 }
 
