@@ -32,7 +32,9 @@ export function formatTraceparent({ traceId, spanId, sampled }: TraceParent): st
 
 /** B3, single header first, else the x-b3-* headers. 64-bit trace ids are padded; ids come out in lower case. */
 export function parseB3(get: Get): B3Parent | undefined {
-  const [trace, span] = get('b3')?.split('-') ?? [get('x-b3-traceid'), get('x-b3-spanid')];
+  const single = get('b3')?.split('-');
+  const trace = single === undefined ? get('x-b3-traceid') : single[0];
+  const span = single === undefined ? get('x-b3-spanid') : single[1];
   if (trace === undefined || span === undefined || !/^([0-9a-f]{16}|[0-9a-f]{32})$/i.test(trace) || !/^[0-9a-f]{16}$/i.test(span)) return undefined;
   if (noId(trace) || noId(span)) return undefined;
   return { traceId: trace.toLowerCase().padStart(32, '0'), spanId: span.toLowerCase(), sampled: b3Decision(get) };
@@ -64,7 +66,9 @@ const SAMPLED = '9';
 
 /** Whether the trace of this x-request-id is recorded, as Envoy's UUID extension packs it (sampled, or forced from either side). */
 export function requestIdSaysTraced(requestId: string): boolean {
-  return requestId.length === UUID_LENGTH && /[9ab]/.test(requestId.charAt(REASON_AT));
+  if (requestId.length !== UUID_LENGTH) return false;
+  const reason = requestId.charCodeAt(REASON_AT);
+  return reason === 0x39 || reason === 0x61 || reason === 0x62;
 }
 
 /** The id with the decision in it; what is no UUID stays as it is. */

@@ -32,10 +32,16 @@ export function compileVirtualHosts<V extends { readonly domains: readonly strin
     for (const entry of prefixes) if (name.length > entry.text.length && name.startsWith(entry.text)) return entry.host;
     return undefined;
   };
+  // Most requests ask for the host of the one before.
+  let lastAuthority: string | undefined;
+  let lastHost: V | undefined;
   return {
     find(authority) {
+      if (authority === lastAuthority) return lastHost;
       const name = authority.toLowerCase();
-      return lookup(ignorePort ? withoutPort(name) : name) ?? fallback;
+      lastHost = lookup(ignorePort ? withoutPort(name) : name) ?? fallback;
+      lastAuthority = authority;
+      return lastHost;
     },
   };
 }

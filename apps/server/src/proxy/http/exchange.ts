@@ -228,7 +228,8 @@ export class Exchange extends ExchangeTries {
 
   /** The connection has handed over all of a read. */
   onRequestFlush(): void {
-    this.touch();
+    // A request without a body has begun in this very read.
+    if (this.body !== Body.none || this.upgrade !== '') this.touch();
     if (this.attempt.stream?.flush() === false) this.down.pause();
   }
 

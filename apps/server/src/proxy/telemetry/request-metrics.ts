@@ -127,10 +127,19 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
     return scope;
   };
 
+  /** Peers call again and again: no key is made for the one that called last. */
+  let last: { operation: string; principal: string; header: string | undefined; scope: Scope } | undefined;
   const inboundScope = (record: RequestRecord): Scope => {
-    const principal = record.peer.principal ?? '';
+    const { header, principal = '' } = record.peer;
+    const operation = record.route?.operation ?? '';
+    if (last === undefined || last.header !== header || last.operation !== operation || last.principal !== principal)
+      last = { operation, principal, header, scope: peerScope(record, operation, principal) };
+    return last.scope;
+  };
+
+  const peerScope = (record: RequestRecord, operation: string, principal: string): Scope => {
     // The header is believed only when TLS proved the peer; the runtime drops it otherwise.
-    const key = `${record.route?.operation ?? ''}|${principal}|${record.peer.header ?? ''}`;
+    const key = `${operation}|${principal}|${record.peer.header ?? ''}`;
     const known = peers.get(key);
     if (known !== undefined) return known;
     const source = peers.size < MAX_PEERS ? parsePeerHeader(record.peer.header, principal) : UNKNOWN_PEER;

@@ -6,17 +6,20 @@ import type { CustomTag } from '../config/model.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
 import type { RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
 
-/** Random bytes in bulk: one call to the system for hundreds of ids. */
-const pool = Buffer.alloc(8_192);
-let used = pool.length;
+/** Random bytes in bulk: one call to the system, and one conversion, for a hundred ids. */
+const pool = Buffer.alloc(1_200);
+let digits = '';
+let used = 0;
 function hexId(bytes: number): string {
-  if (used + bytes > pool.length) {
-    randomFillSync(pool);
+  if (used + bytes * 2 > digits.length) {
+    digits = randomFillSync(pool).toString('hex');
     used = 0;
   }
-  used += bytes;
-  return pool.toString('hex', used - bytes, used);
+  used += bytes * 2;
+  return digits.slice(used - bytes * 2, used);
 }
+
+const passedOn: TraceDecision = { sampled: false, traceparent: undefined, tracestate: undefined, b3: undefined, traceId: '', spanId: '', parentSpanId: '' };
 
 /** OTLP span kinds. */
 const SERVER = 2;
@@ -37,12 +40,11 @@ export function createTracer(random: () => number): Tracer {
       const sampled = asked ?? random() * 100 < (manager.tracing?.samplingPercent ?? 0);
       const parentSpanId = parent?.spanId ?? '';
       if (!sampled) {
-        const none = { sampled: false, traceId: '', spanId: '', parentSpanId: '' };
         // An existing trace is passed on as it came, but for a decision that was left to this proxy.
-        if (parent !== undefined)
-          return { ...none, traceparent: undefined, b3: parent.sampled === undefined ? formatB3(get, { ...parent, sampled }, '') : undefined };
+        if (parent !== undefined) return parent.sampled === undefined ? { ...passedOn, b3: formatB3(get, { ...parent, sampled }, '') } : passedOn;
         // A new one tells the rest of the path that it is not recorded.
-        return { ...none, traceparent: formatTraceparent({ traceId: hexId(16), spanId: hexId(8), sampled }) };
+        const traceparent = `00-${hexId(16)}-${hexId(8)}-00`;
+        return { sampled, traceparent, tracestate: undefined, b3: undefined, traceId: '', spanId: '', parentSpanId: '' };
       }
       const span = { traceId: parent?.traceId ?? hexId(16), spanId: hexId(8), sampled };
       return { ...span, parentSpanId, traceparent: formatTraceparent(span), b3: formatB3(get, span, parentSpanId) };
