@@ -73,7 +73,7 @@ function clusterPair({ mesh, service, port, name, node, rule, subset }: PairCont
     ...loadBalancer(policy, dataPlane, rule?.peakEwma === true),
     ...(discovery ?? { type: 'EDS', edsClusterConfig: { edsConfig: ADS, serviceName: name } }),
     commonLbConfig: proxyless ? undefined : commonLbConfig(policy),
-    circuitBreakers: { thresholds: [thresholds(policy)] },
+    circuitBreakers: { thresholds: [thresholds(policy, dataPlane)] },
     outlierDetection: outlier(policy),
     upstreamConnectionOptions: proxyless ? undefined : connectionOptions(policy),
     ...(http && !proxyless ? { typedExtensionProtocolOptions: { [HTTP_OPTIONS]: httpOptions(port, policy, choice) } } : {}),
@@ -103,14 +103,23 @@ function withEntryTls({ entry }: MeshService, policy: TrafficPolicySpec): Traffi
 }
 
 /** Clusters a proxy always has: its own application's ports, and the two ends of traffic to unknown hosts. */
-export function ownClusters(node: ProxyNode, { otlp, connectTimeoutMs }: Pick<MeshSettings, 'otlp' | 'connectTimeoutMs'>): JsonObject[] {
+export function ownClusters(
+  node: ProxyNode,
+  { otlp, connectTimeoutMs }: Pick<MeshSettings, 'otlp' | 'connectTimeoutMs'>,
+  services: readonly Pick<MeshService, 'host' | 'name' | 'namespace' | 'ports'>[] = [],
+): JsonObject[] {
   const inbound = node.inbound.map((port) => {
     const name = `inbound|${port.servicePort}||`;
     const protocol = protocolOf(port.name, undefined, port.servicePort);
     const http2 = protocol === 'grpc' || protocol === 'http2';
     const auto = { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } };
+    const service = services.find((s) => s.ports.some((p) => p.port === port.servicePort || p.name === port.name));
     return {
       name,
+      // Which service connections are counted for.
+      ...(service === undefined
+        ? {}
+        : { metadata: { filterMetadata: { istio: { services: [{ host: service.host, name: service.name, namespace: service.namespace }] } } } }),
       type: 'STATIC',
       connectTimeout: '10s',
       circuitBreakers: { thresholds: [{ maxConnections: UNLIMITED, maxPendingRequests: UNLIMITED, maxRequests: UNLIMITED, maxRetries: UNLIMITED }] },

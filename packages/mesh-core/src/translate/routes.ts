@@ -5,7 +5,7 @@ import { MESH, hostMatches } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { PEER_FIELDS, PEER_HEADER, clusterName, peerIdentity } from './common.ts';
 import { PASSTHROUGH } from './external-clusters.ts';
-import type { Mesh, MeshService, ServicePort } from './mesh.ts';
+import { type Mesh, type MeshService, type ServicePort, serviceOf } from './mesh.ts';
 import { outboundMode, visibleServices } from './sidecar-scope.ts';
 import type { RouteContext } from './route-context.ts';
 import { defaultRoute, virtualServiceRoutes } from './virtual-service-routes.ts';
@@ -21,6 +21,8 @@ export function routeConfig(name: string, virtualHosts: JsonObject[], ignorePort
     virtualHosts,
     validateClusters: false,
     maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BYTES,
+    // So that a virtual host may take back what the configuration adds for all ({@link withoutPeer}).
+    mostSpecificHeaderMutationsWins: true,
     ...(ignorePort ? { ignorePortInHostMatching: true } : {}),
   };
 }
@@ -29,7 +31,7 @@ export function routeConfig(name: string, virtualHosts: JsonObject[], ignorePort
 export function serviceRouteConfig(mesh: Mesh, service: MeshService, port: number, node: ProxyNode): JsonObject {
   const name = `${service.host}:${port}`;
   const context: RouteContext = { mesh, node, gateway: MESH, port, tls: false, host: name };
-  return routeConfig(name, [withAttempts({ name, domains: ['*'], routes: serviceRoutes(context, service) })], true);
+  return routeConfig(name, [withoutPeer(mesh, withAttempts({ name, domains: ['*'], routes: serviceRoutes(context, service) }))], true);
 }
 
 /** Routes by Host of everything this proxy may see, for the Host-keyed listener. The port in the Host chooses the service's port. */
@@ -47,7 +49,7 @@ export function hostRouteConfig(mesh: Mesh, node: ProxyNode): JsonObject {
       })),
   );
   const others = foreignHosts(context(80)).map(({ host, routes }) => ({ name: `${host}:80`, domains: claim([host, `${host}:80`]), routes }));
-  const virtualHosts = [...services, ...others].filter((v) => v.domains.length > 0).map((v) => withAttempts(v));
+  const virtualHosts = [...services, ...others].filter((v) => v.domains.length > 0).map((v) => withoutPeer(mesh, withAttempts(v)));
   return routeConfig('http_proxy', [...virtualHosts, unknownHosts(outboundMode(mesh, node))], false);
 }
 
@@ -59,6 +61,7 @@ function unknownHosts(mode: 'ALLOW_ANY' | 'REGISTRY_ONLY'): JsonObject {
     : withAttempts({
         name: 'allow_any',
         domains: ['*'],
+        requestHeadersToRemove: [PEER_HEADER],
         routes: [{ name: 'allow_any', match, route: { cluster: PASSTHROUGH, timeout: '0s', maxGrpcTimeout: '0s' } }],
       });
 }
@@ -96,8 +99,20 @@ function hostDomains(service: MeshService, port: number, clientNamespace: string
 }
 
 /** What every virtual host of ours has. Nothing here is a proxy's own: its peer header stands at the route configuration ({@link peerHeader}). */
-export function withAttempts(virtualHost: JsonObject): JsonObject {
+export function withAttempts<T extends JsonObject>(virtualHost: T): T & JsonObject {
   return { ...virtualHost, includeRequestAttemptCount: true };
+}
+
+/** Who asks is nobody's business outside the mesh: a virtual host whose routes all lead there does not say. */
+function withoutPeer(mesh: Mesh, virtualHost: { routes: JsonObject[] } & JsonObject): JsonObject {
+  const destinations = virtualHost.routes.flatMap(clustersOf);
+  const leaves = destinations.length > 0 && destinations.every((name) => serviceOf(mesh, name.split('|')[3] ?? '')?.entry?.external === true);
+  return leaves ? { ...virtualHost, requestHeadersToRemove: [PEER_HEADER] } : virtualHost;
+}
+
+function clustersOf({ route }: JsonObject): string[] {
+  const { cluster, weightedClusters } = (route ?? {}) as { cluster?: string; weightedClusters?: { clusters: { name: string }[] } };
+  return cluster === undefined ? (weightedClusters?.clusters ?? []).map(({ name }) => name) : [cluster];
 }
 
 /** The field of a RouteConfiguration that makes requests tell the next sidecar who sends them. */

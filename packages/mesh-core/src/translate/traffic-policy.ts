@@ -104,7 +104,7 @@ export function commonLbConfig(policy: TrafficPolicySpec): JsonObject {
   });
 }
 
-export function thresholds(policy: TrafficPolicySpec): JsonObject {
+export function thresholds(policy: TrafficPolicySpec, dataPlane: ProxyNode['dataPlane']): JsonObject {
   const pool = policy.connectionPool;
   const budget = policy.retryBudget;
   return without({
@@ -118,7 +118,8 @@ export function thresholds(policy: TrafficPolicySpec): JsonObject {
         : without({
             budgetPercent: { value: budget.percent ?? 20 },
             minRetryConcurrency: budget.minRetryConcurrency || 3,
-            budgetInterval: (ms(budget.budgetInterval) ?? 0) > 0 ? seconds(ms(budget.budgetInterval) ?? 0) : undefined,
+            // Embedded proxies reckon with the requests under way, not with those of an interval.
+            budgetInterval: dataPlane !== 'embedded' && (ms(budget.budgetInterval) ?? 0) > 0 ? seconds(ms(budget.budgetInterval) ?? 0) : undefined,
           }),
   });
 }

@@ -175,3 +175,19 @@ test.skipIf(envoy === undefined).each(['sidecar', 'router'] as const)('stock Env
     rmSync(dir, { recursive: true, force: true });
   }
 });
+
+test('who asks is told to sidecars, not to hosts outside the mesh', () => {
+  const external = objectsOf(`
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: outside, namespace: bookinfo }
+spec: { hosts: [api.example.com], location: MESH_EXTERNAL, resolution: DNS, ports: [{ number: 80, name: http, protocol: HTTP }] }`);
+  const set = translate(buildMesh([...BOOKINFO, ...external], DEFAULT_MESH_SETTINGS), node('envoy'), DEFAULT_MESH_SETTINGS);
+  const { virtualHosts, mostSpecificHeaderMutationsWins } = decoded(set, TYPE_URL.route, 'http_proxy') as {
+    mostSpecificHeaderMutationsWins: boolean;
+    virtualHosts: { name: string; requestHeadersToRemove?: string[] }[];
+  };
+  expect(mostSpecificHeaderMutationsWins).toBe(true);
+  const silent = virtualHosts.filter((host) => host.requestHeadersToRemove?.includes('x-weft-peer') === true).map(({ name }) => name);
+  expect(silent).toEqual(['api.example.com:80', 'allow_any']);
+});

@@ -12,7 +12,7 @@ import { envoyFiltersFor } from './envoy-filter/select.ts';
 import { credentialsOf, gatewayPorts, sniClusters } from './gateways.ts';
 import { apiListener, hostListener, inboundListener, upstreamListener } from './listeners.ts';
 import { type Memo, once, onceFor } from './memo.ts';
-import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
+import { type Mesh, type MeshService, serviceOf, servicesOfWorkload } from './mesh.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { hostRouteConfig, peerHeader, serviceRouteConfig } from './routes.ts';
 import { type TelemetryMode, telemetryMode } from './request-counting.ts';
@@ -112,7 +112,7 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
   if (given?.listeners === parts.listeners && given.shared === shared && given.special === special && sameList(given.bodies, bodies)) return given.set;
   const own = once(mesh, `${key}|own`, () => ({
     peer: encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId)),
-    clusters: byName(ownClusters(node, mesh.settings).map((json) => encode(TYPE_URL.cluster, json))),
+    clusters: byName(ownClusters(node, mesh.settings, servicesOfWorkload(mesh, node.namespace, node.workload)).map((json) => encode(TYPE_URL.cluster, json))),
   }));
   // The routes are the same for many proxies; who the proxy is stands behind them.
   const routes = bodies.map((body, i) => (given?.bodies[i] === body ? given.set[TYPE_URL.route].get(body.name) : undefined) ?? withFields(body, own.peer));

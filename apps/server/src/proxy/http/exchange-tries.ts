@@ -140,6 +140,10 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void {
     // Not the endpoint's fault, and never tried again.
     if (reason === 'overflow') return this.overflow();
+    if (reason === 'unresolved') {
+      this.record.upstreamAddress = '';
+      return this.answer(503, 'DNS resolution failure', 'DF', 'dns_resolution_failure{cares_norecords:Domain_name_not_found}');
+    }
     this.failTry(attempt, { kind: 'connect-failure' }, reason === 'timeout' ? 'connect-timeout' : reason === 'refused' ? 'connect-refused' : 'connect');
   }
 

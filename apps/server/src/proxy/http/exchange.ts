@@ -163,7 +163,7 @@ export class Exchange extends ExchangeTries {
     // What the request said is in x-envoy-original-host; log and span tell what it became.
     if (typeof rewritten === 'string') record.authority = rewritten;
     let lines = target.requestHeaders.lines(this) + this.requestLinesAdded;
-    if (rewritten !== undefined && this.authority !== '') {
+    if (rewritten !== undefined && target.tellsHost && this.authority !== '') {
       lines += `x-envoy-original-host: ${this.authority}\r\n`;
       if (action.appendForwardedHost) lines += `x-forwarded-host: ${this.authority}\r\n`;
     }

@@ -32,6 +32,8 @@ export interface Target {
   cluster: string;
   weight: number;
   host: HostOf | undefined;
+  /** The upstream is told the Host there was: where the route rewrites it, not where a destination does (as Envoy). */
+  tellsHost: boolean;
   requestHeaders: CompiledHeaderOps;
   responseHeaders: CompiledHeaderOps;
 }
@@ -136,8 +138,9 @@ function compileRoute(route: Route, host: VirtualHost, config: RouteConfig, filt
   const { action } = route;
   const levels = (side: 'request' | 'response', own?: WeightedCluster): CompiledHeaderOps => {
     const key = side === 'request' ? 'requestHeaders' : 'responseHeaders';
-    const up = [...(own === undefined ? [] : [own[key]]), route[key], host[key], config[key]];
-    return compileHeaderOps(config.mostSpecificHeadersWin ? up.toReversed() : up, side);
+    const up = [route[key], host[key], config[key]];
+    // A destination's come first in either order (as in Envoy).
+    return compileHeaderOps([...(own === undefined ? [] : [own[key]]), ...(config.mostSpecificHeadersWin ? up.toReversed() : up)], side);
   };
   return {
     config: route,
@@ -163,6 +166,7 @@ function compileForward(
     weight: action.clusters.length === 1 ? Math.max(cluster.weight, 1) : cluster.weight,
     // Istio: a rewrite on the route beats the destination's.
     host: ofRoute ?? (cluster.hostRewrite === undefined ? undefined : compileHost({ kind: 'literal', host: cluster.hostRewrite })),
+    tellsHost: ofRoute !== undefined,
     requestHeaders: levels('request', cluster),
     responseHeaders: levels('response', cluster),
   }));

@@ -29,6 +29,9 @@ export interface DialOptions {
   wheel: TimerWheel;
 }
 
+/** Error codes that tell more than that there is no connection. */
+const reasons: Readonly<Record<string, ConnectFailure>> = { ECONNREFUSED: 'refused', ENOTFOUND: 'unresolved' };
+
 export class Dial implements TimerTarget {
   /** Set by the owner when dialed. */
   reader: Reader | undefined;
@@ -36,9 +39,9 @@ export class Dial implements TimerTarget {
   private readonly wheel: TimerWheel;
   private readonly socket: Socket;
   private readonly timer: WheelTimer = new WheelTimer(this);
-  private readonly onClosed = (): void => this.fail(this.handshaking ? 'tls' : this.refused ? 'refused' : 'connection');
+  private readonly onClosed = (): void => this.fail(this.handshaking ? 'tls' : this.reason);
   private handshaking = false;
-  private refused = false;
+  private reason: ConnectFailure = 'connection';
 
   constructor(owner: DialOwner, options: DialOptions) {
     this.owner = owner;
@@ -72,7 +75,7 @@ export class Dial implements TimerTarget {
       this.socket = socket;
     }
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.refused = error.code === 'ECONNREFUSED';
+      this.reason = reasons[error.code ?? ''] ?? 'connection';
       this.socket.destroy();
     });
     this.socket.once('close', this.onClosed);

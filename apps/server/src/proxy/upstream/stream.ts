@@ -44,9 +44,9 @@ export interface UpstreamStream {
  */
 export type StreamFailure = 'connection' | 'remote-reset' | 'refused' | 'protocol';
 
-/** `refused`: nobody listens there. */
+/** `refused`: nobody listens there; `unresolved`: its name has no address. */
 /** `overflow`: there is a connection, but the cluster has as many requests as it may. */
-export type ConnectFailure = 'connection' | 'refused' | 'timeout' | 'tls' | 'overflow';
+export type ConnectFailure = 'connection' | 'refused' | 'unresolved' | 'timeout' | 'tls' | 'overflow';
 
 export interface UpstreamEvents {
   onUpstreamInterim(head: ResponseHead): void;

@@ -156,7 +156,6 @@ spec:
   {
     area,
     name: 'headers of a destination; Host set by the route beats the destination’s',
-    pending: { embedded: 'x-envoy-original-host is added where a destination sets Host' },
     services: twoVersions('destination-headers'),
     objects: `${subsets('destination-headers')}
 kind: VirtualService

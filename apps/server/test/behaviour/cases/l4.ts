@@ -105,7 +105,6 @@ spec:
   {
     area: 'egress',
     name: 'ServiceEntry STATIC: a host outside the mesh, plaintext, by its name',
-    pending: { embedded: 'x-weft-peer is sent to hosts outside the mesh', envoy: 'x-weft-peer is sent to hosts outside the mesh' },
     objects: `
 kind: ServiceEntry
 metadata: { name: static }

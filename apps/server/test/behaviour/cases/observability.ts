@@ -81,7 +81,6 @@ export const OBSERVABILITY: readonly Case[] = [
   {
     area,
     name: 'TCP: connections and bytes on both reporters',
-    pending: { embedded: 'TCP through the inbound chain is not counted' },
     steps: [raw({ to: 'observed:9000', send: ['12345'], until: [/echo:12345/], expect: { text: 'echo:12345' } })],
     telemetry: {
       metrics: [

@@ -218,7 +218,6 @@ spec:
   {
     area,
     name: 'by Host through the one HTTP listener: short, long, with port; unknown names',
-    pending: { embedded: 'ALLOW_ANY: a name without address is no DNS failure (flag DF)' },
     services: [service('hosted')],
     steps: [
       http({ from: 'http-proxy', expect: v1 }),

@@ -134,7 +134,7 @@ test('headers: four levels, most specific first, each action, values that name h
   expect(headers).toMatchObject({ 'x-abs': ['o'], 'x-route': ['rt'] });
   expect(['x-ow', 'x-empty', 'x-ren', 'x-old'].filter((name) => headers[name] !== undefined)).toEqual([]);
   const turned = await serve(setup({ mostSpecificHeadersWin: true }));
-  expect((JSON.parse((await ask(turned.port)).body) as Echo).headers['x-lvl']).toEqual(['global', 'vhost', 'route', 'cluster']);
+  expect((JSON.parse((await ask(turned.port)).body) as Echo).headers['x-lvl']).toEqual(['cluster', 'global', 'vhost', 'route']);
 });
 
 test.each<[string, Partial<ForwardAction>, string, Record<string, string>, string, Record<string, string>]>([
