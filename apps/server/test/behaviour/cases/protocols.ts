@@ -275,10 +275,7 @@ spec:
   {
     area,
     name: 'gRPC: grpc-timeout travels; a route timeout ends it with DEADLINE_EXCEEDED',
-    differs: {
-      'inbound|9090||': 'which hop sees its deadline first is a race, in Envoy too',
-      'step 1.grpc': 'so is the status: 14 of the client side, 4 of the server side',
-    },
+    pending: { embedded: 'a race between the deadlines of both hops' },
     services: grpcService('grpc-timeout'),
     objects: rule('grpc-timeout', 'timeout: 1s'),
     steps: [
@@ -289,6 +286,7 @@ spec:
   {
     area,
     name: 'a client that goes away: the application sees it, flag DC',
+    pending: { embedded: 'a held request that the client sidecar resets is sometimes logged inbound as 200, in Envoy as 0 with DR' },
     services: [service('client-gone')],
     steps: [http({ do: { hold: true }, abortAfterMs: 150, expect: { failed: 'aborted' } })],
     telemetry: { logs: [{ status: '0', flags: 'DC' }] },
