@@ -11,6 +11,7 @@ export type { SidecarSpec } from './sidecar.ts';
 export type { StringMatchSpec } from './schema-parts.ts';
 export { durationMs } from './schema-parts.ts';
 export type { IstioMetric, TelemetrySpec } from './telemetry.ts';
+export { ISTIO_METRICS } from './telemetry.ts';
 export { jsonSchemaOf, pathText, validateObject } from './validate.ts';
 export type { VirtualServiceSpec } from './virtual-service.ts';
 export type { FieldPath, ParsedDocument } from './yaml-text.ts';

@@ -27,8 +27,8 @@ const tracing = z.strictObject({
   disableContextPropagation: z.boolean().optional(),
 });
 
-const METRICS = [
-  'ALL_METRICS',
+/** Istio's metrics by the names a Telemetry gives them. */
+export const ISTIO_METRICS = [
   'REQUEST_COUNT',
   'REQUEST_DURATION',
   'REQUEST_SIZE',
@@ -40,11 +40,11 @@ const METRICS = [
   'GRPC_REQUEST_MESSAGES',
   'GRPC_RESPONSE_MESSAGES',
 ] as const;
-export type IstioMetric = Exclude<(typeof METRICS)[number], 'ALL_METRICS'>;
+export type IstioMetric = (typeof ISTIO_METRICS)[number];
 
 const override = z.strictObject({
   match: z
-    .strictObject({ metric: z.enum(METRICS).optional(), customMetric: z.string().min(1).optional(), mode: mode.optional() })
+    .strictObject({ metric: z.enum(['ALL_METRICS', ...ISTIO_METRICS]).optional(), customMetric: z.string().min(1).optional(), mode: mode.optional() })
     .refine((m) => m.metric === undefined || m.customMetric === undefined, 'must have one of metric, customMetric')
     .optional(),
   disabled: z.boolean().optional(),

@@ -1,6 +1,6 @@
 // Telemetry objects: what a proxy traces, logs and counts, merged by Istio's rules.
 
-import { type IstioMetric, type TelemetrySpec, matches } from '../config/index.ts';
+import { ISTIO_METRICS, type IstioMetric, type TelemetrySpec, matches } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { type Mesh, ofKind } from './mesh.ts';
 
@@ -22,19 +22,6 @@ export interface MetricSettings {
   /** By metric: tags to leave out (undefined) or to write with a CEL expression. */
   tags: ReadonlyMap<IstioMetric, ReadonlyMap<string, string | undefined>>;
 }
-
-const METRICS: readonly IstioMetric[] = [
-  'REQUEST_COUNT',
-  'REQUEST_DURATION',
-  'REQUEST_SIZE',
-  'RESPONSE_SIZE',
-  'TCP_OPENED_CONNECTIONS',
-  'TCP_CLOSED_CONNECTIONS',
-  'TCP_SENT_BYTES',
-  'TCP_RECEIVED_BYTES',
-  'GRPC_REQUEST_MESSAGES',
-  'GRPC_RESPONSE_MESSAGES',
-];
 
 /** Istio's names of metrics that are told apart by `customMetric`: `istio_requests_total` or its short form. */
 const CUSTOM_NAMES: Readonly<Record<string, IstioMetric>> = {
@@ -111,7 +98,7 @@ function metrics(specs: readonly TelemetrySpec[], mode: WorkloadMode): MetricSet
   for (const override of specs.flatMap((s) => s.metrics ?? []).flatMap((m) => m.overrides ?? [])) {
     if (!inMode(override.match, mode)) continue;
     const chosen = metricsOf(override);
-    none = chosen === METRICS && override.disabled === true;
+    none = chosen === ISTIO_METRICS && override.disabled === true;
     if (none) continue;
     for (const metric of chosen) {
       if (override.disabled === true) disabled.add(metric);
@@ -121,7 +108,7 @@ function metrics(specs: readonly TelemetrySpec[], mode: WorkloadMode): MetricSet
         tags.set(metric, ofMetric.set(tag, operation === 'REMOVE' ? undefined : value));
     }
   }
-  return { disabled: none ? new Set(METRICS) : disabled, tags };
+  return { disabled: none ? new Set(ISTIO_METRICS) : disabled, tags };
 }
 
 function metricsOf({ match }: Override): readonly IstioMetric[] {
@@ -129,5 +116,5 @@ function metricsOf({ match }: Override): readonly IstioMetric[] {
     const known = CUSTOM_NAMES[match.customMetric.replace(/^istio_/, '')];
     return known === undefined ? [] : [known];
   }
-  return match?.metric === undefined || match.metric === 'ALL_METRICS' ? METRICS : [match.metric];
+  return match?.metric === undefined || match.metric === 'ALL_METRICS' ? ISTIO_METRICS : [match.metric];
 }
