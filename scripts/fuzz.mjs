@@ -10,9 +10,9 @@ const { values } = parseArgs({
 requireNode();
 ensureInstalled();
 ensureGenerated();
-const env = { ...process.env, FUZZ_SECONDS: values.seconds };
+const seed = values.seed ?? String(Math.floor(Math.random() * 2 ** 30));
+const env = { ...process.env, FUZZ_SECONDS: values.seconds, FUZZ_SEED: seed };
 if (values.target !== undefined) env.FUZZ_TARGET = values.target;
-if (values.seed !== undefined) env.FUZZ_SEED = values.seed;
 if (values.one) env.FUZZ_ONE = '1';
 const result = spawnSync(process.execPath, [bin('vitest', 'vitest.mjs'), 'run', '--project', 'server', 'test/fuzz'], { cwd: root, stdio: 'inherit', env });
 process.exit(result.status ?? 1);

@@ -24,9 +24,6 @@ const requests = [
   'PUT http://b:8/z HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\nconnection: keep-alive, x\r\nx: 1\r\n\r\n!',
 ];
 
-/** llhttp takes no tab after a length, though it is white space (RFC 9110 §5.5). Lengths are written anew on the way, so nobody sees it. */
-const tabAfterLength = /content-length:[ \t]*\d+ *\t/i;
-
 interface Message {
   start: string;
   body: string;
@@ -68,7 +65,7 @@ export function requestTarget(): Target {
       const bytes = Buffer.from(input, 'latin1');
       const head = new RequestHead();
       const headEnd = parseRequestHead(bytes, 0, bytes.length, head);
-      if (headEnd <= 0 || tabAfterLength.test(input)) return false;
+      if (headEnd <= 0) return false;
       const mode = head.framing.chunked ? Body.chunked : head.framing.contentLength > 0 ? Body.length : Body.none;
       const ours = readBody(bytes, headEnd, mode, head.framing.contentLength);
       if (ours === undefined) return false;
@@ -109,7 +106,7 @@ export function responseTarget(): Target {
       const bytes = Buffer.from(wire, 'latin1');
       const head = new ResponseHead();
       const headEnd = parseResponseHead(bytes, 0, bytes.length, head, method === 'HEAD');
-      if (headEnd <= 0 || head.status < 200 || tabAfterLength.test(input)) return false;
+      if (headEnd <= 0 || head.status < 200) return false;
       const ours = readBody(bytes, headEnd, head.body, head.framing.contentLength);
       if (ours === undefined) return false;
       const pipe = new Pipe();

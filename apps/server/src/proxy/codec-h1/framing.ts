@@ -25,13 +25,13 @@ export function readFraming(block: HeaderBlock, framing: Framing): number {
   for (let i = 0; i < block.count; i++) {
     switch (block.kinds[i]) {
       case Field.contentLength: {
-        if (framing.contentLength >= 0) return -400;
+        if (framing.contentLength >= 0 || tabFollows(block, i)) return -400;
         framing.contentLength = parseLength(block.value(i));
         if (framing.contentLength < 0) return -400;
         break;
       }
       case Field.transferEncoding: {
-        if (framing.chunked) return -400;
+        if (framing.chunked || tabFollows(block, i)) return -400;
         const coding = block.value(i).toLowerCase();
         if (coding !== 'chunked') return coding.includes('chunked') && coding.includes(',') ? -501 : -400;
         framing.chunked = true;
@@ -58,6 +58,13 @@ export function readFraming(block: HeaderBlock, framing: Framing): number {
     for (let i = 0; i < block.count; i++) if (named.includes(block.lowerName(i))) block.kinds[i] = Field.stripped;
   }
   return 0;
+}
+
+/** Whether a tab stands behind the value of a field. It is white space (RFC 9110 §5.5), but llhttp takes none there: who follows us may see another message. */
+function tabFollows(block: HeaderBlock, index: number): boolean {
+  let i = block.at[index * 4 + 3] as number;
+  while (block.text.charCodeAt(i) === 0x20) i++;
+  return block.text.charCodeAt(i) === 0x09;
 }
 
 /** 1 to 15 digits, so that the number is exact; -1 otherwise. */

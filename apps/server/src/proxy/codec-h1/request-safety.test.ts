@@ -34,6 +34,8 @@ const refused: [string, string, number][] = [
   ['CL 0x5', post('content-length: 0x5\r\n'), 400],
   ['CL -5', post('content-length: -5\r\n'), 400],
   ['CL "5 5"', post('content-length: 5 5\r\n'), 400],
+  ['CL 5, then a tab', post('content-length: 5 \t\r\n', 'hello'), 400],
+  ['TE chunked, then a tab', post('transfer-encoding: chunked\t\r\n', '0\r\n\r\n'), 400],
   ['CL empty', post('content-length: \r\n'), 400],
   ['CL 25 digits', post(`content-length: ${'9'.repeat(25)}\r\n`), 400],
   ['space before the colon', post('content-length : 5\r\n'), 400],
