@@ -88,27 +88,27 @@ export function serviceFor(plan: WorkloadPlan): MeshObject {
   };
 }
 
-/** What the embedded proxy of this workload is started with; asks the server for a join token. */
-export async function proxySpec(plan: WorkloadPlan, client: ControlClient, stateDir: string): Promise<ProxySpec> {
-  const grant = await client.joinToken({ namespace: plan.namespace, workload: plan.workload, serviceAccount: plan.serviceAccount });
+/** What the embedded proxy of this workload is started with. */
+export function proxySpec(plan: WorkloadPlan, client: ControlClient, stateDir: string): Promise<ProxySpec> {
+  const { workload, namespace, serviceAccount, httpProxyPort, inbound, upstreams, adminPort } = plan;
+  const own = { workload, namespace, serviceAccount, httpProxyPort, inbound, upstreams, adminPort, role: 'sidecar', labels: labelsOf(plan), stateDir } as const;
+  return withGrant(own, client);
+}
+
+type Granted = 'trustDomain' | 'meshId' | 'ip' | 'xdsAddress' | 'rootCaPem' | 'joinToken' | 'otlpEndpoint';
+
+/** Asks the server for a join token and for where the proxy finds it. */
+export async function withGrant(own: Omit<ProxySpec, Granted>, client: ControlClient): Promise<ProxySpec> {
+  const grant = await client.joinToken({ namespace: own.namespace, workload: own.workload, serviceAccount: own.serviceAccount });
   return {
-    workload: plan.workload,
-    namespace: plan.namespace,
-    serviceAccount: plan.serviceAccount,
+    ...own,
     trustDomain: grant.trustDomain,
     meshId: grant.meshId,
-    role: 'sidecar',
-    labels: labelsOf(plan),
     ip: '127.0.0.1',
-    httpProxyPort: plan.httpProxyPort,
-    inbound: plan.inbound,
-    upstreams: plan.upstreams,
-    adminPort: plan.adminPort,
     xdsAddress: grant.xdsAddress,
     rootCaPem: grant.rootCaPem,
     joinToken: grant.token,
     otlpEndpoint: grant.otlpEndpoint,
-    stateDir,
   };
 }
 

@@ -4,22 +4,12 @@ import type { GraphSnapshot, GraphType, Load, Series, SeriesQuery, Trace, TraceQ
 import type { MeshSettings } from '@weft/mesh-core/model';
 import type { ConfigStore } from '../config-store/config-store.ts';
 import type { ControlPlane } from '../control-plane/control-plane.ts';
-
-export interface SplitStats {
-  subset: string;
-  rps: number;
-  requests: number;
-  /** Share 0-1. */
-  errors: number;
-  p50: number;
-  p95: number;
-  p99: number;
-}
+import type { SubsetStats } from '../telemetry/questions.ts';
 
 interface TelemetryQueries {
   graph(q: { namespaces: string[]; windowSec: number; graphType: GraphType; includeIdle: boolean }): GraphSnapshot;
   /** `sinceMs` = Unix ms; `subsets` are told apart by the labels the DestinationRule selects. */
-  splitStats(q: { host: string; subsets: { name: string; labels: Record<string, string> }[]; sinceMs: number }): SplitStats[];
+  splitStats(q: { host: string; subsets: { name: string; labels: Record<string, string> }[]; sinceMs: number }): SubsetStats[];
   series(q: SeriesQuery): Series;
   findTraces(q: TraceQuery): { traces: TraceSummary[]; total: number; truncated: boolean };
   trace(id: string): Trace | undefined;

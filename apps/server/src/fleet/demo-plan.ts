@@ -3,7 +3,7 @@
 import type { MeshObject, UpstreamPort } from '@weft/mesh-core/model';
 import type { ControlClient } from '../agent/control-client.ts';
 import type { PortBook } from '../agent/ports.ts';
-import { type WorkloadPlan, planWorkload } from '../agent/workload.ts';
+import { type WorkloadPlan, planWorkload, withGrant } from '../agent/workload.ts';
 import type { DemoServiceName, DemoServiceSpec, DemoSpec } from '../demo/demo-spec.ts';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 
@@ -77,33 +77,28 @@ function upstreamUrl(upstream: UpstreamPort): [string, string] {
 }
 
 /** The ingress gateway is a proxy without an application; Gateway objects find it by the label Istio's own gateway has. */
-export async function gatewaySpec(gateway: GatewayPlan, client: ControlClient, stateDir: string): Promise<ProxySpec> {
-  const grant = await client.joinToken({ namespace: gateway.namespace, workload: gateway.workload, serviceAccount: gateway.workload });
-  return {
-    workload: gateway.workload,
-    namespace: gateway.namespace,
-    serviceAccount: gateway.workload,
-    trustDomain: grant.trustDomain,
-    meshId: grant.meshId,
+export function gatewaySpec(gateway: GatewayPlan, client: ControlClient, stateDir: string): Promise<ProxySpec> {
+  const { namespace, workload, adminPort } = gateway;
+  const labels = {
+    app: workload,
+    istio: 'ingressgateway',
+    version: 'v1',
+    'service.istio.io/canonical-name': workload,
+    'service.istio.io/canonical-revision': 'v1',
+  };
+  const own = {
+    namespace,
+    workload,
+    serviceAccount: workload,
+    adminPort,
     role: 'router',
-    labels: {
-      app: gateway.workload,
-      istio: 'ingressgateway',
-      version: 'v1',
-      'service.istio.io/canonical-name': gateway.workload,
-      'service.istio.io/canonical-revision': 'v1',
-    },
-    ip: '127.0.0.1',
+    labels,
     httpProxyPort: 0,
     inbound: [],
     upstreams: [],
-    adminPort: gateway.adminPort,
-    xdsAddress: grant.xdsAddress,
-    rootCaPem: grant.rootCaPem,
-    joinToken: grant.token,
-    otlpEndpoint: grant.otlpEndpoint,
     stateDir,
-  };
+  } as const;
+  return withGrant(own, client);
 }
 
 /** The seed's Gateway with its port moved to where this machine's gateway listens. */

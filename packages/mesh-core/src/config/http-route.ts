@@ -74,7 +74,8 @@ const retries = z
     'attempts 0, or none, switches retries off, so perTryTimeout, retryOn and retryRemoteLocalities must be absent',
   );
 
-const GRPC_STATUS = [
+/** gRPC's status names in the order of their numbers. */
+export const GRPC_STATUS = [
   'OK',
   'CANCELLED',
   'UNKNOWN',

@@ -1,7 +1,7 @@
 // Parts of a route that only depend on the rule they come from: header operations, faults, CORS.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type HttpRouteSpec, durationMs } from '../config/index.ts';
+import { GRPC_STATUS, type HttpRouteSpec, durationMs } from '../config/index.ts';
 import { seconds, without } from './common.ts';
 import { stringMatcher } from './route-match.ts';
 
@@ -83,25 +83,7 @@ export function faultFilter(fault: NonNullable<HttpRouteSpec['fault']>): JsonObj
 function grpcCode(name: string): number {
   return Math.max(
     0,
-    [
-      'OK',
-      'CANCELLED',
-      'UNKNOWN',
-      'INVALID_ARGUMENT',
-      'DEADLINE_EXCEEDED',
-      'NOT_FOUND',
-      'ALREADY_EXISTS',
-      'PERMISSION_DENIED',
-      'RESOURCE_EXHAUSTED',
-      'FAILED_PRECONDITION',
-      'ABORTED',
-      'OUT_OF_RANGE',
-      'UNIMPLEMENTED',
-      'INTERNAL',
-      'UNAVAILABLE',
-      'DATA_LOSS',
-      'UNAUTHENTICATED',
-    ].indexOf(name),
+    GRPC_STATUS.findIndex((status) => status === name),
   );
 }
 

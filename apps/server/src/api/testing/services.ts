@@ -8,7 +8,8 @@ import { DEFAULT_MESH_SETTINGS } from '@weft/mesh-core/model';
 import type { FastifyInstance } from 'fastify';
 import { openJournalStore } from '../../config-store/journal-store.ts';
 import { createApp } from '../app.ts';
-import type { ApiServices, SplitStats } from '../services.ts';
+import type { SubsetStats } from '../../telemetry/questions.ts';
+import type { ApiServices } from '../services.ts';
 
 export const REVIEWS_YAML = `apiVersion: v1
 kind: Service
@@ -46,7 +47,7 @@ export interface TestApi {
   graph: GraphSnapshot;
   proxies: ProxyStatus[];
   propagation: Map<string, Propagation>;
-  splitStats: SplitStats[];
+  splitStats: SubsetStats[];
   /** As the control plane tells a change. */
   changed(change: { proxies: string[]; revisions: string[] }): void;
   close(): Promise<void>;

@@ -4,6 +4,7 @@ import type { ReactElement } from 'react';
 import { useSeries } from '../../data/hooks.ts';
 import { millis, percent, rate } from '../../ui/format.ts';
 import { SparkChart } from '../../ui/spark-chart.tsx';
+import { PanelHead } from './panel-head.tsx';
 
 /** Rates, codes, latency and transport of one edge. */
 export function EdgePanel({ graph, edge, close }: { graph: GraphSnapshot; edge: GraphEdge; close(): void }): ReactElement {
@@ -15,35 +16,20 @@ export function EdgePanel({ graph, edge, close }: { graph: GraphSnapshot; edge: 
   };
   return (
     <aside className="panel" aria-label="Traffic details">
-      <div className="ph">
-        <div className="r1">
-          <h2>
+      <PanelHead
+        title={
+          <>
             {end(edge.source)} → {end(edge.target)}
-          </h2>
-          <span style={{ flex: 1 }} />
-          <button type="button" className="btn ghost icon sm" aria-label="Close" onClick={close}>
-            ×
-          </button>
-        </div>
-        <div className="kv">
-          <div>
-            <span>Requests</span>
-            <b>{rate(rps)}</b>
-          </div>
-          <div>
-            <span>Errors</span>
-            <b>{percent(errors)}</b>
-          </div>
-          <div>
-            <span>p95</span>
-            <b>{millis(p95)}</b>
-          </div>
-          <div>
-            <span>Transport</span>
-            <b>{mtls < 0 ? 'unknown' : mtls > 0.99 ? 'mTLS' : mtls > 0 ? `${percent(mtls)} mTLS` : 'plain'}</b>
-          </div>
-        </div>
-      </div>
+          </>
+        }
+        figures={{
+          Requests: rate(rps),
+          Errors: percent(errors),
+          p95: millis(p95),
+          Transport: mtls < 0 ? 'unknown' : mtls > 0.99 ? 'mTLS' : mtls > 0 ? `${percent(mtls)} mTLS` : 'plain',
+        }}
+        close={close}
+      />
       <div className="sec">
         <table>
           <tbody>

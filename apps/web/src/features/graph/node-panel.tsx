@@ -6,6 +6,7 @@ import { millis, percent, rate } from '../../ui/format.ts';
 import { SparkChart } from '../../ui/spark-chart.tsx';
 import { SplitPanel } from '../traffic-split/split-panel.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
+import { PanelHead } from './panel-head.tsx';
 
 /** Figures, split and charts of one node. */
 export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: GraphNode; close(): void }): ReactElement {
@@ -16,34 +17,17 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
   const word = HEALTH[health] ?? 'unknown';
   return (
     <aside className="panel" aria-label={`Details of ${node.label}`}>
-      <div className="ph">
-        <div className="r1">
-          <h2>{node.workload ?? node.label}</h2>
-          <span className={`chip ${word === 'healthy' ? 'ok' : word === 'degraded' ? 'warn' : word === 'failing' ? 'err' : ''}`}>{word}</span>
-          <span style={{ flex: 1 }} />
-          <button type="button" className="btn ghost icon sm" aria-label="Close" onClick={close}>
-            ×
-          </button>
-        </div>
-        <div className="kv">
-          <div>
-            <span>Requests</span>
-            <b>{rate(node.kind === 'gateway' ? outRps : inRps)}</b>
-          </div>
-          <div>
-            <span>Errors</span>
-            <b>{percent(inErrors)}</b>
-          </div>
-          <div>
-            <span>p95</span>
-            <b>{millis(p95)}</b>
-          </div>
-          <div>
-            <span>Transport</span>
-            <b>{mtls ? 'mTLS' : 'plain'}</b>
-          </div>
-        </div>
-      </div>
+      <PanelHead
+        title={node.workload ?? node.label}
+        chip={<span className={`chip ${word === 'healthy' ? 'ok' : word === 'degraded' ? 'warn' : word === 'failing' ? 'err' : ''}`}>{word}</span>}
+        figures={{
+          Requests: rate(node.kind === 'gateway' ? outRps : inRps),
+          Errors: percent(inErrors),
+          p95: millis(p95),
+          Transport: mtls ? 'mTLS' : 'plain',
+        }}
+        close={close}
+      />
       <div className="tabs" role="tablist">
         {(['Traffic', 'Traces', 'YAML'] as const).map((t) => (
           <button type="button" role="tab" aria-selected={t === tab} key={t} className={t === tab ? 'on' : ''} onClick={() => setTab(t)}>
