@@ -5,7 +5,7 @@ import { type IncomingMessage, type Server, createServer, request } from 'node:h
 import type { AddressInfo } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { MeshObject } from '@weft/mesh-core/model';
 import { TYPE_URL } from '@weft/mesh-core/xds';
 import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
@@ -30,14 +30,12 @@ interface Entry {
   requests: { to: string; method: string; path: string; count?: number; headers?: Record<string, string>; followRedirects?: boolean; expect: Expectation }[];
 }
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 async function listen(server: Server): Promise<number> {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  cleanups.push(() => (server.closeAllConnections(), server.close()));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   return (server.address() as AddressInfo).port;
 }
 
@@ -93,7 +91,7 @@ async function echoServices(): Promise<MeshObject[]> {
 /** A sidecar with these objects in force; the port of its Host-keyed listener. */
 async function sidecar(objects: readonly MeshObject[]): Promise<number> {
   const runtime = createProxyRuntime({ clock: () => performance.now(), random: Math.random, onRequestEnd: () => undefined });
-  cleanups.push(() => runtime.close());
+  onTestFinished(() => runtime.close());
   const configuration = createConfiguration(runtime, { changed: () => undefined, live: () => undefined });
   const set = resourcesOf(objects, proxy({ ip: '127.0.0.1', labels: { app: 'a' }, workload: 'a', httpProxyPort: await freePort() }));
   for (const type of [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE_URL.route, TYPE_URL.listener])

@@ -1,14 +1,9 @@
 // Upstreams that lie about their messages: one answer for one request, never a whole one made of a broken one, and what is out of
 // step is not used again (data-path.md §6, reliability-security.md check 34).
 
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { Flag, frameHead, FrameType, settingsFrame } from '../codec-h2/frames.ts';
 import { cluster, exchangeRaw, startRaw, startRig, type RawServer, type Rig } from '../listener/testing/rig.ts';
-
-const cleanups: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 const good = 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood';
 
@@ -19,9 +14,9 @@ async function serve(bytes: string, ends = false): Promise<{ rig: Rig; upstream:
     else if (ends) socket.end(bytes, 'latin1');
     else socket.write(bytes, 'latin1');
   });
-  cleanups.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const rig = await startRig({ clusters: [cluster([upstream.port])] });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   return { rig, upstream };
 }
 
@@ -83,10 +78,10 @@ test.each([
   ['an empty DATA that ends the stream', frameHead(0, FrameType.data, Flag.endStream, 1)],
 ])('%s before the head of an HTTP/2 response is answered 502', async (_, frames) => {
   const upstream = await startRaw((__, socket) => void socket.write(settingsFrame([]) + frames, 'latin1'));
-  cleanups.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const { http } = cluster([]);
   const rig = await startRig({ clusters: [cluster([upstream.port], { http: { ...http, protocol: 'http2' } })] });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   expect(await exchangeRaw(rig.port, get('/', 'connection: close\r\n'))).toMatch(/^HTTP\/1\.1 502 /);
   expect(rig.records[0]?.responseFlags).toBe('UPE');
 });

@@ -5,26 +5,21 @@ import * as http2 from 'node:http2';
 import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { frameHead, FrameType, preface, settingsFrame, Flag, rstFrame, headersFrames, uint32, windowUpdateFrame } from '../codec-h2/frames.ts';
 import { HpackEncoder } from '../codec-h2/hpack-encoder.ts';
 import { cluster, startRig, type Rig } from '../listener/testing/rig.ts';
 
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 async function rigFor(handler: RequestListener): Promise<Rig> {
   const server = createServer(handler);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
+  onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
   const limits = { maxConnections: 10_000, maxPendingRequests: 10_000, maxRequests: 10_000, maxRetries: 3 };
   const rig = await startRig({ clusters: [cluster([(server.address() as AddressInfo).port], { circuitBreaker: limits })] });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   return rig;
 }
 
@@ -64,7 +59,7 @@ function attacker(rig: Rig): Attacker {
     }
   });
   socket.write(preface + settingsFrame([]), 'latin1');
-  cleanups.push(() => void socket.destroy());
+  onTestFinished(() => void socket.destroy());
   return state;
 }
 
@@ -82,7 +77,7 @@ async function abuse(state: Attacker, next: (round: number) => string, limit = 2
 
 async function othersAreServed(rig: Rig): Promise<void> {
   const session = http2.connect(`http://127.0.0.1:${rig.port}`);
-  cleanups.push(() => session.destroy());
+  onTestFinished(() => session.destroy());
   const status = await new Promise((resolve, reject) => {
     session.on('error', reject);
     session
@@ -154,14 +149,14 @@ test('readers that stall cost a bounded amount each, over HTTP/1.1 and HTTP/2', 
     });
   });
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => void app.close());
+  onTestFinished(() => void app.close());
   const rig = await startRig({ clusters: [cluster([(app.address() as AddressInfo).port])] });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   const before = memory();
   for (let i = 0; i < 20; i++) {
     const socket = connect(rig.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n'));
     socket.on('error', () => undefined).pause();
-    cleanups.push(() => void socket.destroy());
+    onTestFinished(() => void socket.destroy());
   }
   const state = attacker(rig);
   state.socket.write(Array.from({ length: 40 }, (_, i) => get(i * 2 + 1)).join(''), 'latin1');

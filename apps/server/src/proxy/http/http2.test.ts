@@ -1,30 +1,12 @@
-import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import * as http2 from 'node:http2';
 import { connect, type AddressInfo, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { ErrorCode, Flag, frameHead, FrameType, headersFrames, preface, rstFrame, settingsFrame } from '../codec-h2/frames.ts';
 import { HpackEncoder } from '../codec-h2/hpack-encoder.ts';
 import type { ClusterConfig, ForwardAction } from '../config/model.ts';
 import { cluster, listener, manager, chain, route, routes, startRaw, startRig, type Rig } from '../listener/testing/rig.ts';
-
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-const track = <T extends { close(): Promise<void> }>(thing: T): T => {
-  cleanups.push(() => thing.close());
-  return thing;
-};
-
-async function h1App(handler: RequestListener): Promise<number> {
-  const server = createServer(handler);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
+import { startApp, track } from '../listener/testing/app.ts';
 
 interface H2App {
   port: number;
@@ -40,7 +22,7 @@ async function h2App(handler: (stream: http2.ServerHttp2Stream, headers: http2.I
     handler(stream, headers);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
+  onTestFinished(() => {
     for (const session of sessions) session.destroy();
     server.close();
   });
@@ -57,7 +39,7 @@ async function rigFor(port: number, upstream: Partial<ClusterConfig> = {}, actio
 function client(port: number): http2.ClientHttp2Session {
   const session = http2.connect(`http://127.0.0.1:${port}`);
   session.on('error', () => undefined);
-  cleanups.push(() => session.destroy());
+  onTestFinished(() => session.destroy());
   return session;
 }
 
@@ -114,7 +96,7 @@ function ask1(
 const big = Buffer.alloc(3_000_000, 'abcdefghij');
 
 test('HTTP/2 in, HTTP/1.1 out: heads, bodies, many at a time, one connection in', async () => {
-  const app = await h1App((incoming, response) => {
+  const app = await startApp((incoming, response) => {
     response.setHeader('x-seen', JSON.stringify(incoming.headers));
     incoming.pipe(response);
   });
@@ -204,7 +186,7 @@ test.each([
     .map(([name, value]) => `\0${literal(name)}${literal(value)}`)
     .join('')}`;
   const socket = connect(rig.port, '127.0.0.1', () => socket.write(preface + settingsFrame([]) + headersFrames(1, block, true, 16_384), 'latin1'));
-  cleanups.push(() => void socket.destroy());
+  onTestFinished(() => void socket.destroy());
   let received = '';
   socket.on('data', (part: Buffer) => (received += part.toString('latin1')));
   await expect.poll(() => received).toContain(rstFrame(1, ErrorCode.protocol));
@@ -215,7 +197,7 @@ test('a body that is not as long as announced is never passed on as complete', a
   const upstream = track(await startRaw(() => undefined));
   const rig = await rigFor(upstream.port);
   const socket = connect(rig.port, '127.0.0.1');
-  cleanups.push(() => void socket.destroy());
+  onTestFinished(() => void socket.destroy());
   const block = new HpackEncoder().lines(':method: POST\r\n:scheme: http\r\n:path: /\r\n:authority: a\r\ncontent-length: 5\r\n');
   let received = '';
   socket.on('data', (part: Buffer) => (received += part.toString('latin1')));
@@ -246,7 +228,7 @@ test('grpc-timeout is honoured and capped', async () => {
 });
 
 test('request trailers pass from HTTP/2 to HTTP/1.1 and back', async () => {
-  const app = await h1App((incoming, response) => {
+  const app = await startApp((incoming, response) => {
     incoming.resume().on('end', () => {
       response.writeHead(200, { trailer: 'x-sum' });
       response.write('data');
@@ -365,7 +347,7 @@ test.each(['http1', 'http2'] as const)('a WebSocket upgrade becomes a byte pipe 
 });
 
 test('interim responses, 100-continue and event streams pass at once', async () => {
-  const app = await h1App((incoming, response) => {
+  const app = await startApp((incoming, response) => {
     response.writeEarlyHints({ link: '</a>; rel=preload' });
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write('data: 1\n\n');
@@ -382,7 +364,7 @@ test('interim responses, 100-continue and event streams pass at once', async () 
 });
 
 test('CONNECT is refused, Host and authority agree, odd targets are refused', async () => {
-  const app = await h1App((incoming, response) => response.end(String(incoming.headers.host)));
+  const app = await startApp((incoming, response) => response.end(String(incoming.headers.host)));
   const rig = await rigFor(app);
   const session = client(rig.port);
   await expect(
@@ -399,7 +381,7 @@ test('CONNECT is refused, Host and authority agree, odd targets are refused', as
 
 test('drain: requests under way end, the client is told to leave, none is lost', async () => {
   const held: (() => void)[] = [];
-  const app = await h1App((_, response) => void held.push(() => response.end('late')));
+  const app = await startApp((_, response) => void held.push(() => response.end('late')));
   const rig = await startRig({ clusters: [cluster([app])] });
   const session = client(rig.port);
   let left = false;

@@ -1,28 +1,10 @@
-import { createServer, request, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { request } from 'node:http';
+import { expect, test } from 'vitest';
 import type { RetryPolicy } from '../config/model.ts';
 import { cluster, exchangeRaw, outlierRules, route, routes, startRaw, startRig } from '../listener/testing/rig.ts';
+import { startApp, track } from '../listener/testing/app.ts';
 
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-const track = <T extends { close(): Promise<void> }>(thing: T): T => {
-  cleanups.push(() => thing.close());
-  return thing;
-};
 const noOps = { add: [], remove: [] };
-
-async function app(handler: RequestListener): Promise<number> {
-  const server = createServer(handler);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
 
 function ask(
   port: number,
@@ -68,7 +50,7 @@ test('a route timeout answers 504 UT', async () => {
 
 test('a per-try timeout tries again, with the body', async () => {
   let count = 0;
-  const upstream = await app((incoming, response) => {
+  const upstream = await startApp((incoming, response) => {
     if (++count > 1) incoming.pipe(response);
   });
   const rig = track(await startRig({ clusters: [cluster([upstream])], routes: routes([route({ retry: retry({ perTryTimeoutMs: 60 }) })]) }));
@@ -85,7 +67,7 @@ test.each<[string, string[], number[], number, number]>([
   ['a listed code only', ['retriable-status-codes'], [429], 503, 503],
 ])('retries on %s', async (_, on, statusCodes, first, last) => {
   let count = 0;
-  const upstream = await app((__, response) => {
+  const upstream = await startApp((__, response) => {
     response.statusCode = ++count === 1 ? first : 200;
     response.end('done');
   });
@@ -95,14 +77,14 @@ test.each<[string, string[], number[], number, number]>([
 });
 
 test('a connect failure goes on to another host; a reset is UC without a policy', async () => {
-  const good = await app((_, response) => response.end('good'));
+  const good = await startApp((_, response) => response.end('good'));
   const rig = track(await startRig({ clusters: [cluster([1, good])], routes: routes([route({ retry: retry({ on: ['connect-failure'] }) })]) }));
   for (let i = 0; i < 4; i++) expect((await ask(rig.port)).status).toBe(200);
   expect(rig.records.some((record) => record.attempts === 2)).toBe(true);
 });
 
 test('retries end: the last failure is given with URX', async () => {
-  const upstream = await app((_, response) => {
+  const upstream = await startApp((_, response) => {
     response.statusCode = 500;
     response.end('bad');
   });
@@ -113,7 +95,7 @@ test('retries end: the last failure is given with URX', async () => {
 
 test('the breaker answers 503 UO above its limits and admits again below', async () => {
   const held: (() => void)[] = [];
-  const upstream = await app((_, response) => void held.push(() => response.end('ok')));
+  const upstream = await startApp((_, response) => void held.push(() => response.end('ok')));
   const limits = { maxConnections: 1, maxPendingRequests: 1, maxRequests: 100, maxRetries: 3 };
   const rig = track(await startRig({ clusters: [cluster([upstream], { circuitBreaker: limits })] }));
   const first = ask(rig.port);
@@ -134,7 +116,7 @@ test('the breaker answers 503 UO above its limits and admits again below', async
 
 test('requests that wait for a connection do not count; those beyond the limit fail when they get one', async () => {
   const held: (() => void)[] = [];
-  const upstream = await app((_, response) => void held.push(() => response.end('ok')));
+  const upstream = await startApp((_, response) => void held.push(() => response.end('ok')));
   const limits = { maxConnections: 1, maxPendingRequests: 9, maxRequests: 1, maxRetries: 3 };
   const queued = track(await startRig({ clusters: [cluster([upstream], { circuitBreaker: limits })] }));
   const two = [ask(queued.port), ask(queued.port)];
@@ -157,11 +139,11 @@ test('requests that wait for a connection do not count; those beyond the limit f
 
 test('consecutive errors eject a host and it comes back', async () => {
   let broken = true;
-  const bad = await app((_, response) => {
+  const bad = await startApp((_, response) => {
     response.statusCode = broken ? 500 : 200;
     response.end('bad');
   });
-  const good = await app((_, response) => response.end('good'));
+  const good = await startApp((_, response) => response.end('good'));
   const outlier = outlierRules({ consecutive5xx: 3, interval: '0.05s', baseEjectionTime: '0.15s', maxEjectionTime: '0.3s', maxEjectionPercent: 100 });
   const rig = track(await startRig({ clusters: [cluster([bad, good], { outlier })] }));
   const ejected = (): boolean => rig.runtime.stats().clusters[0]?.endpoints.some((endpoint) => endpoint.ejected) ?? false;
@@ -178,8 +160,8 @@ test('consecutive errors eject a host and it comes back', async () => {
 });
 
 test('weights hold and header operations apply per destination', async () => {
-  const a = await app((incoming, response) => response.end(`a ${String(incoming.headers['x-to'])}`));
-  const b = await app((incoming, response) => response.end(`b ${String(incoming.headers['x-to'])}`));
+  const a = await startApp((incoming, response) => response.end(`a ${String(incoming.headers['x-to'])}`));
+  const b = await startApp((incoming, response) => response.end(`b ${String(incoming.headers['x-to'])}`));
   const to = (name: string, weight: number): object => ({
     name,
     weight,
@@ -204,8 +186,8 @@ test('weights hold and header operations apply per destination', async () => {
 });
 
 test('swapping routes, clusters and listeners under load loses nothing', async () => {
-  const a = await app((_, response) => response.end('a'));
-  const b = await app((_, response) => response.end('b'));
+  const a = await startApp((_, response) => response.end('a'));
+  const b = await startApp((_, response) => response.end('b'));
   const split = (x: number): ReturnType<typeof routes> =>
     routes([
       route({
@@ -244,7 +226,7 @@ test('swapping routes, clusters and listeners under load loses nothing', async (
 
 test('drain: running requests end with connection: close, then all is closed', async () => {
   let release: () => void = () => undefined;
-  const upstream = await app((_, response) => {
+  const upstream = await startApp((_, response) => {
     release = () => response.end('late');
   });
   const rig = await startRig({ clusters: [cluster([upstream])] });
@@ -258,7 +240,7 @@ test('drain: running requests end with connection: close, then all is closed', a
 });
 
 test('a cluster may say which statuses are errors', async () => {
-  const teapot = await app((_, response) => {
+  const teapot = await startApp((_, response) => {
     response.statusCode = 418;
     response.end();
   });

@@ -2,23 +2,18 @@
 // request that was refused is not read (G20).
 
 import { connect, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { HttpConnectionManager } from '../config/model.ts';
 import { chain, cluster, exchangeRaw, listener, manager, startRaw, startRig, type RawServer, type Rig } from '../listener/testing/rig.ts';
-
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 async function serve(
   http: Partial<HttpConnectionManager>,
   answer: (chunk: string, socket: Socket) => void = (_, socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'),
 ): Promise<{ rig: Rig; upstream: RawServer }> {
   const upstream = await startRaw(answer);
-  cleanups.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const rig = await startRig({ clusters: [cluster([upstream.port])], listener: listener({ chains: [chain({ http: manager(http) })] }) });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   return { rig, upstream };
 }
 
@@ -29,7 +24,7 @@ function client(rig: Rig, text: string): { socket: Socket; received: () => strin
   const socket = connect(rig.port, '127.0.0.1', () => socket.write(text));
   socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk));
   socket.on('error', () => undefined).on('close', () => (closed = true));
-  cleanups.push(() => void socket.destroy());
+  onTestFinished(() => void socket.destroy());
   return { socket, received: () => received, closed: () => closed };
 }
 
@@ -40,7 +35,7 @@ test('a head that comes line by line is given up in the time for the whole of it
   const slow = client(rig, 'GET / HTTP/1.1\r\nhost: a\r\n');
   let line = 0;
   const trickle = setInterval(() => slow.socket.write(`x-${line++}: y\r\n`), 20);
-  cleanups.push(() => clearInterval(trickle));
+  onTestFinished(() => clearInterval(trickle));
   // With a new term for every line it would take the 100 lines a head may have.
   await expect.poll(slow.received, { timeout: 10_000 }).toMatch(/^HTTP\/1\.1 \d/);
   expect(slow.received()).toMatch(/^HTTP\/1\.1 408 /);

@@ -1,26 +1,7 @@
-import { createServer, request, Agent, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { request, Agent } from 'node:http';
+import { expect, test } from 'vitest';
 import { cluster, exchangeRaw, listener, route, routes, startRaw, startRig, chain, manager } from './testing/rig.ts';
-
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-const track = <T extends { close(): Promise<void> }>(thing: T): T => {
-  cleanups.push(() => thing.close());
-  return thing;
-};
-
-async function app(handler: RequestListener): Promise<number> {
-  const server: Server = createServer(handler);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
+import { startApp, track } from './testing/app.ts';
 
 interface Answer {
   status: number;
@@ -58,7 +39,7 @@ function ask(
 }
 
 test('forwards a request and tells about it', async () => {
-  const upstream = await app((incoming, response) => response.end(JSON.stringify(incoming.headers)));
+  const upstream = await startApp((incoming, response) => response.end(JSON.stringify(incoming.headers)));
   const rig = track(await startRig({ clusters: [cluster([upstream])] }));
   const answer = await ask(rig.port, { path: '/a?b=1', headers: { 'x-mine': 'yes', connection: 'x-private', 'x-private': 'no' } });
   const seen = JSON.parse(answer.body) as Record<string, string>;
@@ -81,7 +62,7 @@ test('forwards a request and tells about it', async () => {
 
 test('keeps connections on both sides and serves pipelined requests in order', async () => {
   let connections = 0;
-  const upstream = await app((incoming, response) => response.end(incoming.url));
+  const upstream = await startApp((incoming, response) => response.end(incoming.url));
   const rig = track(await startRig({ clusters: [cluster([upstream])] }));
   const one = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`;
   const text = await exchangeRaw(rig.port, one('/1') + one('/2') + one('/3'), (seen) => seen.includes('/3'));
@@ -91,7 +72,7 @@ test('keeps connections on both sides and serves pipelined requests in order', a
 });
 
 test('streams large bodies both ways, with lengths and chunked', async () => {
-  const upstream = await app((incoming, response) => incoming.pipe(response));
+  const upstream = await startApp((incoming, response) => incoming.pipe(response));
   const rig = track(await startRig({ clusters: [cluster([upstream])] }));
   const body = Buffer.alloc(3_000_000, 'abcdefghij');
   const known = await ask(rig.port, { method: 'POST', body, headers: { 'content-length': String(body.length) } });
@@ -117,7 +98,7 @@ test('passes trailers on and drops chunk extensions', async () => {
 });
 
 test('HEAD, 204 and 304 have no body; HTTP/1.0 gets an unchunked body and a close', async () => {
-  const upstream = await app((incoming, response) => {
+  const upstream = await startApp((incoming, response) => {
     response.statusCode = Number(incoming.url?.slice(1) ?? 200);
     response.write('some');
     response.end(' body');
@@ -131,7 +112,7 @@ test('HEAD, 204 and 304 have no body; HTTP/1.0 gets an unchunked body and a clos
 });
 
 test('100-continue reaches the application and comes back', async () => {
-  const upstream = await app((incoming, response) => incoming.pipe(response));
+  const upstream = await startApp((incoming, response) => incoming.pipe(response));
   const rig = track(await startRig({ clusters: [cluster([upstream])] }));
   const text = await exchangeRaw(rig.port, 'PUT / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\nok', (seen) => seen.includes('ok'));
   expect(text.startsWith('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n')).toBe(true);
@@ -226,7 +207,7 @@ test('a client that leaves is DC and frees the upstream', async () => {
 });
 
 test('a virtual host that requires TLS redirects plaintext; a rewrite on a regex match replaces the whole path', async () => {
-  const upstream = await app((incoming, response) => response.end(incoming.url));
+  const upstream = await startApp((incoming, response) => response.end(incoming.url));
   const rewritten = route({ prefixRewrite: '/new' }, { match: { path: { kind: 'regex', value: '/v\\d' }, caseSensitive: true, headers: [], query: [] } });
   const table = routes([rewritten]);
   const rig = track(await startRig({ clusters: [cluster([upstream])], routes: table }));

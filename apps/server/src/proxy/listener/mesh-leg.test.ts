@@ -6,18 +6,13 @@ import { createServer, get, request } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { ListenerConfig } from '../config/model.ts';
 import { testAuthority, type TestAuthority } from './testing/certificates.ts';
 import { chain, cluster, endpoint, listener, manager, startRig, type Rig } from './testing/rig.ts';
 
 const envoy = process.env['ENVOY_BIN'];
 if (envoy === undefined) process.stderr.write('weft: skipped: the mesh leg with Envoy: ENVOY_BIN is not set (npm test finds it)\n');
-
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 const id = (account: string): string => `spiffe://cluster.local/ns/default/sa/${account}`;
 const typed = (type: string, fields: object): object => ({ '@type': `type.googleapis.com/envoy.${type}`, ...fields });
@@ -42,7 +37,7 @@ async function app(): Promise<App> {
     socket.on('error', () => undefined).on('data', (part: Buffer) => socket.write(`echo:${part.toString()}`));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
+  onTestFinished(() => {
     for (const socket of open) socket.destroy();
     server.closeAllConnections();
     server.close();
@@ -85,7 +80,7 @@ async function startEnvoy(listenerConfig: object, clusterConfig: object): Promis
     ['-c', join(dir, 'envoy.json'), '--disable-hot-restart', '--concurrency', '1', '--admin-address-path', join(dir, 'admin'), '-l', 'error'],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   );
-  cleanups.push(() => {
+  onTestFinished(() => {
     child.kill('SIGKILL');
     rmSync(dir, { recursive: true, force: true });
   });
@@ -154,7 +149,7 @@ async function embeddedClient(authority: TestAuthority, serverPort: number): Pro
       { ...own, http: { ...own.http, protocol: 'auto' }, endpoints: { ...own.endpoints, clusterName: 'app', localities: [locality] }, tls } as typeof own,
     ],
   });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   await load(rig, authority, 'client');
   return rig;
 }
@@ -173,7 +168,7 @@ async function embeddedServer(authority: TestAuthority, appPort: number): Promis
   const tls = { certificateSecret: 'default', validationSecret: 'ROOTCA', requireClientCertificate: true, alpn: ['h2', 'http/1.1'], peerSans: [] };
   const secure = chain({ match: { transportProtocol: 'tls', ...any }, tls: tls as NonNullable<ListenerConfig['chains'][number]['tls']>, http: manager() });
   const rig = await startRig({ listener: listener({ direction: 'inbound', inspectTls: true, chains: [secure] }), clusters: [cluster([appPort])] });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   await load(rig, authority, 'server');
   return rig;
 }

@@ -1,14 +1,9 @@
 import { createServer, request } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { StringMatch } from '../config/model.ts';
 import { testAuthority, type TestAuthority } from './testing/certificates.ts';
 import { chain, cluster, endpoint, exchangeRaw, listener, manager, startRaw, startRig, type Rig } from './testing/rig.ts';
-
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 const clientId = 'spiffe://cluster.local/ns/default/sa/client';
 const serverId = 'spiffe://cluster.local/ns/default/sa/server';
@@ -37,7 +32,7 @@ async function hops(
   const authority = options.authority ?? (await testAuthority());
   const server = createServer((incoming, response) => response.end(JSON.stringify(incoming.headers)));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
+  onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
@@ -55,7 +50,7 @@ async function hops(
     listener: listener({ direction: 'inbound', inspectTls: true, chains: options.permissive === true ? [secure, plain] : [secure] }),
     clusters: [cluster([(server.address() as AddressInfo).port])],
   });
-  cleanups.push(() => inbound.close());
+  onTestFinished(() => inbound.close());
   await load(inbound, authority, serverId);
   const peer = endpoint(inbound.port, { metadata: { 'envoy.transport_socket_match': { tlsMode: 'istio' } } });
   const upstreamTls = {
@@ -86,7 +81,7 @@ async function hops(
     ],
     deps: { peerIdentity: 'client-v1;default;client;v1' },
   });
-  cleanups.push(() => outbound.close());
+  onTestFinished(() => outbound.close());
   await load(outbound, options.clientAuthority ?? authority, clientId);
   return { inbound, outbound };
 }
@@ -154,7 +149,7 @@ test('new certificates, and then a new root, take over without a lost request', 
 
 test('a TCP listener carries bytes both ways', async () => {
   const upstream = await startRaw((chunk, socket) => socket.write(chunk.toUpperCase()));
-  cleanups.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const tcp = {
     statPrefix: 't',
     clusters: [{ name: 'app', weight: 1, requestHeaders: { add: [], remove: [] }, responseHeaders: { add: [], remove: [] } }],
@@ -164,14 +159,14 @@ test('a TCP listener carries bytes both ways', async () => {
     listener: listener({ chains: [{ name: 'tcp', match: { transportProtocol: 'any', ...any }, tcp }] }),
     clusters: [cluster([upstream.port])],
   });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   expect(await exchangeRaw(rig.port, 'hello', (text) => text === 'HELLO')).toBe('HELLO');
 });
 
 test('a client that trickles a ClientHello is still served, and noise is refused', async () => {
   const { inbound } = await hops();
   const socket = connect(inbound.port, '127.0.0.1');
-  cleanups.push(() => void socket.destroy());
+  onTestFinished(() => void socket.destroy());
   const closed = new Promise<void>((resolve) => socket.on('error', () => undefined).on('close', () => resolve()));
   socket.write(Buffer.from([0x16, 3, 1, 0xff, 0xff]));
   await closed;

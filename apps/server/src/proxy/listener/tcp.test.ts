@@ -1,16 +1,11 @@
 // Opaque TCP through the proxy, on real sockets.
 
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ClusterConfig, ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
 import type { TcpRecord } from '../http/hooks.ts';
 import { testAuthority } from './testing/certificates.ts';
 import { chain, cluster, endpoint, listener, routes, startRig, type Rig } from './testing/rig.ts';
-
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 const to = (name: string, weight = 1): WeightedCluster => ({ name, weight, requestHeaders: { add: [], remove: [] }, responseHeaders: { add: [], remove: [] } });
 const tcp = (overrides: Partial<TcpProxy> = {}): TcpProxy => ({ statPrefix: 'tcp', clusters: [to('app')], idleTimeoutMs: 0, ...overrides });
@@ -23,7 +18,7 @@ async function server(onSocket: (socket: Socket) => void): Promise<number> {
     onSocket(socket);
   });
   await new Promise<void>((resolve) => made.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
+  onTestFinished(() => {
     made.close();
     for (const socket of sockets) socket.destroy();
   });
@@ -47,14 +42,14 @@ async function rigWith(
     clusters,
     deps: { onTcp: (record) => records.push({ ...record }), ...(clock === undefined ? {} : { clock }) },
   });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   return { ...rig, tcp: records };
 }
 
 function client(port: number): Socket {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   socket.on('error', () => undefined);
-  cleanups.push(() => void socket.destroy());
+  onTestFinished(() => void socket.destroy());
   return socket;
 }
 
@@ -123,7 +118,7 @@ test('a reader that stalls stops the writer, and memory stays bounded', async ()
 });
 
 test.each<[string, () => Promise<number[]>, Partial<TcpProxy>, string]>([
-  ['nobody listens', async () => [await server(() => undefined).then(closed)], {}, 'UF,URX'],
+  ['nobody listens', async () => [await deadPort()], {}, 'UF,URX'],
   ['there is no endpoint', async () => [], {}, 'UH'],
   ['there is no such cluster', async () => [1], { clusters: [to('other')] }, 'NC'],
 ])('%s: the client is closed and the record says why', async (_, ports, proxy, flags) => {
@@ -137,8 +132,12 @@ test.each<[string, () => Promise<number[]>, Partial<TcpProxy>, string]>([
   );
 });
 
-async function closed(port: number): Promise<number> {
-  await cleanups.pop()?.();
+/** Nobody listens there. */
+async function deadPort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
   return port;
 }
 
@@ -158,7 +157,7 @@ test('a full connection pool is UO; the next connection is served when there is 
 });
 
 test('another endpoint is tried while attempts are left', async () => {
-  const dead = await closed(await server(() => undefined));
+  const dead = await deadPort();
   const alive = await server((socket) => socket.pipe(socket));
   const rig = await rigWith({ proxy: { maxConnectAttempts: 2 } }, [cluster([dead, alive])]);
   for (let i = 0; i < 4; i++) {
@@ -223,7 +222,7 @@ test('weights divide connections', async () => {
     clusters: [cluster([a], { name: 'a' }), cluster([b], { name: 'b' })],
     deps: { random: () => (draw++ % 8) / 8, onTcp: (record) => records.push({ ...record }) },
   });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   for (let i = 0; i < 16; i++) await read(client(rig.port));
   expect(hits.a + hits.b).toBe(16);
   expect(hits.a).toBeGreaterThan(hits.b);

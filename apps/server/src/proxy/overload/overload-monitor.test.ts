@@ -1,11 +1,7 @@
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { chain, cluster, exchangeRaw, listener, manager, route, routes, startRaw, startRig, type Rig } from '../listener/testing/rig.ts';
 import { defaultOverloadLimits, OverloadMonitor, startOverloadMonitor } from './overload-monitor.ts';
 
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 const idle = { heapFraction: 0.2, loopDelayMs: 1 };
 
 test.each([
@@ -26,14 +22,14 @@ test.each([
 
 async function serve(monitor: OverloadMonitor, appendLocalOverload: boolean): Promise<Rig> {
   const upstream = await startRaw((_, socket) => void setImmediate(() => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')));
-  cleanups.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const rig = await startRig({
     listener: listener({ chains: [chain({ http: manager({ appendLocalOverload }) })] }),
     routes: routes([route({})]),
     clusters: [cluster([upstream.port])],
     deps: { overload: monitor },
   });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   return rig;
 }
 
@@ -52,6 +48,6 @@ test('requests above the limit get 503 with OM; the place of those that ended is
 
 test('a process that does nothing is not overloaded', async () => {
   const { monitor, stop } = startOverloadMonitor(defaultOverloadLimits, () => undefined);
-  cleanups.push(stop);
+  onTestFinished(stop);
   expect(monitor.admit()).toBe(true);
 });

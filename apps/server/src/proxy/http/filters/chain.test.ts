@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { exchangeRaw, cluster, route, routes, startRaw } from '../../listener/testing/rig.ts';
 import { TimerWheel } from '../../transport/timer-wheel.ts';
 import { SecretStore } from '../../transport/secrets.ts';
@@ -8,17 +8,12 @@ import { listener } from '../../listener/testing/rig.ts';
 import { compileRouteTable } from '../route-table.ts';
 import type { RouteFilter } from './chain.ts';
 
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 /** A listener whose only route has these filters, in front of an upstream that answers `hello`. */
 async function serve(filters: readonly RouteFilter[]): Promise<{ port: number; received: string[] }> {
   const upstream = await startRaw((chunk, socket) => {
     if (chunk.includes('\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-old: 1\r\n\r\nhello');
   });
-  cleanups.push(() => upstream.close());
+  onTestFinished(() => upstream.close());
   const deps = { clock: () => performance.now(), random: Math.random, onRequestEnd: () => undefined };
   const secrets = new SecretStore();
   const wheel = new TimerWheel(deps.clock);
@@ -29,8 +24,8 @@ async function serve(filters: readonly RouteFilter[]): Promise<{ port: number; r
   );
   const server = new ListenerRuntime(listener(), { deps, wheel, secrets, clusters, routeSlot: () => ({ table }) });
   await server.listen();
-  cleanups.push(() => server.close());
-  cleanups.push(() => clusters.get('app')?.closeAll());
+  onTestFinished(() => server.close());
+  onTestFinished(() => clusters.get('app')?.closeAll());
   return { port: server.stats().port, received: upstream.received };
 }
 

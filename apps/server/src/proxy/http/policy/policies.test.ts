@@ -1,8 +1,8 @@
 // Policies of routes and connection managers over real sockets. What is expected was taken from Envoy 1.40.
 
-import { createServer, request, type IncomingMessage, type RequestListener } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { request, type IncomingMessage, type RequestListener } from 'node:http';
+import { connect } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
 import type { ForwardAction, HeaderAddition, HttpConnectionManager, RedirectAction, RetryPolicy, Route, RouteConfig, VirtualHost } from '../../config/model.ts';
 import {
   chain,
@@ -18,21 +18,7 @@ import {
   virtualHost,
   type Rig,
 } from '../../listener/testing/rig.ts';
-
-const cleanups: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function app(handler: RequestListener): Promise<number> {
-  const server = createServer(handler);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
+import { startApp } from '../../listener/testing/app.ts';
 
 interface Setup {
   routes?: readonly Route[];
@@ -48,7 +34,7 @@ async function serve(setup: Setup): Promise<Rig> {
     routes: { ...routes([]), virtualHosts: [virtualHost({ routes: setup.routes ?? [route({})], ...setup.host })], ...setup.config },
     clusters: setup.clusters ?? [],
   });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   return rig;
 }
 
@@ -97,7 +83,7 @@ const retry = (overrides: Partial<RetryPolicy>): RetryPolicy => ({
 });
 
 test('headers: four levels, most specific first, each action, values that name headers changed before', async () => {
-  const up = await app(echo);
+  const up = await startApp(echo);
   const own = ops(
     [
       add('x-route', 'rt'),
@@ -166,7 +152,7 @@ test.each<[string, Partial<ForwardAction>, string, Record<string, string>, strin
     { host: 'my' },
   ],
 ])('rewrite: %s', async (_, action, path, headers, url, expected) => {
-  const up = await app(echo);
+  const up = await startApp(echo);
   const rig = await serve({ clusters: [cluster([up])], routes: [route(action)] });
   const seen = JSON.parse((await ask(rig.port, path, { headers: { host: 'h', ...headers } })).body) as Echo;
   expect(seen.url).toBe(url);
@@ -174,7 +160,7 @@ test.each<[string, Partial<ForwardAction>, string, Record<string, string>, strin
 });
 
 test('an automatic host is the name of the endpoint', async () => {
-  const up = await app(echo);
+  const up = await startApp(echo);
   const named = cluster([up]);
   for (const locality of named.endpoints?.localities ?? []) for (const endpoint of locality.endpoints) Object.assign(endpoint, { hostname: 'ep.host' });
   const rig = await serve({ clusters: [named], routes: [route({ hostRewrite: { kind: 'auto' } })] });
@@ -198,7 +184,7 @@ test.each<[RedirectAction, string, string, string]>([
 });
 
 test('paths are judged and forwarded in one form, refused or redirected', async () => {
-  const up = await app(echo);
+  const up = await startApp(echo);
   const rig = await serve({ clusters: [cluster([up])], manager: { path: { normalize: true, mergeSlashes: true, escapedSlashes: 'redirect' } } });
   expect((JSON.parse((await ask(rig.port, '//a/../b/./c')).body) as Echo).url).toBe('/b/c');
   const moved = await ask(rig.port, '/a%2fb');
@@ -208,7 +194,7 @@ test('paths are judged and forwarded in one form, refused or redirected', async 
 });
 
 test('clusters by header, by a number in a header, and none', async () => {
-  const [a, b] = await Promise.all([app((_, response) => response.end('a')), app((_, response) => response.end('b'))]);
+  const [a, b] = await Promise.all([startApp((_, response) => response.end('a')), startApp((_, response) => response.end('b'))]);
   const none = ops([]);
   const target = (name: string) => ({ name, weight: 50, requestHeaders: none, responseHeaders: none });
   const rig = await serve({
@@ -229,7 +215,7 @@ test('clusters by header, by a number in a header, and none', async () => {
 
 test('only internal requests steer: outside, the headers are taken away', async () => {
   let tries = 0;
-  const up = await app((incoming, response) => {
+  const up = await startApp((incoming, response) => {
     tries++;
     response.statusCode = 500;
     response.end(JSON.stringify(incoming.headersDistinct));
@@ -251,7 +237,7 @@ test('only internal requests steer: outside, the headers are taken away', async 
 });
 
 test('a client without the hash cookie gets one, and keeps its host with it', async () => {
-  const ports = await Promise.all(['a', 'b', 'c', 'd'].map((name) => app((_, response) => response.end(name))));
+  const ports = await Promise.all(['a', 'b', 'c', 'd'].map((name) => startApp((_, response) => response.end(name))));
   const rig = await serve({
     clusters: [cluster(ports, { lb: { kind: 'ring-hash', minimumRingSize: 1024, maximumRingSize: 4096 } })],
     routes: [route({ hashPolicies: [{ kind: 'cookie', name: 'sess', path: '/', ttlMs: 60_000, attributes: [], terminal: false }] })],
@@ -268,8 +254,8 @@ test('a client without the hash cookie gets one, and keeps its host with it', as
 
 test('mirrors get the request with its body, and nobody waits for them', async () => {
   const mirrored: string[] = [];
-  const up = await app((incoming, response) => incoming.pipe(response));
-  const shadow = await app((incoming) => {
+  const up = await startApp((incoming, response) => incoming.pipe(response));
+  const shadow = await startApp((incoming) => {
     let body = '';
     incoming.setEncoding('utf8').on('data', (part: string) => (body += part));
     // Never answers.
@@ -294,7 +280,7 @@ test('mirrors get the request with its body, and nobody waits for them', async (
 
 const grpc = { 'content-type': 'application/grpc' };
 test('faults: delay, then abort; gRPC statuses; a limit on faults at a time', async () => {
-  const up = await app(echo);
+  const up = await startApp(echo);
   const fault = (spec: Route['filters']['fault']): Route => route({}, spec === undefined ? {} : { filters: { fault: spec } });
   const filters: HttpConnectionManager['filters'] = [{ kind: 'fault' }, { kind: 'router' }];
   const both = await serve({
@@ -318,7 +304,7 @@ test('faults: delay, then abort; gRPC statuses; a limit on faults at a time', as
 });
 
 test('cors: preflights are answered here', async () => {
-  const up = await app(echo);
+  const up = await startApp(echo);
   const rig = await serve({
     clusters: [cluster([up])],
     manager: { filters: [{ kind: 'cors' }, { kind: 'router' }] },
@@ -346,7 +332,7 @@ test('cors: preflights are answered here', async () => {
 });
 
 test('a local rate limit: 429 with what the client needs to know, gRPC told its way', async () => {
-  const up = await app(echo);
+  const up = await startApp(echo);
   const localRateLimit = {
     ...{ bucket: { maxTokens: 1, tokensPerFill: 1, fillIntervalMs: 10_000 }, perConnection: false, enabled: all, enforced: all, status: 429 },
     ...{ grpcResourceExhausted: true, rateLimitHeaders: true, responseHeaders: ops([add('x-rl', 'yes')]), requestHeadersWhenNotEnforced: ops([]) },
@@ -409,7 +395,7 @@ test.each<[string, Partial<ForwardAction>, Partial<HttpConnectionManager>, { sta
     ],
   ],
 )('timeout: %s', async (_, action, overrides, expected) => {
-  const up = await app(silent);
+  const up = await startApp(silent);
   const rig = await serve({ clusters: [cluster([up])], routes: [route(action)], manager: overrides });
   const answer = await ask(rig.port);
   const { responseFlags: flags, details, attempts } = rig.records[0] ?? {};
@@ -418,7 +404,7 @@ test.each<[string, Partial<ForwardAction>, Partial<HttpConnectionManager>, { sta
 });
 
 test('the longest life of a stream is a cluster’s to say', async () => {
-  const up = await app(silent);
+  const up = await startApp(silent);
   const limited = cluster([up]);
   const rig = await serve({ clusters: [{ ...limited, http: { ...limited.http, maxStreamDurationMs: 40 } }] });
   expect(await ask(rig.port)).toMatchObject({ status: 504, body: 'upstream max stream duration reached' });
@@ -427,7 +413,7 @@ test('the longest life of a stream is a cluster’s to say', async () => {
 
 test('a request that does not arrive in time is told so', async () => {
   const up = await startRaw(() => undefined);
-  cleanups.push(() => up.close());
+  onTestFinished(() => up.close());
   const rig = await serve({ clusters: [cluster([up.port])], manager: { requestTimeoutMs: 40 } });
   const answer = await new Promise<number>((resolve, reject) => {
     const sent = request({ port: rig.port, host: '127.0.0.1', method: 'POST', headers: { 'content-length': 5 } }, (response) =>
@@ -441,7 +427,7 @@ test('a request that does not arrive in time is told so', async () => {
 
 test('a hedged request takes the first good answer, whichever try it comes from', async () => {
   const pending: (() => void)[] = [];
-  const up = await app((_, response) => void pending.push(() => response.end(`try ${pending.length}`)));
+  const up = await startApp((_, response) => void pending.push(() => response.end(`try ${pending.length}`)));
   const rig = await serve({
     clusters: [cluster([up])],
     routes: [route({ hedgeOnPerTryTimeout: true, retry: retry({ perTryTimeoutMs: 20 }) })],
@@ -455,7 +441,7 @@ test('a hedged request takes the first good answer, whichever try it comes from'
 });
 
 test('without room for a retry the failure is given, with UO', async () => {
-  const up = await app((_, response) => {
+  const up = await startApp((_, response) => {
     response.statusCode = 500;
     response.end();
   });
@@ -467,7 +453,7 @@ test('without room for a retry the failure is given, with UO', async () => {
 
 test('one place among the retries is enough for several of one request', async () => {
   let tries = 0;
-  const up = await app((_, response) => {
+  const up = await startApp((_, response) => {
     response.statusCode = ++tries < 4 ? 500 : 200;
     response.end();
   });
@@ -479,7 +465,7 @@ test('one place among the retries is enough for several of one request', async (
 
 test('what retries say: to the upstream, to the client, in the body', async () => {
   const seen: IncomingMessage['headers'][] = [];
-  const up = await app((incoming) => void seen.push(incoming.headers));
+  const up = await startApp((incoming) => void seen.push(incoming.headers));
   const rig = await serve({
     clusters: [cluster([up]), cluster([1], { name: 'dead' })],
     routes: [
@@ -506,7 +492,7 @@ test('what retries say: to the upstream, to the client, in the body', async () =
 });
 
 test('host, request id and server header as the manager wants them', async () => {
-  const up = await app((incoming, response) => {
+  const up = await startApp((incoming, response) => {
     response.setHeader('server', 'own');
     response.end(JSON.stringify({ headers: incoming.headersDistinct }));
   });
@@ -544,7 +530,7 @@ test.each([
   [1_500_000, 503],
 ])('a body of %i bytes is sent again when it fits the buffer', async (size, status) => {
   let tries = 0;
-  const up = await app((incoming, response) => {
+  const up = await startApp((incoming, response) => {
     let bytes = 0;
     incoming.on('data', (chunk: Buffer) => (bytes += chunk.length));
     incoming.on('end', () => {
@@ -558,7 +544,7 @@ test.each([
 });
 
 test('a body that waits for a connection is not lost when it cannot be made', async () => {
-  const up = await app((incoming, response) => void incoming.pipe(response));
+  const up = await startApp((incoming, response) => void incoming.pipe(response));
   let turn = 0;
   const rig = await startRig({
     clusters: [cluster([1, up], { lb: { kind: 'random' } })],
@@ -566,14 +552,14 @@ test('a body that waits for a connection is not lost when it cannot be made', as
     // The dead host first.
     deps: { random: () => (turn++ === 0 ? 0 : 0.9) },
   });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   const body = 'y'.repeat(200_000);
   expect((await ask(rig.port, '/', { method: 'POST', body })).body).toBe(body);
 });
 
 test('a connection may only get so old: its last answer says so, an idle one closes', async () => {
   const held: (() => void)[] = [];
-  const up = await app((incoming, response) => {
+  const up = await startApp((incoming, response) => {
     if (incoming.url === '/held') held.push(() => response.end('late'));
     else response.end('now');
   });
@@ -609,7 +595,7 @@ test('a request head that never ends is given up in the time set', async () => {
 
 test('a gRPC deadline goes on as what is left of it', async () => {
   const seen: unknown[] = [];
-  const up = await app((incoming) => void seen.push(incoming.headersDistinct['grpc-timeout']));
+  const up = await startApp((incoming) => void seen.push(incoming.headersDistinct['grpc-timeout']));
   const rig = await serve({ clusters: [cluster([up])], routes: [route({ maxGrpcTimeoutMs: 5_000, retry: retry({ perTryTimeoutMs: 20, retries: 1 }) })] });
   const answer = await ask(rig.port, '/', { method: 'POST', headers: { ...grpc, 'grpc-timeout': '9S' } });
   expect(answer.headers['grpc-status']).toBe('14');
@@ -621,7 +607,7 @@ test('a gRPC deadline goes on as what is left of it', async () => {
 
 test('a body that is no HTTP ends the request with 400 and DPE', async () => {
   const up = await startRaw(() => undefined);
-  cleanups.push(() => up.close());
+  onTestFinished(() => up.close());
   const rig = await serve({ clusters: [cluster([up.port])] });
   const text = await exchangeRaw(rig.port, 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\nzz\r\n');
   expect(text).toMatch(/^HTTP\/1.1 400 [\s\S]*connection: close\r\n[\s\S]*Bad Request$/);
@@ -637,7 +623,7 @@ test('retries leave a priority that was tried twice, as previous_priorities asks
       response.end(name);
     };
   };
-  const [near, far] = await Promise.all([app(answer('near', 503)), app(answer('far', 200))]);
+  const [near, far] = await Promise.all([startApp(answer('near', 503)), startApp(answer('far', 200))]);
   const near1 = cluster([near]);
   const assignment = near1.endpoints;
   const [locality] = assignment?.localities ?? [];
@@ -652,7 +638,7 @@ test('retries leave a priority that was tried twice, as previous_priorities asks
 });
 
 test('the life of a gRPC request ends with DEADLINE_EXCEEDED', async () => {
-  const up = await app(silent);
+  const up = await startApp(silent);
   const rig = await serve({ clusters: [cluster([up])], routes: [route({ grpcStreamDuration: { maxMs: 0, offsetMs: 0 } })] });
   const answer = await ask(rig.port, '/', { method: 'POST', headers: { ...grpc, 'grpc-timeout': '40m' } });
   expect(answer.headers).toMatchObject({ 'grpc-status': '4', 'grpc-message': 'downstream duration timeout' });

@@ -4,18 +4,13 @@ import { type AddressInfo, type Server as TcpServer, createServer as createTcpSe
 import { type JsonObject, fromJson, toBinary } from '@bufbuild/protobuf';
 import { ClusterSchema } from '@weft/mesh-core/gen/envoy/config/cluster/v3/cluster_pb';
 import { registry } from '@weft/mesh-core/translate';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { decodeCluster } from '../../config/decode.ts';
 import { type Rig, exchangeRaw, startRig } from '../../listener/testing/rig.ts';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 async function listening<S extends TcpServer>(server: S): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(() => server.close());
+  onTestFinished(() => void server.close());
   return (server.address() as AddressInfo).port;
 }
 
@@ -43,7 +38,7 @@ const cluster = (healthCheck: JsonObject, ports: readonly number[], more: JsonOb
 
 async function rigOf(...args: Parameters<typeof cluster>): Promise<{ rig: Rig; health: () => string[] }> {
   const rig = await startRig({ clusters: [cluster(...args)] });
-  cleanups.push(() => rig.close());
+  onTestFinished(() => rig.close());
   return { rig, health: () => (rig.runtime.stats().clusters[0]?.endpoints ?? []).map((endpoint) => endpoint.health) };
 }
 
