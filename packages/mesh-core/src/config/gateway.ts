@@ -6,6 +6,12 @@ import { hostName, labels, portNumber, refuseDuplicates } from './schema-parts.t
 const MODES = ['PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'AUTO_PASSTHROUGH', 'ISTIO_MUTUAL', 'OPTIONAL_MUTUAL'] as const;
 const PROTOCOLS = ['HTTP', 'HTTPS', 'GRPC', 'GRPC-WEB', 'HTTP2', 'MONGO', 'TCP', 'TLS'] as const;
 const version = z.enum(['TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3']);
+/** Those Envoy knows; others are left out. */
+export const CIPHER_SUITES: ReadonlySet<string> = new Set([
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305', 'ECDHE-ECDSA-AES128-SHA', 'ECDHE-RSA-AES128-SHA'],
+  ...['ECDHE-ECDSA-AES256-SHA', 'ECDHE-RSA-AES256-SHA', 'AES128-GCM-SHA256', 'AES256-GCM-SHA384', 'AES128-SHA', 'AES256-SHA', 'DES-CBC3-SHA'],
+]);
 const keyPair = z.strictObject({ serverCertificate: z.string().optional(), privateKey: z.string().optional(), caCertificates: z.string().optional() });
 
 export const serverTls = z
@@ -26,6 +32,7 @@ export const serverTls = z
     minProtocolVersion: version.optional(),
     maxProtocolVersion: version.optional(),
     cipherSuites: z.array(z.string()).optional(),
+    insecureSkipVerify: z.boolean().optional(),
   })
   .superRefine((tls, context) => {
     const files = (['serverCertificate', 'privateKey', 'caCertificates'] as const).filter((key) => Boolean(tls[key]));

@@ -4,6 +4,7 @@ export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.
 export type { EnvoyFilterSpec, EnvoyFilterTarget } from './envoy-filter.ts';
 export type { GrpcRouteSpec, MeshRouteSpec } from './gateway-api.ts';
 export type { GatewaySpec } from './gateway.ts';
+export { CIPHER_SUITES } from './gateway.ts';
 export type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
 export { GRPC_STATUS } from './http-route.ts';
 export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';

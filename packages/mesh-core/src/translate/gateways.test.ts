@@ -77,7 +77,10 @@ test('servers with TLS have a chain by SNI, with the certificates of the mesh or
     gateway(server('HTTPS', ['a.test'], { tls: { mode: 'ISTIO_MUTUAL' }, bind: '127.0.0.2' }), {
       port: { number: 8443, name: 'x', protocol: 'HTTPS' },
       hosts: ['*'],
-      tls: { mode: 'MUTUAL', credentialName: 'cert', subjectAltNames: ['client.test'], minProtocolVersion: 'TLSV1_3' },
+      tls: {
+        ...{ mode: 'MUTUAL', credentialName: 'cert', subjectAltNames: ['client.test'], minProtocolVersion: 'TLSV1_3', insecureSkipVerify: true },
+        ...{ verifyCertificateHash: ['aa'], verifyCertificateSpki: ['bb='], caCrl: '/crl.pem', cipherSuites: ['AES128-SHA', 'UNKNOWN', 'AES128-SHA'] },
+      },
     }),
     vs('v', ['a.test'], [to('a')]),
   ];
@@ -94,11 +97,19 @@ test('servers with TLS have a chain by SNI, with the certificates of the mesh or
           typedConfig: {
             requireClientCertificate: true,
             commonTlsContext: {
-              tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_3' },
+              tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_3', cipherSuites: ['AES128-SHA'] },
               tlsCertificateSdsSecretConfigs: [{ name: 'kubernetes://cert' }],
               combinedValidationContext: {
                 validationContextSdsSecretConfig: { name: 'kubernetes://cert-cacert' },
-                defaultValidationContext: { matchTypedSubjectAltNames: [{ sanType: 'DNS', matcher: { exact: 'client.test' } }] },
+                defaultValidationContext: {
+                  matchTypedSubjectAltNames: [{ sanType: 'DNS', matcher: { exact: 'client.test' } }],
+                  ...{
+                    verifyCertificateHash: ['aa'],
+                    verifyCertificateSpki: ['bb='],
+                    crl: { filename: '/crl.pem' },
+                    trustChainVerification: 'ACCEPT_UNTRUSTED',
+                  },
+                },
               },
             },
           },
@@ -138,6 +149,49 @@ test('a gateway gets the Secrets its servers name, of its own namespace only; th
     'kubernetes://cert-cacert',
   ]);
   expect(of(secret('cert', pair, 'shop'), secret('other', pair))).toEqual([]);
+});
+
+test('of a credential come its revocation list and its staple; a bundle may have a name of its own, or be a ConfigMap of any namespace', () => {
+  const secretsOf = (tls: object, ...objects: MeshObject[]): Record<string, unknown> => {
+    const set = translate(buildMesh([gateway(server('HTTPS', ['a.test'], { tls })), ...objects], DEFAULT_MESH_SETTINGS), NODE, DEFAULT_MESH_SETTINGS);
+    return Object.fromEntries([...set[TYPE_URL.secret].keys()].map((name) => [name, decoded(set, TYPE_URL.secret, name)]));
+  };
+  const pair = { 'tls.crt': 'QQ==', 'tls.key': 'Qg==' };
+  const full = secret('cert', { ...pair, 'ca.crt': 'Qw==', 'ca.crl': 'RA==', 'tls.ocsp-staple': 'RQ==' });
+  expect(secretsOf({ mode: 'MUTUAL', credentialName: 'cert' }, full)).toMatchObject({
+    'kubernetes://cert': { tlsCertificate: { ocspStaple: { inlineBytes: 'RQ==' } } },
+    'kubernetes://cert-cacert': { validationContext: { trustedCa: { inlineBytes: 'Qw==' }, crl: { inlineBytes: 'RA==' } } },
+  });
+  const two = { mode: 'MUTUAL', credentialNames: ['cert', 'rsa'], caCertCredentialName: 'clients' };
+  expect(Object.keys(secretsOf(two, full, secret('rsa', pair), secret('clients', { cacert: 'Qw==' })))).toEqual([
+    ...['kubernetes://cert', 'kubernetes://rsa', 'kubernetes://clients'],
+  ]);
+  const roots = object('ConfigMap', 'roots', { data: { 'ca.crt': 'PEM' } }, undefined, 'elsewhere');
+  expect(secretsOf({ mode: 'MUTUAL', credentialName: 'cert', caCertCredentialName: 'configmap://elsewhere/roots' }, full, roots)).toMatchObject({
+    'configmap://elsewhere/roots': { validationContext: { trustedCa: { inlineString: 'PEM' } } },
+  });
+});
+
+test('a proxy gets what its DestinationRules name: a gateway of all it sees, a sidecar of its namespace and its labels', () => {
+  const rule = (name: string, namespace: string, spec: object = {}): MeshObject =>
+    object(
+      'DestinationRule',
+      name,
+      { host: `${name}.example`, trafficPolicy: { tls: { mode: 'MUTUAL', credentialName: name } }, ...spec },
+      undefined,
+      namespace,
+    );
+  const names = ['near', 'far', 'hidden', 'chosen', 'other'];
+  const pair = { 'tls.crt': 'QQ==', 'tls.key': 'Qg==' };
+  const objects = [
+    ...names.map((name) => secret(name, pair)),
+    ...[rule('near', 'edge'), rule('far', 'shop'), rule('hidden', 'shop', { exportTo: ['.'] })],
+    rule('chosen', 'edge', { workloadSelector: { matchLabels: NODE.labels } }),
+    rule('other', 'edge', { workloadSelector: { matchLabels: { app: 'other' } } }),
+  ];
+  const of = (node: ProxyNode): string[] => [...translate(buildMesh(objects, DEFAULT_MESH_SETTINGS), node, DEFAULT_MESH_SETTINGS)[TYPE_URL.secret].keys()];
+  expect(of(NODE).toSorted()).toEqual(['kubernetes://chosen', 'kubernetes://far', 'kubernetes://near']);
+  expect(of({ ...NODE, role: 'sidecar' }).toSorted()).toEqual(['kubernetes://chosen', 'kubernetes://near']);
 });
 
 test('TLS is passed on by SNI, TCP as it comes, and nothing is opened without routes', () => {

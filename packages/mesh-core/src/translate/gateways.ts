@@ -4,10 +4,11 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { hostMatches, matches } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { ADS, any, clusterName, grouped, seconds, socketAddress } from './common.ts';
-import { caOf, credentialResource } from './credentials.ts';
+import { type Credential, caOf } from './credentials.ts';
 import { type GatewayServer, bareHost, commonHosts, gatewayRouteConfig, serverHosts } from './gateway-routes.ts';
-import { TLS_INSPECTOR, downstreamTls, hcm, rds } from './listeners.ts';
+import { TLS_INSPECTOR, hcm, rds } from './listeners.ts';
 import { type Mesh, destinationRuleFor } from './mesh.ts';
+import { serverTls } from './server-tls.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { type L4Context, l4Applies, tcpProxyFilter, tcpProxyTo } from './tcp-routes.ts';
 import { hostsOf, virtualServicesFor } from './virtual-services.ts';
@@ -53,7 +54,7 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
         name: secureName(s),
         ...serverNamesOf(s.server.hosts.map(bareHost)),
         filters: [manager(secureName(s), false)],
-        transportSocket: serverTls(s.server.tls),
+        transportSocket: serverTls(s.server.tls ?? {}),
       })),
       ...same.filter((s) => !secure.includes(s)).flatMap((s) => l4Chains(mesh, node, s)),
     ]);
@@ -106,49 +107,6 @@ export function serverNamesOf(names: readonly string[]): { filterChainMatch?: { 
   return names.length === 0 || names.includes('*') ? {} : { filterChainMatch: { serverNames: names.map((name) => name.toLowerCase()) } };
 }
 
-function serverTls(tls: GatewayServer['server']['tls']): JsonObject {
-  if (tls?.mode === 'ISTIO_MUTUAL') return downstreamTls();
-  const mutual = tls?.mode === 'MUTUAL' || tls?.mode === 'OPTIONAL_MUTUAL';
-  const credential = tls?.credentialName || tls?.credentialNames?.[0];
-  const pairs = tls?.tlsCertificates ?? [];
-  const files = pairs.length > 0 ? pairs : [{ serverCertificate: tls?.serverCertificate, privateKey: tls?.privateKey }];
-  const sans = (tls?.subjectAltNames ?? []).map((exact) => ({ sanType: exact.includes('://') ? 'URI' : 'DNS', matcher: { exact } }));
-  const names = sans.length === 0 ? {} : { matchTypedSubjectAltNames: sans };
-  const bundle = tls?.caCertCredentialName || (credential === undefined ? undefined : caOf(credential));
-  return {
-    name: 'envoy.transport_sockets.tls',
-    typedConfig: any('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
-      requireClientCertificate: tls?.mode === 'MUTUAL',
-      commonTlsContext: {
-        tlsParams: tlsParams(tls),
-        alpnProtocols: ['h2', 'http/1.1'],
-        ...(credential === undefined
-          ? { tlsCertificates: files.map((f) => ({ certificateChain: { filename: f.serverCertificate ?? '' }, privateKey: { filename: f.privateKey ?? '' } })) }
-          : { tlsCertificateSdsSecretConfigs: (tls?.credentialNames ?? [credential]).map(secretConfig) }),
-        ...(!mutual
-          ? {}
-          : tls.caCertificates
-            ? { validationContext: { trustedCa: { filename: tls.caCertificates }, ...names } }
-            : { combinedValidationContext: { defaultValidationContext: names, validationContextSdsSecretConfig: secretConfig(bundle ?? '') } }),
-      },
-    }),
-  };
-}
-
-function tlsParams(tls: GatewayServer['server']['tls']): JsonObject {
-  const version = (name: string | undefined, fallback: string): string => (name === undefined || name === 'TLS_AUTO' ? fallback : name.replace('TLSV', 'TLSv'));
-  const suites = tls?.cipherSuites ?? [];
-  return {
-    tlsMinimumProtocolVersion: version(tls?.minProtocolVersion, 'TLSv1_2'),
-    tlsMaximumProtocolVersion: version(tls?.maxProtocolVersion, 'TLSv1_3'),
-    ...(suites.length === 0 ? {} : { cipherSuites: suites }),
-  };
-}
-
-function secretConfig(credential: string): JsonObject {
-  return { name: credentialResource(credential), sdsConfig: ADS };
-}
-
 /** Chains whose bytes go on as they are, after TLS where it ends here. */
 function l4Chains(mesh: Mesh, node: ProxyNode, s: GatewayServer): JsonObject[] {
   const { server, key } = s;
@@ -187,7 +145,7 @@ function l4Chains(mesh: Mesh, node: ProxyNode, s: GatewayServer): JsonObject[] {
         name: `${namespace}/${name}`,
         ...serverNamesOf(names),
         filters: filters(rule.route),
-        ...(terminates(s) ? { transportSocket: serverTls(server.tls) } : {}),
+        ...(terminates(s) ? { transportSocket: serverTls(server.tls ?? {}) } : {}),
       },
     ];
   }
@@ -215,10 +173,12 @@ export function sniClusters(mesh: Mesh, node: ProxyNode): JsonObject[] {
 }
 
 /** Credentials the servers of a gateway proxy name. */
-export function credentialsOf(mesh: Mesh, node: ProxyNode): string[] {
-  return serversOf(mesh, node).flatMap(
-    ({ server: { tls } }) => [tls?.credentialName, ...(tls?.credentialNames ?? []), tls?.caCertCredentialName].filter((name) => Boolean(name)) as string[],
-  );
+export function credentialsOf(mesh: Mesh, node: ProxyNode): Credential[] {
+  return serversOf(mesh, node).flatMap(({ server: { tls } }) => {
+    const names = [tls?.credentialName, ...(tls?.credentialNames ?? [])].filter((name) => Boolean(name)) as string[];
+    const bundle = tls?.caCertCredentialName || (names[0] === undefined ? undefined : caOf(names[0]));
+    return [...names.map((name) => ({ name, use: 'certificate' as const })), ...(bundle === undefined ? [] : [{ name: bundle, use: 'bundle' as const }])];
+  });
 }
 
 function passthroughClusters(mesh: Mesh, node: ProxyNode): { sni: string; host: string; service: string }[] {

@@ -6,6 +6,7 @@ import { ADS, PEER_FIELDS, PEER_HEADER, any, seconds, socketAddress, without } f
 import { dynamicForwardFilter } from './external-clusters.ts';
 import { type Mesh, type MeshService, type ServicePort, mtlsModeOf, protocolOf, servicesOfWorkload } from './mesh.ts';
 import { managerTelemetry } from './manager-telemetry.ts';
+import { downstreamTls } from './server-tls.ts';
 import type { Reporter } from './stats-logger.ts';
 import { serviceTcpFilters, sniChains, tcpProxyFilter } from './tcp-routes.ts';
 
@@ -197,22 +198,6 @@ function inboundRoute(cluster: string, service: MeshService | undefined, port: I
       ...(port.name.startsWith('grpc') ? {} : { retryPolicy: { retryOn: 'reset-before-request', numRetries: 2 } }),
     },
     decorator: { operation: `${service?.host ?? `inbound`}:${port.servicePort}/*` },
-  };
-}
-
-/** Mutual TLS with the mesh's certificates, which come by SDS. */
-export function downstreamTls(alpnProtocols: readonly string[] = ['h2', 'http/1.1']): JsonObject {
-  return {
-    name: 'envoy.transport_sockets.tls',
-    typedConfig: any('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
-      requireClientCertificate: true,
-      commonTlsContext: {
-        tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2', tlsMaximumProtocolVersion: 'TLSv1_3' },
-        alpnProtocols: [...alpnProtocols],
-        tlsCertificateSdsSecretConfigs: [{ name: 'default', sdsConfig: ADS }],
-        validationContextSdsSecretConfig: { name: 'ROOTCA', sdsConfig: ADS },
-      },
-    }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import type { TrafficPolicySpec } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { ADS, any, without } from './common.ts';
+import { caOf, credentialResource } from './credentials.ts';
 import type { MeshService, ServicePort } from './mesh.ts';
 import { isHttp2, usesClientProtocol } from './traffic-policy.ts';
 
@@ -142,7 +143,7 @@ function clientCertificate(tls: Tls): JsonObject {
 }
 
 function credential(name: string): JsonObject {
-  return { name: `kubernetes://${name}`, sdsConfig: ADS };
+  return { name: credentialResource(name), sdsConfig: ADS };
 }
 
 function validation(tls: Tls, dataPlane: ProxyNode['dataPlane']): JsonObject {
@@ -151,7 +152,7 @@ function validation(tls: Tls, dataPlane: ProxyNode['dataPlane']): JsonObject {
   const names: JsonObject = tls.subjectAltNames === undefined ? {} : { matchTypedSubjectAltNames: sanMatches(tls.subjectAltNames) };
   const checks = { ...names, ...(tls.caCrl === undefined ? {} : { crl: { filename: tls.caCrl } }) };
   if (tls.credentialName !== undefined)
-    return { combinedValidationContext: { defaultValidationContext: checks, validationContextSdsSecretConfig: credential(`${tls.credentialName}-cacert`) } };
+    return { combinedValidationContext: { defaultValidationContext: checks, validationContextSdsSecretConfig: credential(caOf(tls.credentialName)) } };
   const file = tls.caCertificates === undefined || tls.caCertificates === 'system' ? undefined : tls.caCertificates;
   if (file === undefined && dataPlane === 'embedded') return { validationContext: { ...checks, systemRootCerts: {} } };
   return { validationContext: { ...checks, trustedCa: { filename: file ?? SYSTEM_CA_FILE } } };

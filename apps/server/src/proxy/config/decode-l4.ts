@@ -1,6 +1,6 @@
 // The parts of a listener below HTTP: listener filters, filter chain matches, TCP proxying, TLS of the client's side.
 
-import { decodeValidation, readSource } from './decode-upstream-tls.ts';
+import { decodeCertificates, decodeTlsParams, decodeTrust } from './decode-tls.ts';
 import type { Fields } from './fields.ts';
 import type { AccessLog, ChainMatch, Cidr, DownstreamTls, ListenerConfig, TcpProxy } from './model.ts';
 
@@ -104,23 +104,30 @@ export function decodeSniFilters(filters: readonly { filter: Fields; config: Fie
   return result;
 }
 
-export function decodeDownstreamTls(fields: Fields): DownstreamTls {
+const DOWNSTREAM_TLS = 'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext';
+
+/** Undefined = plaintext. */
+export function decodeDownstreamTls(fields: Fields | undefined): DownstreamTls | undefined {
+  if (fields === undefined || fields.type().endsWith('RawBuffer')) return undefined;
+  if (fields.type() !== DOWNSTREAM_TLS) fields.problem('@type', `a transport socket of type ${fields.type()} is not supported`);
   const context = fields.object('commonTlsContext');
-  const [secret, ...more] = context?.list('tlsCertificateSdsSecretConfigs') ?? [];
-  const [inline, ...others] = context?.list('tlsCertificates') ?? [];
-  const certificateSecret = secret?.text('name') ?? '';
-  const certificate = inline === undefined ? undefined : { chainPem: readSource(inline, 'certificateChain'), keyPem: readSource(inline, 'privateKey') };
-  if (certificateSecret === '' && certificate === undefined) fields.problem('commonTlsContext', 'a certificate is needed');
-  if (more.length + others.length > 0) fields.problem('commonTlsContext', 'one certificate is supported, not several');
-  const { validationSecret, ca, crlPem, peerSans } = decodeValidation(context);
-  if (crlPem !== undefined) fields.problem('commonTlsContext', 'revocation lists are not supported on listeners');
-  return {
-    certificateSecret,
-    ...(certificate === undefined ? {} : { certificate }),
-    ...(validationSecret === undefined ? {} : { validationSecret }),
-    ...(ca === undefined || ca === 'system' ? {} : { ca }),
+  const { secrets, pairs } = decodeCertificates(context);
+  if (secrets.length + pairs.length === 0) fields.problem('commonTlsContext', 'a certificate is needed');
+  const { acceptUntrusted, ...trust } = decodeTrust(context);
+  if (trust.ca === 'system') context?.problem('validationContext.systemRootCerts', 'clients are checked against a CA of their own only');
+  const tls: DownstreamTls = {
+    certificateSecrets: secrets,
+    ...(pairs.length === 0 ? {} : { certificates: pairs }),
+    ...trust,
+    ...decodeTlsParams(context?.object('tlsParams')),
     requireClientCertificate: fields.flag('requireClientCertificate'),
+    ...(acceptUntrusted ? { acceptUntrusted } : {}),
     alpn: context?.texts('alpnProtocols') ?? [],
-    peerSans,
   };
+  // Sessions are not resumed; whoever asks for a staple gets one where there is one.
+  fields.ignore('disableStatelessSessionResumption', 'disableStatefulSessionResumption', 'sessionTimeout', 'preferClientCiphers');
+  if (fields.text('ocspStaplePolicy', 'LENIENT_STAPLING') !== 'LENIENT_STAPLING') fields.problem('ocspStaplePolicy', 'only LENIENT_STAPLING is supported');
+  context?.end();
+  fields.end();
+  return tls;
 }

@@ -42,8 +42,7 @@ export function decodeListenerFields(fields: Fields): ListenerConfig {
 }
 
 function decodeChain(fields: Fields): FilterChain {
-  const socket = fields.object('transportSocket')?.object('typedConfig');
-  const tls = socket === undefined || socket.type().endsWith('RawBuffer') ? undefined : decodeDownstreamTls(socket);
+  const tls = decodeDownstreamTls(fields.object('transportSocket')?.object('typedConfig'));
   const chain: FilterChain = {
     name: fields.text('name'),
     match: decodeChainMatch(fields.object('filterChainMatch')),

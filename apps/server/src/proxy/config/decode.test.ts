@@ -78,7 +78,7 @@ test('an inbound listener keeps its TLS chain, its secrets and the peer header',
   const [mtls] = listener.chains;
   expect(mtls).toMatchObject({
     match: { transportProtocol: 'tls' },
-    tls: { certificateSecret: 'default', validationSecret: 'ROOTCA', requireClientCertificate: true },
+    tls: { certificateSecrets: ['default'], validationSecret: 'ROOTCA', requireClientCertificate: true },
   });
   expect(mtls?.http).toMatchObject({ peerHeader: 'x-weft-peer', streamIdleTimeoutMs: 0, accessLog: [{ kind: 'file', path: '/dev/stdout' }] });
 });

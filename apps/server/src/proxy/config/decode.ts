@@ -51,7 +51,16 @@ export function decodeSecret(body: Uint8Array, name: string): Secret {
     if (specifier?.case === 'inlineString') return specifier.value as string;
     throw new DecodeError([`${name}: only inline secrets are taken, not ${specifier?.case ?? 'an empty one'}`]);
   };
-  if (type.case === 'tlsCertificate') return { kind: 'certificate', name, chainPem: text(type.value.certificateChain), keyPem: text(type.value.privateKey) };
-  if (type.case === 'validationContext') return { kind: 'validation', name, caPem: text(type.value.trustedCa) };
+  if (type.case === 'tlsCertificate') {
+    const { certificateChain, privateKey, ocspStaple } = type.value;
+    const staple = ocspStaple?.specifier.case === 'inlineBytes' ? { ocspStaple: ocspStaple.specifier.value } : {};
+    return { kind: 'certificate', name, chainPem: text(certificateChain), keyPem: text(privateKey), ...staple };
+  }
+  if (type.case === 'validationContext') {
+    const { trustedCa, crl, ...more } = type.value;
+    if (more.matchTypedSubjectAltNames.length + more.verifyCertificateHash.length + more.verifyCertificateSpki.length > 0)
+      throw new DecodeError([`${name}: what certificates must be is said by listeners and clusters here, not by secrets`]);
+    return { kind: 'validation', name, caPem: text(trustedCa), ...(crl === undefined ? {} : { crlPem: text(crl) }) };
+  }
   throw new DecodeError([`${name}: a secret of kind ${type.case ?? 'none'} is of no use here`]);
 }

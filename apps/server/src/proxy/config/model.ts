@@ -67,34 +67,57 @@ export interface Cidr {
   length: number;
 }
 
-export interface DownstreamTls {
-  /** '' where `certificate` is there. */
-  certificateSecret: string;
-  certificate?: { chainPem: string; keyPem: string };
-  validationSecret?: string;
-  ca?: { pem: string };
-  requireClientCertificate: boolean;
-  alpn: readonly string[];
-  /** Accepted names of the peer. Empty = any signed by the CA. */
-  peerSans: readonly SanMatch[];
+/** What a handshake may agree on, in Node's words. */
+export interface TlsParams {
+  minVersion: TlsVersion;
+  maxVersion: TlsVersion;
+  ciphers?: string;
+  ecdhCurve?: string;
+  sigalgs?: string;
 }
 
-export interface UpstreamTls {
-  certificateSecret?: string;
+export interface KeyPair {
+  chainPem: string;
+  keyPem: string;
+  /** DER of an OCSP response for clients that ask. */
+  ocspStaple?: Uint8Array;
+}
+
+/** Certificates accepted by what they are, on top of the trust in their CA: SHA-256 of the whole (hex) or of the key (base64). */
+export interface CertificatePins {
+  hashes: readonly string[];
+  keys: readonly string[];
+}
+
+/** What is asked of a peer's certificate. */
+export interface PeerTrust {
   validationSecret?: string;
-  /** Own certificate, where it is not a secret. */
-  certificate?: { chainPem: string; keyPem: string };
   /** Trust, where it is not a secret. `system` = what Node trusts by itself. */
   ca?: { pem: string } | 'system';
   crlPem?: string;
+  /** Accepted names of the peer. Empty = any signed by the CA. */
+  peerSans: readonly SanMatch[];
+  pins?: CertificatePins;
+}
+
+export interface DownstreamTls extends PeerTrust, Partial<TlsParams> {
+  /** Of several, clients get the one for the name they ask for, or by the kind of key they take. */
+  certificateSecrets: readonly string[];
+  certificates?: readonly KeyPair[];
+  requireClientCertificate: boolean;
+  /** A certificate is asked for, but any will do. */
+  acceptUntrusted?: boolean;
+  alpn: readonly string[];
+}
+
+export interface UpstreamTls extends PeerTrust, TlsParams {
+  certificateSecret?: string;
+  /** Own certificate, where it is not a secret. */
+  certificate?: KeyPair;
   /** False = any certificate will do. */
   verify: boolean;
-  minVersion: TlsVersion;
-  maxVersion: TlsVersion;
   sni: string;
   alpn: readonly string[];
-  /** Empty = any signed by the CA. */
-  peerSans: readonly SanMatch[];
 }
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
@@ -486,4 +509,4 @@ export interface Endpoint {
   metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-export type Secret = { kind: 'certificate'; name: string; chainPem: string; keyPem: string } | { kind: 'validation'; name: string; caPem: string };
+export type Secret = ({ kind: 'certificate'; name: string } & KeyPair) | { kind: 'validation'; name: string; caPem: string; crlPem?: string };

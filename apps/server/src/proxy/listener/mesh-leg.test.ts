@@ -165,7 +165,7 @@ const upstreamTls = {
 };
 
 async function embeddedServer(authority: TestAuthority, appPort: number): Promise<Rig> {
-  const tls = { certificateSecret: 'default', validationSecret: 'ROOTCA', requireClientCertificate: true, alpn: ['h2', 'http/1.1'], peerSans: [] };
+  const tls = { certificateSecrets: ['default'], validationSecret: 'ROOTCA', requireClientCertificate: true, alpn: ['h2', 'http/1.1'], peerSans: [] };
   const secure = chain({ match: { transportProtocol: 'tls', ...any }, tls: tls as NonNullable<ListenerConfig['chains'][number]['tls']>, http: manager() });
   const rig = await startRig({ listener: listener({ direction: 'inbound', inspectTls: true, chains: [secure] }), clusters: [cluster([appPort])] });
   onTestFinished(() => rig.close());

@@ -37,7 +37,7 @@ async function hops(
     server.close();
   });
   const tls = {
-    certificateSecret: 'default',
+    certificateSecrets: ['default'],
     validationSecret: 'ROOTCA',
     requireClientCertificate: true,
     alpn: ['istio', 'h2', 'http/1.1'],

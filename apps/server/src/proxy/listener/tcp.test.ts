@@ -247,7 +247,13 @@ test('two hops over mutual TLS: both identities, half close in both directions, 
     {
       direction: 'inbound',
       inspectTls: true,
-      chains: [{ ...bare, tls: { ...own, requireClientCertificate: true, alpn: ['istio'], peerSans: [] }, tcp: tcp() }],
+      chains: [
+        {
+          ...bare,
+          tls: { certificateSecrets: ['default'], validationSecret: 'ROOTCA', requireClientCertificate: true, alpn: ['istio'], peerSans: [] },
+          tcp: tcp(),
+        },
+      ],
     },
     [cluster([port])],
   );

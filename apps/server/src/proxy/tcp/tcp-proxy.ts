@@ -141,7 +141,7 @@ export class TcpConnection implements TimerTarget {
         ALPNProtocols: plan.alpn.filter((name) => name !== 'h2'),
         ...(plan.sni === '' ? {} : { servername: plan.sni }),
         rejectUnauthorized: plan.verify,
-        checkServerIdentity: (_, certificate) => (plan.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),
+        checkServerIdentity: (_, certificate) => (plan.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
       };
       upstream = connectTls(options);
     }

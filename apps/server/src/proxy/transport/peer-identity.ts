@@ -1,7 +1,8 @@
 // The SPIFFE identity in a peer's certificate and whether it is one of those expected.
 
+import { type X509Certificate, createHash } from 'node:crypto';
 import { compileStringMatch } from '@weft/mesh-core/traffic';
-import type { SanMatch } from '../config/model.ts';
+import type { CertificatePins, SanMatch } from '../config/model.ts';
 
 /**
  * Entries of Node's `subjectAltName` text. Node quotes values that contain separators as JSON, so a name cannot smuggle a
@@ -54,4 +55,16 @@ function coversHost(san: string, host: string): boolean {
 /** The certificate is for this host name or address. */
 export function namesHost(subjectAltName: string | undefined, host: string): boolean {
   return sanEntries(subjectAltName).some(({ kind, value }) => (kind === 'DNS' && coversHost(value, host)) || (kind === 'IP Address' && value === host));
+}
+
+/** Accepts a certificate with one of the hashes, or a key with one. */
+export function compilePins({ hashes, keys }: CertificatePins): (certificate: X509Certificate) => boolean {
+  return (certificate) =>
+    hashes.includes(certificate.fingerprint256.replaceAll(':', '').toLowerCase()) ||
+    (keys.length > 0 &&
+      keys.includes(
+        createHash('sha256')
+          .update(certificate.publicKey.export({ type: 'spki', format: 'der' }))
+          .digest('base64'),
+      ));
 }

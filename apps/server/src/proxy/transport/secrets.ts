@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import type { Secret } from '../config/model.ts';
+import type { KeyPair, PeerTrust, Secret, TlsParams } from '../config/model.ts';
 import { uriSans } from './peer-identity.ts';
 
 export class SecretError extends Error {
@@ -21,7 +21,11 @@ export class SecretStore {
   /** @throws SecretError; the secret of that name before stays. */
   apply(secret: Secret): void {
     try {
-      createSecureContext(secret.kind === 'certificate' ? { cert: secret.chainPem, key: secret.keyPem } : { ca: secret.caPem });
+      createSecureContext(
+        secret.kind === 'certificate'
+          ? { cert: secret.chainPem, key: secret.keyPem }
+          : { ca: secret.caPem, ...(secret.crlPem === undefined ? {} : { crl: secret.crlPem }) },
+      );
     } catch (error) {
       throw new SecretError(secret.name, error);
     }
@@ -35,27 +39,40 @@ export class SecretStore {
     return () => this.watchers.delete(watcher);
   }
 
-  /** What a context is made of; undefined while a named secret is missing. */
-  options(certificate: string | undefined, validation: string | undefined): SecureContextOptions | undefined {
-    const own = certificate === undefined ? undefined : this.secrets.get(certificate);
-    const ca = validation === undefined ? undefined : this.secrets.get(validation);
-    if ((certificate !== undefined && own?.kind !== 'certificate') || (validation !== undefined && ca?.kind !== 'validation')) return undefined;
-    return {
-      minVersion: 'TLSv1.2',
-      ...(own?.kind === 'certificate' ? { cert: own.chainPem, key: own.keyPem } : {}),
-      ...(ca?.kind === 'validation' ? { ca: ca.caPem } : {}),
-      // No tickets: a resumed session would outlive a change of the trust bundle.
-      secureOptions: ticketless,
-    };
+  keyPair(name: string): KeyPair | undefined {
+    const secret = this.secrets.get(name);
+    return secret?.kind === 'certificate' ? secret : undefined;
+  }
+
+  /** What a context trusts; undefined while a named secret is missing. `crlPem` is what the configuration itself has. */
+  trust({ validationSecret, ca, crlPem }: PeerTrust): SecureContextOptions | undefined {
+    const named = validationSecret === undefined ? undefined : this.secrets.get(validationSecret);
+    if (validationSecret !== undefined && named?.kind !== 'validation') return undefined;
+    const own = named?.kind === 'validation' ? named : undefined;
+    const crl = [own?.crlPem, crlPem].filter((pem) => pem !== undefined);
+    // Without a CA Node trusts the system's roots.
+    const roots = ca === undefined || ca === 'system' ? own?.caPem : ca.pem;
+    return { ...(roots === undefined ? {} : { ca: roots }), ...(crl.length === 0 ? {} : { crl }) };
   }
 
   /** Own URI SAN of a certificate secret, '' when unknown. */
   identity(certificate: string): string {
-    const secret = this.secrets.get(certificate);
-    if (secret?.kind !== 'certificate') return '';
-    return uriSans(new X509Certificate(secret.chainPem).subjectAltName)[0] ?? '';
+    const pair = this.keyPair(certificate);
+    return pair === undefined ? '' : (uriSans(new X509Certificate(pair.chainPem).subjectAltName)[0] ?? '');
   }
 }
 
-/** OpenSSL's SSL_OP_NO_TICKET. */
-const ticketless = 0x4000;
+/** OpenSSL's SSL_OP_NO_TICKET: a resumed session would outlive a change of the trust bundle. */
+const TICKETLESS = 0x4000;
+
+/** The parts of a context that are neither certificates nor trust. */
+export function contextParams({ minVersion = 'TLSv1.2', maxVersion = 'TLSv1.3', ciphers, ecdhCurve, sigalgs }: Partial<TlsParams>): SecureContextOptions {
+  return {
+    minVersion,
+    maxVersion,
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
+    ...(sigalgs === undefined ? {} : { sigalgs }),
+    secureOptions: TICKETLESS,
+  };
+}

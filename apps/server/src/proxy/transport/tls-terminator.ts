@@ -1,11 +1,12 @@
 // TLS on accepted sockets of one filter chain. The socket has been looked at already, so it is handed to a TLS server that never
 // listens; a new certificate goes into that server and serves the next handshake.
 
+import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
-import type { DownstreamTls } from '../config/model.ts';
-import { compilePeerSans, dnsSans, uriSans } from './peer-identity.ts';
-import type { SecretStore } from './secrets.ts';
+import { createSecureContext, createServer, type SecureContext, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import type { DownstreamTls, KeyPair } from '../config/model.ts';
+import { compilePeerSans, compilePins, dnsSans, namesHost, uriSans } from './peer-identity.ts';
+import { type SecretStore, contextParams } from './secrets.ts';
 
 export interface TlsClient {
   principal: string | undefined;
@@ -20,11 +21,14 @@ export interface TlsClient {
 export class TlsTerminator {
   private readonly config: DownstreamTls;
   private readonly secrets: SecretStore;
-  private readonly accepts: (subjectAltName: string | undefined) => boolean;
+  private readonly accepts: (certificate: X509Certificate) => boolean;
   private readonly onSecure: (socket: TLSSocket, client: TlsClient) => void;
   private readonly onRefused: () => void;
   private readonly handshakeTimeoutMs: number;
   private readonly servers = new Map<boolean, Server>();
+  private identities: readonly Identity[] = [];
+  /** Contexts for names, where there are several certificates. */
+  private readonly byName = new Map<string, SecureContext>();
   private readonly unwatch: () => void;
 
   constructor(
@@ -37,7 +41,9 @@ export class TlsTerminator {
     this.handshakeTimeoutMs = handshakeTimeoutMs;
     this.config = config;
     this.secrets = secrets;
-    this.accepts = compilePeerSans(config.peerSans);
+    const named = compilePeerSans(config.peerSans);
+    const pinned = config.pins === undefined ? () => true : compilePins(config.pins);
+    this.accepts = (certificate) => named(certificate.subjectAltName) && pinned(certificate);
     this.onSecure = onSecure;
     this.onRefused = onRefused;
     this.unwatch = secrets.watch(() => this.reload());
@@ -52,15 +58,24 @@ export class TlsTerminator {
     if (server === undefined) {
       const options = this.options();
       if (options === undefined) return false;
+      const { requireClientCertificate, acceptUntrusted, validationSecret, ca } = this.config;
       server = createServer({
         ...options,
-        requestCert: this.config.requireClientCertificate || this.config.validationSecret !== undefined || this.config.ca !== undefined,
-        rejectUnauthorized: this.config.requireClientCertificate,
+        ...(this.identities.length === 1
+          ? {}
+          : { SNICallback: (name: string, answer: (error: null, context?: SecureContext) => void) => answer(null, this.contextFor(name)) }),
+        requestCert: requireClientCertificate || validationSecret !== undefined || ca !== undefined,
+        rejectUnauthorized: requireClientCertificate && acceptUntrusted !== true,
         handshakeTimeout: this.handshakeTimeoutMs,
         allowHalfOpen: true,
         ...(withAlpn ? { ALPNProtocols: [...own] } : {}),
       });
       server.on('secureConnection', (secured: TLSSocket) => this.check(secured));
+      if (this.identities.some(({ pair }) => pair.ocspStaple !== undefined))
+        server.on('OCSPRequest', (served: Buffer, _: Buffer, answer: (error: null, staple: Buffer | null) => void) => {
+          const staple = this.identities.find(({ certificate }) => certificate.raw.equals(served))?.pair.ocspStaple;
+          answer(null, staple === undefined ? null : Buffer.from(staple));
+        });
       server.on('tlsClientError', (_, failed) => {
         this.onRefused();
         failed.destroy();
@@ -76,36 +91,63 @@ export class TlsTerminator {
   }
 
   private check(socket: TLSSocket): void {
+    const { requireClientCertificate, acceptUntrusted, certificateSecrets } = this.config;
     const certificate = socket.getPeerX509Certificate();
     // Also where none is needed, one that is shown must be good.
-    const refused = certificate !== undefined && !socket.authorized;
-    if (refused || (certificate === undefined ? this.config.requireClientCertificate : !this.accepts(certificate.subjectAltName))) {
+    const good = certificate === undefined ? !requireClientCertificate : acceptUntrusted === true || (socket.authorized && this.accepts(certificate));
+    if (!good) {
       this.onRefused();
       socket.destroy();
       return;
     }
     this.onSecure(socket, {
-      principal: certificate === undefined ? undefined : uriSans(certificate.subjectAltName)[0],
+      principal: certificate === undefined || !socket.authorized ? undefined : uriSans(certificate.subjectAltName)[0],
       certificateHash: certificate === undefined ? '' : certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
       subject: certificate === undefined ? '' : certificate.subject.split('\n').toReversed().join(','),
       dnsNames: certificate === undefined ? [] : dnsSans(certificate.subjectAltName),
-      ownIdentity: this.secrets.identity(this.config.certificateSecret),
+      ownIdentity: this.secrets.identity(certificateSecrets[0] ?? ''),
     });
   }
 
+  /** Undefined while a secret is missing. */
   private options(): SecureContextOptions | undefined {
-    const { certificateSecret, certificate, validationSecret, ca } = this.config;
-    const named = this.secrets.options(certificate === undefined ? certificateSecret : undefined, validationSecret);
-    if (named === undefined) return undefined;
-    return {
-      ...named,
-      ...(certificate === undefined ? {} : { cert: certificate.chainPem, key: certificate.keyPem }),
-      ...(ca === undefined ? {} : { ca: ca.pem }),
-    };
+    const { certificateSecrets, certificates = [] } = this.config;
+    const pairs = [...certificateSecrets.map((name) => this.secrets.keyPair(name)), ...certificates].filter((pair) => pair !== undefined);
+    const trust = this.secrets.trust(this.config);
+    if (trust === undefined || pairs.length < certificateSecrets.length + certificates.length) return undefined;
+    this.identities = pairs.map((pair) => ({ pair, certificate: new X509Certificate(pair.chainPem) }));
+    this.byName.clear();
+    return { ...contextParams(this.config), ...trust, ...served(this.identities) };
+  }
+
+  /** As Envoy: among the certificates for the name where there are any, else among all. */
+  private contextFor(name: string): SecureContext | undefined {
+    const fitting = this.identities.filter(({ certificate }) => namesHost(certificate.subjectAltName, name));
+    if (fitting.length === 0 || fitting.length === this.identities.length) return undefined;
+    const key = fitting.map(({ certificate }) => certificate.fingerprint256).join();
+    let context = this.byName.get(key);
+    if (context === undefined)
+      this.byName.set(key, (context = createSecureContext({ ...contextParams(this.config), ...this.secrets.trust(this.config), ...served(fitting) })));
+    return context;
   }
 
   private reload(): void {
     const options = this.options();
     if (options !== undefined) for (const server of this.servers.values()) server.setSecureContext(options);
   }
+}
+
+interface Identity {
+  pair: KeyPair;
+  certificate: X509Certificate;
+}
+
+/** The first certificate of each kind of key: clients choose by what they can verify. */
+function served(identities: readonly Identity[]): Pick<SecureContextOptions, 'cert' | 'key'> {
+  const kinds = new Map<string | undefined, KeyPair>();
+  for (const { pair, certificate } of identities) {
+    const kind = certificate.publicKey.asymmetricKeyType;
+    if (!kinds.has(kind)) kinds.set(kind, pair);
+  }
+  return { cert: [...kinds.values()].map((pair) => pair.chainPem), key: [...kinds.values()].map((pair) => pair.keyPem) };
 }

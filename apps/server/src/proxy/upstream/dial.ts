@@ -64,7 +64,7 @@ export class Dial implements TimerTarget {
         secureContext: tls.context,
         ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
         rejectUnauthorized: tls.verify,
-        checkServerIdentity: (_, certificate) => (tls.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),
+        checkServerIdentity: (_, certificate) => (tls.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
       });
       socket.setNoDelay(true);
       socket.once('connect', () => {

@@ -149,7 +149,7 @@ test.each<[string, () => JsonObject]>([
   ['trustedCa: ENOENT', () => tls({ validationContext: { trustedCa: { filename: file('missing') } } })],
   ['trustedCa: does not load', () => tls({ validationContext: { trustedCa: { inlineString: 'nonsense' } } })],
   [
-    'names are to be matched but there is no trusted CA',
+    'names or hashes are to be matched but there is no trusted CA',
     () => tls({ validationContext: { matchTypedSubjectAltNames: [{ sanType: 'DNS', matcher: { exact: 'a' } }] } }),
   ],
   [

@@ -1,9 +1,10 @@
 // How connections to an endpoint are encrypted: chosen by its metadata, resolved to a context when a connection is made.
 
-import { type SecureContext, type SecureContextOptions, createSecureContext } from 'node:tls';
+import { X509Certificate } from 'node:crypto';
+import { type PeerCertificate, type SecureContext, type SecureContextOptions, createSecureContext } from 'node:tls';
 import type { ClusterConfig, Endpoint, UpstreamTls } from '../config/model.ts';
-import { compilePeerSans, namesHost } from '../transport/peer-identity.ts';
-import type { SecretStore } from '../transport/secrets.ts';
+import { compilePeerSans, compilePins, namesHost } from '../transport/peer-identity.ts';
+import { type SecretStore, contextParams } from '../transport/secrets.ts';
 
 export interface UpstreamTlsPlan {
   context: SecureContext;
@@ -12,7 +13,7 @@ export interface UpstreamTlsPlan {
   alpn: string[];
   /** The chain is checked (`rejectUnauthorized`). */
   verify: boolean;
-  accepts(subjectAltName: string | undefined): boolean;
+  accepts(certificate: PeerCertificate): boolean;
 }
 
 /** The first match whose labels the endpoint has decides (it may say plaintext), else the cluster's own. */
@@ -42,21 +43,25 @@ export function planUpstreamTls(tls: UpstreamTls, secrets: SecretStore, host = '
       context: createSecureContext(options),
       alpn: [...tls.alpn],
       verify: tls.verify,
-      accepts: compilePeerSans(tls.peerSans),
+      accepts: compilePeer(tls),
     };
     plans.set(tls, plan);
   }
   const { context, alpn, verify, accepts } = plan;
-  const both = checkHost && verify ? (san: string | undefined): boolean => accepts(san) && namesHost(san, host) : accepts;
+  const both = checkHost && verify ? (certificate: PeerCertificate): boolean => accepts(certificate) && namesHost(certificate.subjectaltname, host) : accepts;
   return { context, alpn, verify, sni: tls.sni === '' ? host : tls.sni, accepts: both };
 }
 
 function contextOptions(tls: UpstreamTls, secrets: SecretStore): SecureContextOptions | undefined {
-  const options = secrets.options(tls.certificateSecret, tls.validationSecret);
-  if (options === undefined) return undefined;
-  if (tls.certificate !== undefined) Object.assign(options, { cert: tls.certificate.chainPem, key: tls.certificate.keyPem });
-  // Without a CA Node trusts the system's roots.
-  if (tls.ca !== undefined && tls.ca !== 'system') options.ca = tls.ca.pem;
-  if (tls.crlPem !== undefined) options.crl = tls.crlPem;
-  return { ...options, minVersion: tls.minVersion, maxVersion: tls.maxVersion };
+  const trust = secrets.trust(tls);
+  const own = tls.certificateSecret === undefined ? tls.certificate : secrets.keyPair(tls.certificateSecret);
+  if (trust === undefined || (own === undefined && tls.certificateSecret !== undefined)) return undefined;
+  return { ...contextParams(tls), ...trust, ...(own === undefined ? {} : { cert: own.chainPem, key: own.keyPem }) };
+}
+
+function compilePeer({ peerSans, pins }: UpstreamTls): UpstreamTlsPlan['accepts'] {
+  const named = compilePeerSans(peerSans);
+  if (pins === undefined) return ({ subjectaltname }) => named(subjectaltname);
+  const pinned = compilePins(pins);
+  return ({ subjectaltname, raw }) => named(subjectaltname) && pinned(new X509Certificate(raw));
 }

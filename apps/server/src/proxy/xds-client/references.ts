@@ -18,8 +18,8 @@ export function routesNamedBy(listener: ListenerConfig): string[] {
 /** SDS names of the listener's TLS chains. */
 export function secretsNamedBy(listener: ListenerConfig): string[] {
   return chainsOf(listener)
-    .flatMap(({ tls }) => [tls?.certificateSecret, tls?.validationSecret])
-    .filter((name) => name !== undefined && name !== '') as string[];
+    .flatMap(({ tls }) => [...(tls?.certificateSecrets ?? []), tls?.validationSecret])
+    .filter((name) => name !== undefined);
 }
 
 /** SDS names of the cluster's TLS settings. */

@@ -8,6 +8,7 @@ import { ClusterSchema } from '../../gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { ClusterLoadAssignmentSchema } from '../../gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.ts';
 import { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.ts';
+import { SecretSchema } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
 import { type ResourceSet, type TypeUrl, TYPE_URL } from '../../xds/index.ts';
 import { registry } from '../registry.ts';
 
@@ -16,6 +17,7 @@ const SCHEMAS: Partial<Record<TypeUrl, DescMessage>> = {
   [TYPE_URL.route]: RouteConfigurationSchema,
   [TYPE_URL.cluster]: ClusterSchema,
   [TYPE_URL.endpoint]: ClusterLoadAssignmentSchema,
+  [TYPE_URL.secret]: SecretSchema,
 };
 
 /** One resource as proto3 JSON; throws naming what there is when it is missing. */

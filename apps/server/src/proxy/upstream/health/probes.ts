@@ -47,7 +47,7 @@ function open({ host, port, tls }: ProbeTarget, alpn: string[]): Socket {
     secureContext: tls.context,
     ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
     rejectUnauthorized: tls.verify,
-    checkServerIdentity: (_, certificate) => (tls.accepts(certificate.subjectaltname) ? undefined : new Error('peer identity not accepted')),
+    checkServerIdentity: (_, certificate) => (tls.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
   });
 }
 
