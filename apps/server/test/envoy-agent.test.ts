@@ -1,18 +1,15 @@
 // The agent around a stock Envoy: its credential renewed under a running connection, a crash, a stop without loss.
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type Server, createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MeshObject } from '@weft/mesh-core/model';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import type { Child } from '../src/agent/child.ts';
 import { findEnvoy, startEnvoy } from '../src/agent/envoy.ts';
 import { parseIstioStats } from '../src/agent/envoy-stats.ts';
-import { startHarness } from '../src/control-plane/testing/harness.ts';
 import type { ProxySpec } from '../src/proxy/config/proxy-spec.ts';
+import { type ClientMesh, freePort, putService, startClientMesh } from './testing/client-mesh.ts';
 import { hit, startClients } from './testing/clients.ts';
 
 let binary: string | undefined;
@@ -23,93 +20,35 @@ try {
 }
 const available = binary !== undefined;
 
-let mesh: Awaited<ReturnType<typeof startHarness>>;
-let dir: string;
-let backend: Server;
+let client: ClientMesh;
 let tcpPort: number;
 const echo = createTcpServer((socket) => socket.pipe(socket));
 let envoy: Child;
-let url: string;
 let adminPort: number;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port: free } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return free;
-}
 
 beforeAll(async () => {
   if (binary === undefined) return;
-  dir = mkdtempSync(join(tmpdir(), 'weft-envoy-'));
-  mesh = await startHarness({ realTranslator: true });
-  backend = createServer((_, response) => setTimeout(() => response.end('hello'), 5)).listen(0, '127.0.0.1');
-  await once(backend, 'listening');
-  const port = await freePort();
-  tcpPort = await freePort();
+  client = await startClientMesh(5);
   echo.listen(0, '127.0.0.1');
   await once(echo, 'listening');
-  url = `http://127.0.0.1:${port}/`;
+  await putService(client.mesh, 'echo', { name: 'tcp', port: 7, target: (echo.address() as AddressInfo).port });
+  tcpPort = await freePort();
   adminPort = await freePort();
-  const object = (kind: string, apiVersion: string, name: string, spec: unknown): MeshObject => ({
-    apiVersion,
-    kind,
-    metadata: { name, namespace: 'a' },
-    spec,
-  });
-  await mesh.put(
-    object('Service', 'v1', 'backend', { selector: { app: 'backend' }, ports: [{ name: 'http', port: 80 }] }),
-    object('WorkloadEntry', 'networking.istio.io/v1', 'backend-1', {
-      address: '127.0.0.1',
-      ports: { http: (backend.address() as AddressInfo).port },
-      labels: { app: 'backend' },
-    }),
-    object('Service', 'v1', 'echo', { selector: { app: 'echo' }, ports: [{ name: 'tcp', port: 7 }] }),
-    object('WorkloadEntry', 'networking.istio.io/v1', 'echo-1', {
-      address: '127.0.0.1',
-      ports: { tcp: (echo.address() as AddressInfo).port },
-      labels: { app: 'echo' },
-    }),
-  );
   const spec: ProxySpec = {
-    ...{
-      workload: 'client',
-      namespace: 'a',
-      serviceAccount: 'client',
-      trustDomain: 'cluster.local',
-      meshId: 'test',
-      role: 'sidecar',
-      labels: { app: 'client' },
-    },
-    ip: '127.0.0.1',
-    httpProxyPort: 0,
-    inbound: [],
-    upstreams: [
-      { host: 'backend.a.svc.cluster.local', port: 80, listenPort: port },
-      { host: 'echo.a.svc.cluster.local', port: 7, listenPort: tcpPort },
-    ],
+    ...client.spec,
+    upstreams: [...client.spec.upstreams, { host: 'echo.a.svc.cluster.local', port: 7, listenPort: tcpPort }],
     adminPort,
-    xdsAddress: `127.0.0.1:${mesh.plane.ports().tls}`,
-    rootCaPem: mesh.ca.rootCaPem,
-    joinToken: mesh.ca.issueJoinToken({ namespace: 'a', workload: 'client', serviceAccount: 'client' }),
     // Renewed every second: half of it has passed by then.
     certificateTtlSec: 2,
-    otlpEndpoint: 'http://127.0.0.1:9',
-    stateDir: join(dir, 'state'),
   };
-  envoy = await startEnvoy({ spec, binary, dir: join(dir, 'envoy'), logFile: join(dir, 'envoy.log'), log: () => undefined });
-  await vi.waitFor(async () => expect(await hit(url)).toBe('ok'), 10_000);
+  envoy = await startEnvoy({ spec, binary, dir: join(client.dir, 'envoy'), logFile: join(client.dir, 'envoy.log'), log: () => undefined });
+  await vi.waitFor(async () => expect(await hit(client.url)).toBe('ok'), 10_000);
 }, 30_000);
 
 afterAll(async () => {
   await envoy?.stop();
-  backend?.closeAllConnections();
-  backend?.close();
   echo.close();
-  await mesh?.close();
-  if (dir !== undefined) rmSync(dir, { recursive: true, force: true });
+  await client?.close();
 });
 
 /** Serials of all certificates Envoy holds. */
@@ -119,7 +58,7 @@ async function serialsInEnvoy(): Promise<string[]> {
 }
 
 function serialOnDisk(): string {
-  const { resources } = JSON.parse(readFileSync(join(dir, 'envoy/xds.sds.json'), 'utf8')) as {
+  const { resources } = JSON.parse(readFileSync(join(client.dir, 'envoy/xds.sds.json'), 'utf8')) as {
     resources: { tls_certificate: { certificate_chain: { inline_string: string } } }[];
   };
   return new X509Certificate(resources[0]?.tls_certificate.certificate_chain.inline_string ?? '').serialNumber.replace(/^0+/, '').toLowerCase();
@@ -131,7 +70,7 @@ test.skipIf(!available)('the xDS credential is renewed at half life and taken ov
   await expect.poll(serialOnDisk, { timeout: 10_000 }).not.toBe(first);
   await expect.poll(async () => (await serialsInEnvoy()).includes(serialOnDisk()), { timeout: 10_000 }).toBe(true);
   expect(envoy.pid).toBe(pid);
-  expect(mesh.plane.proxies().map((p) => p.state)).toEqual(['synced']);
+  expect(client.mesh.plane.proxies().map((p) => p.state)).toEqual(['synced']);
 });
 
 test.skipIf(!available)('TCP connections are counted when they open and when they end', async () => {
@@ -160,15 +99,47 @@ test.skipIf(!available)('a crashed Envoy is started again', { timeout: 30_000 },
   if (pid === undefined) throw new Error('no process');
   process.kill(pid, 'SIGKILL');
   const start = performance.now();
-  await expect.poll(async () => envoy.pid !== pid && (await hit(url)) === 'ok', { timeout: 15_000, interval: 10 }).toBe(true);
+  await expect.poll(async () => envoy.pid !== pid && (await hit(client.url)) === 'ok', { timeout: 15_000, interval: 10 }).toBe(true);
   console.info(`Envoy killed: next success after ${(performance.now() - start).toFixed(0)} ms`);
 });
 
 test.skipIf(!available)('a stop loses no request, on kept and on new connections', { timeout: 30_000 }, async () => {
-  const clients = startClients(url, { count: 8, untilRefused: true });
+  const clients = startClients(client.url, { count: 8, untilRefused: true });
   await expect.poll(() => clients.seen.ok).toBeGreaterThan(100);
   await envoy.stop();
   await clients.refused;
   console.info('stopped', clients.seen);
   expect(clients.seen.broken).toBe(0);
 });
+
+test.skipIf(!available)('of a pair one may crash at a time: nobody is refused', { timeout: 60_000 }, async () => {
+  const pairMesh = await startClientMesh(5);
+  onTestFinished(() => pairMesh.close());
+  const ports = [await freePort(), await freePort()] as const;
+  const spec = { ...pairMesh.spec, adminPort: ports[0] };
+  const files = { dir: join(pairMesh.dir, 'envoy'), logFile: join(pairMesh.dir, 'envoy.log') };
+  const pair = await startEnvoy({ spec, secondAdminPort: ports[1], binary: binary ?? '', ...files, log: () => undefined });
+  onTestFinished(() => pair.stop());
+  const synced = (): string[] =>
+    pairMesh.mesh.plane
+      .proxies()
+      .filter((p) => p.state === 'synced')
+      .map((p) => p.id.split('~')[2] ?? '');
+  await expect.poll(synced, { timeout: 10_000 }).toEqual(expect.arrayContaining(['client.a', 'client-second.a']));
+  const clients = startClients(pairMesh.url, { count: 8, untilRefused: false });
+  await expect.poll(() => clients.seen.ok).toBeGreaterThan(100);
+  for (let round = 0; round < 3; round++) {
+    const { pid } = pair;
+    if (pid === undefined) throw new Error('no process');
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(async () => pair.pid !== pid && (await isLive(ports[0])), { timeout: 15_000 }).toBe(true);
+  }
+  await clients.stop();
+  console.info('one of a pair killed 3 times', clients.seen);
+  expect(clients.seen.refused).toBe(0);
+});
+
+async function isLive(port: number): Promise<boolean> {
+  const answer = await fetch(`http://127.0.0.1:${port}/ready`).catch(() => undefined);
+  return answer?.status === 200;
+}

@@ -3,7 +3,7 @@
 import { dirname } from 'node:path';
 import { NODE_METADATA } from '@weft/mesh-core/model';
 import { BUCKET_BOUNDS } from '@weft/mesh-core/telemetry';
-import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
+import { type ProxySpec, nodeId } from '../proxy/config/proxy-spec.ts';
 
 export interface XdsCredential {
   /** File-SDS document with the secret `xds`; the agent renames a new one into place on renewal. */
@@ -16,7 +16,7 @@ export function envoyBootstrap(spec: ProxySpec, credential: XdsCredential, versi
   const [xdsHost = '127.0.0.1', xdsPort = '15012'] = spec.xdsAddress.split(':');
   return {
     node: {
-      id: `${spec.role}~${spec.ip}~${spec.workload}.${spec.namespace}~${spec.namespace}.svc.cluster.local`,
+      id: nodeId(spec),
       cluster: `${spec.labels['app'] ?? spec.workload}.${spec.namespace}`,
       metadata: {
         [NODE_METADATA.namespace]: spec.namespace,

@@ -2,7 +2,7 @@
 
 import { Agent } from 'node:http';
 import { LABELS, METRIC, type OtlpMetric, type OtlpPoint, encodeMetrics } from '@weft/mesh-core/telemetry';
-import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
+import { type ProxySpec, nodeId } from '../proxy/config/proxy-spec.ts';
 import { post } from '../proxy/telemetry/otlp-exporter.ts';
 
 const INTERVAL_MS = 1_000;
@@ -17,7 +17,7 @@ export function startStatsForwarder(spec: ProxySpec): () => Promise<void> {
     'service.name': `${canonical}.${spec.namespace}`,
     'weft.workload': spec.workload,
     'weft.namespace': spec.namespace,
-    'weft.node_id': `${spec.role}~${spec.ip}~${spec.workload}.${spec.namespace}~${spec.namespace}.svc.cluster.local`,
+    'weft.node_id': nodeId(spec),
   };
   let busy = false;
   const forward = async (): Promise<void> => {

@@ -10,7 +10,7 @@ import { patchBootstrap } from '@weft/mesh-core/translate';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import { type Child, startChild } from './child.ts';
 import { drainEnvoy } from './drain.ts';
-import { envoyBootstrap } from './envoy-bootstrap.ts';
+import { type XdsCredential, envoyBootstrap } from './envoy-bootstrap.ts';
 import { startCredential } from './envoy-credential.ts';
 import { startStatsForwarder } from './envoy-stats.ts';
 import { StartError } from './errors.ts';
@@ -19,6 +19,11 @@ const DRAIN_MS = 5_000;
 
 export interface EnvoyOptions {
   spec: ProxySpec;
+  /**
+   * Makes it two Envoys on the same ports (SO_REUSEPORT), the second with this admin port: while one starts again after a crash,
+   * the kernel gives new connections to the other. An Envoy cannot be handed a listening socket.
+   */
+  secondAdminPort?: number;
   binary: string;
   /** Bootstrap and credential are written here. */
   dir: string;
@@ -60,14 +65,42 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Starts Envoy and resolves when its listeners are live. The returned child stops forwarder, credential renewal and Envoy. */
+/**
+ * Starts Envoy and resolves when its listeners are live. The returned child stops forwarder, credential renewal and Envoy; its
+ * pid is that of the first Envoy.
+ */
 export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
-  const { spec, binary, dir } = options;
+  const { spec, binary, dir, secondAdminPort } = options;
   const version = /\/(\d+\.\d+\.\d+)\//.exec(execFileSync(binary, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown';
   const credential = await startCredential(spec, dir, options.log);
-  const bootstrapFile = join(dir, 'bootstrap.json');
-  const bootstrap = envoyBootstrap(spec, credential.files, version) as JsonObject;
-  const patched = patchBootstrap(bootstrap, options.filters ?? [], { ...spec, version }, DEFAULT_MESH_SETTINGS.rootNamespace);
+  const specs = [spec, ...(secondAdminPort === undefined ? [] : [{ ...spec, replica: 'second', adminPort: secondAdminPort }])];
+  const started = await Promise.allSettled(specs.map((one) => startProcess({ ...options, spec: one }, version, credential.files)));
+  const envoys = started.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
+  const stop = async (graceMs?: number): Promise<void> => {
+    credential.stop();
+    await Promise.all(envoys.map((envoy) => envoy.stop(graceMs)));
+  };
+  const failed = started.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    await stop();
+    throw failed.reason;
+  }
+  const envoy = envoys[0] as Child;
+  return {
+    get pid() {
+      return envoy.pid;
+    },
+    ready: () => envoy.ready(),
+    send: (message) => envoy.send(message),
+    stop,
+  };
+}
+
+async function startProcess({ spec, binary, dir, logFile, log, filters }: EnvoyOptions, version: string, files: XdsCredential): Promise<Child> {
+  const name = `${spec.replica === undefined ? '' : `${spec.replica} `}envoy of ${spec.workload}`;
+  const bootstrapFile = join(dir, spec.replica === undefined ? 'bootstrap.json' : `bootstrap-${spec.replica}.json`);
+  const bootstrap = envoyBootstrap(spec, files, version) as JsonObject;
+  const patched = patchBootstrap(bootstrap, filters ?? [], { ...spec, version }, DEFAULT_MESH_SETTINGS.rootNamespace);
   writeFileSync(bootstrapFile, JSON.stringify(patched, null, 2));
   // Two Envoys of one machine must not share memory regions, hence no hot restart; one worker is enough for a laptop.
   const args = [
@@ -86,16 +119,15 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
   // Envoy does not notice when its agent is gone; where util-linux is, the kernel ends it then.
   const setpriv = onPath('setpriv', process.env);
   const child = startChild({
-    name: `envoy of ${spec.workload}`,
+    name,
     command: setpriv ?? binary,
     args: setpriv === undefined ? args : ['--pdeathsig', 'TERM', '--', binary, ...args],
-    logFile: options.logFile,
+    logFile,
     ipc: false,
-    onExit: (reason) => options.log(`envoy of ${spec.workload} ${reason}; starting it again (log: ${options.logFile})`),
+    onExit: (reason) => log(`${name} ${reason}; starting it again (log: ${logFile})`),
   });
   const stopStats = startStatsForwarder(spec);
   const stop = async (graceMs?: number): Promise<void> => {
-    credential.stop();
     await drainEnvoy(spec.adminPort, DRAIN_MS);
     await stopStats();
     await child.stop(graceMs);

@@ -18,6 +18,7 @@ export function registerRun(program: Command): void {
     .option('--upstream <service...>', 'services it calls (<service>.<namespace>[:port]); default = all', [])
     .option('--health-path <path>', 'HTTP path that tells its health; default = a TCP connection')
     .addOption(new Option('--proxy <kind>', 'data plane').choices(['embedded', 'envoy']).default('embedded'))
+    .option('--envoy-pair', 'with --proxy envoy: two Envoys on the same ports, so that a crash of one refuses nobody')
     .option('--port-base <port>', 'first of the loopback ports given to the sidecar', '22000')
     .argument('<command...>', 'the program and its arguments, after --')
     .passThroughOptions()
@@ -43,6 +44,7 @@ export function registerRun(program: Command): void {
           upstreams: flags['upstream'] as string[],
           ...(typeof flags['healthPath'] === 'string' ? { healthPath: flags['healthPath'] } : {}),
           proxy: flags['proxy'] === 'envoy' ? 'envoy' : 'embedded',
+          envoyPair: flags['envoyPair'] === true,
           portBase: parsePort(String(flags['portBase']), '--port-base'),
           stateDir: stateDirectory(process.env),
           command: [first, ...rest],

@@ -32,6 +32,8 @@ export interface RunOptions {
   upstreams: readonly string[];
   healthPath?: string;
   proxy: 'embedded' | 'envoy';
+  /** See EnvoyOptions.secondAdminPort. */
+  envoyPair: boolean;
   portBase: number;
   stateDir: string;
   command: readonly [string, ...string[]];
@@ -57,11 +59,12 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
     },
     ports,
   );
+  const secondAdminPort = binary !== undefined && options.envoyPair ? await ports.allocate(`${plan.workload}.${plan.namespace}/second admin`) : undefined;
   ports.save();
   const ownService = services.some((s) => s.metadata.name === plan.service && s.metadata.namespace === plan.namespace) ? undefined : serviceFor(plan);
 
   // The sidecar first, then the program, then the registration: no peer is sent to a port nobody serves.
-  const sidecar = await startSidecar({ ...options, binary }, plan, client, log);
+  const sidecar = await startSidecar({ ...options, binary, secondAdminPort }, plan, client, log);
   const environment = { ...process.env, PORT: String(options.port), ...upstreamEnvironment(plan) };
   const [command, ...args] = options.command;
   const program = spawn(command, args, { stdio: 'inherit', env: environment });
@@ -107,7 +110,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   const onSignal = (signal: NodeJS.Signals): void => {
     if (left !== undefined) return void program.kill(signal);
     void leaveMesh()
-      .then(() => untilApplicationIdle(plan.adminPort, FINISH_MS))
+      .then(() => Promise.all([plan.adminPort, secondAdminPort].map(async (port) => port === undefined || untilApplicationIdle(port, FINISH_MS))))
       .finally(() => program.kill(signal));
   };
   process.on('SIGINT', onSignal);
@@ -123,7 +126,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
 }
 
 async function startSidecar(
-  options: RunOptions & { binary: string | undefined },
+  options: RunOptions & { binary: string | undefined; secondAdminPort: number | undefined },
   plan: WorkloadPlan,
   client: ControlClient,
   log: (line: string) => void,
@@ -132,10 +135,11 @@ async function startSidecar(
   const spec = await proxySpec(plan, client, join(options.stateDir, 'proxies'));
   const logFile = join(options.stateDir, 'logs', `${name}.log`);
   const onExit = (reason: string): void => log(`sidecar ${reason}; starting it again (log: ${logFile})`);
-  if (options.proxy === 'envoy')
+  if (options.binary !== undefined)
     return startEnvoy({
       spec,
-      binary: findEnvoy(process.env),
+      ...(options.secondAdminPort === undefined ? {} : { secondAdminPort: options.secondAdminPort }),
+      binary: options.binary,
       dir: join(options.stateDir, 'run', name),
       logFile,
       log,

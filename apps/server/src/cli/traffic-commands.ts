@@ -1,6 +1,6 @@
 // weft proxy status, traffic split, load.
 
-import type { Load, ProxyStatus, TrafficSplit } from '@weft/mesh-core/api';
+import { type Load, type ProxyStatus, type TrafficSplit, proxyName } from '@weft/mesh-core/api';
 import { type Command, Option } from 'commander';
 import { StartError } from '../agent/errors.ts';
 import { clientOf } from './objects-commands.ts';
@@ -45,7 +45,7 @@ export function registerTraffic(program: Command): void {
         table(
           ['PROXY', 'DATA PLANE', 'STATE', ...types.map((t) => t.toUpperCase()), 'TELEMETRY', 'ENVOYFILTERS'],
           items.map((p) => [
-            `${p.workload}.${p.namespace}`,
+            `${proxyName(p.id)}.${p.namespace}`,
             `${p.dataPlane} ${p.version}`,
             p.state.toUpperCase(),
             ...types.map((t) => cell(p, t)),

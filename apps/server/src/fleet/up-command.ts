@@ -17,6 +17,7 @@ export function registerUp(program: Command): void {
         'how requests of stock Envoy are counted; by default the stats access logger where the Envoy has it (1.37)',
       ).choices(['stats', 'als']),
     )
+    .option('--envoy-pair', 'two Envoys on the same ports for each workload on Envoy, so that a crash of one refuses nobody', false)
     .option('--load <rps>', 'requests per second of the load generator', '20')
     .option('--access-log-file <path>', 'file every proxy appends its access log to; /dev/stdout = the log of its process', '')
     .addOption(new Option('--access-log-encoding <form>', 'form of its lines').choices(['TEXT', 'JSON']).default('TEXT'))
@@ -52,6 +53,7 @@ function readOptions(flags: Record<string, unknown>): UpOptions {
     load,
     envoy: flags['envoy'] as string[],
     dataPlane: flags['dataPlane'] === 'envoy' ? 'envoy' : 'embedded',
+    envoyPair: flags['envoyPair'] === true,
     traceSampling,
     accessLogFile: text('accessLogFile'),
     accessLogEncoding: text('accessLogEncoding') === 'JSON' ? 'JSON' : 'TEXT',

@@ -21,6 +21,8 @@ export interface UpOptions {
   envoy: readonly string[];
   /** All sidecars and the gateway on stock Envoy. */
   dataPlane: 'embedded' | 'envoy';
+  /** Two Envoys a workload: see EnvoyOptions.secondAdminPort. */
+  envoyPair: boolean;
   /** See ProxySpec. */
   envoyTelemetry?: 'stats' | 'als';
   traceSampling: number;

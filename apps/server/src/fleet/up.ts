@@ -96,8 +96,10 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
     const embedded = specs.filter((s) => !onEnvoy(s.workload));
     const proxies = embedded.length === 0 ? undefined : node('proxies', 'proxy/main.js', embedded, isReady);
     const envoyFilters = envoyBinary === undefined ? [] : await client.list('EnvoyFilter');
-    for (const spec of specs.filter((s) => onEnvoy(s.workload)))
+    for (const spec of specs.filter((s) => onEnvoy(s.workload))) {
+      const second = options.envoyPair ? { secondAdminPort: await ports.allocate(`${spec.workload}.${spec.namespace}/second admin`) } : {};
       children[`envoy-${spec.workload}`] = await startEnvoy({
+        ...second,
         spec: { ...spec, ...(options.envoyTelemetry === undefined ? {} : { envoyTelemetry: options.envoyTelemetry }) },
         binary: envoyBinary ?? '',
         filters: envoyFilters,
@@ -105,6 +107,8 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
         logFile: join(logs, `envoy-${spec.workload}.log`),
         log,
       });
+    }
+    ports.save();
     await proxies?.ready();
     await setLoad(plan.controlPort, options.load);
     if (options.load > 0) await untilTraffic(client, 60_000);

@@ -4,7 +4,7 @@ import { DEFAULT_MESH_SETTINGS, NODE_METADATA, spiffeId } from '@weft/mesh-core/
 import type { PeerLabels } from '@weft/mesh-core/telemetry';
 import { openAccessLogs } from './access-log/access-log.ts';
 import { type Admin, type ProxyState, startAdmin } from './admin/admin.ts';
-import type { ProxySpec } from './config/proxy-spec.ts';
+import { type ProxySpec, nodeId } from './config/proxy-spec.ts';
 import type { ProxyRuntime, RuntimeDeps } from './http/hooks.ts';
 import { keepIdentity } from './identity/keep-identity.ts';
 import type { ListeningSockets } from './listener/listening-sockets.ts';
@@ -52,7 +52,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
   };
   // The same for all proxies of a process: spans of neighbours must line up to the microsecond.
   const epochOffsetMs = performance.timeOrigin;
-  const nodeId = `${spec.role}~${spec.ip}~${name}~${spec.namespace}.svc.cluster.local`;
+  const id = nodeId(spec);
   const self = selfLabels(spec);
   const lastGood = openLastGood(spec.stateDir, name, log);
   const metrics = createRequestMetrics(self, Date.now);
@@ -61,7 +61,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     'service.name': `${self.canonicalService}.${spec.namespace}`,
     'weft.workload': spec.workload,
     'weft.namespace': spec.namespace,
-    'weft.node_id': nodeId,
+    'weft.node_id': id,
   };
   const exporter = startOtlpExporter(spec.otlpEndpoint, resource, [metrics, tcpMetrics], Date.now);
   const accessLogs = openAccessLogs(log);
@@ -85,7 +85,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     onRequestEnd(record, source) {
       requests += 1;
       metrics.onRequest(record);
-      const span = spanOf(record, source, nodeId, spec.role === 'router', epochOffsetMs);
+      const span = spanOf(record, source, id, spec.role === 'router', epochOffsetMs);
       if (span !== undefined) exporter.addSpan(span);
       if (record.manager.accessLog.length > 0) accessLogs.onRequest(record.manager.accessLog, source);
     },
@@ -135,7 +135,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       uptime_current_epoch: `${Math.round(process.uptime())}s`,
       uptime_all_epochs: `${Math.round(process.uptime())}s`,
       hot_restart_version: 'disabled',
-      node: { id: nodeId, cluster: `${self.app}.${spec.namespace}` },
+      node: { id, cluster: `${self.app}.${spec.namespace}` },
       control_plane: xds?.state() ?? { connected: false },
       certificate_expires: identity.current() === undefined ? null : new Date(identity.current()?.notAfter ?? 0).toISOString(),
     }),
@@ -165,7 +165,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       address: spec.xdsAddress,
       rootCaPem: spec.rootCaPem,
       identity: () => identity.require(),
-      node: { id: nodeId, cluster: `${self.app}.${spec.namespace}`, metadata: nodeMetadata(spec), version: VERSION },
+      node: { id, cluster: `${self.app}.${spec.namespace}`, metadata: nodeMetadata(spec), version: VERSION },
       configuration,
       log,
     });

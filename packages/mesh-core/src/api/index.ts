@@ -41,6 +41,7 @@ export { traceQuerySchema, traceSummarySchema, traceListSchema, attributeValueSc
 export type { ProxyStatus, ServiceSummary, Status, Load, SeriesQuery, Series, ApiError } from './mesh.ts';
 export {
   proxyTypeStatusSchema,
+  proxyName,
   proxyStatusSchema,
   proxyListSchema,
   serviceSummarySchema,

@@ -37,6 +37,11 @@ export const proxyStatusSchema = z.object({
   envoyFilters: z.array(z.object({ filter: z.string(), applied: z.boolean(), reason: z.string().optional() })).optional(),
 });
 export type ProxyStatus = z.infer<typeof proxyStatusSchema>;
+
+/** The proxy's name in its node id (`sidecar~10.0.0.1~<name>.<namespace>~...`), which tells proxies of one workload apart; any other id as it is. */
+export function proxyName(id: string): string {
+  return /^[^~]*~[^~]*~([^~]+)\.[^~.]+~/.exec(id)?.[1] ?? id;
+}
 export const proxyListSchema = z.object({ items: z.array(proxyStatusSchema) });
 
 /** GET /api/v1/services */

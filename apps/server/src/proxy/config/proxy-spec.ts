@@ -4,6 +4,8 @@ import type { InboundPort, ProxyRole, UpstreamPort } from '@weft/mesh-core/model
 
 export interface ProxySpec {
   workload: string;
+  /** Tells proxies of one workload apart; absent = there is one. */
+  replica?: string;
   namespace: string;
   serviceAccount: string;
   trustDomain: string;
@@ -30,4 +32,9 @@ export interface ProxySpec {
   otlpEndpoint: string;
   /** Directory for the last good configuration; '' = keep none. */
   stateDir: string;
+}
+
+/** The proxy's xDS node id, as Istio writes it. */
+export function nodeId({ role, ip, workload, replica, namespace }: ProxySpec): string {
+  return `${role}~${ip}~${workload}${replica === undefined ? '' : `-${replica}`}.${namespace}~${namespace}.svc.cluster.local`;
 }

@@ -1,4 +1,4 @@
-import type { ConfigCheck } from '@weft/mesh-core/api';
+import { type ConfigCheck, proxyName } from '@weft/mesh-core/api';
 import { IconAlertOctagon, IconAlertTriangle, IconCircleCheck, IconCpu } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { rate, seriesColor } from '../../ui/format.ts';
@@ -34,7 +34,7 @@ export function EffectPanel({ check, totalProxies }: { check: ConfigCheck; total
                   <td>
                     <span className="pw">
                       <IconCpu size={14} stroke={1.5} aria-hidden="true" />
-                      {p.workload}
+                      {proxyName(p.proxyId)}
                     </span>
                   </td>
                   <td className="r t2">{p.types.join(', ')}</td>

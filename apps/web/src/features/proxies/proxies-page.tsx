@@ -1,3 +1,4 @@
+import { proxyName } from '@weft/mesh-core/api';
 import type { ReactElement } from 'react';
 import { useProxies } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
@@ -19,7 +20,7 @@ export function ProxiesPage(): ReactElement {
         <table>
           <thead>
             <tr>
-              <th>Workload</th>
+              <th>Proxy</th>
               <th>Namespace</th>
               <th>Data plane</th>
               <th>Telemetry</th>
@@ -31,7 +32,7 @@ export function ProxiesPage(): ReactElement {
             {rows.map((p) => (
               <tr key={p.id}>
                 <td>
-                  <b>{p.workload}</b>
+                  <b>{proxyName(p.id)}</b>
                 </td>
                 <td>{p.namespace}</td>
                 <td>

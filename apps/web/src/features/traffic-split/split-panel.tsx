@@ -1,3 +1,4 @@
+import { proxyName } from '@weft/mesh-core/api';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { millis, percent, seriesColor } from '../../ui/format.ts';
@@ -165,7 +166,7 @@ export function SplitPanel({ control }: { control: SplitControl }): ReactElement
             <tbody>
               {split.propagation.proxies.map((p) => (
                 <tr key={p.proxyId} data-testid="propagation-row">
-                  <td>{p.workload}</td>
+                  <td>{proxyName(p.proxyId)}</td>
                   <td className="muted">{p.types.join(', ')}</td>
                   <td className="r">
                     <span className={`chip ${p.state === 'acked' ? 'ok' : p.state === 'nacked' ? 'err' : 'warn'}`} title={p.error}>
