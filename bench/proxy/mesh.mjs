@@ -27,9 +27,9 @@ export async function startControlPlane(rig) {
   return { pid, client: createControlClient(`http://127.0.0.1:${port}`, 'bench') };
 }
 
-/** Writes services and rules; answers the plans of the workloads: a client and a server each for both data planes. */
-export async function planMesh(client, { http, grpc }) {
-  const p = await freePorts(26);
+/** Writes services and rules; answers the plans of the workloads by kind: a client and a server each. */
+export async function planMesh(client, { http, grpc }, kinds) {
+  const p = await freePorts(kinds.length * 10);
   const server = (kind, i) => ({
     ...{ workload: `server-${kind}`, namespace: NAMESPACE, service: `echo-${kind}`, serviceAccount: `server-${kind}`, version: 'v1' },
     inbound: [
@@ -49,14 +49,14 @@ export async function planMesh(client, { http, grpc }) {
     ],
     ...{ httpProxyPort: p[i + 4], adminPort: p[i + 5] },
   });
-  const plans = { weft: [caller('weft', 0), server('weft', 6)], envoy: [caller('envoy', 10), server('envoy', 16)] };
+  const plans = Object.fromEntries(kinds.map((kind, i) => [kind, [caller(kind, i * 10), server(kind, i * 10 + 6)]]));
   const metadata = (name) => ({ name, namespace: NAMESPACE });
   const istio = (kind, name, spec) => ({ apiVersion: 'networking.istio.io/v1', kind, metadata: metadata(name), spec });
   const ports = [
     { name: 'http', port: 80 },
     { name: 'grpc', port: 81 },
   ];
-  const services = ['plain', 'echo-weft', 'echo-envoy'];
+  const services = ['plain', ...kinds.map((kind) => `echo-${kind}`)];
   await client.apply(
     [
       ...services.map((name) => ({ apiVersion: 'v1', kind: 'Service', metadata: metadata(name), spec: { selector: { app: name }, ports } })),
@@ -83,7 +83,9 @@ export async function planMesh(client, { http, grpc }) {
           },
         }),
       ),
-      ...[...plans.weft, ...plans.envoy].map((plan) => workloadEntry(plan)),
+      ...Object.values(plans)
+        .flat()
+        .map((plan) => workloadEntry(plan)),
     ],
     'bench',
   );
@@ -121,11 +123,11 @@ function status(port, name) {
 }
 
 /** Both embedded sidecars in one process, as `weft up` runs them. */
-export async function startEmbedded(rig, client, plans, name = 'proxies') {
+export async function startEmbedded(rig, client, plans, { name = 'proxies', build = dist, flags = [] } = {}) {
   const specs = await Promise.all(plans.map((plan) => proxySpec(plan, client, '')));
   const file = join(rig.dir, `${name}.json`);
   writeFileSync(file, JSON.stringify(specs));
-  return [await rig.start(PROXY_CORE, process.execPath, [join(dist, 'proxy/main.js'), file], { ready: (line) => line.startsWith('{"ready"') })];
+  return [await rig.start(PROXY_CORE, process.execPath, [...flags, join(build, 'proxy/main.js'), file], { ready: (line) => line.startsWith('{"ready"') })];
 }
 
 /** Two stock Envoys; undefined when Envoy is not installed. Answers their pids and how to stop them. */

@@ -29,6 +29,8 @@ const maxBlockBytes = 64 * 1024;
 const maxContinuations = 32;
 /** Streams reset from here whose late frames are still expected. */
 const rememberedResets = 1024;
+/** Unsent output above which streams are told to wait for `drain`. */
+const unsentBytes = 256 * 1024;
 /** Unread output above which answers to control frames are no longer gathered. */
 const maxUnreadBytes = 4 * 1024 * 1024;
 
@@ -121,7 +123,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
   }
 
   get choked(): boolean {
-    return this.socket.writableNeedDrain;
+    return this.socket.writableNeedDrain && this.socket.writableLength >= unsentBytes;
   }
 
   schedule(): void {
@@ -138,7 +140,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
 
   flushNow(): void {
     this.scheduled = false;
-    this.out.flush();
+    this.out.flushNow();
   }
 
   windowUpdate(id: number, increment: number): void {
@@ -185,7 +187,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
     if (this.stopped) return;
     this.stopped = true;
     this.out.add(goawayFrame(this.lastPeerId, code));
-    this.out.flush();
+    this.out.flushNow();
     this.socket.end();
     this.failAll('connection');
     // What is still in flight is read to nothing, or the GOAWAY could be lost with a reset of the connection.

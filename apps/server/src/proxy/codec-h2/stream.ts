@@ -124,7 +124,7 @@ export abstract class Http2Stream {
       const length = Math.min(room, end - from);
       this.take(length);
       this.write(frameHead(length, FrameType.data, 0, this.id));
-      this.session.out.data(bytes, from, from + length, shared);
+      this.session.out.data(bytes, from, from + length);
       this.bytesSent += length;
       from += length;
     }
@@ -174,7 +174,7 @@ export abstract class Http2Stream {
       if (length <= 0) return;
       this.take(length);
       this.write(frameHead(length, FrameType.data, 0, this.id));
-      this.session.out.data(first, 0, length, false);
+      this.session.out.data(first, 0, length);
       this.bytesSent += length;
       this.queued -= length;
       if (length === first.length) this.queue.shift();

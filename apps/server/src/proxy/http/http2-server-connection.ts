@@ -59,7 +59,7 @@ export class Http2ServerConnection extends Http2Session implements TimerTarget {
   close(): void {
     if (this.closed) return;
     if (!this.stopped) this.out.add(goawayFrame(this.lastId, ErrorCode.none));
-    this.out.flush();
+    this.out.flushNow();
     this.stopped = true;
     this.socket.destroySoon();
   }

@@ -30,6 +30,8 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private running = false;
   private headBegun = false;
   private chunkedOut = false;
+  /** More of the response follows. */
+  private bodyDue = false;
   /** This response is the last of the connection. */
   private last = false;
   private readonly onRequest: () => void;
@@ -91,11 +93,12 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     else if (!noBodyStatus(status)) framing = this.request.method !== 'HEAD' ? 'content-length: 0\r\n' : http11 ? 'transfer-encoding: chunked\r\n' : '';
     const connection = this.last ? 'connection: close\r\n' : http11 ? '' : 'connection: keep-alive\r\n';
     this.out.add(`HTTP/1.${this.request.minor} ${status} ${reason}\r\n${lines}${framing}${connection}\r\n`);
+    this.bodyDue = hasBody;
   }
 
-  data(bytes: Buffer, start: number, end: number, shared: boolean): void {
-    if (this.chunkedOut) writeChunk(this.out, bytes, start, end, shared);
-    else this.out.data(bytes, start, end, shared);
+  data(bytes: Buffer, start: number, end: number): void {
+    if (this.chunkedOut) writeChunk(this.out, bytes, start, end);
+    else this.out.data(bytes, start, end);
   }
 
   text(body: string): void {
@@ -103,11 +106,12 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   end(trailers: string): void {
+    this.bodyDue = false;
     if (this.chunkedOut) this.out.add(`0\r\n${trailers}\r\n`);
   }
 
   flush(): boolean {
-    return this.out.flush();
+    return this.bodyDue ? this.out.flushLater() : this.out.flush();
   }
 
   pause(): void {
@@ -128,6 +132,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.chunkedOut = false;
     this.out.add(`HTTP/1.1 101 ${reason}\r\n${lines}connection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n`);
     this.state = 'tunnel';
+    this.bodyDue = false;
     const early = this.rest;
     this.rest = undefined;
     if (early !== undefined) this.exchange.onTunnelData(early, 0, early.length);
@@ -135,7 +140,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   tunnelEnd(): void {
-    this.socket.end();
+    this.out.end();
   }
 
   finished(): void {
@@ -277,8 +282,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
 
   private linger(): void {
     this.state = 'closed';
-    this.out.flush();
-    this.socket.end();
+    this.out.end();
     this.socket.resume();
     this.rest = undefined;
     this.context.wheel.set(this.timer, lingerMs);
@@ -286,7 +290,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
 
   private onEnd(): void {
     if (this.state === 'tunnel') return this.exchange.onDownstreamClosed(true);
-    if (this.state === 'head' && !this.exchange.active) this.socket.end();
+    if (this.state === 'head' && !this.exchange.active) this.out.end();
     else if (this.state !== 'closed') this.socket.destroy();
   }
 

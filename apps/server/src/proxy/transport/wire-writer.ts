@@ -1,5 +1,5 @@
 // Output of one socket, gathered over one read event: heads and small bodies leave as a single latin1 string write, which costs
-// one syscall and no buffer; larger pieces go as they are.
+// one syscall and no buffer; larger pieces are laid one behind the other and leave in one write at the end of the turn.
 
 import type { Socket } from 'node:net';
 import { flushSoon, type Flushable } from './flush-queue.ts';
@@ -8,20 +8,28 @@ const textLimit = 16 * 1024;
 /** A larger piece that nothing waits in front of, or that is gathered anyway, is not worth turning into text. */
 const pieceLimit = 4 * 1024;
 
-/** Copies of what is read into a shared buffer: used again once written, or large bodies are mostly garbage collection. */
-const copyBytes = 64 * 1024;
-const keptCopies = 64;
-const copies: Buffer[] = [];
+/** Where larger pieces are laid: used again once written, or large bodies are mostly garbage collection. */
+const stageBytes = 128 * 1024;
+const keptStages = 32;
+const stages: Buffer[] = [];
 
 export class WireWriter implements Flushable {
   /** Bytes handed over so far. */
   bytes = 0;
   private readonly socket: Socket;
   private readonly gather: boolean;
-  private corked = false;
   private text = '';
+  private stage: Buffer | undefined;
+  private staged = 0;
+  private scheduled = false;
+  /** Stages being written, oldest first. */
+  private readonly writing: Buffer[] = [];
+  private readonly onWritten = (error?: Error | null): void => {
+    const stage = this.writing.shift();
+    if (stage !== undefined && error == null && stages.length < keptStages) stages.push(stage);
+  };
 
-  /** `gather`: larger pieces wait for `flush` too, and leave with the rest in one write. */
+  /** `gather`: small pieces behind a head need not leave with it as text. */
   constructor(socket: Socket, gather = false) {
     this.socket = socket;
     this.gather = gather;
@@ -32,39 +40,57 @@ export class WireWriter implements Flushable {
     this.bytes += text.length;
   }
 
-  /** `shared`: the bytes change after the call, so they are copied. */
-  data(bytes: Buffer, start: number, end: number, shared: boolean): void {
-    this.bytes += end - start;
+  /** The bytes are copied. */
+  data(bytes: Buffer, start: number, end: number): void {
     const length = end - start;
-    const asText = length <= pieceLimit || (!this.gather && this.text !== '');
+    this.bytes += length;
+    const asText = length <= pieceLimit || (!this.gather && this.text !== '' && this.stage === undefined);
     if (asText && length + this.text.length <= textLimit) {
       this.text += bytes.toString('latin1', start, end);
       return;
     }
-    if (!this.corked) {
-      this.corked = true;
-      this.socket.cork();
-      // What TLS hands over record by record leaves in one write.
-      if (!this.gather) flushSoon(this);
+    this.stageText();
+    for (let at = start; at < end;) {
+      const stage = (this.stage ??= stages.pop() ?? Buffer.allocUnsafeSlow(stageBytes));
+      const stop = Math.min(end, at + stageBytes - this.staged);
+      bytes.copy(stage, this.staged, at, stop);
+      this.staged += stop - at;
+      at = stop;
+      if (this.staged === stageBytes) this.writeStage();
     }
-    this.writeText();
-    if (!this.socket.writable) return;
-    if (shared) writeCopy(this.socket, bytes, start, end);
-    else this.socket.write(bytes.subarray(start, end));
   }
 
-  /** Writes what was gathered, at the latest at the end of this turn. False = wait for `drain` before adding more. */
+  /** Text leaves at once, what is staged at the end of this turn. False = wait for `drain` before adding more. */
   flush(): boolean {
-    if (this.gather) this.flushNow();
-    else this.writeText();
+    if (this.stage === undefined) this.flushNow();
+    else this.schedule();
+    return !this.socket.writableNeedDrain;
+  }
+
+  /** As `flush`, but more is expected: all of it leaves at the end of this turn. */
+  flushLater(): boolean {
+    this.schedule();
     return !this.socket.writableNeedDrain;
   }
 
   flushNow(): void {
-    this.writeText();
-    if (!this.corked) return;
-    this.corked = false;
-    this.socket.uncork();
+    this.scheduled = false;
+    if (this.stage === undefined) this.writeText();
+    else {
+      this.stageText();
+      this.writeStage();
+    }
+  }
+
+  end(): void {
+    this.flushNow();
+    this.socket.end();
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    flushSoon(this);
   }
 
   private writeText(): void {
@@ -73,24 +99,42 @@ export class WireWriter implements Flushable {
     this.text = '';
     if (this.socket.writable) this.socket.write(text, 'latin1');
   }
-}
 
-function writeCopy(socket: Socket, bytes: Buffer, start: number, end: number): void {
-  if (end - start > copyBytes || end - start < copyBytes / 4) {
-    socket.write(Buffer.from(bytes.subarray(start, end)));
-    return;
+  private stageText(): void {
+    let { text } = this;
+    this.text = '';
+    while (text !== '') {
+      const stage = (this.stage ??= stages.pop() ?? Buffer.allocUnsafeSlow(stageBytes));
+      const length = stage.write(text, this.staged, 'latin1');
+      this.staged += length;
+      text = text.slice(length);
+      if (this.staged === stageBytes) this.writeStage();
+    }
   }
-  const copy = copies.pop() ?? Buffer.allocUnsafeSlow(copyBytes);
-  bytes.copy(copy, 0, start, end);
-  socket.write(copy.subarray(0, end - start), () => {
-    if (copies.length < keptCopies) copies.push(copy);
-  });
+
+  private writeStage(): void {
+    const { stage } = this;
+    if (stage === undefined) return;
+    const { staged } = this;
+    this.stage = undefined;
+    this.staged = 0;
+    const { socket } = this;
+    const bytes = stage.subarray(0, staged);
+    if (socket.writable && (staged > stageBytes / 2 || socket.writableLength === 0)) {
+      this.writing.push(stage);
+      socket.write(bytes, this.onWritten);
+      return;
+    }
+    // A reader that is behind must not hold a stage for every small piece.
+    if (socket.writable) socket.write(Buffer.from(bytes));
+    if (stages.length < keptStages) stages.push(stage);
+  }
 }
 
 /** One chunk of chunked coding. */
-export function writeChunk(out: WireWriter, bytes: Buffer, start: number, end: number, shared: boolean): void {
+export function writeChunk(out: WireWriter, bytes: Buffer, start: number, end: number): void {
   if (end === start) return;
   out.add(`${(end - start).toString(16)}\r\n`);
-  out.data(bytes, start, end, shared);
+  out.data(bytes, start, end);
   out.add('\r\n');
 }

@@ -86,9 +86,9 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     this.out.add(`${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.authority}\r\n${request.lines}${framing}${upgrade}\r\n`);
   }
 
-  data(bytes: Buffer, start: number, end: number, shared: boolean): void {
-    if (this.chunked && this.state === 'busy') writeChunk(this.out, bytes, start, end, shared);
-    else this.out.data(bytes, start, end, shared);
+  data(bytes: Buffer, start: number, end: number): void {
+    if (this.chunked && this.state === 'busy') writeChunk(this.out, bytes, start, end);
+    else this.out.data(bytes, start, end);
   }
 
   text(body: string): void {
@@ -129,8 +129,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
   }
 
   tunnelEnd(): void {
-    this.out.flush();
-    this.socket.end();
+    this.out.end();
   }
 
   close(): void {

@@ -105,7 +105,7 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
   close(): void {
     if (this.gone) return;
     if (!this.stopped) this.out.add(goawayFrame(0, ErrorCode.none));
-    this.out.flush();
+    this.out.flushNow();
     this.stopped = true;
     this.socket.destroySoon();
   }
