@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { MeshObject } from '../model/index.ts';
 import { analyzeObjects } from './analyze.ts';
 import { validateObject } from './validate.ts';
 import { parseYaml } from './yaml-text.ts';
@@ -172,4 +173,38 @@ test('two PeerAuthentications for one namespace contradict', () => {
   expect(analyse(object('PeerAuthentication', strict, 'a'), object('PeerAuthentication', strict, 'b'))).toMatchObject([
     { code: 'KIA0002', severity: 'error', ref: { name: 'b' } },
   ]);
+});
+
+test('what of a Sidecar has no effect without interception is told with its path', () => {
+  const sidecar = {
+    ...{ apiVersion: 'networking.istio.io/v1', kind: 'Sidecar', metadata: { name: 's', namespace: 'shop' } },
+    spec: {
+      ingress: [
+        { port: { number: 9080, protocol: 'HTTP', name: 'own' }, captureMode: 'IPTABLES' },
+        { port: { number: 1, protocol: 'TCP', name: 'a' }, captureMode: 'IPTABLES' },
+        { port: { number: 2, protocol: 'TCP', name: 'b' } },
+        {
+          port: { number: 3, protocol: 'HTTPS', name: 'c' },
+          defaultEndpoint: '127.0.0.1:3',
+          tls: { mode: 'SIMPLE', serverCertificate: '/c', privateKey: '/k' },
+        },
+      ],
+      egress: [
+        { port: { number: 4, protocol: 'TCP', name: 'd' }, hosts: ['./*'] },
+        { port: { number: 0, protocol: 'TCP', name: 'e' }, bind: 'unix:///e.sock', hosts: ['./*'] },
+        { captureMode: 'NONE', hosts: ['./*'] },
+      ],
+    },
+  };
+  const entry = { apiVersion: 'v1', kind: 'WorkloadEntry', metadata: { name: 'w', namespace: 'shop' }, spec: { address: '1.1.1.1', ports: { http: 9080 } } };
+  const paths = (...objects: MeshObject[]): (string | undefined)[] =>
+    analyzeObjects(objects)
+      .filter((p) => p.code === 'WEFT_NO_EFFECT')
+      .map((p) => p.path);
+  expect(paths(sidecar, entry)).toEqual([
+    ...['spec.ingress[1].captureMode', 'spec.ingress[2].defaultEndpoint', 'spec.ingress[3].tls'],
+    ...['spec.egress[0].port', 'spec.egress[1].bind', 'spec.egress[2].captureMode'],
+  ]);
+  const off = { ...entry, kind: 'PeerAuthentication', spec: { mtls: { mode: 'DISABLE' } } };
+  expect(paths(sidecar, off)).not.toContain('spec.ingress[3].tls');
 });

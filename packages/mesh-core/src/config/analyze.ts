@@ -9,6 +9,7 @@ import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';
 import { duplicatePeerAuthentications, peerAuthenticationProblems } from './analyze-security.ts';
 import { duplicateHosts, virtualServiceProblems } from './analyze-routes.ts';
 import { selectorProblems } from './analyze-selectors.ts';
+import { sidecarProblems } from './analyze-sidecars.ts';
 import { protocolConflicts, serviceEntryProblems } from './analyze-service-entries.ts';
 
 export { MESH, gatewayKey, hostMatches, matches, resolveHost, visible } from './analyze-mesh.ts';
@@ -27,6 +28,7 @@ export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {
     ...gatewayConflicts([...mesh.gateways.values()], mesh),
     ...mesh.serviceEntries.flatMap(serviceEntryProblems),
     ...protocolConflicts(mesh.serviceEntries),
+    ...mesh.sidecars.flatMap((sidecar) => sidecarProblems(sidecar, mesh)),
     ...selectorProblems(
       mesh.sidecars.map((object) => ({ object, labels: object.spec.workloadSelector?.labels, path: 'spec.workloadSelector.labels' })),
       { shared: 'IST0110', whole: 'IST0111' },

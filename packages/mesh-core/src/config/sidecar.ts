@@ -10,7 +10,12 @@ import { hostName, ipAddress, labels, namespacedHost, portNumber, portProtocol, 
 const CAPTURE = ['DEFAULT', 'IPTABLES', 'NONE'] as const;
 const UNIX = /^unix:\/\/(\/.*[^/]|@.+)$/;
 const unixAddress = z.string().regex(UNIX, 'must be unix:///absolute/path');
-const port = z.strictObject({ number: portNumber, protocol: portProtocol.optional(), name: portName.or(z.literal('')).optional() });
+const port = z.strictObject({
+  number: portNumber,
+  protocol: portProtocol.optional(),
+  name: portName.or(z.literal('')).optional(),
+  targetPort: portNumber.optional(),
+});
 
 const ingress = z
   .strictObject({

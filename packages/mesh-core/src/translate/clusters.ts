@@ -2,23 +2,12 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type DestinationRuleSpec, type TrafficPolicySpec, matches } from '../config/index.ts';
-import type { MeshSettings, ProxyNode } from '../model/index.ts';
-import { ADS, SERVICE_METADATA, any, clusterName, seconds, socketAddress, without } from './common.ts';
+import type { ProxyNode } from '../model/index.ts';
+import { ADS, SERVICE_METADATA, clusterName, seconds, without } from './common.ts';
 import { loadAssignment, speaksMtls } from './endpoints.ts';
-import { externalDiscovery, passthroughCluster } from './external-clusters.ts';
-import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor, protocolOf } from './mesh.ts';
-import {
-  HTTP_OPTIONS,
-  UNLIMITED,
-  commonLbConfig,
-  connectionOptions,
-  effectivePolicy,
-  httpOptions,
-  loadBalancer,
-  ms,
-  outlier,
-  thresholds,
-} from './traffic-policy.ts';
+import { externalDiscovery } from './external-clusters.ts';
+import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor } from './mesh.ts';
+import { HTTP_OPTIONS, commonLbConfig, connectionOptions, effectivePolicy, httpOptions, loadBalancer, ms, outlier, thresholds } from './traffic-policy.ts';
 import { transport } from './upstream-tls.ts';
 
 export interface ClusterPair {
@@ -100,51 +89,4 @@ function withEntryTls({ entry }: MeshService, policy: TrafficPolicySpec): Traffi
   return tls.subjectAltNames === undefined && entry.subjectAltNames.length > 0
     ? { ...policy, tls: { ...tls, subjectAltNames: [...entry.subjectAltNames] } }
     : policy;
-}
-
-/** Clusters a proxy always has: its own application's ports, and the two ends of traffic to unknown hosts. */
-export function ownClusters(
-  node: ProxyNode,
-  { otlp, connectTimeoutMs }: Pick<MeshSettings, 'otlp' | 'connectTimeoutMs'>,
-  services: readonly Pick<MeshService, 'host' | 'name' | 'namespace' | 'ports'>[] = [],
-): JsonObject[] {
-  const inbound = node.inbound.map((port) => {
-    const name = `inbound|${port.servicePort}||`;
-    const protocol = protocolOf(port.name, undefined, port.servicePort);
-    const http2 = protocol === 'grpc' || protocol === 'http2';
-    const auto = { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } };
-    const service = services.find((s) => s.ports.some((p) => p.port === port.servicePort || p.name === port.name));
-    return {
-      name,
-      // Which service connections are counted for.
-      ...(service === undefined
-        ? {}
-        : { metadata: { filterMetadata: { istio: { services: [{ host: service.host, name: service.name, namespace: service.namespace }] } } } }),
-      type: 'STATIC',
-      connectTimeout: '10s',
-      circuitBreakers: { thresholds: [{ maxConnections: UNLIMITED, maxPendingRequests: UNLIMITED, maxRequests: UNLIMITED, maxRetries: UNLIMITED }] },
-      loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: [{ endpoint: { address: socketAddress('127.0.0.1', port.appPort) } }] }] },
-      typedExtensionProtocolOptions: {
-        [HTTP_OPTIONS]: any(
-          HTTP_OPTIONS,
-          protocol === 'auto' ? auto : { explicitHttpConfig: http2 ? { http2ProtocolOptions: {} } : { httpProtocolOptions: {} } },
-        ),
-      },
-    };
-  });
-  const passthrough = passthroughCluster(connectTimeoutMs, {
-    typedExtensionProtocolOptions: {
-      [HTTP_OPTIONS]: any(HTTP_OPTIONS, { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }),
-    },
-  });
-  const blackHole = { name: 'BlackHoleCluster', type: 'STATIC', connectTimeout: '10s', loadAssignment: { clusterName: 'BlackHoleCluster' } };
-  if (node.dataPlane !== 'envoy') return [...inbound, blackHole, ...(node.dataPlane === 'grpc' ? [] : [passthrough])];
-  const telemetry = {
-    name: 'weft-otlp',
-    type: 'STATIC',
-    connectTimeout: '2s',
-    loadAssignment: { clusterName: 'weft-otlp', endpoints: [{ lbEndpoints: [{ endpoint: { address: socketAddress(otlp.host, otlp.grpcPort) } }] }] },
-    typedExtensionProtocolOptions: { [HTTP_OPTIONS]: any(HTTP_OPTIONS, { explicitHttpConfig: { http2ProtocolOptions: {} } }) },
-  };
-  return [...inbound, blackHole, passthrough, telemetry];
 }

@@ -16,6 +16,11 @@ export function socketAddress(address: string, port: number): JsonObject {
   return { socketAddress: { address, portValue: port } };
 }
 
+/** The address of a workload, which may be `unix:///path` or `unix://@name`; such a one has no port. */
+export function hostAddress(address: string, port: number): JsonObject {
+  return address.startsWith('unix://') ? { pipe: { path: address.slice('unix://'.length) } } : socketAddress(address, port);
+}
+
 /** proto3 JSON duration. */
 export function seconds(ms: number): string {
   return `${ms / 1_000}s`;

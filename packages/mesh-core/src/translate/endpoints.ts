@@ -2,7 +2,7 @@
 
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 import type { TrafficPolicySpec } from '../config/index.ts';
-import { socketAddress } from './common.ts';
+import { hostAddress } from './common.ts';
 import { type LocalityClient, localityGroups } from './locality.ts';
 import { type Mesh, type ServicePort, type Workload, endpointPort, mtlsModeOf } from './mesh.ts';
 
@@ -44,7 +44,7 @@ function lbEndpoint(mesh: Mesh, workload: Workload, port: ServicePort): JsonValu
   const target = endpointPort(workload, port);
   const mtls = speaksMtls(mesh, workload, port);
   return {
-    endpoint: { address: socketAddress(workload.address, target) },
+    endpoint: { address: hostAddress(workload.address, target) },
     healthStatus: workload.healthy ? 'HEALTHY' : 'UNHEALTHY',
     loadBalancingWeight: workload.weight || 1,
     metadata: {

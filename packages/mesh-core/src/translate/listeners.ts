@@ -1,14 +1,13 @@
-// LDS: loopback listeners for upstreams, inbound listeners with mutual TLS.
+// LDS of sidecars' outbound side: loopback listeners for upstreams, by service and by Host.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import type { InboundPort, ProxyNode } from '../model/index.ts';
+import type { ProxyNode } from '../model/index.ts';
 import { ADS, PEER_FIELDS, PEER_HEADER, any, seconds, socketAddress, without } from './common.ts';
 import { dynamicForwardFilter } from './external-clusters.ts';
-import { type Mesh, type MeshService, type ServicePort, mtlsModeOf, protocolOf, servicesOfWorkload } from './mesh.ts';
+import type { Mesh, MeshService, ServicePort } from './mesh.ts';
 import { managerTelemetry } from './manager-telemetry.ts';
-import { downstreamTls } from './server-tls.ts';
 import type { Reporter } from './stats-logger.ts';
-import { serviceTcpFilters, sniChains, tcpProxyFilter } from './tcp-routes.ts';
+import { serviceTcpFilters, sniChains } from './tcp-routes.ts';
 
 interface HcmOptions {
   statPrefix: string;
@@ -71,20 +70,18 @@ export function upstreamListener(mesh: Mesh, node: ProxyNode, service: MeshServi
   }
 }
 
-const PLAINTEXT_HTTP = ['http/1.0', 'http/1.1', 'h2c'];
-/** ALPN of HTTP between sidecars; everything else over the mesh's TLS is TCP. */
-const MESH_HTTP = ['h2', 'http/1.1', 'http/1.0'];
+export const PLAINTEXT_HTTP = ['http/1.0', 'http/1.1', 'h2c'];
 export const TLS_INSPECTOR: JsonObject = {
   name: 'envoy.filters.listener.tls_inspector',
   typedConfig: any('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector'),
 };
-const HTTP_INSPECTOR: JsonObject = {
+export const HTTP_INSPECTOR: JsonObject = {
   name: 'envoy.filters.listener.http_inspector',
   typedConfig: any('envoy.extensions.filters.listener.http_inspector.v3.HttpInspector'),
 };
 
 /** Looks at first bytes for as long as the mesh says (0 = until they come), then goes on with what is known. */
-function sniffing(mesh: Mesh, listenerFilters: JsonObject[]): JsonObject {
+export function sniffing(mesh: Mesh, listenerFilters: JsonObject[]): JsonObject {
   return { listenerFilters, listenerFiltersTimeout: seconds(mesh.settings.protocolDetectionTimeoutMs), continueOnListenerFiltersTimeout: true };
 }
 
@@ -110,94 +107,6 @@ export function hostListener(mesh: Mesh, node: ProxyNode): JsonObject {
         ],
       },
     ],
-  };
-}
-
-/**
- * A port of the application for its peers. HTTP over mutual TLS and plaintext by the mode of PeerAuthentication; where the port's
- * protocol is not declared, HTTP is told from TCP by ALPN and by first bytes. TLS of the application itself passes through.
- */
-export function inboundListener(mesh: Mesh, node: ProxyNode, port: InboundPort): JsonObject {
-  const service = servicesOfWorkload(mesh, node.namespace, node.workload).find((s) => s.ports.some((p) => p.port === port.servicePort || p.name === port.name));
-  const mode = mtlsModeOf(mesh, node.namespace, node.labels, port.listenPort, port.servicePort);
-  const declared = service?.ports.find((p) => p.port === port.servicePort)?.protocol;
-  const protocol = declared ?? protocolOf(port.name, undefined, port.servicePort);
-  const cluster = `inbound|${port.servicePort}||`;
-  const http = (mtls: boolean): JsonObject[] => [
-    hcm(mesh, node, {
-      statPrefix: `inbound_${port.servicePort}`,
-      routes: { routeConfig: inboundRoutes(cluster, service, port, mtls) },
-      direction: 'inbound',
-      reporter: 'destination',
-      service,
-      serverName: 'istio-envoy',
-      edge: false,
-      mtls,
-    }),
-  ];
-  const tcp = [tcpProxyFilter(mesh, node, { statPrefix: cluster, clusters: [{ name: cluster, weight: 1 }], port: port.servicePort, reporter: 'destination' })];
-  const secure = (name: string, filters: JsonObject[], applicationProtocols: string[], alpn: string[]): JsonObject => ({
-    name,
-    filterChainMatch: { transportProtocol: 'tls', ...(applicationProtocols.length === 0 ? {} : { applicationProtocols }) },
-    filters,
-    transportSocket: downstreamTls(alpn),
-  });
-  // With TLS switched off even bytes that look like TLS are the application's.
-  const raw: JsonObject = mode === 'DISABLE' ? {} : { transportProtocol: 'raw_buffer' };
-  const plain = (name: string, filters: JsonObject[], match: JsonObject = raw): JsonObject => ({ name, filterChainMatch: match, filters });
-  const chains = ((): { mtls: JsonObject[]; plaintext: JsonObject[] } => {
-    switch (protocol) {
-      case 'tcp':
-        return { mtls: [secure('mtls', tcp, [], ['istio'])], plaintext: [plain('plaintext', tcp)] };
-      case 'https':
-        return { mtls: [secure('mtls', tcp, ['istio'], ['istio'])], plaintext: [plain('plaintext', tcp, {})] };
-      case 'auto':
-        return {
-          mtls: [secure('mtls', http(true), MESH_HTTP, MESH_HTTP), secure('mtls_tcp', tcp, [], ['istio'])],
-          plaintext: [plain('plaintext', http(false), { ...raw, applicationProtocols: PLAINTEXT_HTTP }), plain('plaintext_tcp', tcp)],
-        };
-      case 'http':
-      case 'http2':
-      case 'grpc':
-        return { mtls: [secure('mtls', http(true), [], ['h2', 'http/1.1'])], plaintext: [plain('plaintext', http(false))] };
-    }
-  })();
-  return {
-    name: `virtualInbound_${port.listenPort}`,
-    address: socketAddress(node.ip, port.listenPort),
-    trafficDirection: 'INBOUND',
-    ...sniffing(mesh, protocol === 'auto' && mode !== 'STRICT' ? [TLS_INSPECTOR, HTTP_INSPECTOR] : [TLS_INSPECTOR]),
-    filterChains: [...(mode === 'DISABLE' ? [] : chains.mtls), ...(mode === 'STRICT' ? [] : chains.plaintext)],
-  };
-}
-
-function inboundRoutes(cluster: string, service: MeshService | undefined, port: InboundPort, mtls: boolean): JsonObject {
-  return {
-    name: cluster,
-    validateClusters: false,
-    virtualHosts: [
-      {
-        name: `inbound|http|${port.servicePort}`,
-        domains: ['*'],
-        routes: [inboundRoute(cluster, service, port)],
-        ...(mtls ? {} : { requestHeadersToRemove: [PEER_HEADER] }),
-      },
-    ],
-  };
-}
-
-function inboundRoute(cluster: string, service: MeshService | undefined, port: InboundPort): JsonObject {
-  return {
-    name: 'default',
-    match: { prefix: '/' },
-    route: {
-      cluster,
-      timeout: '0s',
-      maxStreamDuration: { maxStreamDuration: '0s', grpcTimeoutHeaderMax: '0s' },
-      // A gRPC stream cannot be sent again.
-      ...(port.name.startsWith('grpc') ? {} : { retryPolicy: { retryOn: 'reset-before-request', numRetries: 2 } }),
-    },
-    decorator: { operation: `${service?.host ?? `inbound`}:${port.servicePort}/*` },
   };
 }
 

@@ -36,21 +36,31 @@ export function serviceRouteConfig(mesh: Mesh, service: MeshService, port: numbe
 
 /** Routes by Host of everything this proxy may see, for the Host-keyed listener. The port in the Host chooses the service's port. */
 export function hostRouteConfig(mesh: Mesh, node: ProxyNode): JsonObject {
+  return byHost(mesh, node, 'http_proxy', visibleServices(mesh, node), undefined);
+}
+
+/** The same of some services and of one port, which a Host then need not name. */
+export function portRouteConfig(mesh: Mesh, node: ProxyNode, port: number, services: readonly MeshService[]): JsonObject {
+  return byHost(mesh, node, String(port), services, port);
+}
+
+function byHost(mesh: Mesh, node: ProxyNode, name: string, services: readonly MeshService[], only: number | undefined): JsonObject {
   const taken = new Set<string>();
   const claim = (domains: string[]): string[] => domains.filter((d) => !taken.has(d) && taken.add(d));
   const context = (port: number): RouteContext => ({ mesh, node, gateway: MESH, port, tls: false });
-  const services = visibleServices(mesh, node).flatMap((service) =>
+  const hosts = services.flatMap((service) =>
     byDefaultPort(service)
-      .filter((port) => port.protocol !== 'tcp' && port.protocol !== 'https')
+      .filter((port) => port.protocol !== 'tcp' && port.protocol !== 'https' && (only === undefined || port.port === only))
       .map(({ port }, i) => ({
         name: `${service.host}:${port}`,
         domains: claim(hostDomains(service, port, node.namespace, i === 0)),
         routes: serviceRoutes(context(port), service),
       })),
   );
-  const others = foreignHosts(context(80)).map(({ host, routes }) => ({ name: `${host}:80`, domains: claim([host, `${host}:80`]), routes }));
-  const virtualHosts = [...services, ...others].filter((v) => v.domains.length > 0).map((v) => withoutPeer(mesh, withAttempts(v)));
-  return routeConfig('http_proxy', [...virtualHosts, unknownHosts(outboundMode(mesh, node))], false);
+  const foreign = only === undefined || only === 80 ? foreignHosts(context(80)) : [];
+  const others = foreign.map(({ host, routes }) => ({ name: `${host}:80`, domains: claim([host, `${host}:80`]), routes }));
+  const virtualHosts = [...hosts, ...others].filter((v) => v.domains.length > 0).map((v) => withoutPeer(mesh, withAttempts(v)));
+  return routeConfig(name, [...virtualHosts, unknownHosts(outboundMode(mesh, node))], false);
 }
 
 /** Hosts nobody knows, under Istio's names: passed on as they are, or refused. */

@@ -39,7 +39,12 @@ export function entryServices(
 }
 
 function toPort({ name, number, targetPort, protocol = '' }: NonNullable<ServiceEntrySpec['ports']>[number]): ServicePort {
-  return { name, port: number, targetPort: targetPort || number, protocol: PROTOCOLS[protocol.toUpperCase()] ?? 'tcp' };
+  return { name, port: number, targetPort: targetPort || number, protocol: protocolByName(protocol) };
+}
+
+/** Of a port that names its protocol as Istio does (`HTTP2`, any case). */
+export function protocolByName(name: string): Protocol {
+  return PROTOCOLS[name.toUpperCase()] ?? 'tcp';
 }
 
 const PROTOCOLS: Readonly<Record<string, Protocol>> = {

@@ -8,7 +8,7 @@ import { type Mesh, type MeshService, ofKind } from './mesh.ts';
 type Client = Pick<ProxyNode, 'namespace' | 'labels'>;
 
 /** The Sidecar in force: the oldest whose selector fits, else the namespace's, else the root namespace's. */
-function sidecarOf(mesh: Mesh, client: Client): MeshObject<SidecarSpec> | undefined {
+export function sidecarOf(mesh: Mesh, client: Client): MeshObject<SidecarSpec> | undefined {
   const { namespace } = client;
   const all = ofKind<SidecarSpec>(mesh, 'Sidecar');
   const selects = (s: MeshObject<SidecarSpec>): boolean => Object.keys(s.spec.workloadSelector?.labels ?? {}).length > 0;
@@ -27,11 +27,15 @@ export function outboundMode(mesh: Mesh, client: Client): 'ALLOW_ANY' | 'REGISTR
   return policy === undefined ? mesh.settings.outboundTrafficPolicy : (policy.mode ?? 'REGISTRY_ONLY');
 }
 
-/** Hosts of services a proxy is told of: exported to its namespace, and named by its Sidecar's egress listeners. */
+/** Services a proxy is told of: exported to its namespace, and named by its Sidecar's egress listeners. */
 export function visibleServices(mesh: Mesh, client: Client): readonly MeshService[] {
+  return servicesNamedBy(mesh, client, [...new Set((sidecarOf(mesh, client)?.spec.egress ?? []).flatMap((listener) => listener.hosts))]);
+}
+
+/** Of those exported to its namespace the services named as Sidecars name them (`./*`, `prod/reviews.prod.svc.cluster.local`); without names, all. */
+export function servicesNamedBy(mesh: Mesh, client: Client, names: readonly string[]): readonly MeshService[] {
   const { namespace } = client;
-  const egress = sidecarOf(mesh, client)?.spec.egress ?? [];
-  const wanted = [...new Set(egress.flatMap((listener) => listener.hosts))].map((text) => {
+  const wanted = names.map((text) => {
     const [scope = '*', host = '*'] = text.split('/');
     return { scope: scope === '.' ? namespace : scope, host: host.toLowerCase() };
   });

@@ -154,25 +154,9 @@ export interface ProtocolChoice {
 
 /** `auto_sni` and `auto_san_validation` come from the TLS settings: see upstream-tls.ts. */
 export function httpOptions(port: ServicePort, policy: TrafficPolicySpec, { negotiated, upstreamHttp: upstream }: ProtocolChoice): JsonObject {
-  const { tcp, http } = policy.connectionPool ?? {};
-  const idle = ms(http?.idleTimeout) ?? ms(tcp?.idleTimeout);
-  const common = without({
-    idleTimeout: idle === undefined ? undefined : seconds(idle),
-    maxRequestsPerConnection: http?.maxRequestsPerConnection || undefined,
-    maxConnectionDuration: tcp?.maxConnectionDuration === undefined ? undefined : seconds(ms(tcp.maxConnectionDuration) ?? 0),
-  });
-  const http2 = without({
-    // Upgrades over HTTP/2 (RFC 8441).
-    allowConnect: true,
-    maxConcurrentStreams: http?.maxConcurrentStreams || undefined,
-    connectionKeepalive:
-      http?.http2KeepAlive === undefined
-        ? undefined
-        : without({
-            interval: http.http2KeepAlive.interval === undefined ? undefined : seconds(ms(http.http2KeepAlive.interval) ?? 0),
-            timeout: http.http2KeepAlive.timeout === undefined ? undefined : seconds(ms(http.http2KeepAlive.timeout) ?? 0),
-          }),
-  });
+  const { common, http2: own } = poolOptions(policy);
+  // Upgrades over HTTP/2 (RFC 8441).
+  const http2 = { allowConnect: true, ...own };
   const protocol = usesClientProtocol(port, policy)
     ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: http2 } }
     : negotiated
@@ -184,9 +168,26 @@ export function httpOptions(port: ServicePort, policy: TrafficPolicySpec, { nego
     ...protocol,
     // Istio's API has these codes, its control plane does not send them yet.
     ...(codes.length === 0 ? {} : { outlierDetection: { errorMatcher: { httpResponseHeadersMatch: { headers: [statuses] } } } }),
-    ...(Object.keys(common).length === 0 ? {} : { commonHttpProtocolOptions: common }),
+    ...common,
     ...(upstream === undefined ? {} : { upstreamHttpProtocolOptions: upstream }),
   });
+}
+
+/** What a connection pool says of HTTP connections: fields of HttpProtocolOptions, and of HTTP/2 among them. */
+export function poolOptions(policy: TrafficPolicySpec): { common: JsonObject; http2: JsonObject } {
+  const { tcp, http } = policy.connectionPool ?? {};
+  const idle = ms(http?.idleTimeout) ?? ms(tcp?.idleTimeout);
+  const common = without({
+    idleTimeout: idle === undefined ? undefined : seconds(idle),
+    maxRequestsPerConnection: http?.maxRequestsPerConnection || undefined,
+    maxConnectionDuration: tcp?.maxConnectionDuration === undefined ? undefined : seconds(ms(tcp.maxConnectionDuration) ?? 0),
+  });
+  const keepalive = http?.http2KeepAlive;
+  const http2 = without({
+    maxConcurrentStreams: http?.maxConcurrentStreams || undefined,
+    connectionKeepalive: keepalive === undefined ? undefined : { interval: seconds(ms(keepalive.interval) ?? 0), timeout: seconds(ms(keepalive.timeout) ?? 0) },
+  });
+  return { common: Object.keys(common).length === 0 ? {} : { commonHttpProtocolOptions: common }, http2 };
 }
 
 export function usesClientProtocol(port: ServicePort, policy: TrafficPolicySpec): boolean {

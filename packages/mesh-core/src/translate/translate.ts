@@ -4,15 +4,19 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { getTextEncoding } from '@bufbuild/protobuf/wire';
 import { type MeshSettings, type ProxyNode, refKey, refOf, spiffeId } from '../model/index.ts';
 import { type Resource, type ResourceSet, LayeredView, type TypeUrl, TYPE_URL, type View } from '../xds/index.ts';
-import { ownClusters, serviceClusters } from './clusters.ts';
+import { serviceClusters } from './clusters.ts';
 import { contentHash, encodeFields, encodeResource, withFields } from './encode.ts';
 import { credentialSecrets } from './credentials.ts';
+import { egressPorts } from './egress-listeners.ts';
 import { type FilterOutcome, applyEnvoyFilters } from './envoy-filter/apply.ts';
 import { envoyFiltersFor } from './envoy-filter/select.ts';
 import { credentialsOf, gatewayPorts, sniClusters } from './gateways.ts';
-import { apiListener, hostListener, inboundListener, upstreamListener } from './listeners.ts';
+import { inboundListener } from './inbound-listeners.ts';
+import { inboundPorts } from './inbound-ports.ts';
+import { apiListener, hostListener, upstreamListener } from './listeners.ts';
 import { type Memo, once, onceFor } from './memo.ts';
-import { type Mesh, type MeshService, serviceOf, servicesOfWorkload } from './mesh.ts';
+import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
+import { ownClusters } from './own-clusters.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { hostRouteConfig, peerHeader, serviceRouteConfig } from './routes.ts';
 import { type TelemetryMode, telemetryMode } from './request-counting.ts';
@@ -112,7 +116,7 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
   if (given?.listeners === parts.listeners && given.shared === shared && given.special === special && sameList(given.bodies, bodies)) return given.set;
   const own = once(mesh, `${key}|own`, () => ({
     peer: encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId)),
-    clusters: byName(ownClusters(node, mesh.settings, servicesOfWorkload(mesh, node.namespace, node.workload)).map((json) => encode(TYPE_URL.cluster, json))),
+    clusters: byName(ownClusters(mesh, node).map((json) => encode(TYPE_URL.cluster, json))),
   }));
   // The routes are the same for many proxies; who the proxy is stands behind them.
   const routes = bodies.map((body, i) => (given?.bodies[i] === body ? given.set[TYPE_URL.route].get(body.name) : undefined) ?? withFields(body, own.peer));
@@ -169,7 +173,11 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View
       listen(hostListener(mesh, node));
       routes.push({ name: 'http_proxy', make: hostRouteConfig });
     }
-    for (const port of node.inbound) listen(inboundListener(mesh, node, port));
+    for (const { listener, routes: config } of egressPorts(mesh, node)) {
+      listen(listener);
+      if (config !== undefined) routes.push(config);
+    }
+    for (const port of inboundPorts(mesh, node)) listen(inboundListener(mesh, node, port));
   }
   return { listeners: byName(listeners), routes };
 }

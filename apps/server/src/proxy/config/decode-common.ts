@@ -56,7 +56,10 @@ export function decodeMetadata(fields: Fields): Record<string, Record<string, un
   return (metadata?.raw('filterMetadata') ?? {}) as Record<string, Record<string, unknown>>;
 }
 
+/** Of a unix socket the address is its path (`@name` for an abstract one), and the port 0. */
 export function decodeAddress(fields: Fields | undefined): { address: string; port: number } {
+  const pipe = fields?.object('pipe');
+  if (pipe !== undefined) return { address: pipe.text('path'), port: 0 };
   const socket = fields?.object('socketAddress');
   return { address: socket?.text('address') ?? '', port: socket?.number('portValue') ?? 0 };
 }

@@ -1,6 +1,7 @@
 // Listener with its filter chains.
 
 import type { PathRules } from '@weft/mesh-core/traffic';
+import { isSocketPath } from '../upstream/host-and-port.ts';
 import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress } from './decode-common.ts';
 import { decodeChainMatch, decodeDownstreamTls, decodeListenerFilters, decodeSniFilters, decodeTcpProxy } from './decode-l4.ts';
@@ -25,6 +26,7 @@ export function decodeListenerFields(fields: Fields): ListenerConfig {
     filtersTimeoutMs: fields.ms('listenerFiltersTimeout', 15_000),
     continueOnFiltersTimeout: fields.flag('continueOnListenerFiltersTimeout'),
   };
+  if (isSocketPath(address)) fields.problem('address.pipe', 'this proxy listens on addresses with a port only');
   for (const [one, other] of compileChainMatch(listener.chains.map((chain) => chain.match)).duplicates)
     fields.problem(`filterChains[${other}].filterChainMatch`, `the same connections match filterChains[${one}]`);
   if (!fields.flag('bindToPort', true)) fields.problem('bindToPort', 'this proxy has no listeners that only take over from others');

@@ -9,6 +9,7 @@ import type { PeerInfo, RuntimeDeps, TcpRecord } from '../http/hooks.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
+import { socketTarget } from '../upstream/host-and-port.ts';
 import { chooseUpstreamTls, planUpstreamTls } from '../upstream/tls-plan.ts';
 
 export interface TcpContext {
@@ -128,14 +129,13 @@ export class TcpConnection implements TimerTarget {
     const plan = tls === undefined ? undefined : planUpstreamTls(tls, cluster.secrets);
     // Not from here: the caller of the constructor has not seen the connection yet.
     if (tls !== undefined && plan === undefined) return void setImmediate(() => this.connectFailed('secret_missing'));
-    const { address: host, port } = endpoint.config;
+    const to = socketTarget(endpoint.config);
     let upstream: Socket | TLSSocket;
-    if (plan === undefined) upstream = connect({ host, port, noDelay: true, allowHalfOpen: true });
+    if (plan === undefined) upstream = connect({ ...to, noDelay: true, allowHalfOpen: true });
     else {
       // Node takes allowHalfOpen here; its types do not know.
       const options: ConnectionOptions & { allowHalfOpen: boolean } = {
-        host,
-        port,
+        ...to,
         allowHalfOpen: true,
         secureContext: plan.context,
         ALPNProtocols: plan.alpn.filter((name) => name !== 'h2'),

@@ -4,6 +4,7 @@ import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Endpoint } from '../config/model.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
+import { socketTarget } from './host-and-port.ts';
 import type { ConnectFailure } from './stream.ts';
 import type { UpstreamTlsPlan } from './tls-plan.ts';
 
@@ -46,7 +47,7 @@ export class Dial implements TimerTarget {
   constructor(owner: DialOwner, options: DialOptions) {
     this.owner = owner;
     this.wheel = options.wheel;
-    const { address: host, port } = options.endpoint;
+    const target = socketTarget(options.endpoint);
     const { tls, protocol } = options;
     const callback = (count: number): boolean => {
       this.reader?.read(readBuffer, 0, count, true);
@@ -54,12 +55,12 @@ export class Dial implements TimerTarget {
     };
     const onread = { buffer: readBuffer, callback };
     if (tls === undefined) {
-      this.socket = connectPlain({ host, port, noDelay: true, onread });
+      this.socket = connectPlain({ ...target, noDelay: true, onread });
       this.socket.once('connect', () => this.ready(protocol === 'http2'));
     } else {
       const socket = connectTls({
         // @types/node does not know `onread` here; TLSSocket hands it to its net.Socket.
-        ...{ host, port, onread },
+        ...{ ...target, onread },
         ALPNProtocols: offered(tls.alpn, protocol),
         secureContext: tls.context,
         ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),

@@ -4,6 +4,7 @@ import { type BalancedHost, type HostHealth, OutlierState, PeakEwma } from '@wef
 import type { Endpoint } from '../config/model.ts';
 import type { ClusterRuntime } from './cluster.ts';
 import type { HealthChecker } from './health/health-checker.ts';
+import { isSocketPath } from './host-and-port.ts';
 import { Pool, type PoolProtocol } from './pool.ts';
 import type { StreamWaiter } from './stream.ts';
 
@@ -161,5 +162,6 @@ export class EndpointState implements BalancedHost {
 
 /** As Envoy writes it, and as its hash rings know it. */
 export function addressOf({ address, port }: { address: string; port: number }): string {
+  if (isSocketPath(address)) return address;
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -5,3 +5,13 @@ export function hostAndPort(authority: string, defaultPort: number): { host: str
   const port = Number(match?.groups?.['port'] ?? defaultPort);
   return port > 65_535 ? { host: '', port } : { host, port };
 }
+
+/** Where a socket connects to for an endpoint: a host and port, or the path of a unix socket, `@name` for an abstract one. */
+export function socketTarget({ address, port }: { address: string; port: number }): { host: string; port: number } | { path: string } {
+  if (!isSocketPath(address)) return { host: address, port };
+  return { path: address.startsWith('@') ? `\0${address.slice(1)}` : address };
+}
+
+export function isSocketPath(address: string): boolean {
+  return address.startsWith('/') || address.startsWith('@');
+}

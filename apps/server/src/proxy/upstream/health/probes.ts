@@ -5,6 +5,7 @@ import { type Socket, connect as connectPlain, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { HealthCheckResult } from '@weft/mesh-core/traffic';
 import type { HealthProbe } from '../../config/model.ts';
+import { socketTarget } from '../host-and-port.ts';
 import { checkGrpc, checkHttp2 } from './http2-probes.ts';
 import { type ProbeTarget, judge } from './probe-target.ts';
 
@@ -39,10 +40,10 @@ export function startProbe(probe: HealthProbe, target: ProbeTarget, done: (resul
 }
 
 function open({ host, port, tls }: ProbeTarget, alpn: string[]): Socket {
-  if (tls === undefined) return connectPlain({ host, port, noDelay: true });
+  const to = socketTarget({ address: host, port });
+  if (tls === undefined) return connectPlain({ ...to, noDelay: true });
   return connectTls({
-    host,
-    port,
+    ...to,
     ALPNProtocols: alpn,
     secureContext: tls.context,
     ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),

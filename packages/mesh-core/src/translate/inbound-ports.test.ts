@@ -1,0 +1,58 @@
+import type { JsonObject } from '@bufbuild/protobuf';
+import { expect, test } from 'vitest';
+import { validateObject } from '../config/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
+import { TYPE_URL } from '../xds/index.ts';
+import { buildMesh } from './mesh.ts';
+import { decoded } from './testing/static-envoy.ts';
+import { translate } from './translate.ts';
+
+const NODE: ProxyNode = {
+  id: 'sidecar~10.0.0.1~a-0.shop~shop.svc.cluster.local',
+  role: 'sidecar',
+  dataPlane: 'envoy',
+  ip: '10.0.0.1',
+  workload: 'a-0',
+  namespace: 'shop',
+  identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'a' },
+  labels: { app: 'a' },
+  locality: '',
+  httpProxyPort: 0,
+  inbound: [{ name: 'http', servicePort: 80, listenPort: 21_000, appPort: 8080 }],
+  upstreams: [],
+  adminPort: 0,
+  version: '1.40.0',
+};
+const object = (kind: string, name: string, spec: unknown, apiVersion = 'networking.istio.io/v1'): MeshObject => {
+  const { object: valid, problems } = validateObject({ apiVersion, kind, metadata: { name, namespace: 'shop' }, spec });
+  if (valid === undefined) throw new Error(JSON.stringify(problems));
+  return valid;
+};
+const SERVICE = [
+  object('Service', 'a', { selector: { app: 'a' }, ports: [{ name: 'http', port: 80 }] }, 'v1'),
+  object('WorkloadEntry', 'a-0', { address: '10.0.0.1', ports: { http: 21_000 }, labels: { app: 'a' } }),
+];
+const pooled = (spec: object, ...more: MeshObject[]): JsonObject => {
+  const set = translate(buildMesh([...SERVICE, ...more, object('Sidecar', 's', spec)], DEFAULT_MESH_SETTINGS), NODE, DEFAULT_MESH_SETTINGS);
+  return decoded(set, TYPE_URL.cluster, 'inbound|80||');
+};
+const names = (spec: object): string[] => [
+  ...translate(buildMesh([...SERVICE, object('Sidecar', 's', spec)], DEFAULT_MESH_SETTINGS), NODE, DEFAULT_MESH_SETTINGS)[TYPE_URL.listener].keys(),
+];
+
+test('the pool of a port: its ingress, the Sidecar, the DestinationRule of its own service', () => {
+  const maxRequests = (cluster: JsonObject): unknown => (cluster['circuitBreakers'] as { thresholds: JsonObject[] }).thresholds[0]?.['maxRequests'];
+  const pool = (http2MaxRequests: number): object => ({ http: { http2MaxRequests, maxRequestsPerConnection: 7 }, tcp: { connectTimeout: '3s' } });
+  const rule = object('DestinationRule', 'a', { host: 'a', trafficPolicy: { connectionPool: pool(1) } });
+  expect(maxRequests(pooled({ outboundTrafficPolicy: {} }))).toBe(4_294_967_295);
+  expect(pooled({ outboundTrafficPolicy: {} }, rule)).toMatchObject({ connectTimeout: '3s', circuitBreakers: { thresholds: [{ maxRequests: 1 }] } });
+  expect(JSON.stringify(pooled({ outboundTrafficPolicy: {} }, rule))).toContain('"maxRequestsPerConnection":7');
+  expect(maxRequests(pooled({ inboundConnectionPool: pool(2) }, rule))).toBe(2);
+  expect(maxRequests(pooled({ inboundConnectionPool: pool(2), ingress: [{ port: { number: 80 }, connectionPool: pool(3) }] }, rule))).toBe(3);
+});
+
+test('ingress opens ports only where something can come and go; a port of the agent stays where it is', () => {
+  const at = (number: number, rest: object = {}): object => ({ port: { number, protocol: 'TCP', name: 'x' }, ...rest });
+  const ingress = [at(1, { defaultEndpoint: '127.0.0.1:2' }), at(3), at(4, { defaultEndpoint: '127.0.0.1:5', captureMode: 'IPTABLES' }), at(80)];
+  expect(names({ ingress }).toSorted()).toEqual(['virtualInbound_1', 'virtualInbound_21000']);
+});
