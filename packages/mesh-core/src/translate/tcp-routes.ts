@@ -1,7 +1,7 @@
 // Where the bytes of TCP ports, and of TLS that is not terminated, go.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type DestinationSpec, MESH, type VirtualServiceSpec, gatewayKey, matches, resolveHost } from '../config/index.ts';
+import { type DestinationSpec, MESH, type TrafficPolicySpec, type VirtualServiceSpec, gatewayKey, matches, resolveHost } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { tcpClusterName } from './clusters.ts';
 import { any, clusterName, seconds, without } from './common.ts';
@@ -40,7 +40,8 @@ export function tcpProxyTo({ mesh, node, port }: L4Context, statPrefix: string, 
   const list = route.filter((r) => route.length === 1 || (r.weight ?? 0) > 0);
   const clusters = list.map(({ destination, weight }) => ({ name: l4Cluster(mesh, namespace, destination, port), weight: weight ?? 1 }));
   const first = route[0] === undefined ? undefined : serviceOf(mesh, resolveHost(route[0].destination.host, namespace, mesh.settings.domainSuffix));
-  return tcpProxyFilter(mesh, node, { statPrefix, clusters, service: first, port: route[0]?.destination.port?.number ?? port });
+  const subset = list.length === 1 ? list[0]?.destination.subset : undefined;
+  return tcpProxyFilter(mesh, node, { statPrefix, clusters, service: first, subset, port: route[0]?.destination.port?.number ?? port });
 }
 
 function l4Cluster(mesh: Mesh, namespace: string, destination: DestinationSpec, listenPort: number): string {
@@ -55,16 +56,21 @@ function l4Cluster(mesh: Mesh, namespace: string, destination: DestinationSpec, 
 interface Target {
   statPrefix: string;
   clusters: readonly { name: string; weight: number }[];
-  /** Its DestinationRule sets idle time and hashing. */
+  /** Its DestinationRule sets times, hashing and tunnels; of a single destination its subset does, too. */
   service?: MeshService | undefined;
+  subset?: string | undefined;
   port: number;
   reporter?: Reporter;
 }
 
-export function tcpProxyFilter(mesh: Mesh, node: ProxyNode, { statPrefix, clusters, service, port, reporter = 'source' }: Target): JsonObject {
+export function tcpProxyFilter(mesh: Mesh, node: ProxyNode, { statPrefix, clusters, service, subset, port, reporter = 'source' }: Target): JsonObject {
   const rule = service === undefined ? undefined : destinationRuleFor(mesh, service, node);
   const policy = effectivePolicy(rule?.trafficPolicy, undefined, port);
-  const idle = ms(policy.connectionPool?.tcp?.idleTimeout);
+  const ofSubset = rule?.subsets?.find((s) => s.name === subset)?.trafficPolicy;
+  const hash = (ofSubset?.loadBalancer ?? policy.loadBalancer)?.consistentHash;
+  const tunnel = subset === undefined ? rule?.trafficPolicy?.tunnel : ofSubset?.tunnel;
+  const { idleTimeout, maxConnectionDuration } = policy.connectionPool?.tcp ?? {};
+  const duration = (text: string | undefined): string | undefined => (text === undefined ? undefined : seconds(ms(text) ?? 0));
   const [only] = clusters;
   const logs = tcpAccessLog(mesh, node, reporter);
   return {
@@ -74,12 +80,18 @@ export function tcpProxyFilter(mesh: Mesh, node: ProxyNode, { statPrefix, cluste
       without({
         statPrefix,
         ...(clusters.length === 1 && only !== undefined ? { cluster: only.name } : { weightedClusters: { clusters: clusters.map((c) => ({ ...c })) } }),
-        idleTimeout: idle === undefined ? undefined : seconds(idle),
-        hashPolicy: policy.loadBalancer?.consistentHash?.useSourceIp === true ? [{ sourceIp: {} }] : undefined,
+        idleTimeout: duration(idleTimeout),
+        maxDownstreamConnectionDuration: duration(maxConnectionDuration),
+        hashPolicy: hash?.useSourceIp === true ? [{ sourceIp: {} }] : undefined,
+        tunnelingConfig: tunnel === undefined ? undefined : tunnelingConfig(tunnel),
         accessLog: logs.length === 0 ? undefined : logs,
       }),
     ),
   };
+}
+
+function tunnelingConfig({ targetHost, targetPort, protocol }: NonNullable<TrafficPolicySpec['tunnel']>): JsonObject {
+  return { hostname: `${targetHost.includes(':') ? `[${targetHost}]` : targetHost}:${targetPort}`, usePost: protocol === 'POST' };
 }
 
 /** TCP of a service's port: the first `tcp` rule of its VirtualService that fits this client, else the service itself. */

@@ -1,8 +1,9 @@
 // The parts of a listener below HTTP: listener filters, filter chain matches, TCP proxying, TLS of the client's side.
 
+import { decodeHeaderList } from './decode-common.ts';
 import { decodeCertificates, decodeTlsParams, decodeTrust } from './decode-tls.ts';
 import type { Fields } from './fields.ts';
-import type { AccessLog, ChainMatch, Cidr, DownstreamTls, ListenerConfig, TcpProxy } from './model.ts';
+import type { AccessLog, ChainMatch, Cidr, DownstreamTls, ListenerConfig, TcpProxy, Tunneling } from './model.ts';
 
 type Inspection = Pick<ListenerConfig, 'inspectTls' | 'inspectHttp' | 'proxyProtocol'>;
 
@@ -75,6 +76,7 @@ export function decodeTcpProxy(fields: Fields, logs: (fields: Fields) => AccessL
   for (const hash of hashes) if (!hash.has('sourceIp')) hash.problem('filterState', 'only sourceIp is supported');
   const duration = fields.ms('maxDownstreamConnectionDuration');
   const accessLog = fields.list('accessLog').flatMap(logs);
+  const tunneling = decodeTunneling(fields.object('tunnelingConfig'));
   const proxy: TcpProxy = {
     statPrefix: fields.text('statPrefix'),
     clusters,
@@ -83,9 +85,28 @@ export function decodeTcpProxy(fields: Fields, logs: (fields: Fields) => AccessL
     ...(hashes.length === 0 ? {} : { hashSourceIp: true }),
     ...(duration === 0 ? {} : { maxConnectionDurationMs: duration }),
     ...(accessLog.length === 0 ? {} : { accessLog }),
+    ...(tunneling === undefined ? {} : { tunneling }),
   };
   fields.end();
   return proxy;
+}
+
+function decodeTunneling(fields: Fields | undefined): Tunneling | undefined {
+  if (fields === undefined) return undefined;
+  const headers = decodeHeaderList(fields, 'headersToAdd');
+  const tunneling = {
+    hostname: fields.text('hostname'),
+    usePost: fields.flag('usePost'),
+    postPath: fields.text('postPath') || '/',
+    lines: headers.map(({ name, value }) => `${name}: ${value}\r\n`).join(''),
+  };
+  if (tunneling.hostname.replaceAll('%REQUESTED_SERVER_NAME%', '').includes('%'))
+    fields.problem('hostname', 'of commands only %REQUESTED_SERVER_NAME% is supported');
+  if (headers.some(({ value }) => value.includes('%'))) fields.problem('headersToAdd', 'commands are not supported here');
+  // Nobody here looks at them.
+  fields.ignore('propagateResponseHeaders', 'propagateResponseTrailers');
+  fields.end();
+  return tunneling;
 }
 
 /** What the filters before a TcpProxy make of the client's SNI. */

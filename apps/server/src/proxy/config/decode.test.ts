@@ -244,11 +244,6 @@ test.each<[string, JsonObject, RegExp]>([
     /^l\.filterChains\[1\]\.filterChainMatch: the same connections match filterChains\[0\]/,
   ],
   [
-    'tunnelling',
-    chainOf(proxyTo({ cluster: 'a', tunnelingConfig: { hostname: 'a.test:443' } })),
-    /^l\.filterChains\[0\]\.filters\[0\]\.typedConfig\.tunnelingConfig: this proxy cannot do it/,
-  ],
-  [
     'two terminal filters',
     chainOf(proxyTo({ cluster: 'a' }), proxyTo({ cluster: 'b' })),
     /^l\.filterChains\[0\]\.filters\[0\]\.typedConfig: the network filter envoy\.extensions\.filters\.network\.tcp_proxy/,

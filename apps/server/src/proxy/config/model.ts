@@ -201,6 +201,17 @@ export interface JsonFormat {
   [key: string]: JsonFormatValue;
 }
 
+/** TCP inside a request to the upstream. */
+export interface Tunneling {
+  /** Authority of the request; may hold `%REQUESTED_SERVER_NAME%`. */
+  hostname: string;
+  /** POST instead of CONNECT, with this path. */
+  usePost: boolean;
+  postPath: string;
+  /** Field lines, each with its line end. */
+  lines: string;
+}
+
 export interface TcpProxy {
   statPrefix: string;
   clusters: readonly WeightedCluster[];
@@ -216,6 +227,7 @@ export interface TcpProxy {
   maxConnectionDurationMs?: number;
   /** Tries to connect, the first included; absent = 1. */
   maxConnectAttempts?: number;
+  tunneling?: Tunneling;
   accessLog?: readonly AccessLog[];
 }
 

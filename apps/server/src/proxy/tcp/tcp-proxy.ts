@@ -2,7 +2,8 @@
 // of the other, so a connection holds at most the buffers of its four streams. Each side may end its half first.
 
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { type WeightedChoice, xxHash64 } from '@weft/mesh-core/traffic';
 import type { ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
 import type { PeerInfo, RuntimeDeps, TcpRecord } from '../http/hooks.ts';
@@ -11,6 +12,7 @@ import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { socketTarget } from '../upstream/host-and-port.ts';
 import { chooseUpstreamTls, planUpstreamTls } from '../upstream/tls-plan.ts';
+import { Tunnel } from './tunnel.ts';
 
 export interface TcpContext {
   listener: ListenerConfig;
@@ -40,7 +42,9 @@ export class TcpConnection implements TimerTarget {
   private readonly reportTimer = new WheelTimer(this);
   private readonly lifeTimer = new WheelTimer(this);
   private readonly tried: EndpointState[] = [];
-  private upstream: Socket | undefined;
+  private upstream: Duplex | undefined;
+  /** Connections of the cluster this one is, see `open`. */
+  private counts = 1;
   private endpoint: EndpointState | undefined;
   private cluster: ClusterRuntime | undefined;
   private activeAt: number;
@@ -105,7 +109,10 @@ export class TcpConnection implements TimerTarget {
 
   private open(cluster: ClusterRuntime): void {
     const { context, record } = this;
-    if (!cluster.breaker.mayConnect()) {
+    const { tunneling } = context.proxy;
+    // A tunnel is a request: the pool that carries it counts its connections.
+    this.counts = tunneling === undefined ? 1 : 0;
+    if (tunneling === undefined && !cluster.breaker.mayConnect()) {
       cluster.overflow++;
       return this.fail('UO');
     }
@@ -122,16 +129,16 @@ export class TcpConnection implements TimerTarget {
     this.endpoint = endpoint;
     endpoint.active++;
     endpoint.total++;
-    cluster.breaker.connections++;
-    cluster.totalConnections++;
+    cluster.breaker.connections += this.counts;
+    cluster.totalConnections += this.counts;
     context.wheel.set(this.connectTimer, cluster.config.connectTimeoutMs || 5000);
+    if (tunneling !== undefined) return this.await(new Tunnel(endpoint, tunneling, context.serverName), 'connect', cluster, endpoint);
     const tls = chooseUpstreamTls(cluster.config, endpoint.config);
     const plan = tls === undefined ? undefined : planUpstreamTls(tls, cluster.secrets);
     // Not from here: the caller of the constructor has not seen the connection yet.
     if (tls !== undefined && plan === undefined) return void setImmediate(() => this.connectFailed('secret_missing'));
     const to = socketTarget(endpoint.config);
-    let upstream: Socket | TLSSocket;
-    if (plan === undefined) upstream = connect({ ...to, noDelay: true, allowHalfOpen: true });
+    if (plan === undefined) this.await(connect({ ...to, noDelay: true, allowHalfOpen: true }), 'connect', cluster, endpoint);
     else {
       // Node takes allowHalfOpen here; its types do not know.
       const options: ConnectionOptions & { allowHalfOpen: boolean } = {
@@ -143,10 +150,13 @@ export class TcpConnection implements TimerTarget {
         rejectUnauthorized: plan.verify,
         checkServerIdentity: (_, certificate) => (plan.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
       };
-      upstream = connectTls(options);
+      this.await(connectTls(options), 'secureConnect', cluster, endpoint);
     }
+  }
+
+  private await(upstream: Socket | Tunnel, event: 'connect' | 'secureConnect', cluster: ClusterRuntime, endpoint: EndpointState): void {
     this.upstream = upstream;
-    upstream.once(plan === undefined ? 'connect' : 'secureConnect', () => this.connected(upstream, cluster, endpoint));
+    upstream.once(event, () => this.connected(upstream, cluster, endpoint));
     upstream.on('error', (error: NodeJS.ErrnoException) => {
       if (this.upstream !== upstream) return;
       if (this.connectTimer.active) this.connectFailed(failureText(error));
@@ -158,11 +168,11 @@ export class TcpConnection implements TimerTarget {
     });
   }
 
-  private connected(upstream: Socket, cluster: ClusterRuntime, endpoint: EndpointState): void {
+  private connected(upstream: Socket | Tunnel, cluster: ClusterRuntime, endpoint: EndpointState): void {
     const { context, record, socket } = this;
     context.wheel.clear(this.connectTimer);
     cluster.report(endpoint, 'success');
-    record.upstreamLocalAddress = `${upstream.localAddress}:${upstream.localPort}`;
+    record.upstreamLocalAddress = upstream instanceof Tunnel ? upstream.localName : `${upstream.localAddress}:${upstream.localPort}`;
     this.activeAt = context.deps.clock();
     if (context.proxy.idleTimeoutMs > 0) context.wheel.set(this.idleTimer, context.proxy.idleTimeoutMs);
     context.wheel.set(this.reportTimer, reportMs);
@@ -177,7 +187,7 @@ export class TcpConnection implements TimerTarget {
     });
   }
 
-  private pass(from: Socket, to: Socket, count: (bytes: number) => void): void {
+  private pass(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
     const { clock } = this.context.deps;
     from.on('data', (chunk: Buffer) => {
       count(chunk.length);
@@ -213,7 +223,7 @@ export class TcpConnection implements TimerTarget {
   private release(): void {
     if (this.cluster === undefined || this.endpoint === undefined) return;
     this.endpoint.active--;
-    this.cluster.breaker.connections--;
+    this.cluster.breaker.connections -= this.counts;
     this.endpoint = undefined;
   }
 
@@ -256,5 +266,6 @@ export class TcpConnection implements TimerTarget {
 /** Envoy's words for why a connection was not made. */
 function failureText(error: NodeJS.ErrnoException): string {
   if (error.code === 'ECONNREFUSED') return 'delayed_connect_error:_Connection_refused';
+  if (error.code === 'TUNNEL_REFUSED') return error.message;
   return (error.code ?? error.message).replaceAll(' ', '_');
 }

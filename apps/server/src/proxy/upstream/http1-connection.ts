@@ -8,7 +8,7 @@ import { parseResponseHead, ResponseHead } from '../codec-h1/response-head.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
 import type { Reader } from './dial.ts';
-import type { StreamFailure, UpstreamEvents, UpstreamRequest, UpstreamStream } from './stream.ts';
+import { PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 
 const discardLimit = 64 * 1024;
 /** Interim responses to one request; more are a flood. */
@@ -82,7 +82,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     this.toHead = request.method === 'HEAD';
     this.chunked = request.body === Body.chunked;
     const framing = this.chunked ? 'transfer-encoding: chunked\r\n' : request.length >= 0 ? `content-length: ${request.length}\r\n` : noLength(request.method);
-    const upgrade = request.upgrade === '' ? '' : `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`;
+    const upgrade = request.upgrade === '' || request.upgrade === PLAIN_CONNECT ? '' : `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`;
     this.out.add(`${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.authority}\r\n${request.lines}${framing}${upgrade}\r\n`);
   }
 
@@ -173,6 +173,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
         this.headRead = true;
         this.body.start(this.head.body, this.head.framing.contentLength);
         this.events?.onUpstreamHead(this.head);
+        if (this.inTunnel()) return i < limit ? this.read(source, i, limit, this.shared) : undefined;
       } else if (this.head.status === 101) {
         this.events?.onUpstreamHead(this.head);
         if (this.inTunnel()) return i < limit ? this.read(source, i, limit, this.shared) : undefined;

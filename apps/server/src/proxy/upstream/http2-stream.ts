@@ -5,7 +5,7 @@ import { ResponseHead } from '../codec-h1/response-head.ts';
 import { ErrorCode } from '../codec-h2/frames.ts';
 import { Http2Stream } from '../codec-h2/stream.ts';
 import type { Http2ClientSession } from './http2-connection.ts';
-import type { StreamFailure, UpstreamEvents, UpstreamRequest, UpstreamStream } from './stream.ts';
+import { PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 
 const discardLimit = 64 * 1024;
 
@@ -42,9 +42,10 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     this.upgrade = request.upgrade;
     const { encoder } = this.client;
     const tunnel = request.upgrade !== '';
-    let block = encoder.begin() + encoder.field(':method', tunnel ? 'CONNECT' : request.method) + encoder.field(':scheme', request.scheme);
-    block += encoder.field(':path', request.path) + encoder.field(':authority', request.authority);
-    if (tunnel) block += encoder.field(':protocol', request.upgrade);
+    let block = encoder.begin() + encoder.field(':method', tunnel ? 'CONNECT' : request.method);
+    if (request.upgrade !== PLAIN_CONNECT) block += encoder.field(':scheme', request.scheme) + encoder.field(':path', request.path);
+    block += encoder.field(':authority', request.authority);
+    if (tunnel && request.upgrade !== PLAIN_CONNECT) block += encoder.field(':protocol', request.upgrade);
     block += encoder.lines(request.lines);
     if (request.length >= 0 && !tunnel) block += encoder.field('content-length', String(request.length));
     this.sendHeaders(block, request.body === Body.none && !tunnel);

@@ -2,6 +2,9 @@
 
 import type { ResponseHead } from '../codec-h1/response-head.ts';
 
+/** As `upgrade`: CONNECT as it is, without a protocol. No token, so no client can ask for it. */
+export const PLAIN_CONNECT = ':connect';
+
 export interface UpstreamRequest {
   method: string;
   path: string;
