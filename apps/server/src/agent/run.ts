@@ -12,6 +12,7 @@ import { findEnvoy, startEnvoy } from './envoy.ts';
 import { StartError } from './errors.ts';
 import { startHealthCheck } from './health-check.ts';
 import { openPortBook } from './ports.ts';
+import { PROXY_FLAGS } from './proxy-flags.ts';
 import { type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -151,7 +152,7 @@ async function startSidecar(
   const child = startChild({
     name: `sidecar of ${plan.workload}`,
     command: process.execPath,
-    args: [join(dist, 'proxy/main.js'), specFile],
+    args: [...PROXY_FLAGS, join(dist, 'proxy/main.js'), specFile],
     logFile,
     readyLine: (line) => line.startsWith('{"ready"'),
     keepSockets: true,

@@ -10,6 +10,7 @@ import { type ControlClient, createControlClient } from '../agent/control-client
 import { findEnvoy, startEnvoy } from '../agent/envoy.ts';
 import { StartError } from '../agent/errors.ts';
 import { openPortBook } from '../agent/ports.ts';
+import { PROXY_FLAGS } from '../agent/proxy-flags.ts';
 import { proxySpec, workloadEntry } from '../agent/workload.ts';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import { SERVER_ENV, type ServerOptions } from '../server-options.ts';
@@ -60,7 +61,7 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
       const child = startChild({
         name,
         command: process.execPath,
-        args: [join(dist, script), specFile],
+        args: [...(script === 'proxy/main.js' ? PROXY_FLAGS : []), join(dist, script), specFile],
         logFile: join(logs, `${name}.log`),
         readyLine,
         keepSockets: script === 'proxy/main.js',

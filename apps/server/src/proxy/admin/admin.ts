@@ -2,8 +2,8 @@
 
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Registry } from 'prom-client';
 import type { ProxyRuntime } from '../http/hooks.ts';
+import type { Scrape } from '../telemetry/prometheus.ts';
 import type { Configuration } from '../xds-client/configuration.ts';
 import { type Page, QueryError, type Reply, pagesOf, text } from './pages.ts';
 
@@ -14,7 +14,7 @@ export interface AdminOptions {
   port: number;
   runtime: ProxyRuntime;
   configuration: Configuration;
-  prometheus: Registry;
+  prometheus: Scrape;
   state(): ProxyState;
   info(): Record<string, unknown>;
   /** Gauges and counters of the process itself, by stats name. */

@@ -6,7 +6,7 @@ import { ClusterLoadAssignmentSchema } from '@weft/mesh-core/gen/envoy/config/en
 import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/listener_pb';
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { registry } from '@weft/mesh-core/registry';
-import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds';
+import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
 import type { Configuration } from '../xds-client/configuration.ts';
 
 /** Without a schema only the name is told: secrets. */

@@ -34,7 +34,7 @@ const json = (value: unknown): Reply => ({ status: 200, type: 'application/json'
 export function pagesOf(o: AdminOptions): ReadonlyMap<string, Page> {
   const view = new StatsView();
   const collected = (): ReadonlyMap<string, number> => collectStats(o.runtime.stats(), o.stats());
-  const prometheus = async (): Promise<Reply> => ({ status: 200, type: o.prometheus.contentType, body: await o.prometheus.metrics() });
+  const prometheus = async (): Promise<Reply> => ({ status: 200, ...(await o.prometheus()) });
   const stats = (query: URLSearchParams): Reply | Promise<Reply> => {
     const format = query.get('format') ?? 'text';
     if (format === 'prometheus') return prometheus();

@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import type { JsonObject } from '@bufbuild/protobuf';
-import { TYPE_URL } from '@weft/mesh-core/xds';
+import { TYPE_URL } from '@weft/mesh-core/xds-types';
 import { decodeSecret } from '../config/decode.ts';
 import type { EndpointStats, RuntimeStats } from '../http/hooks.ts';
 import type { Configuration } from '../xds-client/configuration.ts';

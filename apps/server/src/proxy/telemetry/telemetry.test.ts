@@ -94,10 +94,10 @@ test('messages are counted for gRPC only, and told apart from HTTP of the same s
     ['grpc', '', 3],
     ['grpc', '0', 6],
   ]);
-  const scraped = await createPrometheus(
+  const { body: scraped } = await createPrometheus(
     metrics,
     createTcpMetrics(self, () => 1),
-  ).metrics();
+  )();
   expect(scraped.match(/^istio_response_messages_total\{.*grpc_response_status="0".*\} 6$/m)).not.toBeNull();
 });
 
@@ -160,10 +160,10 @@ test('TCP connections count when they open and close, their bytes as they flow',
     { opened: 1, closed: 1, sent: 900, received: 10, labels: { request_protocol: 'tcp', destination_service_name: 'db', response_flags: '-' } },
     { opened: 1, closed: 1, sent: 0, received: 0, labels: { response_flags: 'UF,URX' } },
   ]);
-  const text = await createPrometheus(
+  const { body: text } = await createPrometheus(
     createRequestMetrics(self, () => 1),
     tcp,
-  ).metrics();
+  )();
   expect(text).toMatch(/^istio_tcp_sent_bytes_total\{reporter="source".*\} 900$/m);
   expect(text).not.toContain('response_code');
 });

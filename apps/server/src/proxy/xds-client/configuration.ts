@@ -1,7 +1,7 @@
 // What the proxy has been told, by type and name, and how it reaches the runtime: a resource is decoded whole before it is applied,
 // listeners only once what they refer to is here, clusters dropped only once no route names them.
 
-import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds';
+import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
 import { DecodeError, decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../config/decode.ts';
 import type { ClusterConfig, ListenerConfig, RouteConfig, Secret } from '../config/model.ts';
 import type { ProxyRuntime } from '../http/hooks.ts';

@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds';
+import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
 import type { XdsIdentity } from '../identity/workload-identity.ts';
 import type { Configuration, RawResource } from './configuration.ts';
 

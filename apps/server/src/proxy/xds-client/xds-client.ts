@@ -9,7 +9,7 @@ import {
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from '@weft/mesh-core/gen/envoy/service/discovery/v3/discovery_pb';
-import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds';
+import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
 import { DecodeError } from '../config/decode.ts';
 import type { XdsIdentity } from '../identity/workload-identity.ts';
 import type { Configuration } from './configuration.ts';

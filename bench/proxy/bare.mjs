@@ -1,0 +1,49 @@
+// The floor: the least a proxy on Node can do with public APIs. Bytes of one read are one message; two headers more, one counter.
+// No parser worth the name, no limits, no routes, no timeouts: not a proxy to use.
+//   node bare.mjs <port> <upstream port>
+import { connect, createServer } from 'node:net';
+
+const [port, upstream] = process.argv.slice(2).map(Number);
+const idle = [];
+const durations = new Float64Array(20);
+const buffer = Buffer.allocUnsafeSlow(64 * 1024);
+let requests = 0;
+const hex = (digits) =>
+  Math.floor(Math.random() * 16 ** digits)
+    .toString(16)
+    .padStart(digits, '0');
+
+function open() {
+  const lane = { client: undefined, left: 0, begun: 0, socket: undefined };
+  const onread = { buffer, callback: (length) => (answered(lane, length), true) };
+  lane.socket = connect({ host: '127.0.0.1', port: upstream, noDelay: true, onread }).on('error', () => lane.socket.destroy());
+  return lane;
+}
+
+function answered(lane, length) {
+  if (lane.left === 0) {
+    const text = buffer.latin1Slice(0, length);
+    const bodyAt = text.indexOf('\r\n\r\n') + 4;
+    lane.left = Number(/content-length: (\d+)/i.exec(text.slice(0, bodyAt))?.[1] ?? 0) - (length - bodyAt);
+    lane.client.write(text, 'latin1');
+  } else {
+    lane.left -= length;
+    lane.client.write(Buffer.from(buffer.subarray(0, length)));
+  }
+  if (lane.left > 0) return;
+  requests++;
+  durations[Math.min(19, Math.floor(performance.now() - lane.begun))]++;
+  idle.push(lane);
+}
+
+createServer({ noDelay: true }, (client) => {
+  client.on('error', () => client.destroy());
+  client.on('data', (chunk) => {
+    const lane = idle.pop() ?? open();
+    lane.client = client;
+    lane.begun = performance.now();
+    const text = chunk.latin1Slice();
+    lane.socket.write(`${text.slice(0, -2)}x-request-id: ${hex(12)}\r\ntraceparent: 00-${hex(12)}-${hex(8)}-00\r\n\r\n`, 'latin1');
+  });
+}).listen(port, '127.0.0.1');
+process.on('SIGTERM', () => process.exit(requests > 0 ? 0 : 1));
