@@ -135,4 +135,14 @@ describe.each(PLANES)('%s', (plane) => {
     expect(await exchange(port('127.0.0.1_5432'), 'select')).toBe('select');
     expect(() => port('127.0.0.1_6000')).toThrow();
   });
+
+  test('egressProxy: unknown hosts go there', async () => {
+    const proxy = object('ServiceEntry', 'proxy', {
+      ...{ hosts: ['proxy.test'], resolution: 'STATIC', ports: [{ number: 3128, name: 'http', protocol: 'HTTP' }] },
+      endpoints: [{ address: '127.0.0.1', ports: { http: app } }],
+    });
+    const outboundTrafficPolicy = { mode: 'ALLOW_ANY', egressProxy: { host: 'proxy.test', port: { number: 3128 } } };
+    const port = await startPlane(plane, [proxy, object('Sidecar', 'out', { outboundTrafficPolicy })], { node: { httpProxyPort: 1 } });
+    expect(await get(port('http_proxy'), 'unknown.test')).toBe('200 app unknown.test');
+  });
 });

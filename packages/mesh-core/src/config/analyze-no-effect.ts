@@ -1,4 +1,87 @@
 // Fields that are taken, as Istio takes them, and do nothing here: each is told, with its path.
 
+import type { MeshObject, Problem } from '../model/index.ts';
+import { problem } from './analyze-mesh.ts';
+
 /** Code of every such finding. */
 export const NO_EFFECT = 'WEFT_NO_EFFECT';
+
+interface Entry {
+  /** Way to the field: `[]` for every element of a list, `{}` for every value of a map. */
+  path: string;
+  why: string;
+  /** Istio does nothing with it either. */
+  nowhere?: true;
+  /** What happens anyway: this value of it is not told. */
+  anyway?: boolean;
+}
+
+const GROUP = 'the agent that starts a workload (weft run) says what it is, and Weft makes no WorkloadEntry of a group';
+const PROBE = 'whether a workload is healthy is asked by the agent that runs it, not by a group';
+const NETWORK = 'all workloads are in one network here';
+const TARGETS = 'a Gateway API gateway or a waypoint, which it names, does not run here: use a selector';
+const PROVIDER = 'there is one provider of each kind here, and it answers to any name';
+const INBOUND = 'to the application its own port says what is spoken';
+
+const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
+  DestinationRule: [
+    ...['trafficPolicy', 'trafficPolicy.portLevelSettings[]', 'subsets[].trafficPolicy', 'subsets[].trafficPolicy.portLevelSettings[]'].map(
+      (policy): Entry => ({
+        path: `${policy}.outlierDetection.consecutiveErrors`,
+        why: 'it is deprecated: use consecutive5xxErrors or consecutiveGatewayErrors',
+        nowhere: true,
+      }),
+    ),
+  ],
+  Gateway: [
+    { path: 'servers[].defaultEndpoint', why: 'only routes say where requests go', nowhere: true },
+    { path: 'servers[].port.targetPort', why: 'the proxy listens on the port of that number', nowhere: true },
+    { path: 'servers[].tls.tlsCertificates[].caCertificates', why: 'clients are checked against one bundle: use tls.caCertificates', nowhere: true },
+  ],
+  ServiceEntry: [{ path: 'endpoints[].network', why: NETWORK }],
+  WorkloadEntry: [{ path: 'network', why: NETWORK }],
+  WorkloadGroup: [...['metadata', 'template'].map((path): Entry => ({ path, why: GROUP })), { path: 'probe', why: PROBE }],
+  ProxyConfig: [
+    { path: 'concurrency', why: 'an embedded proxy is one thread, and Envoy is started with one by its agent' },
+    { path: 'environmentVariables', why: 'proxies are started by the agent of their machine, with its environment' },
+    { path: 'image', why: 'proxies run without containers' },
+  ],
+  Sidecar: [
+    { path: 'ingress[].port.targetPort', why: 'defaultEndpoint says where requests go', nowhere: true },
+    { path: 'egress[].port.targetPort', why: 'the service says it', nowhere: true },
+    ...['ingress[].connectionPool', 'inboundConnectionPool'].flatMap((pool) => [
+      { path: `${pool}.http.h2UpgradePolicy`, why: INBOUND, nowhere: true as const },
+      { path: `${pool}.http.useClientProtocol`, why: INBOUND, nowhere: true as const },
+    ]),
+  ],
+  EnvoyFilter: [
+    { path: 'targetRefs', why: TARGETS },
+    { path: 'configPatches[].match.waypoint', why: 'there are no waypoints here' },
+    { path: 'configPatches[].patch.filterClass', why: 'filters go where the operation says', nowhere: true },
+  ],
+  Telemetry: [
+    ...['targetRef', 'targetRefs'].map((path): Entry => ({ path, why: TARGETS })),
+    ...['tracing', 'metrics', 'accessLogging'].map((part): Entry => ({ path: `${part}[].providers`, why: PROVIDER })),
+    { path: 'tracing[].customTags.{}.formatter', why: 'tags of spans are literal, environment or header here' },
+    { path: 'tracing[].useRequestIdForTraceSampling', why: 'x-request-id carries the sampling decision', anyway: true },
+    { path: 'tracing[].disableContextPropagation', why: 'trace headers are always sent on', anyway: false },
+    { path: 'metrics[].reportingInterval', why: 'metrics are pushed every second, those of open TCP connections every 5 s' },
+  ],
+};
+
+/** Warnings where Istio would do something, information where it does not either. */
+export function noEffectProblems(object: MeshObject): Problem[] {
+  return (FIELDS[object.kind] ?? []).flatMap(({ path, why, nowhere, anyway }) =>
+    placesOf(object.spec, path.split(/(?=\[\])|\./), anyway).map((place) =>
+      problem(object, nowhere === true ? 'info' : 'warning', NO_EFFECT, place, `Has no effect here: ${why}.`),
+    ),
+  );
+}
+
+function placesOf(value: unknown, [step, ...rest]: readonly string[], anyway: boolean | undefined, at = 'spec'): string[] {
+  if (step === undefined) return value === undefined || value === anyway ? [] : [at];
+  if (typeof value !== 'object' || value === null) return [];
+  if (step === '[]') return Array.isArray(value) ? value.flatMap((item, i) => placesOf(item, rest, anyway, `${at}[${i}]`)) : [];
+  const keys = step === '{}' ? Object.keys(value) : [step];
+  return keys.flatMap((key) => placesOf((value as Record<string, unknown>)[key], rest, anyway, `${at}.${key}`));
+}

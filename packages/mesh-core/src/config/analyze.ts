@@ -9,6 +9,7 @@ import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';
 import { duplicatePeerAuthentications, peerAuthenticationProblems } from './analyze-security.ts';
 import { duplicateHosts, virtualServiceProblems } from './analyze-routes.ts';
 import { selectorProblems } from './analyze-selectors.ts';
+import { noEffectProblems } from './analyze-no-effect.ts';
 import { sidecarProblems } from './analyze-sidecars.ts';
 import { protocolConflicts, serviceEntryProblems } from './analyze-service-entries.ts';
 
@@ -42,5 +43,6 @@ export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {
       mesh,
     ),
     ...envoyFilterProblems(mesh.envoyFilters),
+    ...objects.flatMap(noEffectProblems),
   ];
 }

@@ -6,7 +6,7 @@ import type { ProxyNode } from '../model/index.ts';
 import { PEER_FIELDS, PEER_HEADER, clusterName, peerIdentity } from './common.ts';
 import { PASSTHROUGH } from './external-clusters.ts';
 import { type Mesh, type MeshService, type ServicePort, serviceOf } from './mesh.ts';
-import { outboundMode, visibleServices } from './sidecar-scope.ts';
+import { type OutboundPolicy, outboundPolicy, visibleServices } from './sidecar-scope.ts';
 import type { RouteContext } from './route-context.ts';
 import { defaultRoute, virtualServiceRoutes } from './virtual-service-routes.ts';
 import { claimants, hostsOf, virtualServicesFor } from './virtual-services.ts';
@@ -60,19 +60,21 @@ function byHost(mesh: Mesh, node: ProxyNode, name: string, services: readonly Me
   const foreign = only === undefined || only === 80 ? foreignHosts(context(80)) : [];
   const others = foreign.map(({ host, routes }) => ({ name: `${host}:80`, domains: claim([host, `${host}:80`]), routes }));
   const virtualHosts = [...hosts, ...others].filter((v) => v.domains.length > 0).map((v) => withoutPeer(mesh, withAttempts(v)));
-  return routeConfig(name, [...virtualHosts, unknownHosts(outboundMode(mesh, node))], false);
+  return routeConfig(name, [...virtualHosts, unknownHosts(outboundPolicy(mesh, node))], false);
 }
 
-/** Hosts nobody knows, under Istio's names: passed on as they are, or refused. */
-function unknownHosts(mode: 'ALLOW_ANY' | 'REGISTRY_ONLY'): JsonObject {
+/** Hosts nobody knows, under Istio's names: passed on as they are or to the egress proxy, or refused. */
+function unknownHosts({ mode, egressProxy }: OutboundPolicy): JsonObject {
   const match = { prefix: '/' };
+  const cluster = egressProxy === undefined ? PASSTHROUGH : clusterName(egressProxy.host, egressProxy.port, egressProxy.subset);
   return mode === 'REGISTRY_ONLY'
     ? { name: 'block_all', domains: ['*'], routes: [{ name: 'block_all', match, directResponse: { status: 502 } }] }
     : withAttempts({
         name: 'allow_any',
         domains: ['*'],
-        requestHeadersToRemove: [PEER_HEADER],
-        routes: [{ name: 'allow_any', match, route: { cluster: PASSTHROUGH, timeout: '0s', maxGrpcTimeout: '0s' } }],
+        // The proxy is in the mesh, who is behind it is not.
+        ...(egressProxy === undefined ? { requestHeadersToRemove: [PEER_HEADER] } : {}),
+        routes: [{ name: 'allow_any', match, route: { cluster, timeout: '0s', maxGrpcTimeout: '0s' } }],
       });
 }
 

@@ -1,6 +1,6 @@
 // What the Sidecar of a workload lets its proxy see.
 
-import { type SidecarSpec, hostMatches, matches, visible } from '../config/index.ts';
+import { type SidecarSpec, hostMatches, matches, resolveHost, visible } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { derived } from './memo.ts';
 import { type Mesh, type MeshService, ofKind } from './mesh.ts';
@@ -21,10 +21,21 @@ export function sidecarOf(mesh: Mesh, client: Client): MeshObject<SidecarSpec> |
   );
 }
 
+export interface OutboundPolicy {
+  mode: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+  /** Under ALLOW_ANY unknown hosts go here, in full and with the cluster's parts, instead of where they say. */
+  egressProxy?: { host: string; port: number; subset: string };
+}
+
 /** What happens to hosts the mesh does not know: the Sidecar's word (`{}` says REGISTRY_ONLY), else the mesh's. */
-export function outboundMode(mesh: Mesh, client: Client): 'ALLOW_ANY' | 'REGISTRY_ONLY' {
-  const policy = sidecarOf(mesh, client)?.spec.outboundTrafficPolicy;
-  return policy === undefined ? mesh.settings.outboundTrafficPolicy : (policy.mode ?? 'REGISTRY_ONLY');
+export function outboundPolicy(mesh: Mesh, client: Client): OutboundPolicy {
+  const sidecar = sidecarOf(mesh, client);
+  const policy = sidecar?.spec.outboundTrafficPolicy;
+  if (sidecar === undefined || policy === undefined) return { mode: mesh.settings.outboundTrafficPolicy };
+  const { mode = 'REGISTRY_ONLY', egressProxy: proxy } = policy;
+  if (proxy === undefined || mode === 'REGISTRY_ONLY') return { mode };
+  const host = resolveHost(proxy.host, sidecar.metadata.namespace, mesh.settings.domainSuffix);
+  return { mode, egressProxy: { host, port: proxy.port?.number ?? 0, subset: proxy.subset ?? '' } };
 }
 
 /** Services a proxy is told of: exported to its namespace, and named by its Sidecar's egress listeners. */
