@@ -38,6 +38,13 @@ export function openRig() {
       if (ready !== undefined) await Promise.race([lines, gone]);
       return child.pid;
     },
+    /** Ends one of them early. */
+    async stop(pid) {
+      const child = children.find((one) => one.pid === pid);
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      await ended;
+    },
     async end() {
       const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
       const ended = running.map((child) => once(child, 'exit'));

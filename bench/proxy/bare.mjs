@@ -1,6 +1,7 @@
 // The floor: the least a proxy on Node can do with public APIs. Bytes of one read are one message; two headers more, one counter.
 // No parser worth the name, no limits, no routes, no timeouts: not a proxy to use.
 //   node bare.mjs <port> <upstream port>
+import { randomFillSync } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 
 const [port, upstream] = process.argv.slice(2).map(Number);
@@ -8,10 +9,17 @@ const idle = [];
 const durations = new Float64Array(20);
 const buffer = Buffer.allocUnsafeSlow(64 * 1024);
 let requests = 0;
-const hex = (digits) =>
-  Math.floor(Math.random() * 16 ** digits)
-    .toString(16)
-    .padStart(digits, '0');
+const pool = Buffer.alloc(4096);
+let digits = '';
+let used = 0;
+function hex(length) {
+  if (used + length > digits.length) {
+    digits = randomFillSync(pool).toString('hex');
+    used = 0;
+  }
+  used += length;
+  return digits.slice(used - length, used);
+}
 
 function open() {
   const lane = { client: undefined, left: 0, begun: 0, socket: undefined };
@@ -43,7 +51,7 @@ createServer({ noDelay: true }, (client) => {
     lane.client = client;
     lane.begun = performance.now();
     const text = chunk.latin1Slice();
-    lane.socket.write(`${text.slice(0, -2)}x-request-id: ${hex(12)}\r\ntraceparent: 00-${hex(12)}-${hex(8)}-00\r\n\r\n`, 'latin1');
+    lane.socket.write(`${text.slice(0, -2)}x-request-id: ${hex(32)}\r\ntraceparent: 00-${hex(32)}-${hex(16)}-00\r\n\r\n`, 'latin1');
   });
 }).listen(port, '127.0.0.1');
 process.on('SIGTERM', () => process.exit(requests > 0 ? 0 : 1));

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DEFAULT_MESH_SETTINGS } from '@weft/mesh-core/model';
 import { createControlClient } from '../../apps/server/dist/agent/control-client.js';
 import { findEnvoy, startEnvoy } from '../../apps/server/dist/agent/envoy.js';
+import { PROXY_FLAGS } from '../../apps/server/dist/agent/proxy-flags.js';
 import { proxySpec, workloadEntry } from '../../apps/server/dist/agent/workload.js';
 import { LOAD_CORE, PROXY_CORE, freePorts } from '../lib/rig.mjs';
 
@@ -27,7 +28,7 @@ export async function startControlPlane(rig) {
   return { pid, client: createControlClient(`http://127.0.0.1:${port}`, 'bench') };
 }
 
-/** Writes services and rules; answers the plans of the workloads by kind: a client and a server each. */
+/** Writes services and rules; answers the plans of the workloads by kind: a client and a server each. Those of kind `quiet` have no telemetry. */
 export async function planMesh(client, { http, grpc }, kinds) {
   const p = await freePorts(kinds.length * 10);
   const server = (kind, i) => ({
@@ -86,10 +87,23 @@ export async function planMesh(client, { http, grpc }, kinds) {
       ...Object.values(plans)
         .flat()
         .map((plan) => workloadEntry(plan)),
+      ...(plans.quiet ?? []).map(withoutTelemetry),
     ],
     'bench',
   );
   return plans;
+}
+
+/** A Telemetry that leaves a workload without metrics and without traces. */
+function withoutTelemetry({ workload, service }) {
+  return {
+    ...{ apiVersion: 'telemetry.istio.io/v1', kind: 'Telemetry', metadata: { name: workload, namespace: NAMESPACE } },
+    spec: {
+      selector: { matchLabels: { app: service } },
+      metrics: [{ providers: [{ name: 'prometheus' }], overrides: [{ match: { metric: 'ALL_METRICS' }, disabled: true }] }],
+      tracing: [{ disableSpanReporting: true }],
+    },
+  };
 }
 
 /** Host of the application as the Host-keyed listener knows it. */
@@ -122,8 +136,8 @@ function status(port, name) {
   });
 }
 
-/** Both embedded sidecars in one process, as `weft up` runs them. */
-export async function startEmbedded(rig, client, plans, { name = 'proxies', build = dist, flags = [] } = {}) {
+/** Embedded sidecars in one process, as `weft up` runs them. */
+export async function startEmbedded(rig, client, plans, { name = 'proxies', build = dist, flags = PROXY_FLAGS } = {}) {
   const specs = await Promise.all(plans.map((plan) => proxySpec(plan, client, '')));
   const file = join(rig.dir, `${name}.json`);
   writeFileSync(file, JSON.stringify(specs));

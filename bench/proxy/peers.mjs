@@ -1,11 +1,26 @@
-// The peers beside Weft: nginx (one hop, two hops with mutual TLS), haproxy for gRPC, http-proxy from npm; and the upstreams.
+// The peers beside Weft: nginx (one hop, two hops with mutual TLS), haproxy for gRPC, proxies from npm, a bare one; and the upstreams.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { LOAD_CORE, PROXY_CORE, listening } from '../lib/rig.mjs';
+import { LOAD_CORE, PROXY_CORE, freePorts, listening } from '../lib/rig.mjs';
 
-const HTTP_PROXY = 'http-proxy@1.18.1';
+/** Proxies from npm: package, version, and the program that listens on PORT in front of UPSTREAM, given the package as `pkg`. */
+const NPM = [
+  [
+    ...['http-proxy', '1.18.1'],
+    `const { Agent, createServer } = require('node:http'); const proxy = pkg.createProxyServer({ target: 'http://127.0.0.1:UPSTREAM', agent: new Agent({ keepAlive: true, maxSockets: 64 }) });
+     proxy.on('error', (_, __, response) => response.destroy()); createServer((a, b) => proxy.web(a, b)).listen(PORT, '127.0.0.1');`,
+  ],
+  [
+    ...['fast-proxy', '2.2.0'],
+    `const { proxy } = pkg({ base: 'http://127.0.0.1:UPSTREAM' }); require('node:http').createServer((a, b) => proxy(a, b, a.url, {})).listen(PORT, '127.0.0.1');`,
+  ],
+  [
+    ...['fast-proxy-lite', '1.1.2'],
+    `const { proxy } = pkg({ base: 'http://127.0.0.1:UPSTREAM' }); require('node:http').createServer((a, b) => proxy(a, b, a.url, {})).listen(PORT, '127.0.0.1');`,
+  ],
+];
 
 /** HTTP/1.1 upstream: `/` answers 1 KB, `/100k` answers 100 KB. */
 export async function startUpstream(rig, port) {
@@ -64,20 +79,29 @@ export async function startHaproxyGrpc(rig, port, upstream) {
   return [pid];
 }
 
-/** The npm contender, installed outside the checkout on first use; undefined when npm cannot. */
-export async function startHttpProxy(rig, port, upstream) {
+/** The npm contenders, installed outside the checkout on first use; none when npm cannot. */
+export async function startNpmProxies(rig, upstream) {
   const cache = join(process.env.WEFT_ENGINES ?? join(homedir(), '.cache/weft/engines'), 'bench');
-  if (!existsSync(join(cache, 'node_modules/http-proxy'))) {
+  const missing = NPM.filter(([name]) => !existsSync(join(cache, 'node_modules', name))).map(([name, version]) => `${name}@${version}`);
+  if (missing.length > 0) {
     mkdirSync(cache, { recursive: true });
-    if (spawnSync('npm', ['install', '--prefix', cache, '--no-audit', '--no-fund', '--ignore-scripts', HTTP_PROXY]).status !== 0) return undefined;
+    if (spawnSync('npm', ['install', '--prefix', cache, '--no-audit', '--no-fund', '--ignore-scripts', ...missing]).status !== 0) return [];
   }
-  const script = join(rig.dir, 'http-proxy.cjs');
-  writeFileSync(
-    script,
-    `const { Agent, createServer } = require('node:http'); const proxy = require(${JSON.stringify(join(cache, 'node_modules/http-proxy'))}).createProxyServer({ target: 'http://127.0.0.1:${upstream}', agent: new Agent({ keepAlive: true, maxSockets: 64 }) });
-     proxy.on('error', (_, __, response) => response.destroy()); createServer((a, b) => proxy.web(a, b)).listen(${port}, '127.0.0.1');`,
-  );
-  const pid = await rig.start(PROXY_CORE, process.execPath, [script]);
+  const ports = await freePorts(NPM.length);
+  const started = [];
+  for (const [i, [name, version, program]] of NPM.entries()) {
+    const script = join(rig.dir, `${name}.cjs`);
+    const loaded = `const pkg = require(${JSON.stringify(join(cache, 'node_modules', name))});\n`;
+    writeFileSync(script, loaded + program.replaceAll('PORT', String(ports[i])).replaceAll('UPSTREAM', String(upstream)));
+    started.push({ name: `${name} ${version}`, pids: [await rig.start(PROXY_CORE, process.execPath, [script])], port: ports[i] });
+    await listening(ports[i]);
+  }
+  return started;
+}
+
+/** The floor on Node: see bare.mjs. */
+export async function startBare(rig, port, upstream) {
+  const pid = await rig.start(PROXY_CORE, process.execPath, [join(import.meta.dirname, 'bare.mjs'), String(port), String(upstream)]);
   await listening(port);
   return [pid];
 }

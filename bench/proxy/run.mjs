@@ -1,89 +1,117 @@
 // The data path beside its peers, interleaved in one run: requests per CPU second as ratios, CPU per request, latency at half of
-// Envoy's load, memory. Needs the build (npm run build), wrk, h2load, nghttpd, nginx, haproxy, taskset; Envoy and http-proxy if there.
-//   node bench/proxy/run.mjs [--rounds 5] [--seconds 2] [--only one-hop]
+// Envoy's load, the share of telemetry, memory. Needs the build (npm run build), wrk, h2load, nghttpd, nginx, haproxy, taskset;
+// Envoy and proxies from npm if there.
+//   node bench/proxy/run.mjs [--rounds 3] [--seconds 2] [--only one-hop]
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpuSeconds, freePorts, grpcLoad, median, openRig, option, paced, percentile, residentMb, wrk } from '../lib/rig.mjs';
 import { growMesh, planMesh, PLAIN_HOST, startControlPlane, startEmbedded, startEnvoys } from './mesh.mjs';
-import { startGrpcUpstream, startHaproxyGrpc, startHttpProxy, startNginxHop, startNginxTwoHops, startUpstream } from './peers.mjs';
+import { startBare, startGrpcUpstream, startHaproxyGrpc, startNginxHop, startNginxTwoHops, startNpmProxies, startUpstream } from './peers.mjs';
 
-const rounds = option('rounds', 5);
+const rounds = option('rounds', 3);
 const seconds = option('seconds', 2);
 const only = option('only', '');
 const MANY_HEADERS = Array.from({ length: 9 }, (_, i) => `x-header-${i}: some value of ordinary length ${i}`);
+/** Plans of the eight sidecars that do nothing. */
+const IDLE = ['idle-1', 'idle-2', 'idle-3', 'idle-4'];
+
+/** Runs a case: every contender once a round, in rotated order, the first round to warm up. Answers samples by contender. */
+async function measure(contenders, load, times = rounds) {
+  const seen = new Map(contenders.map((c) => [c.name, []]));
+  for (let round = 0; round <= times; round++)
+    for (let i = 0; i < contenders.length; i++) {
+      const c = contenders[(i + round) % contenders.length];
+      const before = cpuSeconds(c.pids);
+      const started = performance.now();
+      const requests = await load(c.port);
+      const sample = { cpu: ((cpuSeconds(c.pids) - before) * 1e6) / requests, rate: (requests * 1_000) / (performance.now() - started) };
+      if (round > 0) seen.get(c.name).push(sample);
+    }
+  return seen;
+}
+
+/** Median CPU per request of a contender, µs. */
+const cpuOf = (seen, name) => median(seen.get(name).map((s) => s.cpu));
+/** Ratio of each round, then the median: what disturbs one round disturbs all its contenders. */
+const ratioOf = (seen, name, to) => median(seen.get(name).map((s, i) => s.cpu / seen.get(to)[i].cpu));
 
 const rig = openRig();
 let envoys;
 try {
-  const [http, grpc, hop, twoHops, middle, haproxy, npm] = await freePorts(7);
+  const [http, grpc, hop, twoHops, middle, haproxy, bare] = await freePorts(7);
   await startUpstream(rig, http);
   await startGrpcUpstream(rig, grpc);
   const control = await startControlPlane(rig);
-  const plans = await planMesh(control.client, { http, grpc });
+  const plans = await planMesh(control.client, { http, grpc }, ['weft', 'envoy', 'quiet', 'single', ...IDLE]);
+  const memory = [];
+  const weigh = (what, pids) => memory.push(`| ${what} | ${residentMb(pids).toFixed(0)} |`);
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 3_000));
+  if ('memory'.includes(only)) {
+    const idle = await startEmbedded(
+      rig,
+      control.client,
+      IDLE.flatMap((kind) => plans[kind]),
+      { name: 'idle' },
+    );
+    await settle();
+    weigh('eight embedded sidecars in one process, idle', idle);
+    await rig.stop(idle[0]);
+    const single = await startEmbedded(rig, control.client, plans.single.slice(0, 1), { name: 'single' });
+    for (let round = 0; round <= rounds; round++) await wrk(plans.single[0].upstreams[0].listenPort, { seconds });
+    weigh('one embedded sidecar in one process, after the 1 KB load', single);
+    await rig.stop(single[0]);
+  }
   const weft = await startEmbedded(rig, control.client, plans.weft);
   envoys = await startEnvoys(rig, control.client, plans.envoy);
+  const [clientEnvoy] = envoys?.pids ?? [];
+  if (clientEnvoy !== undefined) {
+    await settle();
+    weigh('one Envoy, idle', [clientEnvoy]);
+  }
   const listen = (kind, i) => plans[kind][0].upstreams[i].listenPort;
-  const peers = {
-    nginx: { pids: await startNginxHop(rig, hop, http), port: hop },
-    nginxTwo: { pids: await startNginxTwoHops(rig, twoHops, middle, http), port: twoHops },
-    haproxy: { pids: await startHaproxyGrpc(rig, haproxy, grpc), port: haproxy },
-    npm: { pids: await startHttpProxy(rig, npm, http), port: npm },
+  const peer = {
+    nginx: { name: 'nginx', pids: await startNginxHop(rig, hop, http), port: hop },
+    nginxTwo: { name: 'nginx', pids: await startNginxTwoHops(rig, twoHops, middle, http), port: twoHops },
+    haproxy: { name: 'haproxy', pids: await startHaproxyGrpc(rig, haproxy, grpc), port: haproxy },
+    bare: { name: 'bare Node proxy', pids: await startBare(rig, bare, http), port: bare },
   };
+  const npm = await startNpmProxies(rig, http);
   const mesh = (i) => [
     { name: 'weft', pids: weft, port: listen('weft', i) },
     ...(envoys === undefined ? [] : [{ name: 'envoy', pids: envoys.pids, port: listen('envoy', i) }]),
   ];
-  const named = (name, peer) => (peer.pids === undefined ? [] : [{ name, ...peer }]);
   const body = join(rig.dir, 'body');
   writeFileSync(body, 'x'.repeat(128));
+  const oneHop = 'one hop, 1 KB';
+  const twoHop = 'two hops mTLS, 1 KB';
   const cases = [
-    {
-      name: 'one hop, 1 KB',
-      contenders: [...mesh(0), ...named('nginx', peers.nginx), ...named('http-proxy', peers.npm)],
-      load: (port) => wrk(port, { seconds }),
-    },
-    {
-      name: 'one hop, 1 KB, 11 headers',
-      contenders: [...mesh(0), ...named('nginx', peers.nginx)],
-      load: (port) => wrk(port, { seconds, headers: MANY_HEADERS }),
-    },
-    { name: 'one hop, 100 KB', contenders: [...mesh(0), ...named('nginx', peers.nginx)], load: (port) => wrk(port, { seconds, path: '/100k' }) },
-    { name: 'two hops mTLS, 1 KB', contenders: [...mesh(2), ...named('nginx', peers.nginxTwo)], load: (port) => wrk(port, { seconds }) },
-    { name: 'two hops mTLS, 100 KB', contenders: [...mesh(2), ...named('nginx', peers.nginxTwo)], load: (port) => wrk(port, { seconds, path: '/100k' }) },
-    { name: 'gRPC one hop', contenders: [...mesh(1), ...named('haproxy', peers.haproxy)], load: (port) => grpcLoad(port, { seconds, body }) },
+    { name: oneHop, contenders: [...mesh(0), peer.nginx, ...npm, peer.bare], load: (port) => wrk(port, { seconds }) },
+    { name: 'one hop, 1 KB, 11 headers', contenders: [...mesh(0), peer.nginx], load: (port) => wrk(port, { seconds, headers: MANY_HEADERS }) },
+    { name: 'one hop, 100 KB', contenders: [...mesh(0), peer.nginx, peer.bare], load: (port) => wrk(port, { seconds, path: '/100k' }) },
+    { name: twoHop, contenders: [...mesh(2), peer.nginxTwo], load: (port) => wrk(port, { seconds }) },
+    { name: 'two hops mTLS, 100 KB', contenders: [...mesh(2), peer.nginxTwo], load: (port) => wrk(port, { seconds, path: '/100k' }) },
+    { name: 'gRPC one hop', contenders: [...mesh(1), peer.haproxy], load: (port) => grpcLoad(port, { seconds, body }) },
     { name: 'gRPC two hops mTLS', contenders: mesh(3), load: (port) => grpcLoad(port, { seconds, body }) },
   ].filter((c) => c.name.includes(only));
 
   console.log(`\n| case | contender | req per CPU s | CPU µs/req | weft against it |\n|---|---|---|---|---|`);
   const envoyRate = new Map();
   for (const { name, contenders, load } of cases) {
-    const seen = new Map(contenders.map((c) => [c.name, []]));
-    for (let round = 0; round <= rounds; round++)
-      for (let i = 0; i < contenders.length; i++) {
-        const c = contenders[(i + round) % contenders.length];
-        const before = cpuSeconds(c.pids);
-        const started = performance.now();
-        const requests = await load(c.port);
-        const sample = { cpu: ((cpuSeconds(c.pids) - before) * 1e6) / requests, rate: (requests * 1_000) / (performance.now() - started) };
-        // The first round warms up.
-        if (round > 0) seen.get(c.name).push(sample);
-      }
-    const cpu = (contender) => median(seen.get(contender).map((s) => s.cpu));
+    const seen = await measure(contenders, load);
     if (seen.has('envoy')) envoyRate.set(name, median(seen.get('envoy').map((s) => s.rate)));
     for (const c of contenders) {
-      // Ratio of each round, then the median: what disturbs one round disturbs all its contenders.
-      const ratio = median(seen.get(c.name).map((s, i) => s.cpu / seen.get('weft')[i].cpu));
-      console.log(
-        `| ${name} | ${c.name} | ${Math.round(1e6 / cpu(c.name))} | ${cpu(c.name).toFixed(1)} | ${c.name === 'weft' ? '' : `${ratio.toFixed(2)} ×`} |`,
-      );
+      const cpu = cpuOf(seen, c.name);
+      const against = c.name === 'weft' ? '' : `${ratioOf(seen, c.name, 'weft').toFixed(2)} ×`;
+      console.log(`| ${name} | ${c.name} | ${Math.round(1e6 / cpu)} | ${cpu.toFixed(1)} | ${against} |`);
     }
+    if (name === oneHop && clientEnvoy !== undefined) weigh('one Envoy, after the 1 KB load', [clientEnvoy]);
   }
 
   if (envoys !== undefined && only === '') {
     console.log(`\n| latency at half of Envoy's load | weft p50 / p99 ms | envoy p50 / p99 ms | ratio |\n|---|---|---|---|`);
     for (const [name, index] of [
-      ['one hop, 1 KB', 0],
-      ['two hops mTLS, 1 KB', 2],
+      [oneHop, 0],
+      [twoHop, 2],
     ]) {
       const rps = (envoyRate.get(name) ?? 0) / 2;
       const all = { weft: [], envoy: [] };
@@ -96,25 +124,34 @@ try {
       );
     }
   }
+  if ('telemetry'.includes(only)) {
+    // Two processes of the same age, apart from the one that has seen everything else.
+    const pair = [];
+    for (const kind of ['single', 'quiet']) {
+      const [pid] = await startEmbedded(rig, control.client, plans[kind].slice(0, 1), { name: kind });
+      pair.push({ name: kind, pids: [pid], port: listen(kind, 0) });
+    }
+    const seen = await measure(pair, (port) => wrk(port, { seconds }), rounds * 2);
+    const share = 100 * (1 - ratioOf(seen, 'quiet', 'single'));
+    console.log(
+      `\n| telemetry, one hop, 1 KB | CPU µs/req | share |\n|---|---|---|\n| off by a Telemetry: no metrics, no traces | ${cpuOf(seen, 'quiet').toFixed(1)} | |`,
+    );
+    console.log(`| on: Istio's metrics, 1 % of traces | ${cpuOf(seen, 'single').toFixed(1)} | ${share.toFixed(1)} % |`);
+    for (const { pids } of pair) await rig.stop(pids[0]);
+  }
   if ('10,000 routes / 1,000 clusters'.includes(only)) {
     const port = plans.weft[0].httpProxyPort;
-    const cost = async () => {
-      const samples = [];
-      for (let round = 0; round <= rounds; round++) {
-        const before = cpuSeconds(weft);
-        const requests = await wrk(port, { seconds, headers: [`Host: ${PLAIN_HOST}`] });
-        if (round > 0) samples.push(((cpuSeconds(weft) - before) * 1e6) / requests);
-      }
-      return median(samples);
-    };
+    const byHost = [{ name: 'weft', pids: weft, port }];
+    const cost = async () => cpuOf(await measure(byHost, () => wrk(port, { seconds, headers: [`Host: ${PLAIN_HOST}`] })), 'weft');
     const small = await cost();
     await growMesh(control.client, port);
     const large = await cost();
     console.log(`\n| by Host, 1 KB | CPU µs/req | against the small mesh |\n|---|---|---|\n| this mesh | ${small.toFixed(1)} | |`);
     console.log(`| 10,000 routes / 1,000 clusters more | ${large.toFixed(1)} | ${(large / small).toFixed(2)} × |`);
   }
-  console.log(`\n| memory | MB RSS |\n|---|---|\n| embedded client and server sidecar, one process, after this load | ${residentMb(weft).toFixed(0)} |`);
-  if (envoys !== undefined) console.log(`| two Envoys after this load | ${residentMb(envoys.pids).toFixed(0)} |`);
+  weigh('embedded client and server sidecar in one process, after all of this run', weft);
+  if (envoys !== undefined) weigh('two Envoys after all of this run', envoys.pids);
+  console.log(`\n| memory | MB RSS |\n|---|---|\n${memory.join('\n')}`);
 } finally {
   await envoys?.stop();
   await rig.end();
