@@ -138,16 +138,35 @@ function writeResource(w: BinaryWriter, attributes: Attributes): void {
 }
 
 function writeAttributes(w: BinaryWriter, field: number, attributes: Attributes): void {
-  for (const [key, value] of Object.entries(attributes)) {
-    w.tag(field, WireType.LengthDelimited).fork();
-    w.tag(1, WireType.LengthDelimited).string(key);
-    w.tag(2, WireType.LengthDelimited).fork();
-    if (typeof value === 'string') w.tag(1, WireType.LengthDelimited).string(value);
-    else if (typeof value === 'boolean') w.tag(2, WireType.Varint).bool(value);
-    else if (Number.isSafeInteger(value)) w.tag(3, WireType.Varint).int64(value);
-    else w.tag(4, WireType.Bit64).double(value);
-    w.join().join();
+  for (const key in attributes) w.tag(field, WireType.LengthDelimited).bytes(keyValue(key, attributes[key] as AttributeValue));
+}
+
+const KEPT_KEYS = 256;
+const KEPT_VALUES = 64;
+const KEPT_LENGTH = 128;
+/** Attributes as they are written: most come again with the next span. */
+const written = new Map<string, Map<AttributeValue, Uint8Array>>();
+
+function keyValue(key: string, value: AttributeValue): Uint8Array {
+  let values = written.get(key);
+  let bytes = values?.get(value);
+  if (bytes !== undefined) return bytes;
+  const w = new BinaryWriter();
+  w.tag(1, WireType.LengthDelimited).string(key);
+  w.tag(2, WireType.LengthDelimited).fork();
+  if (typeof value === 'string') w.tag(1, WireType.LengthDelimited).string(value);
+  else if (typeof value === 'boolean') w.tag(2, WireType.Varint).bool(value);
+  else if (Number.isSafeInteger(value)) w.tag(3, WireType.Varint).int64(value);
+  else w.tag(4, WireType.Bit64).double(value);
+  bytes = w.join().finish();
+  if (typeof value === 'string' && value.length > KEPT_LENGTH) return bytes;
+  if (values === undefined) {
+    if (written.size >= KEPT_KEYS) written.clear();
+    written.set(key, (values = new Map()));
   }
+  if (values.size >= KEPT_VALUES) values.clear();
+  values.set(value, bytes);
+  return bytes;
 }
 
 /** Throws on bytes that are not an ExportMetricsServiceRequest. */

@@ -14,9 +14,6 @@ export interface B3Parent extends Omit<TraceParent, 'sampled'> {
 
 type Get = (name: string) => string | undefined;
 
-/** Headers of B3; all are replaced where one is written. */
-export const B3_HEADERS: ReadonlySet<string> = new Set(['b3', 'x-b3-traceid', 'x-b3-spanid', 'x-b3-parentspanid', 'x-b3-sampled', 'x-b3-flags']);
-
 /** W3C Trace Context level 1; undefined when absent or malformed. */
 export function parseTraceparent(value: string | undefined): TraceParent | undefined {
   const match = value === undefined ? null : /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/.exec(value);

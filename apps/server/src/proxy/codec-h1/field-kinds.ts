@@ -30,6 +30,8 @@ export const Field = {
   decorator: 25,
   /** Named by the Connection field: not forwarded. */
   stripped: 26,
+  /** Any of B3's. */
+  b3: 27,
 } as const;
 
 const names: readonly (readonly [string, number])[] = [
@@ -58,6 +60,12 @@ const names: readonly (readonly [string, number])[] = [
   ['grpc-status', Field.grpcStatus],
   ['x-envoy-ratelimited', Field.rateLimited],
   ['x-envoy-decorator-operation', Field.decorator],
+  ['b3', Field.b3],
+  ['x-b3-traceid', Field.b3],
+  ['x-b3-spanid', Field.b3],
+  ['x-b3-parentspanid', Field.b3],
+  ['x-b3-sampled', Field.b3],
+  ['x-b3-flags', Field.b3],
 ];
 
 export interface KnownField {

@@ -41,13 +41,16 @@ export function readFraming(block: HeaderBlock, framing: Framing): number {
         framing.upgrade = framing.upgrade === '' ? block.value(i).toLowerCase() : `${framing.upgrade},${block.value(i).toLowerCase()}`;
         break;
       case Field.connection: {
-        for (const part of block.value(i).split(',')) {
-          const option = part.trim().toLowerCase();
-          if (option === 'close') framing.close = true;
-          else if (option === 'keep-alive') framing.keepAlive = true;
-          else if (option === 'upgrade') framing.upgradeListed = true;
-          else if (option !== '' && !framingFields.has(option)) (named ??= []).push(option);
-        }
+        // What nearly every one says.
+        if (block.hasValue(i, 'keep-alive')) framing.keepAlive = true;
+        else
+          for (const part of block.value(i).split(',')) {
+            const option = part.trim().toLowerCase();
+            if (option === 'close') framing.close = true;
+            else if (option === 'keep-alive') framing.keepAlive = true;
+            else if (option === 'upgrade') framing.upgradeListed = true;
+            else if (option !== '' && !framingFields.has(option)) (named ??= []).push(option);
+          }
         break;
       }
       default:

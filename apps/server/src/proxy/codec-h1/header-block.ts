@@ -47,6 +47,14 @@ export class HeaderBlock {
     return true;
   }
 
+  /** Whether this lower-case token is all that field `index` says. */
+  hasValue(index: number, token: string): boolean {
+    const start = this.at[index * 4 + 2] ?? 0;
+    if ((this.at[index * 4 + 3] ?? 0) - start !== token.length) return false;
+    for (let i = 0; i < token.length; i++) if (nameByte[this.text.charCodeAt(start + i)] !== token.charCodeAt(i)) return false;
+    return true;
+  }
+
   /** First value of a field by its lower-case name. */
   get(name: string): string | undefined {
     for (let i = 0; i < this.count; i++) if (this.isNamed(i, name)) return this.value(i);

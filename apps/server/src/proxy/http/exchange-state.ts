@@ -105,6 +105,11 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     return this.head?.fields.get(name);
   }
 
+  get traced(): boolean {
+    const fields = this.head?.fields;
+    return fields !== undefined && (fields.indexOf(Field.traceparent) >= 0 || fields.indexOf(Field.b3) >= 0);
+  }
+
   some(name: string, test: StringPredicate): boolean | undefined {
     return this.head?.fields.some(name, test);
   }

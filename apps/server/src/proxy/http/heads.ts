@@ -1,6 +1,5 @@
 // Heads as they leave: lines are passed on as slices of the head they came in, minus those of this hop, plus ours.
 
-import { B3_HEADERS } from '@weft/mesh-core/telemetry';
 import { Field } from '../codec-h1/field-kinds.ts';
 import type { HeaderBlock } from '../codec-h1/header-block.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
@@ -88,10 +87,11 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
     switch (kind) {
       case Field.other:
         if (peerHeader !== '' && head.fields.isNamed(index, peerHeader)) return true;
-        if (extra.b3 !== undefined && B3_HEADERS.has(head.fields.lowerName(index))) return true;
         if (extra.grpcTimeout && head.fields.isNamed(index, 'grpc-timeout')) return true;
         if (isEnvoyHeader(head.fields, index)) return unwanted.has(head.fields.lowerName(index));
         return !extra.internal && extra.internalOnly?.has(head.fields.lowerName(index)) === true;
+      case Field.b3:
+        return extra.b3 !== undefined;
       case Field.attemptCount:
         return extra.attemptCount;
       case Field.clientCert:

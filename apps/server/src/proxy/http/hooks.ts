@@ -14,6 +14,8 @@ export interface HeadersView {
   /** Host header or the authority of an absolute target; as received. */
   readonly authority: string;
   readonly scheme: 'http' | 'https';
+  /** Any header of W3C's trace context or of B3 is there. */
+  readonly traced: boolean;
   /** First value of the field (`name` in lower case); undefined when absent. */
   get(name: string): string | undefined;
 }

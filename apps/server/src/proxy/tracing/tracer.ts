@@ -6,8 +6,8 @@ import type { CustomTag } from '../config/model.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
 import type { RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
 
-/** Random bytes in bulk: one call to the system, and one conversion, for a hundred ids. */
-const pool = Buffer.alloc(1_200);
+/** Random bytes in bulk: one call to the system, and one conversion, for hundreds of ids. */
+const pool = Buffer.alloc(8_184);
 let digits = '';
 let used = 0;
 function hexId(bytes: number): string {
@@ -35,8 +35,9 @@ export function createTracer(random: () => number): Tracer {
   return {
     onRequest(headers, requestId, manager): TraceDecision {
       const get = (name: string): string | undefined => headers.get(name);
-      const parent = parseTraceparent(headers.get('traceparent')) ?? parseB3(get);
-      const asked = parent === undefined ? (b3Decision(get) ?? (requestIdSaysTraced(requestId) || undefined)) : parent.sampled;
+      const { traced } = headers;
+      const parent = traced ? (parseTraceparent(headers.get('traceparent')) ?? parseB3(get)) : undefined;
+      const asked = parent === undefined ? ((traced ? b3Decision(get) : undefined) ?? (requestIdSaysTraced(requestId) || undefined)) : parent.sampled;
       const sampled = asked ?? random() * 100 < (manager.tracing?.samplingPercent ?? 0);
       const parentSpanId = parent?.spanId ?? '';
       if (!sampled) {
@@ -47,7 +48,7 @@ export function createTracer(random: () => number): Tracer {
         return { sampled, traceparent, tracestate: undefined, b3: undefined, traceId: '', spanId: '', parentSpanId: '' };
       }
       const span = { traceId: parent?.traceId ?? hexId(16), spanId: hexId(8), sampled };
-      return { ...span, parentSpanId, traceparent: formatTraceparent(span), b3: formatB3(get, span, parentSpanId) };
+      return { ...span, parentSpanId, traceparent: formatTraceparent(span), b3: traced ? formatB3(get, span, parentSpanId) : undefined };
     },
   };
 }
