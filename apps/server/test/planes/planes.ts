@@ -12,6 +12,7 @@ import { buildMesh, translate } from '@weft/mesh-core/translate';
 import { type ResourceSet, TYPE_URL } from '@weft/mesh-core/xds';
 import { expect, onTestFinished, vi } from 'vitest';
 import { validateObject } from '@weft/mesh-core/config';
+import { openAccessLogs } from '../../src/proxy/access-log/access-log.ts';
 import { decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../../src/proxy/config/decode.ts';
 import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
 
@@ -74,8 +75,17 @@ export async function startPlane(
 }
 
 async function startEmbedded(set: ResourceSet): Promise<(listener: string) => number> {
-  const runtime = createProxyRuntime({ clock: () => performance.now(), random: Math.random, onRequestEnd: () => undefined });
-  onTestFinished(() => runtime.close());
+  const logs = openAccessLogs(() => undefined);
+  const runtime = createProxyRuntime({
+    clock: () => performance.now(),
+    random: Math.random,
+    onRequestEnd: (record, source) => logs.onRequest(record.manager.accessLog, source),
+    onTcp: (record) => record.phase === 'closed' && logs.onTcp(record),
+  });
+  onTestFinished(async () => {
+    await runtime.close();
+    await logs.close();
+  });
   for (const { body, name } of set[TYPE_URL.cluster].values()) runtime.applyCluster(decodeCluster(body, name));
   for (const { body, name } of set[TYPE_URL.endpoint].values()) runtime.applyEndpoints(decodeEndpoints(body, name));
   for (const { body, name } of set[TYPE_URL.route].values()) runtime.applyRoutes(decodeRouteConfig(body, name));
@@ -90,8 +100,8 @@ async function startEnvoy(set: ResourceSet, more: readonly object[]): Promise<(l
   const bootstrap = staticBootstrap(set, [...secrets, ...more]);
   for (const { address } of bootstrap.static_resources.listeners) address.socketAddress.portValue = 0;
   writeFileSync(join(dir, 'envoy.json'), JSON.stringify(bootstrap));
-  const args = ['-c', join(dir, 'envoy.json'), '--disable-hot-restart', '--concurrency', '1', '--admin-address-path', join(dir, 'admin'), '-l', 'warning'];
-  const child = spawn(envoy ?? '', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const args = ['-c', join(dir, 'envoy.json'), '--disable-hot-restart', '--concurrency', '1', '--admin-address-path', join(dir, 'admin')];
+  const child = spawn(envoy ?? '', [...args, '-l', 'warning', '--file-flush-interval-msec', '50'], { stdio: ['ignore', 'ignore', 'pipe'] });
   onTestFinished(async () => {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     if (child.exitCode === null) {

@@ -1,4 +1,5 @@
 export * from './backoff.ts';
+export { type CelAttributes, CelError, type CelValue, compileCel } from './cel.ts';
 export * from './circuit-breaker.ts';
 export * from './cors.ts';
 export * from './fault.ts';

@@ -5,6 +5,7 @@ import { ISTIO_TEXT } from '@weft/mesh-core/telemetry';
 import type { AccessLog } from '../config/model.ts';
 import type { TcpRecord } from '../http/hooks.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
+import { compileLogFilter } from './cel-attributes.ts';
 import { type LogFormatter, compileLogFormat, tcpSource } from './format.ts';
 
 const FLUSH_MS = 100;
@@ -26,6 +27,7 @@ export interface AccessLogs {
 /** Writes what each manager's `accessLog` asks for; `/dev/stdout` and `/dev/stderr` are this process's own. */
 export function openAccessLogs(log: (message: string) => void): AccessLogs {
   const formatters = new WeakMap<AccessLog, LogFormatter>();
+  const filters = new WeakMap<AccessLog, (source: HeaderValueSource) => boolean>();
   const files = new Map<string, { lines: string[]; size: number; stream: NodeJS.WritableStream; own: WriteStream | undefined }>();
   let timer: NodeJS.Timeout | undefined;
   let dropped = 0;
@@ -50,6 +52,11 @@ export function openAccessLogs(log: (message: string) => void): AccessLogs {
   const write = (targets: readonly AccessLog[], source: HeaderValueSource): void => {
     for (const target of targets) {
       if (target.kind !== 'file') continue;
+      if (target.filter !== undefined) {
+        let passes = filters.get(target);
+        if (passes === undefined) filters.set(target, (passes = compileLogFilter(target.filter)));
+        if (!passes(source)) continue;
+      }
       const file = files.get(target.path) ?? open(target.path);
       if (file.size + (file.own?.writableLength ?? 0) > MAX_PENDING) {
         dropped += 1;

@@ -1,6 +1,7 @@
 // Listener with its filter chains.
 
 import type { PathRules } from '@weft/mesh-core/traffic';
+import { compileLogFilter } from '../access-log/cel-attributes.ts';
 import { isSocketPath } from '../upstream/host-and-port.ts';
 import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress } from './decode-common.ts';
@@ -234,15 +235,36 @@ function decodeAccessLog(fields: Fields): AccessLog[] {
   const config = fields.object('typedConfig');
   const type = config?.type() ?? '';
   if (type.endsWith('.FileAccessLog')) {
-    if (fields.has('filter')) fields.problem('filter', 'filters of access logs are not supported');
+    const filter = decodeLogFilter(fields.object('filter'));
     const format = decodeLogFormat(config?.object('logFormat'));
     const path = config?.text('path') ?? '';
     config?.end();
-    return [{ kind: 'file', path, ...(format === undefined ? {} : { format }) }];
+    return [{ kind: 'file', path, ...(format === undefined ? {} : { format }), ...(filter === undefined ? {} : { filter }) }];
   }
   if (type.endsWith('TypedStruct')) return isMetricOverrides(config) ? [] : [{ kind: 'istio-stats' }];
   fields.problem('typedConfig', `the access logger ${type} is not supported`);
   return [];
+}
+
+const CEL_FILTER = 'envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter';
+
+function decodeLogFilter(fields: Fields | undefined): string | undefined {
+  const config = fields?.object('extensionFilter')?.object('typedConfig');
+  if (fields === undefined) return undefined;
+  if (config?.text('typeUrl').endsWith(CEL_FILTER) !== true) {
+    fields.problem('extensionFilter', 'of the filters of access logs only CEL expressions are supported');
+    return undefined;
+  }
+  const value = config.object('value');
+  const expression = value?.text('expression') ?? '';
+  try {
+    compileLogFilter(expression);
+  } catch (error) {
+    value?.problem('expression', (error as Error).message);
+  }
+  value?.end();
+  fields.end();
+  return expression;
 }
 
 function decodeHttpProtocols(fields: Fields): Pick<HttpConnectionManager, 'acceptHttp10' | 'http2'> {

@@ -244,6 +244,28 @@ test.each<[string, JsonObject, RegExp]>([
     /^l\.filterChains\[1\]\.filterChainMatch: the same connections match filterChains\[0\]/,
   ],
   [
+    'an access log filter that cannot be evaluated',
+    chainOf(
+      proxyTo({
+        cluster: 'a',
+        accessLog: [
+          {
+            filter: {
+              extensionFilter: {
+                typedConfig: {
+                  '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
+                  ...{ typeUrl: 'x/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter', value: { expression: 'metadata.a == 1' } },
+                },
+              },
+            },
+            typedConfig: { '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog', path: '/dev/null' },
+          },
+        ],
+      }),
+    ),
+    /accessLog\[0\]\.filter\.extensionFilter\.typedConfig\.value\.expression: metadata is not known here/,
+  ],
+  [
     'two terminal filters',
     chainOf(proxyTo({ cluster: 'a' }), proxyTo({ cluster: 'b' })),
     /^l\.filterChains\[0\]\.filters\[0\]\.typedConfig: the network filter envoy\.extensions\.filters\.network\.tcp_proxy/,

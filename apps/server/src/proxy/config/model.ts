@@ -192,7 +192,9 @@ export interface CustomTag {
 }
 
 /** Without `format`, Istio's text. */
-export type AccessLog = { kind: 'file'; path: string; format?: LogFormat } | { kind: 'istio-stats' };
+export type AccessLog =
+  /** `filter`: CEL, which must hold for a request to be written. */
+  { kind: 'file'; path: string; format?: LogFormat; filter?: string } | { kind: 'istio-stats' };
 
 /** `%COMMAND%` formats. With `omitEmpty`, what has no value leaves nothing in place of `-`, or no key. */
 export type LogFormat = { kind: 'text'; template: string; omitEmpty: boolean } | { kind: 'json'; template: JsonFormat; omitEmpty: boolean };
