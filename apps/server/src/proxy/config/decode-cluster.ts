@@ -48,6 +48,7 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
     circuitBreaker: decodeBreakers(fields.object('circuitBreakers')),
     ...(outlier === undefined ? {} : { outlier: decodeOutlier(outlier) }),
     ...(check === undefined ? {} : { healthCheck: decodeHealthCheck(check) }),
+    ignoreHealthOnHostRemoval: fields.flag('ignoreHealthOnHostRemoval'),
     panicThresholdPercent: common?.object('healthyPanicThreshold')?.number('value') ?? (common?.has('healthyPanicThreshold') === true ? 0 : 50),
     tlsMatches: fields.list('transportSocketMatches').map((m) => {
       const matched = decodeTransportSocket(m.object('transportSocket'));

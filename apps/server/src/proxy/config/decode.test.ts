@@ -136,12 +136,12 @@ test('what it cannot do is refused by field, all of it at once', () => {
       lbPolicy: Cluster_LbPolicy.MAGLEV,
       lbConfig: { case: 'maglevLbConfig', value: { tableSize: 4n } },
       closeConnectionsOnHostHealthFailure: false,
-      ignoreHealthOnHostRemoval: true,
+      connectionPoolPerDownstreamConnection: true,
       wrrStub: undefined,
     } as never),
   );
   expect(() => decodeCluster(body, 'c')).toThrow(
-    /c\.maglevLbConfig\.tableSize: 4 is not a prime number up to 5000011; c\.ignoreHealthOnHostRemoval: this proxy cannot do it/,
+    /c\.maglevLbConfig\.tableSize: 4 is not a prime number up to 5000011; c\.connectionPoolPerDownstreamConnection: this proxy cannot do it/,
   );
 });
 

@@ -460,6 +460,8 @@ export interface ClusterConfig {
   };
   outlier?: OutlierRules;
   healthCheck?: HealthCheckConfig;
+  /** Hosts discovery drops go at once, instead of when they fail their checks. */
+  ignoreHealthOnHostRemoval: boolean;
   /** 0 = panic off; Envoy's default 50. */
   panicThresholdPercent: number;
   /** First whose `endpoint` labels are all in the endpoint's `envoy.transport_socket_match` metadata; none = `tls`. */

@@ -12,7 +12,7 @@ import {
   OutlierDetector,
   type PriorityLoads,
 } from '@weft/mesh-core/traffic';
-import type { ClusterConfig, LoadAssignment } from '../config/model.ts';
+import type { ClusterConfig, Endpoint, LoadAssignment } from '../config/model.ts';
 import type { ClusterStats, EndpointStats, RuntimeDeps } from '../http/hooks.ts';
 import type { SecretStore } from '../transport/secrets.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
@@ -20,6 +20,7 @@ import { DnsDiscovery, resolveName } from './dns-discovery.ts';
 import { addressOf, EndpointState } from './endpoint.ts';
 import { HealthChecker } from './health/health-checker.ts';
 import { hostAndPort } from './host-and-port.ts';
+import { withStaying } from './stay-healthy.ts';
 
 export class ClusterRuntime implements TimerTarget {
   config: ClusterConfig;
@@ -37,6 +38,8 @@ export class ClusterRuntime implements TimerTarget {
   private readonly endpoints = new Map<string, EndpointState>();
   private readonly request: PickRequest<EndpointState>;
   private readonly timer: WheelTimer = new WheelTimer(this);
+  /** What discovery said last, and with it the hosts that stay beyond it. */
+  private announced: LoadAssignment | undefined;
   private assignment: LoadAssignment | undefined;
   private detector: OutlierDetector | undefined;
   private isError: ((status: string) => boolean) | undefined;
@@ -71,7 +74,9 @@ export class ClusterRuntime implements TimerTarget {
     if (back) this.detector?.restore(endpoint.outlier);
     if (!changed && !back) return;
     if (passed) endpoint.healthySince = this.deps.clock();
-    this.rebuild();
+    // It may be one that stays only as long as it passes.
+    if (!passed && this.announced !== undefined && this.announced !== this.assignment) this.assign(this.announced);
+    else this.rebuild();
   }
 
   /** Starts checks where there are none, and anew where they are to be made otherwise. */
@@ -104,8 +109,8 @@ export class ClusterRuntime implements TimerTarget {
     this.wheel.clear(this.sweep);
     if (config.onDemand !== undefined) this.wheel.set(this.sweep, config.onDemand.idleMs);
     else if (config.endpoints === undefined) {
-      this.checkHealth();
-      this.rebuild();
+      // Those beyond what was announced stayed for the checks of the configuration before.
+      if (this.announced !== undefined) this.take(this.announced);
     } else if (config.discovery === 'strict-dns' && config.dns !== undefined) {
       const { wheel } = this;
       const { random, resolve = resolveName } = this.deps;
@@ -113,11 +118,23 @@ export class ClusterRuntime implements TimerTarget {
       // Until the first answer those known before stay.
       this.checkHealth();
       this.rebuild();
-    } else this.assign(config.endpoints);
+    } else this.take((this.announced = config.endpoints));
   }
 
-  /** Takes a new set of endpoints; those of the same address keep pool and health. */
+  /** Takes what discovery found. */
   assign(assignment: LoadAssignment): void {
+    this.announced = assignment;
+    const { assignment: before, config } = this;
+    const stay = before !== undefined && config.healthCheck !== undefined && !config.ignoreHealthOnHostRemoval;
+    this.take(stay ? withStaying(assignment, before, (endpoint) => this.staysHealthy(endpoint)) : assignment);
+  }
+
+  private staysHealthy(config: Endpoint): boolean {
+    return config.health !== 'unhealthy' && this.endpoints.get(addressOf(config))?.checker?.health.failed !== true;
+  }
+
+  /** A new set of endpoints; those of the same address keep pool and health. */
+  private take(assignment: LoadAssignment): void {
     this.assignment = assignment;
     const kept = new Set<string>();
     for (const locality of assignment.localities) {

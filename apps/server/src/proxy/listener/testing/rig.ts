@@ -143,6 +143,7 @@ export function cluster(ports: readonly number[], overrides: Partial<ClusterConf
       autoSanValidation: false,
     },
     circuitBreaker: { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 },
+    ignoreHealthOnHostRemoval: false,
     panicThresholdPercent: 0,
     tlsMatches: [],
     metadata: {},

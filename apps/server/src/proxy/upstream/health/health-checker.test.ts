@@ -6,6 +6,7 @@ import { ClusterSchema } from '@weft/mesh-core/gen/envoy/config/cluster/v3/clust
 import { registry } from '@weft/mesh-core/translate';
 import { expect, onTestFinished, test } from 'vitest';
 import { decodeCluster } from '../../config/decode.ts';
+import type { LoadAssignment } from '../../config/model.ts';
 import { type Rig, exchangeRaw, startRig } from '../../listener/testing/rig.ts';
 
 async function listening<S extends TcpServer>(server: S): Promise<number> {
@@ -129,4 +130,40 @@ test('an ejected host that passes a check is let back', async () => {
   expect(ejected()).toBe(true);
   broken = false;
   await expect.poll(ejected).toBe(false);
+});
+
+const assignment = (ports: readonly number[]): LoadAssignment => ({
+  clusterName: 'app',
+  overprovisioning: 140,
+  weightedPriorityHealth: false,
+  localities: ports.map((port) => ({
+    ...{ region: '', zone: `zone-${port}`, subZone: '', priority: 0, weight: 0 },
+    endpoints: [{ address: '127.0.0.1', port, hostname: '', weight: 1, health: 'unknown', metadata: {} }],
+  })),
+});
+
+test.each([
+  [false, 'stays until it fails'],
+  [true, 'goes at once'],
+])('a host that discovery drops while its checks pass, ignoring health %s: %s', async (ignoreHealthOnHostRemoval) => {
+  let status = 200;
+  const port = await listening(createServer((_, response) => response.writeHead(status).end()));
+  const other = await listening(createServer((_, response) => response.writeHead(200).end()));
+  const { rig } = await rigOf({ httpHealthCheck: { path: '/' } }, [], { type: 'EDS', loadAssignment: null, ignoreHealthOnHostRemoval });
+  const hosts = (): string[] => (rig.runtime.stats().clusters[0]?.endpoints ?? []).map(({ address, health }) => `${address} ${health}`);
+  rig.runtime.applyEndpoints(assignment([port, other]));
+  const both = [`127.0.0.1:${port} unknown`, `127.0.0.1:${other} unknown`];
+  await expect.poll(hosts).toEqual(both);
+  rig.runtime.applyEndpoints(assignment([other]));
+  expect(hosts()).toEqual(ignoreHealthOnHostRemoval ? both.slice(1) : both);
+  if (ignoreHealthOnHostRemoval) return;
+  rig.runtime.applyEndpoints(assignment([]));
+  expect(hosts()).toEqual(both);
+  expect(await ask(rig)).toBe('200');
+  // Named again, dropped again: the same host.
+  rig.runtime.applyEndpoints(assignment([port, other]));
+  rig.runtime.applyEndpoints(assignment([other]));
+  status = 503;
+  await expect.poll(hosts).toEqual(both.slice(1));
+  expect(await ask(rig)).toBe('200');
 });
