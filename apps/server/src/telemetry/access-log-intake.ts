@@ -1,7 +1,8 @@
-// Envoy's gRPC access log as Istio's metrics: every batch of entries becomes increases, one per label set.
+// Envoy's gRPC access log as Istio's metrics: every batch of entries becomes increases, one per label set. The name of a log is
+// the list of metrics it is for.
 
 import { fromBinary } from '@bufbuild/protobuf';
-import type { Duration } from '@bufbuild/protobuf/wkt';
+import { type Duration, anyUnpack } from '@bufbuild/protobuf/wkt';
 import {
   type AccessLogCommon,
   AccessLogType,
@@ -9,13 +10,15 @@ import {
   type ResponseFlags,
   type TCPAccessLogEntry,
 } from '@weft/mesh-core/gen/envoy/data/accesslog/v3/accesslog_pb';
+import { type FilterObject, FilterObjectSchema } from '@weft/mesh-core/gen/envoy/extensions/filters/http/grpc_stats/v3/config_pb';
 import { type StreamAccessLogsMessage, StreamAccessLogsMessageSchema } from '@weft/mesh-core/gen/envoy/service/accesslog/v3/als_pb';
 import { BUCKET_BOUNDS, LABELS, METRIC, type OtlpMetric, type OtlpPoint, type OtlpResourceMetrics } from '@weft/mesh-core/telemetry';
 
 type Labels = Record<string, string>;
 
-/** Envoy's short names, in the order Envoy writes them. */
+/** Envoy's short names. Envoy writes them as they come up, and that it will not try again comes up before what the last try ended with. */
 const FLAGS: readonly (readonly [keyof ResponseFlags, string])[] = [
+  ['upstreamRetryLimitExceeded', 'URX'],
   ['failedLocalHealthcheck', 'LH'],
   ['noHealthyUpstream', 'UH'],
   ['upstreamRequestTimeout', 'UT'],
@@ -31,7 +34,6 @@ const FLAGS: readonly (readonly [keyof ResponseFlags, string])[] = [
   ['unauthorizedDetails', 'UAEX'],
   ['rateLimitServiceError', 'RLSE'],
   ['downstreamConnectionTermination', 'DC'],
-  ['upstreamRetryLimitExceeded', 'URX'],
   ['streamIdleTimeout', 'SI'],
   ['invalidEnvoyRequestHeaders', 'IH'],
   ['downstreamProtocolError', 'DPE'],
@@ -49,15 +51,19 @@ const FLAGS: readonly (readonly [keyof ResponseFlags, string])[] = [
 /** Decodes one stream: only its first message says whose it is. Throws what the decoder throws. */
 export function accessLogReader(now: () => number): (bytes: Uint8Array) => OtlpResourceMetrics[] {
   let nodeId = '';
+  let wanted: ReadonlySet<string> = new Set();
   return (bytes) => {
     const message = fromBinary(StreamAccessLogsMessageSchema, bytes);
-    nodeId = message.identifier?.node?.id ?? nodeId;
-    const metrics = metricsOf(message, now());
+    if (message.identifier !== undefined) {
+      nodeId = message.identifier.node?.id ?? nodeId;
+      wanted = new Set(message.identifier.logName.split(','));
+    }
+    const metrics = metricsOf(message, wanted, now());
     return metrics.length === 0 ? [] : [{ resource: { 'weft.node_id': nodeId }, metrics }];
   };
 }
 
-function metricsOf({ logEntries }: StreamAccessLogsMessage, timeMs: number): OtlpMetric[] {
+function metricsOf({ logEntries }: StreamAccessLogsMessage, wanted: ReadonlySet<string>, timeMs: number): OtlpMetric[] {
   const series = new Map<string, OtlpMetric>();
   const points = new Map<string, OtlpPoint>();
   const point = (name: string, unit: string, kind: 'sum' | 'histogram', labels: Labels): OtlpPoint => {
@@ -80,10 +86,12 @@ function metricsOf({ logEntries }: StreamAccessLogsMessage, timeMs: number): Otl
     return found;
   };
   const add = (name: string, unit: string, labels: Labels, value: number): void => {
+    if (!wanted.has(name)) return;
     const sum = point(name, unit, 'sum', labels);
     sum.value = (sum.value ?? 0) + value;
   };
   const observe = (name: string, unit: string, labels: Labels, value: number): void => {
+    if (!wanted.has(name)) return;
     const histogram = point(name, unit, 'histogram', labels);
     const bucket = BUCKET_BOUNDS.findIndex((bound) => value <= bound);
     const counts = histogram.bucketCounts as number[];
@@ -98,6 +106,10 @@ function metricsOf({ logEntries }: StreamAccessLogsMessage, timeMs: number): Otl
       observe(METRIC.duration, 'ms', labels, milliseconds(entry.commonProperties?.duration ?? entry.commonProperties?.timeToLastDownstreamTxByte));
       observe(METRIC.requestBytes, 'By', labels, Number(entry.commonProperties?.downstreamWireBytesReceived ?? 0n));
       observe(METRIC.responseBytes, 'By', labels, Number(entry.commonProperties?.downstreamWireBytesSent ?? 0n));
+      if (labels['request_protocol'] !== 'grpc') continue;
+      const messages = messagesOf(entry.commonProperties);
+      add(METRIC.requestMessages, '1', labels, Number(messages?.requestMessageCount ?? 0n));
+      add(METRIC.responseMessages, '1', labels, Number(messages?.responseMessageCount ?? 0n));
     }
   if (logEntries.case === 'tcpLogs')
     for (const entry of logEntries.value.logEntry) {
@@ -121,6 +133,12 @@ function httpLabels({ commonProperties, request, response }: HTTPAccessLogEntry)
     grpc_response_status: grpc ? (response?.responseTrailers['grpc-status'] ?? response?.responseHeaders['grpc-status'] ?? '') : '',
     response_flags: flagsOf(commonProperties?.responseFlags),
   });
+}
+
+/** What `envoy.filters.http.grpc_stats` counted of a stream. */
+function messagesOf(common: AccessLogCommon | undefined): FilterObject | undefined {
+  const object = common?.filterStateObjects['envoy.filters.http.grpc_stats'];
+  return object === undefined ? undefined : anyUnpack(object, FilterObjectSchema);
 }
 
 function tcpLabels({ commonProperties }: TCPAccessLogEntry): Labels {

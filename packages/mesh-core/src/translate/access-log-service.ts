@@ -1,16 +1,55 @@
-// Request counts from an Envoy without the stats access logger: its gRPC access log, with the same labels as custom tags.
-// The server makes metrics of the entries (apps/server/src/telemetry/access-log-intake.ts).
+// Counts from Envoy's gRPC access log, with the labels as custom tags: all of them where an Envoy has no stats access logger,
+// else those of gRPC messages, which that logger cannot read. The server makes metrics of the entries
+// (apps/server/src/telemetry/access-log-intake.ts); the log's name says which.
 
 import type { JsonObject } from '@bufbuild/protobuf';
+import type { IstioMetric } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
+import { METRIC } from '../telemetry/index.ts';
 import { any } from './common.ts';
-import { type PeerOptions, peerTags } from './stats-logger.ts';
+import { type StatsOptions, peerTags } from './stats-logger.ts';
 
 const CONFIG = 'envoy.extensions.access_loggers.grpc.v3';
 
-export function httpAccessLogService(node: ProxyNode, clusterId: string, options: PeerOptions): JsonObject[] {
+const HTTP: Partial<Record<IstioMetric, string>> = {
+  REQUEST_COUNT: METRIC.requests,
+  REQUEST_DURATION: METRIC.duration,
+  REQUEST_SIZE: METRIC.requestBytes,
+  RESPONSE_SIZE: METRIC.responseBytes,
+};
+const MESSAGES: Partial<Record<IstioMetric, string>> = {
+  GRPC_REQUEST_MESSAGES: METRIC.requestMessages,
+  GRPC_RESPONSE_MESSAGES: METRIC.responseMessages,
+};
+const TCP: Partial<Record<IstioMetric, string>> = {
+  TCP_OPENED_CONNECTIONS: METRIC.tcpOpened,
+  TCP_CLOSED_CONNECTIONS: METRIC.tcpClosed,
+  TCP_SENT_BYTES: METRIC.tcpSent,
+  TCP_RECEIVED_BYTES: METRIC.tcpReceived,
+};
+
+export const GRPC_STATS = 'envoy.filters.http.grpc_stats';
+
+/** Whether a manager needs the filter that counts gRPC messages. */
+export function countsMessages({ metrics }: Pick<StatsOptions, 'metrics'>): boolean {
+  return Object.keys(MESSAGES).some((metric) => !metrics.disabled.has(metric as IstioMetric));
+}
+
+export function httpAccessLogService(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
+  return httpLog(node, clusterId, options, { ...HTTP, ...MESSAGES });
+}
+
+/** The messages of gRPC requests only. */
+export function messageAccessLogService(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
+  const filter = { headerFilter: { header: { name: 'content-type', stringMatch: { prefix: 'application/grpc' } } } };
+  return httpLog(node, clusterId, options, MESSAGES).map((log) => ({ ...log, filter }));
+}
+
+function httpLog(node: ProxyNode, clusterId: string, options: StatsOptions, names: Partial<Record<IstioMetric, string>>): JsonObject[] {
+  const common = commonConfig(node, clusterId, options, names);
+  if (common === undefined) return [];
   const config = {
-    commonConfig: commonConfig(node, clusterId, options),
+    commonConfig: { ...common, filterStateObjectsToLog: [GRPC_STATS] },
     additionalRequestHeadersToLog: ['content-type'],
     additionalResponseHeadersToLog: ['grpc-status'],
     additionalResponseTrailersToLog: ['grpc-status'],
@@ -18,15 +57,19 @@ export function httpAccessLogService(node: ProxyNode, clusterId: string, options
   return [{ name: 'envoy.access_loggers.http_grpc', typedConfig: any(`${CONFIG}.HttpGrpcAccessLogConfig`, config) }];
 }
 
-export function tcpAccessLogService(node: ProxyNode, clusterId: string, options: PeerOptions): JsonObject[] {
-  return [
-    { name: 'envoy.access_loggers.tcp_grpc', typedConfig: any(`${CONFIG}.TcpGrpcAccessLogConfig`, { commonConfig: commonConfig(node, clusterId, options) }) },
-  ];
+export function tcpAccessLogService(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
+  const common = commonConfig(node, clusterId, options, TCP);
+  return common === undefined
+    ? []
+    : [{ name: 'envoy.access_loggers.tcp_grpc', typedConfig: any(`${CONFIG}.TcpGrpcAccessLogConfig`, { commonConfig: common }) }];
 }
 
-function commonConfig(node: ProxyNode, clusterId: string, options: PeerOptions): JsonObject {
+/** Undefined when a Telemetry has switched all these metrics off. */
+function commonConfig(node: ProxyNode, clusterId: string, options: StatsOptions, names: Partial<Record<IstioMetric, string>>): JsonObject | undefined {
+  const counted = Object.entries(names).filter(([metric]) => !options.metrics.disabled.has(metric as IstioMetric));
+  if (counted.length === 0) return undefined;
   return {
-    logName: 'istio',
+    logName: counted.map(([, name]) => name).join(','),
     transportApiVersion: 'V3',
     grpcService: { envoyGrpc: { clusterName: 'weft-otlp' } },
     bufferFlushInterval: '1s',

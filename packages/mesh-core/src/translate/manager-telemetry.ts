@@ -6,7 +6,7 @@ import { ISTIO_JSON, ISTIO_TEXT } from '../telemetry/access-log-format.ts';
 import { any, without } from './common.ts';
 import { metricOverrides } from './metric-overrides.ts';
 import type { Mesh, MeshService } from './mesh.ts';
-import { requestCounters } from './request-counting.ts';
+import { messageCounter, requestCounters } from './request-counting.ts';
 import type { Reporter } from './stats-logger.ts';
 import { type TelemetrySettings, telemetryOf } from './telemetry.ts';
 
@@ -31,6 +31,11 @@ export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, 
       ? [metricOverrides(settings.metrics)]
       : [];
   return without({ accessLog: [...stats, ...accessLog(mesh, node, settings.accessLog)], tracing: tracing(node, settings.tracing) });
+}
+
+/** HTTP filters of the connection manager that only count. */
+export function countingFilters(mesh: Mesh, node: ProxyNode, { reporter }: ReportOptions): JsonObject[] {
+  return messageCounter(node, telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER'));
 }
 
 /** Access logs of TCP connections. */

@@ -2,7 +2,8 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { ProxyNode } from '../model/index.ts';
-import { httpAccessLogService, tcpAccessLogService } from './access-log-service.ts';
+import { GRPC_STATS, countsMessages, httpAccessLogService, messageAccessLogService, tcpAccessLogService } from './access-log-service.ts';
+import { any } from './common.ts';
 import { type StatsOptions, statsLoggers, tcpStatsLoggers } from './stats-logger.ts';
 
 export type TelemetryMode = 'embedded' | 'stats' | 'als' | 'none';
@@ -17,7 +18,14 @@ export function telemetryMode(node: ProxyNode): TelemetryMode {
 /** Access loggers of a connection manager that count its requests. */
 export function requestCounters(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
   const mode = telemetryMode(node);
-  return mode === 'stats' ? statsLoggers(node, clusterId, options) : mode === 'als' ? httpAccessLogService(node, clusterId, options) : [];
+  if (mode === 'stats') return [...statsLoggers(node, clusterId, options), ...messageAccessLogService(node, clusterId, options)];
+  return mode === 'als' ? httpAccessLogService(node, clusterId, options) : [];
+}
+
+/** The HTTP filter that counts gRPC messages, where an Envoy needs it. */
+export function messageCounter(node: ProxyNode, options: Pick<StatsOptions, 'metrics'>): JsonObject[] {
+  if (node.dataPlane !== 'envoy' || !countsMessages(options)) return [];
+  return [{ name: GRPC_STATS, typedConfig: any('envoy.extensions.filters.http.grpc_stats.v3.FilterConfig', { emitFilterState: true }) }];
 }
 
 /** Access loggers of a tcp_proxy that count its connections. */

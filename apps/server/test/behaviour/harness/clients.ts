@@ -104,8 +104,6 @@ function exchangeHttp2(
 ): Promise<Http2Answer | Seen> {
   return new Promise((resolve, reject) => {
     const session = connectHttp2(`http://127.0.0.1:${target.port}`);
-    const stream = session.request({ ':authority': target.host, ...headers });
-    const answer: Http2Answer = { headers: {}, status: 0, trailers: {}, body: Buffer.alloc(0), reset: 0 };
     const timer = setTimeout(() => {
       session.destroy();
       reject(new Error('no answer in time'));
@@ -115,20 +113,25 @@ function exchangeHttp2(
       session.close();
       resolve(seen);
     };
-    if (abortAfterMs !== undefined) setTimeout(() => stream.close(8), abortAfterMs);
     session.on('error', (error) => end(failure(error as NodeJS.ErrnoException)));
-    stream.on('response', (received) => {
-      answer.status = Number(received[':status']);
-      answer.headers = flat(received);
+    // A stream of a session that never connects ends like one the other side has reset.
+    session.on('connect', () => {
+      const stream = session.request({ ':authority': target.host, ...headers });
+      const answer: Http2Answer = { headers: {}, status: 0, trailers: {}, body: Buffer.alloc(0), reset: 0 };
+      if (abortAfterMs !== undefined) setTimeout(() => stream.close(8), abortAfterMs);
+      stream.on('response', (received) => {
+        answer.status = Number(received[':status']);
+        answer.headers = flat(received);
+      });
+      stream.on('trailers', (received) => (answer.trailers = flat(received)));
+      stream.on('data', (chunk: Buffer) => (answer.body = Buffer.concat([answer.body, chunk])));
+      stream.on('error', () => undefined);
+      stream.on('close', () => {
+        answer.reset = stream.rstCode ?? 0;
+        end(answer);
+      });
+      stream.end(body);
     });
-    stream.on('trailers', (received) => (answer.trailers = flat(received)));
-    stream.on('data', (chunk: Buffer) => (answer.body = Buffer.concat([answer.body, chunk])));
-    stream.on('error', () => undefined);
-    stream.on('close', () => {
-      answer.reset = stream.rstCode ?? 0;
-      end(answer);
-    });
-    stream.end(body);
   });
 }
 

@@ -1,7 +1,9 @@
 // Which local port is what: upstream listeners of the clients, inbound listeners of the servers, gateways. Fixed before anything
 // starts, since a proxy tells its ports once, in its node metadata.
 
+import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InboundPort, UpstreamPort } from '@weft/mesh-core/model';
@@ -39,8 +41,17 @@ const INBOUND: readonly { name: string; app: string; servicePort: number }[] = [
 
 export const CLIENTS = ['client', 'other'] as const;
 
-/** Ports below the ephemeral range, away from those of a run beside this one. */
-const base = (): number => 10_000 + (process.pid % 40) * 500;
+const BLOCK = 2_000;
+
+/** First of a block of ports below the ephemeral range and below those of the other tests; held by its first port, so that a run beside this one takes another. */
+async function holdBlock(): Promise<number> {
+  for (let first = 10_000; first < 20_000; first += BLOCK) {
+    const guard = createServer().unref().listen({ port: first, host: '127.0.0.1', exclusive: true });
+    const held = await Promise.race([once(guard, 'listening').then(() => true), once(guard, 'error').then(() => false)]);
+    if (held) return first;
+  }
+  throw new Error('every block of ports of the behaviour suite is held by a run of it');
+}
 
 export async function planLayout(
   cases: readonly Case[],
@@ -48,7 +59,7 @@ export async function planLayout(
   observed: { name: string; ports: readonly { name: string; number: number }[] },
 ): Promise<Layout> {
   const dir = mkdtempSync(join(tmpdir(), 'weft-behaviour-'));
-  const book = openPortBook(join(dir, 'ports.json'), base());
+  const book = openPortBook(join(dir, 'ports.json'), await holdBlock());
   const ports = new Map<string, number>();
   const give = async (purpose: string): Promise<number> => {
     const port = ports.get(purpose) ?? (await book.allocate(purpose));

@@ -138,8 +138,8 @@ const views: Readonly<Record<'metrics' | 'logs' | 'spans', (behaviour: Case, out
     (behaviour.services ?? []).flatMap(({ name }) =>
       mesh.telemetry
         .metrics(`${name}.${namespaceOf(outcome.plane)}.svc.cluster.local`)
-        // Stock Envoy's stats logger has no count of gRPC messages.
-        .filter((series) => !series.name.endsWith('_messages_total'))
+        // A request no upstream saw has no messages: a series that says 0 is none.
+        .filter((series) => !series.name.endsWith('_messages_total') || series.value !== 0)
         .map((series): [string, unknown] => {
           const { metric, ...rest } = seriesOf(series);
           const key = ['reporter', 'source_workload', 'destination_workload', 'response_code'].map((label) => String(rest[label])).join(' ');
