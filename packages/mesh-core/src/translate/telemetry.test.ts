@@ -80,7 +80,7 @@ test('both data planes are told: Envoy by its stats logger, embedded proxies by 
   const envoy = manager('envoy');
   expect(envoy).toContain('"name":"requests_total"');
   expect(envoy).toContain('{"name":"team","value_format":"shop"}');
-  for (const absent of ['"tracing"', 'source_app', 'request_duration_milliseconds']) expect(envoy).not.toContain(absent);
+  for (const absent of ['"tracing"', '"name":"source_app"', 'request_duration_milliseconds']) expect(envoy).not.toContain(absent);
   expect(manager('embedded')).toContain('"istio_requests_total":{"remove":["source_app"],"set":{"team":"\'shop\'"}}');
   expect(manager('embedded')).toContain('"istio_request_duration_milliseconds":{"disabled":true}');
 });
