@@ -30,7 +30,14 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
   const [check, ...more] = fields.list('healthChecks');
   if (more.length > 0) fields.problem('healthChecks', 'more than one is not supported');
   const common = fields.object('commonLbConfig');
-  const tls = decodeTransportSocket(fields.object('transportSocket'));
+  const transport = decodeTransportSocket(fields.object('transportSocket'));
+  const matches = fields.list('transportSocketMatches').map((m) => {
+    const { tls, proxyProtocol } = decodeTransportSocket(m.object('transportSocket'));
+    return { match: { name: m.text('name'), endpoint: m.raw('match') as Record<string, string>, ...(tls === undefined ? {} : { tls }) }, proxyProtocol };
+  });
+  const { proxyProtocol } = fields.has('transportSocket') ? transport : (matches[0] ?? {});
+  if (matches.some((m) => m.proxyProtocol !== proxyProtocol)) fields.problem('transportSocketMatches', 'PROXY headers are for all connections or for none');
+  if (proxyProtocol !== undefined && check !== undefined) fields.problem('healthChecks', 'are not made with PROXY headers');
   const keepaliveMs = decodeKeepalive(fields.object('upstreamConnectionOptions'));
   const dns = decodeDns(fields);
   const onDemand = custom ?? (discovery === 'original-dst' ? decodeOriginalDestination(fields) : undefined);
@@ -50,11 +57,9 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
     ...(check === undefined ? {} : { healthCheck: decodeHealthCheck(check) }),
     ignoreHealthOnHostRemoval: fields.flag('ignoreHealthOnHostRemoval'),
     panicThresholdPercent: common?.object('healthyPanicThreshold')?.number('value') ?? (common?.has('healthyPanicThreshold') === true ? 0 : 50),
-    tlsMatches: fields.list('transportSocketMatches').map((m) => {
-      const matched = decodeTransportSocket(m.object('transportSocket'));
-      return { name: m.text('name'), endpoint: m.raw('match') as Record<string, string>, ...(matched === undefined ? {} : { tls: matched }) };
-    }),
-    ...(tls === undefined ? {} : { tls }),
+    tlsMatches: matches.map(({ match }) => match),
+    ...(transport.tls === undefined ? {} : { tls: transport.tls }),
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
     metadata: decodeMetadata(fields),
   };
   common?.ignore('updateMergeWindow', 'closeConnectionsOnHostSetChange');

@@ -2,14 +2,35 @@
 
 import { decodeCertificates, decodeTlsParams, decodeTrust } from './decode-tls.ts';
 import type { Fields } from './fields.ts';
-import type { UpstreamTls } from './model.ts';
+import type { ProxyProtocolVersion, UpstreamTls } from './model.ts';
 
 const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
 const TLS = 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
 
-/** Undefined = plaintext. */
-export function decodeTransportSocket(fields: Fields | undefined): UpstreamTls | undefined {
+const PROXIED = 'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport';
+
+/** Without `tls` plaintext. */
+interface Transport {
+  tls?: UpstreamTls;
+  proxyProtocol?: ProxyProtocolVersion;
+}
+
+export function decodeTransportSocket(fields: Fields | undefined): Transport {
   const config = fields?.object('typedConfig');
+  if (config?.type() !== PROXIED) return withTls(decodeTls(fields, config));
+  const header = config.object('config');
+  const proxyProtocol = header?.text('version', 'V1') === 'V2' ? 'V2' : 'V1';
+  const inner = config.object('transportSocket');
+  header?.end();
+  config.end();
+  return { ...withTls(decodeTls(inner, inner?.object('typedConfig'))), proxyProtocol };
+}
+
+function withTls(tls: UpstreamTls | undefined): Transport {
+  return tls === undefined ? {} : { tls };
+}
+
+function decodeTls(fields: Fields | undefined, config: Fields | undefined): UpstreamTls | undefined {
   if (fields === undefined || config === undefined || config.type() === RAW_BUFFER) return undefined;
   if (config.type() !== TLS) {
     fields.problem('typedConfig', `a transport socket of type ${config.type()} is not supported`);

@@ -120,6 +120,9 @@ export interface UpstreamTls extends PeerTrust, TlsParams {
   alpn: readonly string[];
 }
 
+/** Of the PROXY header in front of everything a connection sends. */
+export type ProxyProtocolVersion = 'V1' | 'V2';
+
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
 
 /** Kind of names it looks at; absent = URI. */
@@ -467,6 +470,8 @@ export interface ClusterConfig {
   /** First whose `endpoint` labels are all in the endpoint's `envoy.transport_socket_match` metadata; none = `tls`. */
   tlsMatches: readonly { name: string; endpoint: Readonly<Record<string, string>>; tls?: UpstreamTls }[];
   tls?: UpstreamTls;
+  /** Every connection begins with a PROXY header. */
+  proxyProtocol?: ProxyProtocolVersion;
   /** `filter_metadata`; Istio's `istio.services` names the destination service. */
   metadata: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }

@@ -13,6 +13,7 @@ import { Field } from '../codec-h1/field-kinds.ts';
 import { Body } from '../codec-h1/framing.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
+import type { ClientAddresses } from '../upstream/announced.ts';
 import type { ConnectFailure, StreamFailure, UpstreamStream } from '../upstream/stream.ts';
 import { Attempt, type AttemptOwner, type AttemptTimeout } from './attempt.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
@@ -72,12 +73,17 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     const retry = this.route?.forward?.action.retry;
     const avoid = retry?.avoidPreviousHosts === true ? this.tried : noEndpoints;
     const host = typeof this.upstreamHost === 'string' ? this.upstreamHost : this.authority;
-    const endpoint = cluster.pick(avoid, retry?.hostSelectionAttempts ?? 0, this.hash, host, this.retryLoads);
+    const picked = cluster.pick(avoid, retry?.hostSelectionAttempts ?? 0, this.hash, host, this.retryLoads);
+    const endpoint = cluster.config.proxyProtocol === undefined ? picked : picked?.behind(this.clientAddresses());
     if (endpoint === undefined) return this.answer(503, 'no healthy upstream', 'UH', 'no_healthy_upstream');
     record.attempts++;
     record.endpoint = endpoint.config;
     record.upstreamAddress = endpoint.address;
     if (!attempt.start(endpoint, this.context.deps.clock(), this.protocol === 'HTTP/2', this.upgrade !== '')) this.overflow();
+  }
+
+  private clientAddresses(): ClientAddresses {
+    return { source: this.record.downstreamAddress, destination: this.context.localAddress };
   }
 
   protected overflow(): void {
@@ -314,7 +320,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
 
   private noteTried({ endpoint }: Attempt): void {
     if (endpoint === undefined) return;
-    this.tried = [...this.tried, endpoint];
+    this.tried = [...this.tried, endpoint.balanced];
     const every = this.route?.forward?.action.retry?.avoidPriorities;
     if (every !== undefined && this.tried.length % every === 0) this.retryLoads = this.cluster?.loadsWithout(this.tried);
   }

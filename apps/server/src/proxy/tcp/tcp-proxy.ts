@@ -10,8 +10,9 @@ import type { PeerInfo, RuntimeDeps, TcpRecord } from '../http/hooks.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
+import { connectAnnounced } from '../upstream/announced.ts';
 import { socketTarget } from '../upstream/host-and-port.ts';
-import { chooseUpstreamTls, planUpstreamTls } from '../upstream/tls-plan.ts';
+import { chooseUpstreamTls, planUpstreamTls, type UpstreamTlsPlan } from '../upstream/tls-plan.ts';
 import { Tunnel } from './tunnel.ts';
 
 export interface TcpContext {
@@ -120,8 +121,8 @@ export class TcpConnection implements TimerTarget {
     const hash =
       hashSourceIp === true && cluster.usesHash ? xxHash64(context.downstreamAddress.slice(0, context.downstreamAddress.lastIndexOf(':'))) : undefined;
     const { sniForwardPort } = context.proxy;
-    const target = sniForwardPort === undefined || context.serverName === '' ? '' : `${context.serverName}:${sniForwardPort}`;
-    const endpoint = cluster.pick(this.tried, this.tried.length === 0 ? 0 : 3, hash, target);
+    const named = sniForwardPort === undefined || context.serverName === '' ? '' : `${context.serverName}:${sniForwardPort}`;
+    const endpoint = cluster.pick(this.tried, this.tried.length === 0 ? 0 : 3, hash, named);
     if (endpoint === undefined) return this.fail('UH');
     this.tried.push(endpoint);
     record.endpoint = endpoint.config;
@@ -137,21 +138,16 @@ export class TcpConnection implements TimerTarget {
     const plan = tls === undefined ? undefined : planUpstreamTls(tls, cluster.secrets);
     // Not from here: the caller of the constructor has not seen the connection yet.
     if (tls !== undefined && plan === undefined) return void setImmediate(() => this.connectFailed('secret_missing'));
-    const to = socketTarget(endpoint.config);
-    if (plan === undefined) this.await(connect({ ...to, noDelay: true, allowHalfOpen: true }), 'connect', cluster, endpoint);
-    else {
-      // Node takes allowHalfOpen here; its types do not know.
-      const options: ConnectionOptions & { allowHalfOpen: boolean } = {
-        ...to,
-        allowHalfOpen: true,
-        secureContext: plan.context,
-        ALPNProtocols: plan.alpn.filter((name) => name !== 'h2'),
-        ...(plan.sni === '' ? {} : { servername: plan.sni }),
-        rejectUnauthorized: plan.verify,
-        checkServerIdentity: (_, certificate) => (plan.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
-      };
-      this.await(connectTls(options), 'secureConnect', cluster, endpoint);
-    }
+    const target = socketTarget(endpoint.config);
+    const secured: { tls?: ConnectionOptions } = plan === undefined ? {} : { tls: tlsOptions(plan) };
+    const event = plan === undefined ? 'connect' : 'secureConnect';
+    const { proxyProtocol: version } = cluster.config;
+    // Node takes allowHalfOpen for TLS too; its types do not know.
+    const own = { ...target, allowHalfOpen: true };
+    if (version !== undefined) {
+      const client = { source: context.downstreamAddress, destination: context.localAddress };
+      this.await(connectAnnounced({ target, version, client, allowHalfOpen: true, ...secured }), event, cluster, endpoint);
+    } else this.await(secured.tls === undefined ? connect({ ...own, noDelay: true }) : connectTls({ ...own, ...secured.tls }), event, cluster, endpoint);
   }
 
   private await(upstream: Socket | Tunnel, event: 'connect' | 'secureConnect', cluster: ClusterRuntime, endpoint: EndpointState): void {
@@ -261,6 +257,16 @@ export class TcpConnection implements TimerTarget {
     if (!opened) this.tell('opened');
     this.tell('closed');
   }
+}
+
+function tlsOptions(plan: UpstreamTlsPlan): ConnectionOptions {
+  return {
+    secureContext: plan.context,
+    ALPNProtocols: plan.alpn.filter((name) => name !== 'h2'),
+    ...(plan.sni === '' ? {} : { servername: plan.sni }),
+    rejectUnauthorized: plan.verify,
+    checkServerIdentity: (_, certificate) => (plan.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
+  };
 }
 
 /** Envoy's words for why a connection was not made. */

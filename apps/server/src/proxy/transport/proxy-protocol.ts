@@ -11,7 +11,7 @@ export interface ProxyHeader {
   addresses?: { source: string; sourcePort: number; destination: string; destinationPort: number };
 }
 
-const SIGNATURE = Buffer.from([0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a]);
+export const SIGNATURE = Buffer.from([0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a]);
 const V1 = Buffer.from('PROXY ');
 /** Longest line of version 1, with its end. */
 const V1_LIMIT = 107;

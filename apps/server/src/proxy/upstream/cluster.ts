@@ -61,7 +61,8 @@ export class ClusterRuntime implements TimerTarget {
     const before = this.config;
     if (isDeepStrictEqual(before, config)) return;
     this.config = config;
-    const sameSockets = isDeepStrictEqual([before.tls, before.tlsMatches, before.http], [config.tls, config.tlsMatches, config.http]);
+    const sockets = ({ tls, tlsMatches, http, proxyProtocol }: ClusterConfig): unknown[] => [tls, tlsMatches, http, proxyProtocol];
+    const sameSockets = isDeepStrictEqual(sockets(before), sockets(config));
     if (!sameSockets) for (const endpoint of this.endpoints.values()) endpoint.closeIdle();
     this.configure(config);
   }

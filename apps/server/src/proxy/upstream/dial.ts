@@ -1,9 +1,10 @@
 // Makes a connection to an endpoint: TCP, TLS with the check of the peer's identity, and the protocol both sides know.
 
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
-import type { Endpoint } from '../config/model.ts';
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
+import type { Endpoint, ProxyProtocolVersion } from '../config/model.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
+import { type ClientAddresses, connectAnnounced } from './announced.ts';
 import { socketTarget } from './host-and-port.ts';
 import type { ConnectFailure } from './stream.ts';
 import type { UpstreamTlsPlan } from './tls-plan.ts';
@@ -28,6 +29,8 @@ export interface DialOptions {
   protocol: 'http1' | 'http2' | 'auto';
   timeoutMs: number;
   wheel: TimerWheel;
+  /** Says who is behind it before anything else. */
+  announce: { version: ProxyProtocolVersion; client: ClientAddresses | undefined } | undefined;
 }
 
 /** Error codes that tell more than that there is no connection. */
@@ -54,18 +57,23 @@ export class Dial implements TimerTarget {
       return true;
     };
     const onread = { buffer: readBuffer, callback };
-    if (tls === undefined) {
+    if (options.announce !== undefined) {
+      const secured = tls === undefined ? {} : { tls: tlsOptions(tls, protocol) };
+      const socket = connectAnnounced({ target, ...options.announce, allowHalfOpen: false, ...secured });
+      socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
+        const negotiated = socket instanceof TLSSocket && socket.alpnProtocol === 'h2';
+        this.ready(protocol === 'auto' ? negotiated : protocol === 'http2');
+        socket.on('data', (chunk: Buffer) => this.reader?.read(chunk, 0, chunk.length, false));
+      });
+      this.socket = socket;
+    } else if (tls === undefined) {
       this.socket = connectPlain({ ...target, noDelay: true, onread });
       this.socket.once('connect', () => this.ready(protocol === 'http2'));
     } else {
       const socket = connectTls({
         // @types/node does not know `onread` here; TLSSocket hands it to its net.Socket.
         ...{ ...target, onread },
-        ALPNProtocols: offered(tls.alpn, protocol),
-        secureContext: tls.context,
-        ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
-        rejectUnauthorized: tls.verify,
-        checkServerIdentity: (_, certificate) => (tls.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
+        ...tlsOptions(tls, protocol),
       });
       socket.setNoDelay(true);
       socket.once('connect', () => {
@@ -103,6 +111,16 @@ export class Dial implements TimerTarget {
     this.socket.destroy();
     this.owner.onDialFailed(this, reason);
   }
+}
+
+function tlsOptions(tls: UpstreamTlsPlan, protocol: DialOptions['protocol']): ConnectionOptions {
+  return {
+    ALPNProtocols: offered(tls.alpn, protocol),
+    secureContext: tls.context,
+    ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
+    rejectUnauthorized: tls.verify,
+    checkServerIdentity: (_, certificate) => (tls.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
+  };
 }
 
 /** What is spoken anyway is all that is offered; protocols that are not HTTP (`istio`) stay. */

@@ -2,6 +2,7 @@
 
 import { type BalancedHost, type HostHealth, OutlierState, PeakEwma } from '@weft/mesh-core/traffic';
 import type { Endpoint } from '../config/model.ts';
+import type { ClientAddresses } from './announced.ts';
 import type { ClusterRuntime } from './cluster.ts';
 import type { HealthChecker } from './health/health-checker.ts';
 import { isSocketPath } from './host-and-port.ts';
@@ -13,6 +14,13 @@ interface Load {
   total: number;
   success: number;
   errors: number;
+}
+
+interface VariantOf {
+  endpoint: EndpointState;
+  key: string;
+  serverName: string;
+  client?: ClientAddresses;
 }
 
 export class EndpointState implements BalancedHost {
@@ -27,18 +35,23 @@ export class EndpointState implements BalancedHost {
   checker: HealthChecker | undefined;
   /** Requests it had when unused ones were last looked for. */
   totalAtSweep = -1;
-  /** With auto_sni: pools of their own for each server name, of one health and load. */
+  /** Pools of their own for each server name (auto_sni), or each client (PROXY headers), of one health and load. */
   private variants: Map<string, EndpointState> | undefined;
   readonly serverName: string;
+  /** Whom its connections announce. */
+  readonly client: ClientAddresses | undefined;
+  private readonly of: VariantOf | undefined;
   private readonly load: Load;
   private readonly pools: Partial<Record<PoolProtocol, Pool>> = {};
   private removed = false;
 
-  constructor(cluster: ClusterRuntime, config: Endpoint, now: number, of?: { endpoint: EndpointState; serverName: string }) {
+  constructor(cluster: ClusterRuntime, config: Endpoint, now: number, of?: VariantOf) {
     this.cluster = cluster;
     this.config = config;
     this.address = addressOf(config);
     this.healthySince = now;
+    this.of = of;
+    this.client = of?.client;
     this.serverName = of?.serverName ?? config.hostname;
     this.outlier = of?.endpoint.outlier ?? new OutlierState();
     this.ewma = of?.endpoint.ewma ?? new PeakEwma();
@@ -80,12 +93,31 @@ export class EndpointState implements BalancedHost {
 
   /** The endpoint's pool of connections that ask for this server name. */
   named(serverName: string): EndpointState {
-    if (serverName === this.serverName) return this;
+    return serverName === this.serverName ? this : this.variant(serverName, { endpoint: this, key: serverName, serverName });
+  }
+
+  /** What the balancer knows it as. */
+  get balanced(): EndpointState {
+    return this.of?.endpoint.balanced ?? this;
+  }
+
+  /** The endpoint's pool of connections that announce this client. */
+  behind(client: ClientAddresses): EndpointState {
+    const key = `${client.source} ${client.destination}`;
+    return this.variant(key, { endpoint: this, key, serverName: this.serverName, client });
+  }
+
+  private variant(key: string, of: VariantOf): EndpointState {
     this.variants ??= new Map();
-    let variant = this.variants.get(serverName);
-    if (variant === undefined)
-      this.variants.set(serverName, (variant = new EndpointState(this.cluster, this.config, this.healthySince, { endpoint: this, serverName })));
+    let variant = this.variants.get(key);
+    if (variant === undefined) this.variants.set(key, (variant = new EndpointState(this.cluster, this.config, this.healthySince, of)));
     return variant;
+  }
+
+  /** A connection has gone. Of clients there is no end: what is left of one that has none is forgotten. */
+  onConnectionGone(): void {
+    const { of } = this;
+    if (of?.client !== undefined && this.connectionCount === 0) of.endpoint.variants?.delete(of.key);
   }
 
   get weight(): number {

@@ -6,8 +6,11 @@ export function hostAndPort(authority: string, defaultPort: number): { host: str
   return port > 65_535 ? { host: '', port } : { host, port };
 }
 
-/** Where a socket connects to for an endpoint: a host and port, or the path of a unix socket, `@name` for an abstract one. */
-export function socketTarget({ address, port }: { address: string; port: number }): { host: string; port: number } | { path: string } {
+/** A host and port, or the path of a unix socket. */
+export type SocketTarget = { host: string; port: number } | { path: string };
+
+/** Where a socket connects to for an endpoint; `@name` is an abstract unix socket. */
+export function socketTarget({ address, port }: { address: string; port: number }): SocketTarget {
   if (!isSocketPath(address)) return { host: address, port };
   return { path: address.startsWith('@') ? `\0${address.slice(1)}` : address };
 }

@@ -153,11 +153,11 @@ test.each<[string, () => JsonObject]>([
     () => tls({ validationContext: { matchTypedSubjectAltNames: [{ sanType: 'DNS', matcher: { exact: 'a' } }] } }),
   ],
   [
-    'ProxyProtocolUpstreamTransport is not supported',
+    'transportSocket.typedConfig: a transport socket of type xds.type.v3.TypedStruct is not supported',
     () => ({
       transportSocket: {
         name: 'p',
-        typedConfig: { '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport' },
+        typedConfig: { '@type': 'type.googleapis.com/xds.type.v3.TypedStruct', typeUrl: 'x' },
       },
     }),
   ],

@@ -124,6 +124,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     let failing = this.speaks === 'http1' ? 1 : this.waiting.length;
     while (failing-- > 0) this.takeWaiter()?.onConnectFailed(reason);
     this.dialMore();
+    this.endpoint.onConnectionGone();
   }
 
   onReleased(connection: Http1Connection): void {
@@ -150,6 +151,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
       remove(this.idle, connection);
     }
     this.dialMore();
+    this.endpoint.onConnectionGone();
   }
 
   private roomy(): Http2ClientSession | undefined {
@@ -189,7 +191,8 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     breaker.connections++;
     cluster.totalConnections++;
     const { wheel, config: of } = cluster;
-    this.dials.add(new Dial(this, { endpoint: config, tls: plan, protocol: this.protocol, timeoutMs: of.connectTimeoutMs || 5000, wheel }));
+    const announce = of.proxyProtocol === undefined ? undefined : { version: of.proxyProtocol, client: this.endpoint.client };
+    this.dials.add(new Dial(this, { endpoint: config, tls: plan, protocol: this.protocol, timeoutMs: of.connectTimeoutMs || 5000, wheel, announce }));
   }
 
   private tls(): ReturnType<typeof chooseUpstreamTls> {
