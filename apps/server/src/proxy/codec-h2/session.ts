@@ -29,8 +29,8 @@ const maxBlockBytes = 64 * 1024;
 const maxContinuations = 32;
 /** Streams reset from here whose late frames are still expected. */
 const rememberedResets = 1024;
-/** Unsent output above which streams are told to wait for `drain`. */
-const unsentBytes = 256 * 1024;
+/** Unsent output above which streams are told to wait for `drain`: as much as Envoy buffers per connection. */
+const unsentBytes = 1024 * 1024;
 /** Unread output above which answers to control frames are no longer gathered. */
 const maxUnreadBytes = 4 * 1024 * 1024;
 
