@@ -5,6 +5,7 @@ import { type GatewaySpec, hostMatches } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { grouped } from './common.ts';
 import type { Mesh } from './mesh.ts';
+import { withoutPeer } from './peer-header.ts';
 import { isCatchAll } from './route-match.ts';
 import { routeConfig, withAttempts } from './routes.ts';
 import { virtualServiceRoutes } from './virtual-service-routes.ts';
@@ -45,7 +46,7 @@ export function gatewayRouteConfig(mesh: Mesh, node: ProxyNode, name: string, se
       for (const host of server.hosts.map((h) => bareHost(h).toLowerCase())) hosts.set(host, { routes: hosts.get(host)?.routes ?? [], requireTls: true });
   }
   const virtualHosts = sameRoutes(hosts).map(([domains, { routes, requireTls }]) =>
-    withAttempts({ name: `${domains[0]}:${port}`, domains, routes: catchAllLast(routes), ...(requireTls ? { requireTls: 'ALL' } : {}) }),
+    withoutPeer(mesh, withAttempts({ name: `${domains[0]}:${port}`, domains, routes: catchAllLast(routes), ...(requireTls ? { requireTls: 'ALL' } : {}) })),
   );
   const blackHole = { name: `blackhole:${port}`, domains: ['*'], routes: [] };
   return routeConfig(name, virtualHosts.length === 0 ? [blackHole] : virtualHosts, true);

@@ -3,9 +3,10 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { MESH, hostMatches } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
-import { PEER_FIELDS, PEER_HEADER, clusterName, peerIdentity } from './common.ts';
+import { clusterName } from './common.ts';
 import { PASSTHROUGH } from './external-clusters.ts';
-import { type Mesh, type MeshService, type ServicePort, serviceOf } from './mesh.ts';
+import type { Mesh, MeshService, ServicePort } from './mesh.ts';
+import { withoutPeer } from './peer-header.ts';
 import { type OutboundPolicy, outboundPolicy, visibleServices } from './sidecar-scope.ts';
 import type { RouteContext } from './route-context.ts';
 import { defaultRoute, virtualServiceRoutes } from './virtual-service-routes.ts';
@@ -60,11 +61,11 @@ function byHost(mesh: Mesh, node: ProxyNode, name: string, services: readonly Me
   const foreign = only === undefined || only === 80 ? foreignHosts(context(80)) : [];
   const others = foreign.map(({ host, routes }) => ({ name: `${host}:80`, domains: claim([host, `${host}:80`]), routes }));
   const virtualHosts = [...hosts, ...others].filter((v) => v.domains.length > 0).map((v) => withoutPeer(mesh, withAttempts(v)));
-  return routeConfig(name, [...virtualHosts, unknownHosts(outboundPolicy(mesh, node))], false);
+  return routeConfig(name, [...virtualHosts, withoutPeer(mesh, unknownHosts(outboundPolicy(mesh, node)))], false);
 }
 
 /** Hosts nobody knows, under Istio's names: passed on as they are or to the egress proxy, or refused. */
-function unknownHosts({ mode, egressProxy }: OutboundPolicy): JsonObject {
+function unknownHosts({ mode, egressProxy }: OutboundPolicy): JsonObject & { routes: JsonObject[] } {
   const match = { prefix: '/' };
   const cluster = egressProxy === undefined ? PASSTHROUGH : clusterName(egressProxy.host, egressProxy.port, egressProxy.subset);
   return mode === 'REGISTRY_ONLY'
@@ -72,8 +73,6 @@ function unknownHosts({ mode, egressProxy }: OutboundPolicy): JsonObject {
     : withAttempts({
         name: 'allow_any',
         domains: ['*'],
-        // The proxy is in the mesh, who is behind it is not.
-        ...(egressProxy === undefined ? { requestHeadersToRemove: [PEER_HEADER] } : {}),
         routes: [{ name: 'allow_any', match, route: { cluster, timeout: '0s', maxGrpcTimeout: '0s' } }],
       });
 }
@@ -113,25 +112,6 @@ function hostDomains(service: MeshService, port: number, clientNamespace: string
 /** What every virtual host of ours has. Nothing here is a proxy's own: its peer header stands at the route configuration ({@link peerHeader}). */
 export function withAttempts<T extends JsonObject>(virtualHost: T): T & JsonObject {
   return { ...virtualHost, includeRequestAttemptCount: true };
-}
-
-/** Who asks is nobody's business outside the mesh: a virtual host whose routes all lead there does not say. */
-function withoutPeer(mesh: Mesh, virtualHost: { routes: JsonObject[] } & JsonObject): JsonObject {
-  const destinations = virtualHost.routes.flatMap(clustersOf);
-  const leaves = destinations.length > 0 && destinations.every((name) => serviceOf(mesh, name.split('|')[3] ?? '')?.entry?.external === true);
-  return leaves ? { ...virtualHost, requestHeadersToRemove: [PEER_HEADER] } : virtualHost;
-}
-
-function clustersOf({ route }: JsonObject): string[] {
-  const { cluster, weightedClusters } = (route ?? {}) as { cluster?: string; weightedClusters?: { clusters: { name: string }[] } };
-  return cluster === undefined ? (weightedClusters?.clusters ?? []).map(({ name }) => name) : [cluster];
-}
-
-/** The field of a RouteConfiguration that makes requests tell the next sidecar who sends them. */
-export function peerHeader(node: ProxyNode, clusterId: string): JsonObject {
-  const identity = peerIdentity(node, clusterId);
-  const value = PEER_FIELDS.map((field) => identity[field]).join(';');
-  return { requestHeadersToAdd: [{ header: { key: PEER_HEADER, value }, appendAction: 'OVERWRITE_IF_EXISTS_OR_ADD' }] };
 }
 
 /** The first VirtualService that has a route for this client; without one every request goes to the service. */

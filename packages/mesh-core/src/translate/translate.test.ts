@@ -176,18 +176,61 @@ test.skipIf(envoy === undefined).each(['sidecar', 'router'] as const)('stock Env
   }
 });
 
-test('who asks is told to sidecars, not to hosts outside the mesh', () => {
-  const external = objectsOf(`
+test('who asks is told to sidecars only, not where a request or a copy of it leaves the mesh', () => {
+  const more = objectsOf(`
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: { name: outside, namespace: bookinfo }
-spec: { hosts: [api.example.com], location: MESH_EXTERNAL, resolution: DNS, ports: [{ number: 80, name: http, protocol: HTTP }] }`);
-  const set = translate(buildMesh([...BOOKINFO, ...external], DEFAULT_MESH_SETTINGS), node('envoy'), DEFAULT_MESH_SETTINGS);
+spec: { hosts: [api.example.com], location: MESH_EXTERNAL, resolution: DNS, ports: [{ number: 80, name: http, protocol: HTTP }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: bare, namespace: bookinfo }
+spec: { selector: { app: bare }, ports: [{ name: http, port: 80 }] }
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: { name: bare, namespace: bookinfo }
+spec: { address: 127.0.0.1, labels: { app: bare }, ports: { http: 8080 } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: empty, namespace: bookinfo }
+spec: { selector: { app: empty }, ports: [{ name: http, port: 80 }] }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: details, namespace: bookinfo }
+spec:
+  hosts: [details]
+  http:
+    - { match: [{ uri: { prefix: /share } }], route: [{ destination: { host: details }, weight: 90 }, { destination: { host: api.example.com }, weight: 10 }] }
+    - { match: [{ uri: { prefix: /copy } }], route: [{ destination: { host: details } }], mirror: { host: bare } }
+    - { match: [{ uri: { prefix: /drop } }], route: [{ destination: { host: bare } }], headers: { request: { remove: [x-own] } } }
+    - { match: [{ uri: { prefix: /away } }], redirect: { uri: / } }
+    - { route: [{ destination: { host: details } }] }`);
+  const set = translate(buildMesh([...BOOKINFO, ...more], DEFAULT_MESH_SETTINGS), node('envoy'), DEFAULT_MESH_SETTINGS);
+  type Level = {
+    name: string;
+    match?: { prefix: string };
+    requestHeadersToRemove?: string[];
+    routes?: Level[];
+  };
   const { virtualHosts, mostSpecificHeaderMutationsWins } = decoded(set, TYPE_URL.route, 'http_proxy') as {
     mostSpecificHeaderMutationsWins: boolean;
-    virtualHosts: { name: string; requestHeadersToRemove?: string[] }[];
+    virtualHosts: Level[];
   };
   expect(mostSpecificHeaderMutationsWins).toBe(true);
-  const silent = virtualHosts.filter((host) => host.requestHeadersToRemove?.includes('x-weft-peer') === true).map(({ name }) => name);
-  expect(silent).toEqual(['api.example.com:80', 'allow_any']);
+  const dropped = virtualHosts
+    .flatMap((host) => [host, ...(host.routes ?? [])])
+    .filter(({ requestHeadersToRemove = [] }) => requestHeadersToRemove.length > 0)
+    .map(({ name, match, requestHeadersToRemove }) => [match?.prefix ?? name, requestHeadersToRemove]);
+  expect(dropped).toEqual([
+    ['api.example.com:80', ['x-weft-peer']],
+    ['bare.bookinfo.svc.cluster.local:80', ['x-weft-peer']],
+    ['/share', ['x-weft-peer']],
+    ['/copy', ['x-weft-peer']],
+    ['/drop', ['x-own', 'x-weft-peer']],
+    ['allow_any', ['x-weft-peer']],
+  ]);
 });

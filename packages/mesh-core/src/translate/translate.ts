@@ -18,7 +18,8 @@ import { type Memo, once, onceFor } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { ownClusters } from './own-clusters.ts';
 import { visibleServices } from './sidecar-scope.ts';
-import { hostRouteConfig, peerHeader, serviceRouteConfig } from './routes.ts';
+import { peerHeader } from './peer-header.ts';
+import { hostRouteConfig, serviceRouteConfig } from './routes.ts';
 import { type TelemetryMode, telemetryMode } from './request-counting.ts';
 import { withTcpTelemetry } from './tcp-telemetry.ts';
 

@@ -1,6 +1,6 @@
 // What both sidecars report of a request: metrics, access log, spans, propagation.
 
-import { type Case, http, raw } from '../case.ts';
+import { type Case, http, raw, service, until } from '../case.ts';
 import { absent } from '../harness/match.ts';
 
 const area = 'observability';
@@ -177,5 +177,21 @@ export const OBSERVABILITY: readonly Case[] = [
       }),
     ],
     telemetry: { metrics: [{ metric: 'istio_requests_total', reporter: 'destination', source_workload: 'client' }] },
+  },
+  {
+    area,
+    name: 'x-weft-peer does not go where no sidecar is',
+    services: [service('peer-inside'), service('peer-bare', { app: 'b', direct: true })],
+    objects: `
+kind: VirtualService
+metadata: { name: peer-inside }
+spec:
+  hosts: [peer-inside]
+  http: [{ route: [{ destination: { host: peer-inside }, weight: 1 }, { destination: { host: peer-bare }, weight: 99 }] }]
+`,
+    steps: [
+      until(http({ to: 'peer-inside', expect: { status: 200, app: 'b', upstream: { headers: { 'x-weft-peer': absent } } } })),
+      http({ to: 'peer-bare', expect: { status: 200, app: 'b', upstream: { headers: { 'x-weft-peer': absent } } } }),
+    ],
   },
 ];
