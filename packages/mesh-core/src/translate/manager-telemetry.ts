@@ -22,14 +22,11 @@ export interface ReportOptions {
 export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, service: destination }: ReportOptions): JsonObject {
   const settings = telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER');
   const service = destination === undefined ? undefined : { host: destination.host, name: destination.name, namespace: destination.namespace };
-  const changed = settings.metrics.disabled.size > 0 || settings.metrics.tags.size > 0;
   // Embedded proxies count by themselves; they are only told what a Telemetry changes.
   const ofEnvoy = node.dataPlane === 'envoy';
   const stats = ofEnvoy
     ? requestCounters(node, mesh.settings.clusterId, { reporter, mtls, service, metrics: settings.metrics })
-    : changed
-      ? [metricOverrides(settings.metrics)]
-      : [];
+    : metricOverrides(settings.metrics);
   return without({ accessLog: [...stats, ...accessLog(mesh, node, settings.accessLog)], tracing: tracing(node, settings.tracing) });
 }
 
@@ -38,9 +35,10 @@ export function countingFilters(mesh: Mesh, node: ProxyNode, { reporter }: Repor
   return messageCounter(node, telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER'));
 }
 
-/** Access logs of TCP connections. */
+/** Access logs of TCP connections, and how embedded proxies count these. */
 export function tcpAccessLog(mesh: Mesh, node: ProxyNode, reporter: Reporter): JsonObject[] {
-  return accessLog(mesh, node, telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER').accessLog);
+  const { metrics, accessLog: log } = telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER');
+  return [...(node.dataPlane === 'embedded' ? metricOverrides(metrics) : []), ...accessLog(mesh, node, log)];
 }
 
 /** Envoy's own streams: it cannot open `/dev/stdout` where that is a pipe of Node's. */

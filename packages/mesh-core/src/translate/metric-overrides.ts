@@ -9,17 +9,22 @@ import type { MetricSettings } from './telemetry.ts';
 /** An access logger of this type says how to count; it writes nothing. */
 const TYPE_URL = 'type.googleapis.com/weft.telemetry.v1.MetricOverrides';
 
-const NAMES: Partial<Record<IstioMetric, string>> = {
+const NAMES: Readonly<Record<IstioMetric, string>> = {
   REQUEST_COUNT: METRIC.requests,
   REQUEST_DURATION: METRIC.duration,
   REQUEST_SIZE: METRIC.requestBytes,
   RESPONSE_SIZE: METRIC.responseBytes,
   GRPC_REQUEST_MESSAGES: METRIC.requestMessages,
   GRPC_RESPONSE_MESSAGES: METRIC.responseMessages,
+  TCP_OPENED_CONNECTIONS: METRIC.tcpOpened,
+  TCP_CLOSED_CONNECTIONS: METRIC.tcpClosed,
+  TCP_SENT_BYTES: METRIC.tcpSent,
+  TCP_RECEIVED_BYTES: METRIC.tcpReceived,
 };
 
-/** By metric: whether it is off, which tags it goes without, which it has by a CEL expression. */
-export function metricOverrides({ disabled, tags }: MetricSettings): JsonObject {
+/** Nothing where nothing is changed; by metric: whether it is off, which tags it goes without, which it has by a CEL expression. */
+export function metricOverrides({ disabled, tags }: MetricSettings): JsonObject[] {
+  if (disabled.size === 0 && tags.size === 0) return [];
   const value: Record<string, JsonObject> = {};
   for (const [metric, name] of Object.entries(NAMES) as [IstioMetric, string][]) {
     const list = [...(tags.get(metric) ?? [])];
@@ -28,5 +33,5 @@ export function metricOverrides({ disabled, tags }: MetricSettings): JsonObject 
     if (disabled.has(metric)) value[name] = { disabled: true };
     else if (list.length > 0) value[name] = { remove, set };
   }
-  return { name: 'weft.metric_overrides', typedConfig: any('xds.type.v3.TypedStruct', { typeUrl: TYPE_URL, value }) };
+  return [{ name: 'weft.metric_overrides', typedConfig: any('xds.type.v3.TypedStruct', { typeUrl: TYPE_URL, value }) }];
 }

@@ -1,4 +1,4 @@
-// Attributes of Envoy's CEL (access log filters) of a finished request or connection.
+// Envoy's CEL over a finished request or connection: filters of access logs, tags of metrics.
 
 import { type CelAttributes, type CelValue, compileCel, pathWithoutQuery } from '@weft/mesh-core/traffic';
 import type { HeaderValueSource } from '../http/header-values.ts';
@@ -76,4 +76,11 @@ const attributes: CelAttributes<HeaderValueSource> = (name) => ATTRIBUTES[name];
 export function compileLogFilter(expression: string): (source: HeaderValueSource) => boolean {
   const evaluate = compileCel(expression, attributes);
   return (source) => evaluate(source) === true;
+}
+
+/** The value of a metric's tag, a text where it is the same for all; what has none is `unknown`, as in Istio. @throws CelError */
+export function compileTag(expression: string): string | ((source: HeaderValueSource) => string) {
+  const evaluate = compileCel(expression, attributes);
+  const text = (value: CelValue): string => (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : 'unknown');
+  return /^\s*('[^'\\]*'|"[^"\\]*")\s*$/.test(expression) ? expression.trim().slice(1, -1) : (source) => text(evaluate(source));
 }

@@ -1,6 +1,7 @@
 // The parts of a listener below HTTP: listener filters, filter chain matches, TCP proxying, TLS of the client's side.
 
 import { decodeHeaderList } from './decode-common.ts';
+import { decodeMetricOverrides } from './decode-metrics.ts';
 import { decodeCertificates, decodeTlsParams, decodeTrust } from './decode-tls.ts';
 import type { Fields } from './fields.ts';
 import type { AccessLog, ChainMatch, Cidr, DownstreamTls, ListenerConfig, TcpProxy, Tunneling } from './model.ts';
@@ -75,7 +76,9 @@ export function decodeTcpProxy(fields: Fields, logs: (fields: Fields) => AccessL
   const hashes = fields.list('hashPolicy');
   for (const hash of hashes) if (!hash.has('sourceIp')) hash.problem('filterState', 'only sourceIp is supported');
   const duration = fields.ms('maxDownstreamConnectionDuration');
-  const accessLog = fields.list('accessLog').flatMap(logs);
+  const loggers = fields.list('accessLog');
+  const accessLog = loggers.flatMap(logs);
+  const metrics = decodeMetricOverrides(loggers);
   const tunneling = decodeTunneling(fields.object('tunnelingConfig'));
   const proxy: TcpProxy = {
     statPrefix: fields.text('statPrefix'),
@@ -86,6 +89,7 @@ export function decodeTcpProxy(fields: Fields, logs: (fields: Fields) => AccessL
     ...(duration === 0 ? {} : { maxConnectionDurationMs: duration }),
     ...(accessLog.length === 0 ? {} : { accessLog }),
     ...(tunneling === undefined ? {} : { tunneling }),
+    ...(metrics === undefined ? {} : { metrics }),
   };
   fields.end();
   return proxy;

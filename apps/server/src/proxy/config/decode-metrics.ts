@@ -1,5 +1,6 @@
 // What a Telemetry changes of the metrics this proxy counts: a logger of its own type among the access loggers.
 
+import { compileTag } from '../access-log/cel-attributes.ts';
 import type { Fields } from './fields.ts';
 import type { MetricOverride } from './model.ts';
 
@@ -9,19 +10,17 @@ export function isMetricOverrides(typedStruct: Fields | undefined): boolean {
   return typedStruct?.text('typeUrl').endsWith(TYPE) === true;
 }
 
-/** By metric name; undefined when nothing is changed. A tag's value must be a text in quotes: it is the same for all requests. */
+/** By metric name; undefined when nothing is changed. Tags are CEL. */
 export function decodeMetricOverrides(accessLog: readonly Fields[]): Readonly<Record<string, MetricOverride>> | undefined {
   const config = accessLog.map((log) => log.object('typedConfig')).find(isMetricOverrides);
   if (config === undefined) return undefined;
-  const value = config.raw('value') as Readonly<Record<string, { disabled?: boolean; remove?: string[]; set?: Record<string, string> }>>;
-  return Object.fromEntries(
-    Object.entries(value).map(([metric, { set = {}, ...override }]) => {
-      const fixed = Object.entries(set).map(([tag, expression]) => {
-        const literal = /^\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*$/.exec(expression);
-        if (literal === null) config.problem(`value.${metric}.set.${tag}`, `this proxy cannot evaluate ${expression}; only a text in quotes`);
-        return [tag, literal?.[1] ?? literal?.[2] ?? ''];
-      });
-      return [metric, { ...override, set: Object.fromEntries(fixed) as Record<string, string> }];
-    }),
-  );
+  const overrides = config.raw('value') as Readonly<Record<string, MetricOverride>>;
+  for (const [metric, { set = {} }] of Object.entries(overrides))
+    for (const [tag, expression] of Object.entries(set))
+      try {
+        compileTag(expression);
+      } catch (error) {
+        config.problem(`value.${metric}.set.${tag}`, `this proxy cannot evaluate ${expression}: ${(error as Error).message}`);
+      }
+  return overrides;
 }

@@ -179,7 +179,7 @@ export interface MetricOverride {
   disabled?: boolean;
   /** Labels to leave out. */
   remove?: readonly string[];
-  /** Labels with a fixed value. */
+  /** Labels with the value of a CEL expression. */
   set?: Readonly<Record<string, string>>;
 }
 
@@ -234,6 +234,8 @@ export interface TcpProxy {
   maxConnectAttempts?: number;
   tunneling?: Tunneling;
   accessLog?: readonly AccessLog[];
+  /** As of a connection manager. */
+  metrics?: Readonly<Record<string, MetricOverride>>;
 }
 
 export interface RouteConfig {

@@ -48,7 +48,7 @@ async function registryOf(metrics: RequestMetrics, tcp: TcpMetrics): Promise<Reg
   messages(METRIC.requestMessages, 'gRPC messages from clients', 'request');
   messages(METRIC.responseMessages, 'gRPC messages to clients', 'response');
   const tcpCounter = (name: string, help: string, pick: (row: TcpRow) => number): void =>
-    register(name, help, 'counter', () => [...tcp.rows()].map((row) => ({ value: pick(row), labels: row.labels })));
+    register(name, help, 'counter', () => [...tcp.rows()].filter((row) => row.metrics.has(name)).map((row) => ({ value: pick(row), labels: row.labels })));
   tcpCounter(METRIC.tcpOpened, 'TCP connections opened', (row) => row.opened);
   tcpCounter(METRIC.tcpClosed, 'TCP connections closed', (row) => row.closed);
   tcpCounter(METRIC.tcpSent, 'Bytes sent to the client of TCP connections', (row) => row.sent);

@@ -12,9 +12,10 @@ import {
   parsePeerHeader,
 } from '@weft/mesh-core/telemetry';
 import type { ClusterConfig, Endpoint } from '../config/model.ts';
+import type { HeaderValueSource } from '../http/header-values.ts';
 import type { RequestRecord } from '../http/hooks.ts';
 import { type ServiceName, endpointPeer, serviceOf, serviceOfOperation } from './destination.ts';
-import { type MetricShape, shapesOf } from './metric-shapes.ts';
+import { type MetricShape, type Shapes, requestShapes } from './metric-shapes.ts';
 import type { MetricSource } from './otlp-exporter.ts';
 
 export interface Histogram {
@@ -46,12 +47,13 @@ interface Scope {
   mutualTls: boolean;
   cells: Map<string, readonly MetricRow[]>;
   /** What the cells are made for; a manager with other shapes starts anew. */
-  shapes: readonly MetricShape[] | undefined;
+  shapes: Shapes | undefined;
 }
 
 /** Label sets at most; what comes beyond is counted in one row with unknown peers, so that totals stay right. */
 const MAX_ROWS = 5_000;
 const MAX_PEERS = 1_000;
+const NO_VALUES: readonly string[] = [];
 const NOBODY = labelsFor({
   reporter: 'source',
   source: UNKNOWN_PEER,
@@ -66,7 +68,8 @@ const NOBODY = labelsFor({
 const UNKNOWN_ENDS = Object.fromEntries(Object.entries(NOBODY).filter(([label]) => label.startsWith('source_') || label.startsWith('destination_')));
 
 export interface RequestMetrics extends MetricSource {
-  onRequest(record: RequestRecord): void;
+  /** `source` is looked at where tags differ from request to request. */
+  onRequest(record: RequestRecord, source?: HeaderValueSource): void;
   rows(): Iterable<MetricRow>;
 }
 
@@ -155,7 +158,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
     return scope;
   };
 
-  const cell = (scope: Scope, record: RequestRecord, key: string): readonly MetricRow[] => {
+  const cell = (scope: Scope, record: RequestRecord, key: string, values: readonly string[]): readonly MetricRow[] => {
     const grpc = isGrpc(record);
     const labels = labelsFor({
       reporter: record.direction === 'inbound' ? 'destination' : 'source',
@@ -168,7 +171,9 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       flags: record.responseFlags,
       mutualTls: scope.mutualTls,
     });
-    const found = (scope.shapes ?? []).map((shape) => rowOf(shape.label(labels), shape, grpc));
+    const found = (scope.shapes?.list ?? []).map((shape) => rowOf(shape.label(labels, values), shape, grpc));
+    // Tags may have any number of values.
+    if (scope.cells.size >= MAX_ROWS) scope.cells.clear();
     scope.cells.set(key, found);
     return found;
   };
@@ -184,18 +189,23 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
   };
 
   return {
-    onRequest(record) {
+    onRequest(record, source) {
       const scope = record.direction === 'inbound' ? inboundScope(record) : outboundScope(record);
-      const shapes = shapesOf(record.manager);
+      const shapes = requestShapes(record.manager);
       if (scope.shapes !== shapes) {
         scope.shapes = shapes;
         scope.cells.clear();
       }
-      const key =
+      let values: readonly string[] = NO_VALUES;
+      let key =
         record.responseFlags === '-' && record.grpcStatus === '' && !isGrpc(record)
           ? String(record.status)
           : `${record.status}|${record.responseFlags}|${record.grpcStatus}|${isGrpc(record)}`;
-      for (const row of scope.cells.get(key) ?? cell(scope, record, key)) {
+      if (shapes.values !== undefined && source !== undefined) {
+        values = shapes.values(source);
+        key += `|${values.join('|')}`;
+      }
+      for (const row of scope.cells.get(key) ?? cell(scope, record, key, values)) {
         row.requests += 1;
         row.dirty = true;
         if (row.messages !== undefined) {

@@ -2,13 +2,17 @@
 
 import { type Label, METRIC, type OtlpMetric, type PeerLabels, UNKNOWN_PEER, labelsFor, parsePeerHeader } from '@weft/mesh-core/telemetry';
 import type { TcpRecord } from '../http/hooks.ts';
+import { tcpSource } from '../access-log/format.ts';
 import { type ServiceName, endpointPeer, serviceOf } from './destination.ts';
+import { connectionShapes } from './metric-shapes.ts';
 import type { MetricSource } from './otlp-exporter.ts';
 
 type TcpLabels = Omit<Record<Label, string>, 'response_code' | 'grpc_response_status'>;
 
 export interface TcpRow {
   labels: TcpLabels;
+  /** Which metrics it feeds. */
+  metrics: ReadonlySet<string>;
   startMs: number;
   opened: number;
   closed: number;
@@ -30,7 +34,7 @@ const OVERFLOW = '';
 export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetrics {
   const rows = new Map<string, TcpRow>();
 
-  const rowOf = (record: TcpRecord): TcpRow => {
+  const rowsOf = (record: TcpRecord): readonly TcpRow[] => {
     const inbound = record.direction === 'inbound';
     const principal = record.peer.principal ?? '';
     const {
@@ -48,23 +52,29 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
       flags: record.responseFlags,
       mutualTls: principal !== '',
     });
-    const key = Object.values(labels).join('|');
+    const { list, values } = connectionShapes(record.proxy);
+    const own = values?.(tcpSource(record)) ?? [];
+    return list.map((shape) => rowFor(shape.label(labels, own), shape.metrics));
+  };
+  const rowFor = (labels: TcpLabels, metrics: ReadonlySet<string>): TcpRow => {
+    const key = [...metrics, ...Object.values(labels)].join('|');
     const known = rows.get(key) ?? (rows.size >= MAX_ROWS ? rows.get(OVERFLOW) : undefined);
     if (known !== undefined) return known;
     const full = rows.size >= MAX_ROWS;
-    const row = { labels: full ? unknownEnds(labels) : labels, startMs: now(), opened: 0, closed: 0, sent: 0, received: 0, dirty: true };
+    const row = { labels: full ? unknownEnds(labels) : labels, metrics, startMs: now(), opened: 0, closed: 0, sent: 0, received: 0, dirty: true };
     rows.set(full ? OVERFLOW : key, row);
     return row;
   };
 
   return {
     onTcp(record) {
-      const row = rowOf(record);
-      row.dirty = true;
-      if (record.phase === 'opened') row.opened += 1;
-      if (record.phase === 'closed') row.closed += 1;
-      row.sent += record.newSentBytes;
-      row.received += record.newReceivedBytes;
+      for (const row of rowsOf(record)) {
+        row.dirty = true;
+        if (record.phase === 'opened') row.opened += 1;
+        if (record.phase === 'closed') row.closed += 1;
+        row.sent += record.newSentBytes;
+        row.received += record.newReceivedBytes;
+      }
     },
     rows: () => rows.values(),
     takeChanged(timeMs) {
@@ -97,12 +107,12 @@ function toOtlp(rows: readonly TcpRow[], timeMs: number): OtlpMetric[] {
     unit,
     kind: 'sum',
     temporality: 'cumulative',
-    points: rows.map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: pick(row) })),
+    points: rows.filter((row) => row.metrics.has(name)).map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: pick(row) })),
   });
   return [
     counter(METRIC.tcpOpened, '1', (row) => row.opened),
     counter(METRIC.tcpClosed, '1', (row) => row.closed),
     counter(METRIC.tcpSent, 'By', (row) => row.sent),
     counter(METRIC.tcpReceived, 'By', (row) => row.received),
-  ];
+  ].filter(({ points }) => points.length > 0);
 }

@@ -104,7 +104,7 @@ test('messages are counted for gRPC only, and told apart from HTTP of the same s
 test('a Telemetry switches metrics off, leaves labels out and sets others; rows that then look alike are one', () => {
   const metrics = createRequestMetrics(self, () => 1);
   const manager = {
-    metrics: { istio_requests_total: { remove: ['response_code'], set: { team: 'shop' } }, istio_request_bytes: { disabled: true } },
+    metrics: { istio_requests_total: { remove: ['response_code'], set: { team: "'shop'" } }, istio_request_bytes: { disabled: true } },
   } as unknown as RequestRecord['manager'];
   metrics.onRequest(record({ manager }));
   metrics.onRequest(record({ manager, status: 404 }));
@@ -144,6 +144,7 @@ test('TCP connections count when they open and close, their bytes as they flow',
   const tcp = createTcpMetrics(self, () => 1);
   const connection = {
     direction: 'outbound',
+    proxy: {},
     cluster,
     endpoint,
     peer: { principal: undefined, header: undefined },
@@ -168,11 +169,49 @@ test('TCP connections count when they open and close, their bytes as they flow',
   expect(text).not.toContain('response_code');
 });
 
+test('tags by CEL differ from request to request; TCP metrics are changed on their own', () => {
+  const metrics = createRequestMetrics(self, () => 1);
+  const manager = { metrics: { istio_requests_total: { set: { host: 'request.host', code: 'string(response.code) + "!"', none: "request.headers['x']" } } } };
+  for (const [authority, status] of [
+    ['a', 200],
+    ['b', 200],
+    ['b', 404],
+    ['b', 404],
+  ] as const) {
+    const one = record({ manager: manager as unknown as RequestRecord['manager'], authority, status });
+    metrics.onRequest(one, { record: one, request: () => undefined, response: () => undefined });
+  }
+  const [requests] = metrics.takeChanged(2).metrics;
+  expect(requests?.points.map(({ attributes: { host, code, none }, value }) => [host, code, none, value])).toEqual([
+    ['a', '200!', 'unknown', 1],
+    ['b', '200!', 'unknown', 1],
+    ['b', '404!', 'unknown', 2],
+  ]);
+
+  const tcp = createTcpMetrics(self, () => 1);
+  const proxy = {
+    metrics: {
+      istio_tcp_sent_bytes_total: { disabled: true },
+      istio_tcp_connections_opened_total: { remove: ['destination_app'], set: { client: 'source.port' } },
+    },
+  };
+  const connection = { phase: 'opened', direction: 'outbound', cluster, endpoint, peer: {}, proxy, responseFlags: '-', downstreamAddress: '10.0.0.1:4' };
+  tcp.onTcp({ ...connection, newSentBytes: 1, newReceivedBytes: 2 } as unknown as TcpRecord);
+  const told = tcp
+    .takeChanged(2)
+    .metrics.map(({ name, points }) => [name, points[0]?.attributes['client'], 'destination_app' in (points[0]?.attributes ?? {})]);
+  expect(told).toEqual([
+    ['istio_tcp_connections_opened_total', '4', false],
+    ['istio_tcp_connections_closed_total', undefined, true],
+    ['istio_tcp_received_bytes_total', undefined, true],
+  ]);
+});
+
 test('TCP out of the mesh has Istio’s names, and label sets beyond the limit share one row', () => {
   const tcp = createTcpMetrics(self, () => 1);
   const to = (name: string, responseFlags = '-'): TcpRecord =>
     ({
-      ...{ phase: 'opened', direction: 'outbound', cluster: { name, metadata: {} }, endpoint: undefined, peer: {}, responseFlags },
+      ...{ phase: 'opened', direction: 'outbound', cluster: { name, metadata: {} }, endpoint: undefined, peer: {}, proxy: {}, responseFlags },
       ...{ newSentBytes: 1, newReceivedBytes: 0 },
     }) as unknown as TcpRecord;
   tcp.onTcp(to('PassthroughCluster'));
