@@ -20,6 +20,16 @@ const ROOTS = readFileSync(join(ownProtos, 'xds-roots.txt'), 'utf8')
   .map((l) => l.trim())
   .filter((l) => l !== '' && !l.startsWith('#'));
 
+/** Fields newer than the bundled files: file, the line they stand behind, the field. */
+const NEWER_FIELDS = [
+  [
+    'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
+    /^ *google\.protobuf\.BoolValue spawn_upstream_span = 10;$/m,
+    '    bool no_context_propagation = 13;',
+  ],
+  ['envoy/type/tracing/v3/custom_tag.proto', /^ *Metadata metadata = 5;$/m, '    string value = 6;'],
+];
+
 const work = join(root, '.cache/protos');
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work, { recursive: true });
@@ -33,6 +43,7 @@ function copyClosure(path) {
   if (path === 'validate/validate.proto' && !text.includes('ignore_empty')) text = addIgnoreEmpty(text);
   if (path === 'envoy/extensions/upstreams/http/v3/http_protocol_options.proto' && !text.includes('OutlierDetection')) text = addOutlierDetection(text);
   if (path === 'envoy/config/cluster/v3/circuit_breaker.proto' && !text.includes('budget_interval')) text = addBudgetInterval(text);
+  for (const [file, before, added] of NEWER_FIELDS) if (path === file && !text.includes(added.trim())) text = text.replace(before, `$&\n\n${added}`);
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, text);
   for (const match of text.matchAll(/^import (?:public |weak )?"([^"]+)";/gm)) copyClosure(match[1]);

@@ -15,6 +15,7 @@ import { validateObject } from '@weft/mesh-core/config';
 import { openAccessLogs } from '../../src/proxy/access-log/access-log.ts';
 import { decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../../src/proxy/config/decode.ts';
 import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
+import { createTracer } from '../../src/proxy/tracing/tracer.ts';
 
 // Of another project's tests, which TypeScript does not let this one import.
 const { envoyBinary, staticBootstrap } = (await import(
@@ -79,6 +80,7 @@ async function startEmbedded(set: ResourceSet): Promise<(listener: string) => nu
   const runtime = createProxyRuntime({
     clock: () => performance.now(),
     random: Math.random,
+    tracer: createTracer(Math.random),
     onRequestEnd: (record, source) => logs.onRequest(record.manager.accessLog, source),
     onTcp: (record) => record.phase === 'closed' && logs.onTcp(record),
   });

@@ -14,12 +14,3 @@ test('what is taken and does nothing is told at its place: a warning where Istio
   ]);
   expect(told('Gateway', { servers: [{ port: { number: 1 } }] })).toEqual([]);
 });
-
-test('a value that says what happens anyway is not told, one of a map by its key', () => {
-  const tracing = { useRequestIdForTraceSampling: true, disableContextPropagation: false };
-  expect(told('Telemetry', { tracing: [tracing] })).toEqual([]);
-  expect(told('Telemetry', { tracing: [{ useRequestIdForTraceSampling: false, customTags: { a: { formatter: {} } } }] })).toEqual([
-    'warning spec.tracing[0].customTags.a.formatter',
-    'warning spec.tracing[0].useRequestIdForTraceSampling',
-  ]);
-});

@@ -7,13 +7,11 @@ import { problem } from './analyze-mesh.ts';
 export const NO_EFFECT = 'WEFT_NO_EFFECT';
 
 interface Entry {
-  /** Way to the field: `[]` for every element of a list, `{}` for every value of a map. */
+  /** Way to the field: `[]` for every element of a list. */
   path: string;
   why: string;
   /** Istio does nothing with it either. */
   nowhere?: true;
-  /** What happens anyway: this value of it is not told. */
-  anyway?: boolean;
 }
 
 const GROUP = 'the agent that starts a workload (weft run) says what it is, and Weft makes no WorkloadEntry of a group';
@@ -62,26 +60,22 @@ const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
   Telemetry: [
     ...['targetRef', 'targetRefs'].map((path): Entry => ({ path, why: TARGETS })),
     ...['tracing', 'metrics', 'accessLogging'].map((part): Entry => ({ path: `${part}[].providers`, why: PROVIDER })),
-    { path: 'tracing[].customTags.{}.formatter', why: 'tags of spans are literal, environment or header here' },
-    { path: 'tracing[].useRequestIdForTraceSampling', why: 'x-request-id carries the sampling decision', anyway: true },
-    { path: 'tracing[].disableContextPropagation', why: 'trace headers are always sent on', anyway: false },
     { path: 'metrics[].reportingInterval', why: 'metrics are pushed every second, those of open TCP connections every 5 s' },
   ],
 };
 
 /** Warnings where Istio would do something, information where it does not either. */
 export function noEffectProblems(object: MeshObject): Problem[] {
-  return (FIELDS[object.kind] ?? []).flatMap(({ path, why, nowhere, anyway }) =>
-    placesOf(object.spec, path.split(/(?=\[\])|\./), anyway).map((place) =>
+  return (FIELDS[object.kind] ?? []).flatMap(({ path, why, nowhere }) =>
+    placesOf(object.spec, path.split(/(?=\[\])|\./)).map((place) =>
       problem(object, nowhere === true ? 'info' : 'warning', NO_EFFECT, place, `Has no effect here: ${why}.`),
     ),
   );
 }
 
-function placesOf(value: unknown, [step, ...rest]: readonly string[], anyway: boolean | undefined, at = 'spec'): string[] {
-  if (step === undefined) return value === undefined || value === anyway ? [] : [at];
+function placesOf(value: unknown, [step, ...rest]: readonly string[], at = 'spec'): string[] {
+  if (step === undefined) return value === undefined ? [] : [at];
   if (typeof value !== 'object' || value === null) return [];
-  if (step === '[]') return Array.isArray(value) ? value.flatMap((item, i) => placesOf(item, rest, anyway, `${at}[${i}]`)) : [];
-  const keys = step === '{}' ? Object.keys(value) : [step];
-  return keys.flatMap((key) => placesOf((value as Record<string, unknown>)[key], rest, anyway, `${at}.${key}`));
+  if (step === '[]') return Array.isArray(value) ? value.flatMap((item, i) => placesOf(item, rest, `${at}[${i}]`)) : [];
+  return placesOf((value as Record<string, unknown>)[step], rest, `${at}.${step}`);
 }

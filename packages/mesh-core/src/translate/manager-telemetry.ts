@@ -8,7 +8,7 @@ import { metricOverrides } from './metric-overrides.ts';
 import type { Mesh, MeshService } from './mesh.ts';
 import { messageCounter, requestCounters } from './request-counting.ts';
 import type { Reporter } from './stats-logger.ts';
-import { type TelemetrySettings, telemetryOf } from './telemetry.ts';
+import { type TelemetrySettings, type TracingSettings, telemetryOf } from './telemetry.ts';
 
 export interface ReportOptions {
   reporter: Reporter;
@@ -27,7 +27,7 @@ export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, 
   const stats = ofEnvoy
     ? requestCounters(node, mesh.settings.clusterId, { reporter, mtls, service, metrics: settings.metrics })
     : metricOverrides(settings.metrics);
-  return without({ accessLog: [...stats, ...accessLog(mesh, node, settings.accessLog)], tracing: tracing(node, settings.tracing) });
+  return without({ accessLog: [...stats, ...accessLog(mesh, node, settings.accessLog)], ...tracing(node, settings.tracing) });
 }
 
 /** HTTP filters of the connection manager that only count. */
@@ -70,12 +70,19 @@ function celFilter(expression: string): JsonObject {
   });
 }
 
-function tracing(node: ProxyNode, settings: TelemetrySettings['tracing']): JsonObject | undefined {
-  if (settings === undefined) return undefined;
+/** Fields `tracing` and `requestIdExtension`. */
+function tracing(node: ProxyNode, settings: TelemetrySettings['tracing']): JsonObject {
+  if (settings === undefined) return {};
+  const byItself = { typedConfig: any('envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig', { useRequestIdForTraceSampling: false }) };
+  return { tracing: spans(node, settings), ...(settings.byRequestId ? {} : { requestIdExtension: byItself }) };
+}
+
+function spans(node: ProxyNode, settings: TracingSettings): JsonObject {
   return {
     clientSampling: { value: 100 },
     randomSampling: { value: settings.samplingPercent },
     overallSampling: { value: 100 },
+    ...(settings.propagates ? {} : { noContextPropagation: true }),
     customTags: [...routeTags(), ...(settings.istioTags ? istioTags(node) : []), ...customTags(settings.customTags)],
     ...(node.dataPlane === 'envoy'
       ? {
@@ -111,10 +118,10 @@ function istioTags({ labels, workload, namespace }: ProxyNode): JsonObject[] {
 function customTags(tags: NonNullable<TelemetrySettings['tracing']>['customTags']): JsonObject[] {
   return Object.entries(tags)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([tag, { literal, environment, header }]): JsonObject[] => {
+    .flatMap(([tag, { literal, environment, header, formatter }]): JsonObject[] => {
       if (literal !== undefined) return [{ tag, literal: { value: literal.value } }];
       if (environment !== undefined) return [{ tag, environment: without({ name: environment.name, defaultValue: environment.defaultValue }) }];
-      // A `formatter` is newer than the protos: config/ warns of it.
+      if (formatter !== undefined) return [{ tag, value: formatter.value }];
       return header === undefined ? [] : [{ tag, requestHeader: without({ name: header.name, defaultValue: header.defaultValue }) }];
     });
 }

@@ -11,10 +11,20 @@ type Override = NonNullable<NonNullable<NonNullable<TelemetrySpec['metrics']>[nu
 
 export interface TelemetrySettings {
   /** Undefined = no spans from here. */
-  tracing: { samplingPercent: number; customTags: Readonly<NonNullable<Tracing['customTags']>>; istioTags: boolean } | undefined;
+  tracing: TracingSettings | undefined;
   /** Undefined = no access log; `filter` is CEL, '' = all requests. */
   accessLog: { path: string; filter: string } | undefined;
   metrics: MetricSettings;
+}
+
+export interface TracingSettings {
+  samplingPercent: number;
+  customTags: Readonly<NonNullable<Tracing['customTags']>>;
+  istioTags: boolean;
+  /** x-request-id carries the sampling decision; otherwise the proxy's tracer decides by itself. */
+  byRequestId: boolean;
+  /** Trace headers are sent on with the proxy's own span. */
+  propagates: boolean;
 }
 
 export interface MetricSettings {
@@ -79,6 +89,8 @@ function tracing(mesh: Mesh, specs: readonly TelemetrySpec[], mode: WorkloadMode
     samplingPercent: merged.randomSamplingPercentage ?? mesh.settings.tracingSamplingPercent,
     customTags: merged.customTags ?? {},
     istioTags: merged.enableIstioTags ?? true,
+    byRequestId: merged.useRequestIdForTraceSampling ?? true,
+    propagates: merged.disableContextPropagation !== true,
   };
 }
 

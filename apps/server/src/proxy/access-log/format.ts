@@ -72,6 +72,12 @@ export function compileLogFormat(format: LogFormat): LogFormatter {
   return (source) => `${JSON.stringify(value(source))}\n`;
 }
 
+/** The value of a span's tag; what has none leaves nothing. @throws SubstitutionError */
+export function compileTagFormat(format: string): LogFormatter {
+  const read = compileSubstitution(format, forJson, '');
+  return typeof read === 'string' ? () => read : read;
+}
+
 type JsonValue = string | number | boolean | null | undefined | JsonValue[] | { [key: string]: JsonValue };
 
 function compileObject(object: JsonFormat, omitEmpty: boolean): (source: HeaderValueSource) => JsonValue {

@@ -2,6 +2,7 @@
 
 import type { PathRules } from '@weft/mesh-core/traffic';
 import { compileLogFilter } from '../access-log/cel-attributes.ts';
+import { compileTagFormat } from '../access-log/format.ts';
 import { isSocketPath } from '../upstream/host-and-port.ts';
 import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress } from './decode-common.ts';
@@ -112,6 +113,8 @@ function decodeManager(fields: Fields): HttpConnectionManager {
             samplingPercent: tracing.object('randomSampling')?.number('value') ?? 100,
             direction: 'egress' as const,
             customTags: tracing.list('customTags').map(decodeTag),
+            ...(tracing.flag('noContextPropagation') ? { silent: true } : {}),
+            ...(decidesSampling(fields.object('requestIdExtension')) ? {} : { always: true }),
           },
         }),
     accessLog: accessLog.flatMap(decodeAccessLog),
@@ -209,8 +212,28 @@ function decodeHttpFilter(fields: Fields): HttpFilter[] {
   return [];
 }
 
+/** As Envoy: without the request id's say every trace that nobody has decided on is recorded. */
+function decidesSampling(extension: Fields | undefined): boolean {
+  const config = extension?.object('typedConfig');
+  if (config === undefined) return true;
+  if (!config.type().endsWith('.UuidRequestIdConfig')) extension?.problem('typedConfig', `request ids of type ${config.type()} are not supported`);
+  const decides = config.flag('useRequestIdForTraceSampling', true);
+  config.ignore('packTraceReason');
+  config.end();
+  return decides;
+}
+
 function decodeTag(fields: Fields): CustomTag {
   const tag = fields.text('tag');
+  const format = fields.text('value');
+  if (format !== '') {
+    try {
+      compileTagFormat(format);
+    } catch (error) {
+      fields.problem('value', (error as Error).message);
+    }
+    return { tag, source: { kind: 'format', format } };
+  }
   const literal = fields.object('literal');
   if (literal !== undefined) return { tag, source: { kind: 'literal', value: literal.text('value') } };
   const environment = fields.object('environment');

@@ -165,7 +165,15 @@ export interface HttpConnectionManager {
   appendLocalOverload: boolean;
   /** Addresses whose requests may bring `x-envoy-*` headers that steer this proxy. */
   internalAddresses: readonly { address: string; prefixLength: number }[];
-  tracing?: { samplingPercent: number; direction: 'ingress' | 'egress'; customTags: readonly CustomTag[] };
+  tracing?: {
+    samplingPercent: number;
+    direction: 'ingress' | 'egress';
+    customTags: readonly CustomTag[];
+    /** A new trace is recorded, whatever x-request-id and chance say. */
+    always?: boolean;
+    /** Trace headers of a request go on as they came. */
+    silent?: boolean;
+  };
   accessLog: readonly AccessLog[];
   /** What a Telemetry changes of Istio's metrics, by metric (`istio_requests_total`). */
   metrics?: Readonly<Record<string, MetricOverride>>;
@@ -191,7 +199,9 @@ export interface CustomTag {
   source:
     | { kind: 'literal'; value: string }
     | { kind: 'route-metadata' | 'host-metadata'; key: string; path: readonly string[] }
-    | { kind: 'header'; name: string; default: string };
+    | { kind: 'header'; name: string; default: string }
+    /** A format of access logs. */
+    | { kind: 'format'; format: string };
 }
 
 /** Without `format`, Istio's text. */

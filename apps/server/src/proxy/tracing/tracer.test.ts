@@ -60,10 +60,17 @@ test('a trace not recorded goes on as it came; a decision B3 leaves open is made
   expect((await forwarded('b3: 0\r\n', 100))['traceparent']).toMatch(/-00$/);
 });
 
-test('a span has the tags its manager takes from request headers', async () => {
+test('a span has the tags its manager takes from request headers and formats', async () => {
   const upstream = await startRaw((_, socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'));
   const tag = (name: string) => ({ tag: `tag.${name}`, source: { kind: 'header' as const, name, default: 'none' } });
-  const http = manager({ tracing: { samplingPercent: 100, direction: 'egress', customTags: [tag('x-user'), tag('x-absent')] } });
+  const format = (text: string) => ({ tag: text, source: { kind: 'format' as const, format: text } });
+  const http = manager({
+    tracing: {
+      samplingPercent: 100,
+      direction: 'egress',
+      customTags: [tag('x-user'), tag('x-absent'), format('%REQ(:METHOD)% %RESPONSE_CODE%'), format('%REQ(x-none)%')],
+    },
+  });
   const spans: ReturnType<typeof spanOf>[] = [];
   const rig = await startRig({
     listener: listener({ chains: [chain({ http })] }),
@@ -73,5 +80,6 @@ test('a span has the tags its manager takes from request headers', async () => {
   await exchangeRaw(rig.port, 'GET / HTTP/1.1\r\nhost: h\r\nX-User: ann\r\nconnection: close\r\n\r\n');
   await rig.close();
   await upstream.close();
-  expect(spans[0]?.attributes).toMatchObject({ 'tag.x-user': 'ann', 'tag.x-absent': 'none' });
+  expect(spans[0]?.attributes).toMatchObject({ 'tag.x-user': 'ann', 'tag.x-absent': 'none', '%REQ(:METHOD)% %RESPONSE_CODE%': 'GET 200' });
+  expect(spans[0]?.attributes).not.toHaveProperty(['%REQ(x-none)%']);
 });

@@ -2,6 +2,7 @@
 
 import { randomFillSync } from 'node:crypto';
 import { type OtlpSpan, b3Decision, formatB3, formatTraceparent, parseB3, parseTraceparent, requestIdSaysTraced } from '@weft/mesh-core/telemetry';
+import { type LogFormatter, compileTagFormat } from '../access-log/format.ts';
 import type { CustomTag } from '../config/model.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
 import type { RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
@@ -37,9 +38,12 @@ export function createTracer(random: () => number): Tracer {
       const get = (name: string): string | undefined => headers.get(name);
       const { traced } = headers;
       const parent = traced ? (parseTraceparent(headers.get('traceparent')) ?? parseB3(get)) : undefined;
-      const asked = parent === undefined ? ((traced ? b3Decision(get) : undefined) ?? (requestIdSaysTraced(requestId) || undefined)) : parent.sampled;
+      const { always, silent } = manager.tracing ?? {};
+      const byId = always === true ? true : requestIdSaysTraced(requestId) || undefined;
+      const asked = parent === undefined ? ((traced ? b3Decision(get) : undefined) ?? byId) : parent.sampled;
       const sampled = asked ?? random() * 100 < (manager.tracing?.samplingPercent ?? 0);
       const parentSpanId = parent?.spanId ?? '';
+      if (silent === true) return sampled ? { ...passedOn, sampled, traceId: parent?.traceId ?? hexId(16), spanId: hexId(8), parentSpanId } : passedOn;
       if (!sampled) {
         // An existing trace is passed on as it came, but for a decision that was left to this proxy.
         if (parent !== undefined) return parent.sampled === undefined ? { ...passedOn, b3: formatB3(get, { ...parent, sampled }, '') } : passedOn;
@@ -106,6 +110,9 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
   };
 }
 
+/** Compiled; there are as many as configurations have had. */
+const formats = new Map<string, LogFormatter>();
+
 function tagValue({ source }: CustomTag, record: RequestRecord, headers: HeaderValueSource): string | undefined {
   switch (source.kind) {
     case 'literal':
@@ -116,6 +123,12 @@ function tagValue({ source }: CustomTag, record: RequestRecord, headers: HeaderV
       let value: unknown = metadata?.[source.key];
       for (const key of source.path) value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
       return typeof value === 'string' ? value : undefined;
+    }
+    case 'format': {
+      let read = formats.get(source.format);
+      if (read === undefined) formats.set(source.format, (read = compileTagFormat(source.format)));
+      const value = read(headers);
+      return value === '' ? undefined : value;
     }
     case 'header':
       return headers.request(source.name) ?? (source.default === '' ? undefined : source.default);
