@@ -33,6 +33,12 @@ interface NameFacts {
   secret: boolean;
 }
 
+/** A line or a value, and the number of its entry as in `known`. */
+interface Known {
+  text: string;
+  number: number;
+}
+
 /** Lines that are in the static table, by their index as a negative number. */
 const staticLines: (readonly [line: string, index: number])[] = [];
 const staticNames = new Map<string, number>();
@@ -43,6 +49,7 @@ for (const [i, [name, value]] of staticFields.entries()) {
 
 const seenLimit = 256;
 const knownLimit = 400;
+const recentSlots = 128;
 /** Above this peers may offer more; ours stays small enough for the table's ring. */
 const maxTableSize = 4096;
 
@@ -52,6 +59,10 @@ export class HpackEncoder {
   private readonly known = new Map<string, number>(staticLines);
   private readonly names = new Map<string, NameFacts>();
   private readonly seen = new Set<string>();
+  /** Lines of `known`, by a few of their characters: comparing with one costs less than hashing. */
+  private readonly recent: (Known | undefined)[] = Array.from({ length: recentSlots }, () => undefined);
+  /** The value each field had last, by name: nothing is put together for one that comes again. */
+  private readonly last = new Map<string, Known>();
   private sizeUpdate = '';
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE; the next block says what is used of it. */
@@ -81,15 +92,32 @@ export class HpackEncoder {
   }
 
   field(name: string, value: string): string {
-    return this.line(`${name}: ${value}`);
+    const last = this.last.get(name);
+    if (last?.text === value && this.isCurrent(last.number)) return this.indexed(last.number);
+    const line = `${name}: ${value}`;
+    const block = this.line(line);
+    const number = this.known.get(line);
+    if (number !== undefined) this.last.set(name, { text: value, number });
+    return block;
+  }
+
+  private isCurrent(number: number): boolean {
+    return number < 0 || this.table.holds(number);
+  }
+
+  private indexed(number: number): string {
+    return number < 0 ? String.fromCharCode(0x80 - number) : integer(0x80, 0x7f, staticCount + 1 + this.table.inserted - number);
   }
 
   private line(line: string): string {
     const { table } = this;
+    const slot = (line.length * 37 + line.charCodeAt(line.length >> 1) * 17 + line.charCodeAt(line.length - 1)) % recentSlots;
+    const recent = this.recent[slot];
+    if (recent?.text === line && this.isCurrent(recent.number)) return this.indexed(recent.number);
     const number = this.known.get(line);
-    if (number !== undefined) {
-      if (number < 0) return String.fromCharCode(0x80 - number);
-      if (table.holds(number)) return integer(0x80, 0x7f, staticCount + 1 + table.inserted - number);
+    if (number !== undefined && this.isCurrent(number)) {
+      this.recent[slot] = { text: line, number };
+      return this.indexed(number);
     }
     // From 1: the name of a pseudo-header field begins with the colon.
     const colon = line.indexOf(':', 1);

@@ -84,6 +84,30 @@ test('any lists of fields survive a connection, whatever the table size', () => 
   );
 });
 
+test('a field that comes again after its entry has left the table is written anew', () => {
+  const encoder = new HpackEncoder();
+  const decoder = new HpackDecoder();
+  const send = (block: string): [string, string][] | undefined => decode(decoder, bytes(encoder.begin() + block));
+  const again = (): [string, string][] | undefined => send(encoder.field(':path', '/again') + encoder.lines('x-a: again\r\n'));
+  const expected = [
+    [':path', '/again'],
+    ['x-a', 'again'],
+  ];
+  for (let i = 0; i < 3; i++) expect(again()).toEqual(expected);
+  for (let i = 0; i < 100; i++) {
+    const line = `x-other: ${'o'.repeat(100)}${i}\r\n`;
+    send(encoder.lines(line));
+    send(encoder.lines(line));
+  }
+  for (let i = 0; i < 3; i++) expect(again()).toEqual(expected);
+  // Two lines of the same few characters are not each other's.
+  for (let i = 0; i < 3; i++)
+    expect(send(encoder.lines('x-ab: 1xx1\r\nx-cb: 1xx1\r\n'))).toEqual([
+      ['x-ab', '1xx1'],
+      ['x-cb', '1xx1'],
+    ]);
+});
+
 test('random bytes are taken or refused, never thrown at', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (block) => {

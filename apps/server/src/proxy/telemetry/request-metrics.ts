@@ -46,6 +46,8 @@ interface Scope {
   service: ServiceName | undefined;
   mutualTls: boolean;
   cells: Map<string, readonly MetricRow[]>;
+  /** The cell of the request before: most end alike, and no key is made for them. */
+  last: { status: number; flags: string; grpcStatus: string; grpc: boolean; rows: readonly MetricRow[] } | undefined;
   /** What the cells are made for; a manager with other shapes starts anew. */
   shapes: Shapes | undefined;
 }
@@ -90,7 +92,15 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
   });
   const outbound = new WeakMap<Endpoint, Scope>();
   const outboundNoEndpoint = new WeakMap<ClusterConfig, Scope>();
-  const noCluster: Scope = { source: self, destination: UNKNOWN_PEER, service: undefined, mutualTls: false, cells: new Map(), shapes: undefined };
+  const noCluster: Scope = {
+    source: self,
+    destination: UNKNOWN_PEER,
+    service: undefined,
+    mutualTls: false,
+    cells: new Map(),
+    last: undefined,
+    shapes: undefined,
+  };
   const peers = new Map<string, Scope>();
 
   /** A request to a host the mesh does not know, under the names Istio gives such destinations. */
@@ -105,6 +115,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       service: { host, name, namespace: 'unknown' },
       mutualTls: false,
       cells: new Map(),
+      last: undefined,
       shapes: undefined,
     };
     if (peers.size < MAX_PEERS) peers.set(key, scope);
@@ -123,6 +134,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       service: serviceOf(cluster),
       mutualTls: false,
       cells: new Map(),
+      last: undefined,
       shapes: undefined,
     };
     if (endpoint === undefined) outboundNoEndpoint.set(cluster, scope);
@@ -152,6 +164,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       service: serviceOfOperation(record.route?.operation),
       mutualTls: principal !== '',
       cells: new Map(),
+      last: undefined,
       shapes: undefined,
     };
     if (peers.size < MAX_PEERS) peers.set(key, scope);
@@ -177,6 +190,17 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
     scope.cells.set(key, found);
     return found;
   };
+  const rowsOf = (scope: Scope, record: RequestRecord, values: readonly string[]): readonly MetricRow[] => {
+    const { status, responseFlags: flags, grpcStatus } = record;
+    const grpc = isGrpc(record);
+    const { last } = scope;
+    const same = last !== undefined && last.status === status && last.flags === flags && last.grpcStatus === grpcStatus && last.grpc === grpc;
+    if (same && values === NO_VALUES) return last.rows;
+    const key = `${status}|${flags}|${grpcStatus}|${grpc}|${values.join('|')}`;
+    const found = scope.cells.get(key) ?? cell(scope, record, key, values);
+    if (values === NO_VALUES) scope.last = { status, flags, grpcStatus, grpc, rows: found };
+    return found;
+  };
   const rowOf = (labels: Labels, shape: MetricShape, grpc: boolean): MetricRow => {
     // A new endpoint object with the same labels goes on in the same row.
     const rowKey = [...shape.metrics, ...Object.entries(labels).flat()].join('|');
@@ -195,17 +219,10 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       if (scope.shapes !== shapes) {
         scope.shapes = shapes;
         scope.cells.clear();
+        scope.last = undefined;
       }
-      let values: readonly string[] = NO_VALUES;
-      let key =
-        record.responseFlags === '-' && record.grpcStatus === '' && !isGrpc(record)
-          ? String(record.status)
-          : `${record.status}|${record.responseFlags}|${record.grpcStatus}|${isGrpc(record)}`;
-      if (shapes.values !== undefined && source !== undefined) {
-        values = shapes.values(source);
-        key += `|${values.join('|')}`;
-      }
-      for (const row of scope.cells.get(key) ?? cell(scope, record, key, values)) {
+      const values = shapes.values === undefined || source === undefined ? NO_VALUES : shapes.values(source);
+      for (const row of rowsOf(scope, record, values)) {
         row.requests += 1;
         row.dirty = true;
         if (row.messages !== undefined) {
@@ -239,9 +256,17 @@ function histogram(): Histogram {
   return { counts: new Float64Array(BUCKET_BOUNDS.length + 1), sum: 0 };
 }
 
-function observe(into: Histogram, value: number): void {
+/** Bucket of values up to 2,048 by twice the value: all bounds are multiples of a half. */
+const SMALL = Uint8Array.from({ length: 4_097 }, (_, i) => bucketOf(i / 2));
+
+function bucketOf(value: number): number {
   let bucket = 0;
   while (bucket < BUCKET_BOUNDS.length && value > (BUCKET_BOUNDS[bucket] ?? Infinity)) bucket += 1;
+  return bucket;
+}
+
+function observe(into: Histogram, value: number): void {
+  const bucket = SMALL[Math.ceil(value * 2)] ?? bucketOf(value);
   into.counts[bucket] = (into.counts[bucket] ?? 0) + 1;
   into.sum += value;
 }

@@ -71,6 +71,13 @@ test('counts per destination and code; a new object for the same endpoint goes o
   expect(Array.from(rows[0]?.duration.counts ?? []).slice(0, 5)).toEqual([0, 0, 0, 1, 1]);
 });
 
+test('a value on a bound is in the bucket below it, small and large', () => {
+  const metrics = createRequestMetrics(self, () => 1);
+  for (const durationMs of [0, 0.5, 0.501, 1, 1.01, 1_000, 1_000.2, 2_048, 2_048.5, 2_500, 2_500.1, 9e9]) metrics.onRequest(record({ durationMs }));
+  const [row] = [...metrics.rows()];
+  expect(Array.from(row?.duration.counts ?? [])).toEqual([2, 2, 1, 0, 0, 0, 0, 0, 0, 1, 4, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+});
+
 test('messages are counted for gRPC only, and told apart from HTTP of the same status', async () => {
   const metrics = createRequestMetrics(self, () => 1);
   const grpc = { contentType: 'application/grpc', requestMessages: 2, responseMessages: 3 };
