@@ -22,6 +22,17 @@ test('the MeshConfig of the ConfigMap istio is in force for the keys Weft reads'
   expect(effectiveSettings(DEFAULT_MESH_SETTINGS, [])).toBe(DEFAULT_MESH_SETTINGS);
 });
 
+test('what stands in front of gateways, and the access log, are read; other defaults of proxies are told', () => {
+  const { object, problems } = checked(
+    'accessLogEncoding: JSON\naccessLogFormat: \'{"a": "%PROTOCOL%"}\'\ndefaultConfig: { concurrency: 2, gatewayTopology: { numTrustedProxies: 1 } }',
+  );
+  expect(problems.map((p) => p.message)).toEqual(['defaultConfig.concurrency of MeshConfig has no effect here']);
+  expect(effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object])).toMatchObject({
+    ...{ accessLogEncoding: 'JSON', accessLogFormat: '{"a": "%PROTOCOL%"}', gatewayTopology: { numTrustedProxies: 1 } },
+  });
+  expect(checked('accessLogEncoding: JSON\naccessLogFormat: "[%PROTOCOL%]"').problems).toMatchObject([{ severity: 'error' }]);
+});
+
 test('as in Istio a policy without mode is REGISTRY_ONLY', () => {
   const { object } = checked('outboundTrafficPolicy: {}');
   expect(effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object]).outboundTrafficPolicy).toBe('REGISTRY_ONLY');

@@ -2,18 +2,46 @@
 
 import { z } from 'zod';
 import type { MeshObject, MeshSettings } from '../model/index.ts';
-import { duration, durationMs, durationOrZero } from './schema-parts.ts';
+import { duration, durationMs, durationOrZero, uint32 } from './schema-parts.ts';
 import { parseYaml } from './yaml-text.ts';
 
-/** What Weft reads of it; Istio has more. */
-const meshConfig = z.looseObject({
-  outboundTrafficPolicy: z.strictObject({ mode: z.enum(['REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS']).optional() }).optional(),
-  accessLogFile: z.string().optional(),
-  connectTimeout: duration.optional(),
-  protocolDetectionTimeout: durationOrZero.optional(),
-  defaultConfig: z.looseObject({ tracing: z.looseObject({ sampling: z.number().min(0).max(100).optional() }).optional() }).optional(),
+const FORWARD = ['UNDEFINED', 'SANITIZE', 'FORWARD_ONLY', 'APPEND_FORWARD', 'SANITIZE_SET', 'ALWAYS_FORWARD_ONLY'] as const;
+const defaultConfig = z.looseObject({
+  tracing: z.looseObject({ sampling: z.number().min(0).max(100).optional() }).optional(),
+  gatewayTopology: z
+    .strictObject({
+      numTrustedProxies: uint32.optional(),
+      forwardClientCertDetails: z.enum(FORWARD).optional(),
+      proxyProtocol: z.strictObject({}).optional(),
+    })
+    .optional(),
 });
+
+/** What Weft reads of it; Istio has more. */
+const meshConfig = z
+  .looseObject({
+    outboundTrafficPolicy: z.strictObject({ mode: z.enum(['REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS']).optional() }).optional(),
+    accessLogFile: z.string().optional(),
+    connectTimeout: duration.optional(),
+    protocolDetectionTimeout: durationOrZero.optional(),
+    defaultConfig: defaultConfig.optional(),
+    accessLogEncoding: z.enum(['TEXT', 'JSON']).optional(),
+    accessLogFormat: z.string().optional(),
+  })
+  .superRefine(({ accessLogEncoding, accessLogFormat }, context) => {
+    if (accessLogEncoding === 'JSON' && accessLogFormat && !isJsonObject(accessLogFormat))
+      context.addIssue({ code: 'custom', path: ['accessLogFormat'], message: 'must be a JSON object with accessLogEncoding JSON' });
+  });
 const READ = new Set(Object.keys(meshConfig.shape));
+
+function isJsonObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
 
 export interface MeshConfigReading {
   settings: Partial<MeshSettings>;
@@ -34,8 +62,9 @@ export function readMeshConfig(text: string): MeshConfigReading {
   const parsed = meshConfig.safeParse(value);
   const errors = [...problems.map((p) => p.message), ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? [])];
   if (!parsed.success || errors.length > 0) return { settings: {}, errors, unread: [] };
-  const { outboundTrafficPolicy, accessLogFile, connectTimeout, protocolDetectionTimeout, defaultConfig } = parsed.data;
-  const sampling = defaultConfig?.tracing?.sampling;
+  const { outboundTrafficPolicy, accessLogFile, connectTimeout, protocolDetectionTimeout, accessLogEncoding, accessLogFormat } = parsed.data;
+  const { tracing, gatewayTopology, ...defaults } = parsed.data.defaultConfig ?? {};
+  const sampling = tracing?.sampling;
   return {
     settings: {
       // Istio's third mode resolves unknown names itself, which is what ALLOW_ANY is here.
@@ -46,9 +75,12 @@ export function readMeshConfig(text: string): MeshConfigReading {
       ...(connectTimeout === undefined ? {} : { connectTimeoutMs: durationMs(connectTimeout) ?? 0 }),
       ...(protocolDetectionTimeout === undefined ? {} : { protocolDetectionTimeoutMs: durationMs(protocolDetectionTimeout) ?? 0 }),
       ...(sampling === undefined ? {} : { tracingSamplingPercent: sampling }),
+      ...(accessLogEncoding === undefined ? {} : { accessLogEncoding }),
+      ...(accessLogFormat ? { accessLogFormat } : {}),
+      ...(gatewayTopology === undefined ? {} : { gatewayTopology: gatewayTopology as MeshSettings['gatewayTopology'] & object }),
     },
     errors,
-    unread: Object.keys(value).filter((key) => !READ.has(key)),
+    unread: [...Object.keys(value).filter((key) => !READ.has(key)), ...Object.keys(defaults).map((key) => `defaultConfig.${key}`)],
   };
 }
 

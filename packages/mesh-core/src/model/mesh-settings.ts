@@ -17,6 +17,16 @@ export interface MeshSettings {
   accessLogFile: string;
   /** Istio's default text, or the same as JSON. */
   accessLogEncoding: 'TEXT' | 'JSON';
+  /** A format of the operator's own, in place of Istio's: text with `%COMMAND%`s, or with JSON encoding an object of such. */
+  accessLogFormat?: string;
+  /** What stands in front of gateways. */
+  gatewayTopology?: {
+    /** Proxies whose x-forwarded-for is believed. */
+    numTrustedProxies?: number;
+    forwardClientCertDetails?: 'UNDEFINED' | 'SANITIZE' | 'FORWARD_ONLY' | 'APPEND_FORWARD' | 'SANITIZE_SET' | 'ALWAYS_FORWARD_ONLY';
+    /** They send PROXY headers. */
+    proxyProtocol?: object;
+  };
   /** Where proxies send OTLP. */
   otlp: { host: string; grpcPort: number; httpPort: number };
 }

@@ -41,10 +41,12 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
         mtls,
       });
     const base = { name, address: socketAddress(first?.server.bind || node.ip, port), trafficDirection: 'OUTBOUND' };
+    // Who is behind the load balancer comes before everything else.
+    const announced = mesh.settings.gatewayTopology?.proxyProtocol === undefined ? [] : [PROXY_PROTOCOL];
     if (kind === 'http')
       return [
         {
-          listener: { ...base, filterChains: [{ name, filters: [manager(`http.${port}`, false)] }] },
+          listener: { ...base, ...filtersOf(announced), filterChains: [{ name, filters: [manager(`http.${port}`, false)] }] },
           routes: [gatewayRouteConfig(mesh, node, `http.${port}`, same)],
         },
       ];
@@ -58,12 +60,21 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
       })),
       ...same.filter((s) => !secure.includes(s)).flatMap((s) => l4Chains(mesh, node, s)),
     ]);
-    const inspector = kind === 'tls' ? { listenerFilters: [TLS_INSPECTOR] } : {};
+    const inspector = filtersOf([...announced, ...(kind === 'tls' ? [TLS_INSPECTOR] : [])]);
     // A listener without chains has no use: nothing is routed to this port yet.
     return chains.length === 0
       ? []
       : [{ listener: { ...base, ...inspector, filterChains: chains }, routes: secure.map((s) => gatewayRouteConfig(mesh, node, secureName(s), [s])) }];
   });
+}
+
+const PROXY_PROTOCOL: JsonObject = {
+  name: 'envoy.filters.listener.proxy_protocol',
+  typedConfig: any('envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol'),
+};
+
+function filtersOf(listenerFilters: JsonObject[]): JsonObject {
+  return listenerFilters.length === 0 ? {} : { listenerFilters };
 }
 
 /** No two chains of a listener may match the same connections: a name belongs to the first chain that has it. */

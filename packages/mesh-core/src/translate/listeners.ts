@@ -138,8 +138,7 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
         serverName: options.serverName,
         useRemoteAddress: options.edge,
         generateRequestId: true,
-        forwardClientCertDetails: options.edge ? 'SANITIZE_SET' : 'APPEND_FORWARD',
-        setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
+        ...clientAndCertificate(mesh, options.edge),
         upgradeConfigs: [{ upgradeType: 'websocket' }],
         streamIdleTimeout: '0s',
         normalizePath: true,
@@ -148,6 +147,18 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
         ...managerTelemetry(mesh, node, options),
       }),
     ),
+  };
+}
+
+/** Whom an edge believes about its clients is a matter of what stands in front of it. */
+function clientAndCertificate(mesh: Mesh, edge: boolean): JsonObject {
+  const { numTrustedProxies = 0, forwardClientCertDetails: asked = 'UNDEFINED' } = edge ? (mesh.settings.gatewayTopology ?? {}) : {};
+  const forwardClientCertDetails = asked !== 'UNDEFINED' ? asked : edge ? 'SANITIZE_SET' : 'APPEND_FORWARD';
+  const sets = forwardClientCertDetails === 'SANITIZE_SET' || forwardClientCertDetails === 'APPEND_FORWARD';
+  return {
+    forwardClientCertDetails,
+    ...(sets ? { setCurrentClientCertDetails: { subject: true, dns: true, uri: true } } : {}),
+    ...(numTrustedProxies === 0 ? {} : { xffNumTrustedHops: numTrustedProxies }),
   };
 }
 

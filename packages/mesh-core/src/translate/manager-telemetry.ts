@@ -46,10 +46,7 @@ const STREAMS: Readonly<Record<string, string>> = { '/dev/stdout': 'StdoutAccess
 
 function accessLog(mesh: Mesh, node: ProxyNode, log: TelemetrySettings['accessLog']): JsonObject[] {
   if (log === undefined) return [];
-  const text = { logFormat: { textFormatSource: { inlineString: ISTIO_TEXT } } };
-  // Embedded proxies write Istio's text without being told.
-  const format: JsonObject =
-    mesh.settings.accessLogEncoding === 'JSON' ? { logFormat: { jsonFormat: { ...ISTIO_JSON } } } : node.dataPlane === 'envoy' ? text : {};
+  const format = logFormat(mesh, node);
   const stream = node.dataPlane === 'envoy' ? STREAMS[log.path] : undefined;
   return [
     without({
@@ -61,6 +58,14 @@ function accessLog(mesh: Mesh, node: ProxyNode, log: TelemetrySettings['accessLo
           : any(`envoy.extensions.access_loggers.stream.v3.${stream}`, format),
     }),
   ];
+}
+
+function logFormat({ settings }: Mesh, node: ProxyNode): JsonObject {
+  const { accessLogEncoding, accessLogFormat: own } = settings;
+  if (accessLogEncoding === 'JSON') return { logFormat: { jsonFormat: own === undefined ? { ...ISTIO_JSON } : (JSON.parse(own) as JsonObject) } };
+  // Embedded proxies write Istio's text without being told.
+  if (own === undefined && node.dataPlane !== 'envoy') return {};
+  return { logFormat: { textFormatSource: { inlineString: own === undefined ? ISTIO_TEXT : own.endsWith('\n') ? own : `${own}\n` } } };
 }
 
 function celFilter(expression: string): JsonObject {

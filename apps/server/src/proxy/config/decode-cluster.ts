@@ -142,6 +142,9 @@ function decodeOriginalDestination(fields: Fields): OnDemand {
 function decodeKeepalive(options: Fields | undefined): number | undefined {
   const keepalive = options?.object('tcpKeepalive');
   const seconds = keepalive?.number('keepaliveTime', 7_200);
+  for (const key of ['keepaliveProbes', 'keepaliveInterval'])
+    if (keepalive?.has(key) === true) keepalive.problem(key, 'Node cannot set it: only keepaliveTime is supported');
+  keepalive?.ignore('keepaliveProbes', 'keepaliveInterval');
   keepalive?.end();
   // Connections race address families in any case.
   options?.ignore('happyEyeballsConfig');

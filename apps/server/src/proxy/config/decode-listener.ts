@@ -78,6 +78,7 @@ function decodeManager(fields: Fields): HttpConnectionManager {
   const metrics = decodeMetricOverrides(accessLog);
   const forward = fields.text('forwardClientCertDetails', 'SANITIZE');
   const common = fields.object('commonHttpProtocolOptions');
+  const trustedHops = fields.number('xffNumTrustedHops');
   const manager: HttpConnectionManager = {
     statPrefix: fields.text('statPrefix'),
     routes: inline === undefined ? { rds: rds?.text('routeConfigName') ?? '' } : { inline: decodeRouteConfigFields(inline) },
@@ -85,7 +86,8 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     ...decodeServerHeader(fields),
     ...decodeHttpProtocols(fields),
     useRemoteAddress: fields.flag('useRemoteAddress'),
-    forwardClientCert: forward === 'APPEND_FORWARD' ? 'append_forward' : forward === 'SANITIZE_SET' ? 'sanitize_set' : 'sanitize',
+    forwardClientCert: FORWARD_CLIENT_CERT[forward] ?? 'sanitize',
+    ...(trustedHops === 0 ? {} : { trustedHops }),
     clientCertDetails: decodeClientCertDetails(fields.object('setCurrentClientCertDetails')),
     requestId: {
       generate: fields.flag('generateRequestId', true),
@@ -123,11 +125,18 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     filters,
   };
   fields.ignore('drainTimeout', 'delayedCloseTimeout');
-  if (fields.number('xffNumTrustedHops') > 0) fields.problem('xffNumTrustedHops', 'only 0 is supported');
+  if (trustedHops > 0 && !manager.useRemoteAddress) fields.problem('xffNumTrustedHops', 'only with use_remote_address');
   fields.end();
   common?.end();
   return manager;
 }
+
+const FORWARD_CLIENT_CERT: Readonly<Record<string, HttpConnectionManager['forwardClientCert']>> = {
+  FORWARD_ONLY: 'forward_only',
+  APPEND_FORWARD: 'append_forward',
+  SANITIZE_SET: 'sanitize_set',
+  ALWAYS_FORWARD_ONLY: 'always_forward_only',
+};
 
 function decodeServerHeader(fields: Fields): Pick<HttpConnectionManager, 'serverName' | 'keepServerHeader'> {
   const how = fields.text('serverHeaderTransformation', 'OVERWRITE');

@@ -142,8 +142,10 @@ export interface HttpConnectionManager {
   serverName: string;
   /** Trust x-forwarded-for and internal headers of the peer (true for sidecars on loopback), or start them anew (gateway). */
   useRemoteAddress: boolean;
-  /** `sanitize` drops x-forwarded-client-cert. */
-  forwardClientCert: 'sanitize' | 'append_forward' | 'sanitize_set';
+  /** Proxies in front of this edge that are believed: the client is so many from the right of x-forwarded-for; absent = 0. */
+  trustedHops?: number;
+  /** `sanitize` drops x-forwarded-client-cert; `forward_only` passes it on from clients with a certificate, `always_forward_only` from all. */
+  forwardClientCert: 'sanitize' | 'forward_only' | 'append_forward' | 'sanitize_set' | 'always_forward_only';
   /** What else of a client's certificate x-forwarded-client-cert tells. */
   clientCertDetails: { subject: boolean; uri: boolean; dns: boolean };
   /** `Server` of an upstream that sends one is kept. */

@@ -1,6 +1,7 @@
 // The state of a request, what only reads or resets it, and what filters may change of it; exchange.ts holds what happens.
 
 import { randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
 import { markTraced } from '@weft/mesh-core/telemetry';
 import type { HashSource, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
 import { Field } from '../codec-h1/field-kinds.ts';
@@ -30,6 +31,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   scheme: 'http' | 'https' = 'http';
   protocol: RequestRecord['protocol'] = 'HTTP/1.1';
   downstreamAddress = '';
+  private trustedAddress = '';
   requestId = '';
   active = false;
   /** Set while the connection hands over a read: output is flushed once at its end. */
@@ -123,8 +125,9 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     return this.context.certificateHash !== '';
   }
 
+  /** Address of the client, which proxies in front may have told. */
   get sourceIp(): string {
-    return this.context.remoteAddress;
+    return this.trustedAddress === '' ? this.context.remoteAddress : this.trustedAddress;
   }
 
   get connectionKey(): string {
@@ -226,8 +229,16 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     if (record.direction === 'inbound' && (record.trace?.sampled === true || context.manager.accessLog.length > 0))
       record.path = head.fields.get('x-envoy-original-path') ?? record.path;
     record.callerOperation = record.trace?.sampled === true && record.direction === 'inbound' ? (head.fields.known(Field.decorator) ?? '') : '';
-    this.internal = this.policy.isInternal(context.remoteAddress, head.fields.known(Field.forwardedFor));
+    if (context.manager.trustedHops !== undefined) this.believe(context.manager.trustedHops, head.fields.known(Field.forwardedFor));
+    this.internal = this.policy.isInternal(this.sourceIp, head.fields.known(Field.forwardedFor));
     this.setIdle(context.manager.streamIdleTimeoutMs);
+  }
+
+  /** Whom the last of the trusted proxies had as its client; who writes no address is not believed. */
+  private believe(hops: number, forwardedFor: string | undefined): void {
+    const address = forwardedFor?.split(',').at(-hops)?.trim() ?? '';
+    this.trustedAddress = isIP(address) === 0 ? '' : address;
+    this.record.downstreamAddress = this.trustedAddress === '' ? this.downstreamAddress : `${this.trustedAddress}:0`;
   }
 
   /** The decision travels in the request id too. */

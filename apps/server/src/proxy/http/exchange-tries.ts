@@ -83,7 +83,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   }
 
   private clientAddresses(): ClientAddresses {
-    return { source: this.record.downstreamAddress, destination: this.context.localAddress };
+    return { source: this.downstreamAddress, destination: this.context.localAddress };
   }
 
   protected overflow(): void {

@@ -184,6 +184,7 @@ export class Exchange extends ExchangeTries {
       internalOnly: context.routes.table?.internalOnlyHeaders,
       attemptCount: this.route?.host.attemptCount === true,
       lines,
+      sourceIp: this.sourceIp,
     });
   }
 

@@ -74,6 +74,8 @@ export interface RequestAdditions {
   attemptCount: boolean;
   /** Lines of header operations. */
   lines: string;
+  /** Whom the request is from, as far as that is trusted. */
+  sourceIp: string;
 }
 
 /** Field lines of the request for the next hop, without Host, framing and attempt count. */
@@ -99,8 +101,9 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
       case Field.requestId:
         return !extra.keepRequestId;
       case Field.forwardedFor:
-      case Field.forwardedProto:
         return edge;
+      case Field.forwardedProto:
+        return edge && manager.trustedHops === undefined;
       case Field.traceparent:
         return traced;
       case Field.tracestate:
@@ -117,9 +120,10 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
     const before = head.fields.known(Field.forwardedFor);
     added += `x-forwarded-for: ${before === undefined ? '' : `${before},`}${context.remoteAddress}\r\n`;
   }
-  if (edge || head.fields.indexOf(Field.forwardedProto) < 0) added += context.tls && edge ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
+  if ((edge && manager.trustedHops === undefined) || head.fields.indexOf(Field.forwardedProto) < 0)
+    added += context.tls && edge ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
   if (extra.internal) added += 'x-envoy-internal: true\r\n';
-  else if (edge) added += `x-envoy-external-address: ${context.remoteAddress}\r\n`;
+  else if (edge) added += `x-envoy-external-address: ${extra.sourceIp}\r\n`;
   if (extra.traceparent !== undefined) added += `traceparent: ${extra.traceparent}\r\n`;
   if (extra.tracestate !== undefined && extra.tracestate !== '') added += `tracestate: ${extra.tracestate}\r\n`;
   if (extra.b3 !== undefined) added += extra.b3;
@@ -138,14 +142,16 @@ export function peerHeaderOf(context: ConnectionContext): string {
 
 function clientCertLine(head: RequestHead, context: ConnectionContext): string {
   const mode = context.manager.forwardClientCert;
-  if (mode === 'sanitize' || context.principal === undefined) return '';
+  const before = head.fields.known(Field.clientCert) ?? '';
+  if (mode === 'always_forward_only' || (mode === 'forward_only' && context.certificateHash !== ''))
+    return before === '' ? '' : `x-forwarded-client-cert: ${before}\r\n`;
+  if ((mode !== 'append_forward' && mode !== 'sanitize_set') || context.certificateHash === '') return '';
   const { subject, uri, dns } = context.manager.clientCertDetails;
-  let own = `By=${context.ownIdentity};Hash=${context.certificateHash}`;
+  let own = `${context.ownIdentity === '' ? '' : `By=${context.ownIdentity};`}Hash=${context.certificateHash}`;
   if (subject) own += `;Subject="${context.subject.replaceAll('"', '\\"')}"`;
-  if (uri) own += `;URI=${context.principal}`;
+  if (uri) own += `;URI=${context.principal ?? ''}`;
   if (dns) for (const name of context.dnsNames) own += `;DNS=${name}`;
-  const before = mode === 'append_forward' ? head.fields.known(Field.clientCert) : undefined;
-  return `x-forwarded-client-cert: ${before === undefined ? '' : `${before},`}${own}\r\n`;
+  return `x-forwarded-client-cert: ${mode === 'append_forward' && before !== '' ? `${before},` : ''}${own}\r\n`;
 }
 
 /** Field lines of an upstream's response for the client, without framing. */
