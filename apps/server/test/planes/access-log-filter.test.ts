@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PLANES, object, startPlane } from './planes.ts';
+import { PATIENT, PLANES, object, startPlane } from './planes.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weft-log-filter-'));
 const app = createServer((asked, response) => {
@@ -54,7 +54,7 @@ describe.each(PLANES)('%s', (plane) => {
     const port = (await startPlane(plane, [entry, telemetry], options))('a.test_80');
     for (const path of [...PATHS, '/end']) await ask(port, path);
     const paths = (): string[] => [...readFileSync(file, 'utf8').matchAll(/"GET (\S+) HTTP/g)].map((m) => m[1] ?? '');
-    await expect.poll(paths).toContain('/end');
+    await expect.poll(paths, PATIENT).toContain('/end');
     expect(paths().slice(0, -1)).toEqual(logged);
   });
 });

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MeshSettings } from '@weft/mesh-core/model';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PLANES, object, startPlane } from './planes.ts';
+import { PATIENT, PLANES, object, startPlane } from './planes.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weft-topology-'));
 const app = createServer((asked, response) => response.end(JSON.stringify(asked.headers)));
@@ -67,7 +67,7 @@ describe.each(PLANES)('%s', (plane) => {
     });
     // One proxy of two has not written its line: the connection itself is believed.
     expect(await ask(port, { 'x-forwarded-for': '3.3.3.3' })).toMatchObject({ 'x-envoy-external-address': '127.0.0.1', 'x-forwarded-proto': 'http' });
-    await expect.poll(() => readFileSync(file, 'utf8').split('\n')[0]).toBe('from 1.1.1.1:0 GET');
+    await expect.poll(() => readFileSync(file, 'utf8').split('\n')[0], PATIENT).toBe('from 1.1.1.1:0 GET');
   });
 
   test('proxyProtocol: the header of the balancer tells the client', async () => {
@@ -80,6 +80,6 @@ describe.each(PLANES)('%s', (plane) => {
     const file = join(mkdtempSync(join(dir, plane)), 'log');
     const port = await gateway({ accessLogFile: file, accessLogEncoding: 'JSON', accessLogFormat: '{"code": "%RESPONSE_CODE%", "host": "%REQ(:authority)%"}' });
     await ask(port, {});
-    await expect.poll(() => readFileSync(file, 'utf8')).toBe('{"code":200,"host":"a.test"}\n');
+    await expect.poll(() => readFileSync(file, 'utf8'), PATIENT).toBe('{"code":200,"host":"a.test"}\n');
   });
 });

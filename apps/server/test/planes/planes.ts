@@ -26,6 +26,9 @@ const { envoyBinary, staticBootstrap } = (await import(
 };
 const envoy = envoyBinary();
 
+/** For what comes soon on a quiet machine. */
+export const PATIENT = { timeout: 25_000 };
+
 /** Embedded, and Envoy where there is one. */
 export const PLANES: readonly ('embedded' | 'envoy')[] = envoy === undefined ? ['embedded'] : ['embedded', 'envoy'];
 
@@ -118,7 +121,7 @@ async function startEnvoy(set: ResourceSet, more: readonly object[]): Promise<(l
   await vi.waitFor(async () => {
     if (child.exitCode !== null) throw new Error(log);
     expect(await admin('/ready')).toContain('LIVE');
-  }, 15_000);
+  }, PATIENT.timeout);
   const listing = JSON.parse(await admin('/listeners?format=json')) as {
     listener_statuses: { name: string; local_address: { socket_address: { port_value: number } } }[];
   };

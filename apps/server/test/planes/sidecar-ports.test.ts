@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { request as requestTls } from 'node:https';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testAuthority } from '../../src/proxy/listener/testing/certificates.ts';
-import { PLANES, object, startPlane } from './planes.ts';
+import { PATIENT, PLANES, object, startPlane } from './planes.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weft-sidecar-'));
 const socketPath = join(dir, 'app.sock');
@@ -110,7 +110,7 @@ describe.each(PLANES)('%s', (plane) => {
       const before = held.length;
       const waiting = request({ host: '127.0.0.1', port: port(name), path: '/hold', agent: false }).on('error', () => undefined);
       waiting.end();
-      await expect.poll(() => held.length).toBe(before + 1);
+      await expect.poll(() => held.length, PATIENT).toBe(before + 1);
       expect(await get(port(name), 'a')).toMatch(second);
       waiting.destroy();
     }
