@@ -1,7 +1,5 @@
 // Client status (CSDS): what every connected proxy was sent, and whether it took it, as any xDS tool can ask for it.
 
-import { status } from '@grpc/grpc-js';
-import type { Server, ServerDuplexStream, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
@@ -10,76 +8,53 @@ import { ClientStatusRequestSchema, ClientStatusResponseSchema, ConfigStatus } f
 import type { ClientConfigSchema, ClientStatusRequest } from '@weft/mesh-core/gen/envoy/service/status/v3/csds_pb';
 import type { StringMatcher } from '@weft/mesh-core/gen/envoy/type/matcher/v3/string_pb';
 import { redacted } from './config-dump.ts';
+import { CODE, GrpcError, messageOf } from './grpc/codes.ts';
+import { unary } from './grpc/grpc-call.ts';
+import type { GrpcCall, GrpcMethod } from './grpc/grpc-call.ts';
 import type { ProxyConnection } from './proxy-connection.ts';
 
-type Stream = ServerDuplexStream<Buffer, Buffer>;
-type Unary = ServerUnaryCall<Buffer, Buffer>;
 const SERVICE = '/envoy.service.status.v3.ClientStatusDiscoveryService';
-const pass = (bytes: Buffer): Buffer => bytes;
-const bytesOnly = { requestSerialize: pass, requestDeserialize: pass, responseSerialize: pass, responseDeserialize: pass };
-
-class Refused extends Error {
-  readonly code: status;
-
-  constructor(code: status, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 /** Serves ClientStatusDiscoveryService. `visible` gives the connections a caller may see; rejects when it may see none at all. */
-export function addClientStatus(server: Server, visible: (call: Stream | Unary) => Promise<readonly ProxyConnection[]>): void {
-  const answer = async (call: Stream | Unary, bytes: Buffer): Promise<Buffer> => {
+export function clientStatusMethods(visible: (call: GrpcCall) => Promise<readonly ProxyConnection[]>): [string, GrpcMethod][] {
+  const answer = async (call: GrpcCall, bytes: Buffer): Promise<Uint8Array> => {
     let request: ClientStatusRequest;
     try {
       request = fromBinary(ClientStatusRequestSchema, bytes);
     } catch (error) {
-      throw new Refused(status.INVALID_ARGUMENT, `not a client status request: ${String(error)}`);
+      throw new GrpcError(CODE.invalidArgument, `not a client status request: ${String(error)}`);
     }
     const matches = request.nodeMatchers.map(({ nodeId, nodeMetadatas }) => {
-      if (nodeMetadatas.length > 0) throw new Refused(status.UNIMPLEMENTED, 'node_matchers.node_metadatas is not supported; match by node_id');
+      if (nodeMetadatas.length > 0) throw new GrpcError(CODE.unimplemented, 'node_matchers.node_metadatas is not supported; match by node_id');
       return nodeId === undefined ? () => true : stringMatch(nodeId);
     });
     const connections = await visible(call).catch((error: unknown) => {
-      throw new Refused(status.PERMISSION_DENIED, error instanceof Error ? error.message : String(error));
+      throw new GrpcError(CODE.permissionDenied, messageOf(error));
     });
     const config = connections
       .filter(({ node }) => matches.length === 0 || matches.some((match) => match(node.id)))
       .map((connection) => clientConfig(connection, !request.excludeResourceContents));
-    return Buffer.from(toBinary(ClientStatusResponseSchema, create(ClientStatusResponseSchema, { config })));
+    return toBinary(ClientStatusResponseSchema, create(ClientStatusResponseSchema, { config }));
   };
-  const failure = (error: unknown): { code: status; details: string } =>
-    error instanceof Refused ? { code: error.code, details: error.message } : { code: status.INTERNAL, details: String(error) };
-
-  server.addService(
-    {
-      StreamClientStatus: { path: `${SERVICE}/StreamClientStatus`, requestStream: true, responseStream: true, ...bytesOnly },
-      FetchClientStatus: { path: `${SERVICE}/FetchClientStatus`, requestStream: false, responseStream: false, ...bytesOnly },
+  const stream: GrpcMethod = (call) => ({
+    // One answer at a time, in order: a caller cannot pile up dumps.
+    message: (bytes) => {
+      call.pause();
+      answer(call, bytes).then(
+        (response) => {
+          call.write([response]);
+          if (!call.congested) call.resume();
+        },
+        (error: unknown) => call.fail(error),
+      );
     },
-    {
-      StreamClientStatus: (call: Stream) => {
-        // One answer at a time, in order: a caller cannot pile up dumps.
-        call.on('data', (bytes: Buffer) => {
-          call.pause();
-          answer(call, bytes).then(
-            (response) => {
-              call.write(response);
-              call.resume();
-            },
-            (error: unknown) => call.emit('error', failure(error)),
-          );
-        });
-        call.on('end', () => call.end());
-        call.on('error', () => undefined);
-      },
-      FetchClientStatus: (call: Unary, callback: sendUnaryData<Buffer>) => {
-        answer(call, call.request).then(
-          (response) => callback(null, response),
-          (error: unknown) => callback(failure(error)),
-        );
-      },
-    },
-  );
+    drained: () => call.resume(),
+    ended: () => call.end(),
+  });
+  return [
+    [`${SERVICE}/StreamClientStatus`, stream],
+    [`${SERVICE}/FetchClientStatus`, unary(answer)],
+  ];
 }
 
 function clientConfig(connection: ProxyConnection, withContents: boolean): MessageInitShape<typeof ClientConfigSchema> {
@@ -125,6 +100,6 @@ function stringMatch({ matchPattern, ignoreCase }: StringMatcher): (text: string
       return (text) => fold(text).includes(fold(matchPattern.value));
     default:
       // A regular expression of a stranger is not run here.
-      throw new Refused(status.UNIMPLEMENTED, 'node_matchers.node_id takes exact, prefix, suffix and contains');
+      throw new GrpcError(CODE.unimplemented, 'node_matchers.node_id takes exact, prefix, suffix and contains');
   }
 }

@@ -190,7 +190,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       servers = await startServers({
         hooks,
         ca,
-        tlsCredentials: certificate.credentials,
+        certificate,
         ports: options.ports,
         ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
         connections: () => registry.live(),

@@ -1,10 +1,11 @@
 // Load reports (LRS): clients of our clusters tell how many requests they sent where. Kept as totals per proxy, cluster and locality.
 
-import { status } from '@grpc/grpc-js';
-import type { Server, ServerDuplexStream } from '@grpc/grpc-js';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { UpstreamLocalityStats } from '@weft/mesh-core/gen/envoy/config/endpoint/v3/load_report_pb';
+import type { LoadStatsRequest } from '@weft/mesh-core/gen/envoy/service/load_stats/v3/lrs_pb';
 import { LoadStatsRequestSchema, LoadStatsResponseSchema } from '@weft/mesh-core/gen/envoy/service/load_stats/v3/lrs_pb';
+import { CODE, GrpcError, messageOf } from './grpc/codes.ts';
+import type { CallHandler, GrpcCall, GrpcMethod } from './grpc/grpc-call.ts';
 
 /** The interval other control planes ask for. */
 export const LOAD_REPORT_SECONDS = 10;
@@ -31,81 +32,63 @@ export interface LoadReports {
   rows(): readonly LoadRow[];
 }
 
-type Call = ServerDuplexStream<Buffer, Buffer>;
-const pass = (bytes: Buffer): Buffer => bytes;
-
-/** Serves LoadReportingService. `mayReport` says why a client may not speak for a node (undefined = it may); `clustersOf` names what it holds. */
-export function addLoadReporting(
-  server: Server,
-  store: Map<string, LoadRow>,
-  options: {
-    clock: () => number;
-    intervalSeconds: number;
-    mayReport: (call: Call, nodeId: string) => Promise<string | undefined>;
-    clustersOf: (nodeId: string) => readonly string[];
-  },
-): void {
-  server.addService(
-    {
-      StreamLoadStats: {
-        path: '/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats',
-        requestStream: true,
-        responseStream: true,
-        requestSerialize: pass,
-        requestDeserialize: pass,
-        responseSerialize: pass,
-        responseDeserialize: pass,
-      },
-    },
-    { StreamLoadStats: (call: Call) => serve(call, store, options) },
-  );
+export interface LoadReportOptions {
+  clock: () => number;
+  intervalSeconds: number;
+  /** Why a client may not speak for a node; undefined = it may. */
+  mayReport: (call: GrpcCall, nodeId: string) => Promise<string | undefined>;
+  /** The clusters a node holds. */
+  clustersOf: (nodeId: string) => readonly string[];
 }
 
-function serve(call: Call, store: Map<string, LoadRow>, options: Parameters<typeof addLoadReporting>[2]): void {
+/** LoadReportingService; what is reported is counted in `store`. */
+export function loadReportMethods(store: Map<string, LoadRow>, options: LoadReportOptions): [string, GrpcMethod][] {
+  return [['/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats', (call) => serve(call, store, options)]];
+}
+
+function serve(call: GrpcCall, store: Map<string, LoadRow>, options: LoadReportOptions): CallHandler {
   let nodeId = '';
-  let ended = false;
-  const fail = (code: status, details: string): void => {
-    if (ended) return;
-    ended = true;
-    call.emit('error', { code, details });
-  };
   const begin = async (id: string, sendAll: boolean): Promise<void> => {
     const refusal = await options.mayReport(call, id);
-    if (refusal !== undefined) return fail(status.PERMISSION_DENIED, refusal);
-    if (ended) return;
+    if (refusal !== undefined) throw new GrpcError(CODE.permissionDenied, refusal);
     const response = create(LoadStatsResponseSchema, {
       ...(sendAll ? { sendAllClusters: true } : { clusters: [...options.clustersOf(id)] }),
       loadReportingInterval: { seconds: BigInt(options.intervalSeconds) },
     });
-    call.write(Buffer.from(toBinary(LoadStatsResponseSchema, response)));
+    call.write([toBinary(LoadStatsResponseSchema, response)]);
   };
-  call.on('data', (bytes: Buffer) => {
-    if (ended) return;
-    let request;
-    try {
-      request = fromBinary(LoadStatsRequestSchema, bytes);
-    } catch (error) {
-      return fail(status.INVALID_ARGUMENT, `not a load report: ${String(error)}`);
-    }
-    if (nodeId === '') {
-      if (request.node === undefined || request.node.id === '') return fail(status.INVALID_ARGUMENT, 'the first report of a stream must name its node');
-      nodeId = request.node.id;
-      begin(nodeId, request.node.clientFeatures.includes(SEND_ALL)).catch((error: unknown) => fail(status.INTERNAL, String(error)));
-    }
+  const count = (request: LoadStatsRequest): void => {
     for (const cluster of request.clusterStats)
       for (const [i, stats] of cluster.upstreamLocalityStats.entries())
         // Dropped requests are the cluster's, not a locality's: they are counted in its first row.
         take(store, { nodeId, cluster: cluster.clusterName, stats, dropped: i === 0 ? Number(cluster.totalDroppedRequests) : 0, now: options.clock() });
-  });
-  call.on('end', () => {
-    ended = true;
-    call.end();
-  });
-  const stop = (): void => {
-    ended = true;
   };
-  call.on('cancelled', stop);
-  call.on('error', stop);
+  return {
+    message: (bytes) => {
+      const request = decoded(bytes);
+      if (nodeId !== '') return count(request);
+      if (request.node === undefined || request.node.id === '') throw new GrpcError(CODE.invalidArgument, 'the first report of a stream must name its node');
+      nodeId = request.node.id;
+      // Nothing counts before the client has proved who it is.
+      call.pause();
+      begin(nodeId, request.node.clientFeatures.includes(SEND_ALL)).then(
+        () => {
+          count(request);
+          call.resume();
+        },
+        (error: unknown) => call.fail(error),
+      );
+    },
+    ended: () => call.end(),
+  };
+}
+
+function decoded(bytes: Buffer): LoadStatsRequest {
+  try {
+    return fromBinary(LoadStatsRequestSchema, bytes);
+  } catch (error) {
+    throw new GrpcError(CODE.invalidArgument, `not a load report: ${messageOf(error)}`);
+  }
 }
 
 function take(
