@@ -84,7 +84,7 @@ export class GrpcCall {
       this.#handler.drained?.();
       this.#take();
     });
-    // A stream that is paused is not closed before it is read to its end: this is when the client has reset it.
+    // A paused stream that is reset without an error is not closed before it is read to its end: this comes at once.
     stream.on('aborted', () => this.#close());
     stream.on('wantTrailers', () => {
       const { code, details } = this.#status ?? { code: CODE.internal, details: '' };

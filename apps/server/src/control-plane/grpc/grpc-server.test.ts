@@ -143,33 +143,38 @@ test('a client that ended its side is heard to the end by a handler that takes i
   expect(heard).toEqual(['1', '2', '3', 'end']);
 });
 
-test('a call that is reset while nobody reads it is over at once; what is written then goes nowhere', async () => {
-  let paused: () => void = () => undefined;
-  const waits = new Promise<void>((resolve) => (paused = resolve));
-  let call: GrpcCall | undefined;
-  let over: () => void = () => undefined;
-  const closed = new Promise<void>((resolve) => (over = resolve));
-  const { session } = await serve((opened): CallHandler => {
-    call = opened;
-    return {
-      message: () => {
-        opened.pause();
-        paused();
-      },
-      ended: () => undefined,
-      closed: over,
-    };
-  });
-  const stream = open(session);
-  stream.write(Buffer.concat([frame('1'), frame('2')]));
-  await waits;
-  stream.close(constants.NGHTTP2_CANCEL);
-  await closed;
-  call?.write([Buffer.from('late')]);
-  call?.resume();
-  call?.end();
-  expect(call?.congested).toBe(false);
-});
+test.each([constants.NGHTTP2_CANCEL, constants.NGHTTP2_NO_ERROR])(
+  'a call that is reset (%i) while nobody reads it is over at once; what is written then goes nowhere',
+  async (code) => {
+    let paused: () => void = () => undefined;
+    const waits = new Promise<void>((resolve) => (paused = resolve));
+    let call: GrpcCall | undefined;
+    let over: () => void = () => undefined;
+    const closed = new Promise<void>((resolve) => (over = resolve));
+    const { session } = await serve((opened): CallHandler => {
+      call = opened;
+      return {
+        message: () => {
+          opened.pause();
+          paused();
+        },
+        ended: () => undefined,
+        closed: over,
+      };
+    });
+    const stream = open(session);
+    stream.write(Buffer.concat([frame('1'), frame('x'.repeat(60_000))]));
+    await waits;
+    // By then the rest has come too.
+    await new Promise((resolve) => session.ping(resolve));
+    stream.close(code);
+    await closed;
+    call?.write([Buffer.from('late')]);
+    call?.resume();
+    call?.end();
+    expect(call?.congested).toBe(false);
+  },
+);
 
 test('a client that asks and does not read is not listened to any longer, until it reads', async () => {
   const size = 600_000;
