@@ -181,6 +181,7 @@ export const OBSERVABILITY: readonly Case[] = [
   {
     area,
     name: 'x-weft-peer does not go where no sidecar is',
+    random: true,
     services: [service('peer-inside'), service('peer-bare', { app: 'b', direct: true })],
     objects: `
 kind: VirtualService
