@@ -5,38 +5,25 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { IstioMetric } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
-import { METRIC } from '../telemetry/index.ts';
 import { any } from './common.ts';
 import { type StatsOptions, peerTags } from './stats-logger.ts';
+import { METRIC_NAMES } from './telemetry.ts';
 
 const CONFIG = 'envoy.extensions.access_loggers.grpc.v3';
 
-const HTTP: Partial<Record<IstioMetric, string>> = {
-  REQUEST_COUNT: METRIC.requests,
-  REQUEST_DURATION: METRIC.duration,
-  REQUEST_SIZE: METRIC.requestBytes,
-  RESPONSE_SIZE: METRIC.responseBytes,
-};
-const MESSAGES: Partial<Record<IstioMetric, string>> = {
-  GRPC_REQUEST_MESSAGES: METRIC.requestMessages,
-  GRPC_RESPONSE_MESSAGES: METRIC.responseMessages,
-};
-const TCP: Partial<Record<IstioMetric, string>> = {
-  TCP_OPENED_CONNECTIONS: METRIC.tcpOpened,
-  TCP_CLOSED_CONNECTIONS: METRIC.tcpClosed,
-  TCP_SENT_BYTES: METRIC.tcpSent,
-  TCP_RECEIVED_BYTES: METRIC.tcpReceived,
-};
+const HTTP: readonly IstioMetric[] = ['REQUEST_COUNT', 'REQUEST_DURATION', 'REQUEST_SIZE', 'RESPONSE_SIZE'];
+const MESSAGES: readonly IstioMetric[] = ['GRPC_REQUEST_MESSAGES', 'GRPC_RESPONSE_MESSAGES'];
+const TCP: readonly IstioMetric[] = ['TCP_OPENED_CONNECTIONS', 'TCP_CLOSED_CONNECTIONS', 'TCP_SENT_BYTES', 'TCP_RECEIVED_BYTES'];
 
 export const GRPC_STATS = 'envoy.filters.http.grpc_stats';
 
 /** Whether a manager needs the filter that counts gRPC messages. */
 export function countsMessages({ metrics }: Pick<StatsOptions, 'metrics'>): boolean {
-  return Object.keys(MESSAGES).some((metric) => !metrics.disabled.has(metric as IstioMetric));
+  return MESSAGES.some((metric) => !metrics.disabled.has(metric));
 }
 
 export function httpAccessLogService(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
-  return httpLog(node, clusterId, options, { ...HTTP, ...MESSAGES });
+  return httpLog(node, clusterId, options, [...HTTP, ...MESSAGES]);
 }
 
 /** The messages of gRPC requests only. */
@@ -45,8 +32,8 @@ export function messageAccessLogService(node: ProxyNode, clusterId: string, opti
   return httpLog(node, clusterId, options, MESSAGES).map((log) => ({ ...log, filter }));
 }
 
-function httpLog(node: ProxyNode, clusterId: string, options: StatsOptions, names: Partial<Record<IstioMetric, string>>): JsonObject[] {
-  const common = commonConfig(node, clusterId, options, names);
+function httpLog(node: ProxyNode, clusterId: string, options: StatsOptions, metrics: readonly IstioMetric[]): JsonObject[] {
+  const common = commonConfig(node, clusterId, options, metrics);
   if (common === undefined) return [];
   const config = {
     commonConfig: { ...common, filterStateObjectsToLog: [GRPC_STATS] },
@@ -65,11 +52,11 @@ export function tcpAccessLogService(node: ProxyNode, clusterId: string, options:
 }
 
 /** Undefined when a Telemetry has switched all these metrics off. */
-function commonConfig(node: ProxyNode, clusterId: string, options: StatsOptions, names: Partial<Record<IstioMetric, string>>): JsonObject | undefined {
-  const counted = Object.entries(names).filter(([metric]) => !options.metrics.disabled.has(metric as IstioMetric));
+function commonConfig(node: ProxyNode, clusterId: string, options: StatsOptions, metrics: readonly IstioMetric[]): JsonObject | undefined {
+  const counted = metrics.filter((metric) => !options.metrics.disabled.has(metric));
   if (counted.length === 0) return undefined;
   return {
-    logName: counted.map(([, name]) => name).join(','),
+    logName: counted.map((metric) => METRIC_NAMES[metric]).join(','),
     transportApiVersion: 'V3',
     grpcService: { envoyGrpc: { clusterName: 'weft-otlp' } },
     bufferFlushInterval: '1s',

@@ -28,7 +28,7 @@ export function inboundCluster({ servicePort }: InboundPort): string {
 }
 
 /** The service peers reach this port by. */
-export function serviceBehind(mesh: Mesh, node: ProxyNode, port: InboundPort): MeshService | undefined {
+export function serviceBehind(mesh: Mesh, node: ProxyNode, port: { servicePort: number; name: string | undefined }): MeshService | undefined {
   return servicesOfWorkload(mesh, node.namespace, node.workload).find((s) => s.ports.some((p) => p.port === port.servicePort || p.name === port.name));
 }
 

@@ -5,7 +5,7 @@ import type { ProxyNode } from '../model/index.ts';
 import { ADS, PEER_FIELDS, PEER_HEADER, any, seconds, socketAddress, without } from './common.ts';
 import { dynamicForwardFilter } from './external-clusters.ts';
 import type { Mesh, MeshService, ServicePort } from './mesh.ts';
-import { countingFilters, managerTelemetry } from './manager-telemetry.ts';
+import { managerTelemetry } from './manager-telemetry.ts';
 import type { Reporter } from './stats-logger.ts';
 import { serviceTcpFilters, sniChains } from './tcp-routes.ts';
 
@@ -124,7 +124,8 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
     filters.push({ name: 'envoy.filters.http.cors', typedConfig: any('envoy.extensions.filters.http.cors.v3.Cors') });
   }
   if (options.forward === true) filters.push(dynamicForwardFilter());
-  filters.push(...countingFilters(mesh, node, options));
+  const telemetry = managerTelemetry(mesh, node, options);
+  filters.push(...telemetry.filters);
   filters.push({ name: 'envoy.filters.http.router', typedConfig: any('envoy.extensions.filters.http.router.v3.Router') });
   return {
     name: 'envoy.filters.network.http_connection_manager',
@@ -144,7 +145,7 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
         normalizePath: true,
         httpProtocolOptions: { acceptHttp10: true },
         http2ProtocolOptions: { allowConnect: true },
-        ...managerTelemetry(mesh, node, options),
+        ...telemetry.fields,
       }),
     ),
   };

@@ -18,8 +18,14 @@ export interface ReportOptions {
   service?: MeshService | undefined;
 }
 
-/** Fields `accessLog` and `tracing` of the connection manager. */
-export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, service: destination }: ReportOptions): JsonObject {
+export interface ManagerTelemetry {
+  /** HTTP filters that only count. */
+  filters: JsonObject[];
+  /** Other fields of the connection manager. */
+  fields: JsonObject;
+}
+
+export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, service: destination }: ReportOptions): ManagerTelemetry {
   const settings = telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER');
   const service = destination === undefined ? undefined : { host: destination.host, name: destination.name, namespace: destination.namespace };
   // Embedded proxies count by themselves; they are only told what a Telemetry changes.
@@ -27,12 +33,10 @@ export function managerTelemetry(mesh: Mesh, node: ProxyNode, { reporter, mtls, 
   const stats = ofEnvoy
     ? requestCounters(node, mesh.settings.clusterId, { reporter, mtls, service, metrics: settings.metrics })
     : metricOverrides(settings.metrics);
-  return without({ accessLog: [...stats, ...accessLog(mesh, node, settings.accessLog)], ...tracing(node, settings.tracing) });
-}
-
-/** HTTP filters of the connection manager that only count. */
-export function countingFilters(mesh: Mesh, node: ProxyNode, { reporter }: ReportOptions): JsonObject[] {
-  return messageCounter(node, telemetryOf(mesh, node, reporter === 'source' ? 'CLIENT' : 'SERVER'));
+  return {
+    filters: messageCounter(node, settings),
+    fields: without({ accessLog: [...stats, ...accessLog(mesh, node, settings.accessLog)], ...tracing(node, settings.tracing) }),
+  };
 }
 
 /** Access logs of TCP connections, and how embedded proxies count these. */

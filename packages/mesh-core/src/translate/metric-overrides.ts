@@ -2,31 +2,17 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { IstioMetric } from '../config/index.ts';
-import { METRIC } from '../telemetry/index.ts';
 import { any } from './common.ts';
-import type { MetricSettings } from './telemetry.ts';
+import { METRIC_NAMES, type MetricSettings } from './telemetry.ts';
 
 /** An access logger of this type says how to count; it writes nothing. */
 const TYPE_URL = 'type.googleapis.com/weft.telemetry.v1.MetricOverrides';
-
-const NAMES: Readonly<Record<IstioMetric, string>> = {
-  REQUEST_COUNT: METRIC.requests,
-  REQUEST_DURATION: METRIC.duration,
-  REQUEST_SIZE: METRIC.requestBytes,
-  RESPONSE_SIZE: METRIC.responseBytes,
-  GRPC_REQUEST_MESSAGES: METRIC.requestMessages,
-  GRPC_RESPONSE_MESSAGES: METRIC.responseMessages,
-  TCP_OPENED_CONNECTIONS: METRIC.tcpOpened,
-  TCP_CLOSED_CONNECTIONS: METRIC.tcpClosed,
-  TCP_SENT_BYTES: METRIC.tcpSent,
-  TCP_RECEIVED_BYTES: METRIC.tcpReceived,
-};
 
 /** Nothing where nothing is changed; by metric: whether it is off, which tags it goes without, which it has by a CEL expression. */
 export function metricOverrides({ disabled, tags }: MetricSettings): JsonObject[] {
   if (disabled.size === 0 && tags.size === 0) return [];
   const value: Record<string, JsonObject> = {};
-  for (const [metric, name] of Object.entries(NAMES) as [IstioMetric, string][]) {
+  for (const [metric, name] of Object.entries(METRIC_NAMES) as [IstioMetric, string][]) {
     const list = [...(tags.get(metric) ?? [])];
     const set = Object.fromEntries(list.filter((tag): tag is [string, string] => tag[1] !== undefined));
     const remove = list.filter(([, expression]) => expression === undefined).map(([tag]) => tag);

@@ -35,6 +35,7 @@ function applicationCluster(mesh: Mesh, node: ProxyNode, port: Inbound): JsonObj
   const { connectionPool: ruled, retryBudget } = effectivePolicy(rule?.trafficPolicy, undefined, port.servicePort);
   const pool = port.connectionPool ?? ruled;
   const policy: TrafficPolicySpec = { ...(pool === undefined ? {} : { connectionPool: pool }), ...(retryBudget === undefined ? {} : { retryBudget }) };
+  const { common, http2 } = poolOptions(policy);
   return without({
     name,
     // Which service connections are counted for.
@@ -47,13 +48,12 @@ function applicationCluster(mesh: Mesh, node: ProxyNode, port: Inbound): JsonObj
     circuitBreakers: { thresholds: [thresholds(policy, node.dataPlane)] },
     upstreamConnectionOptions: connectionOptions(policy),
     loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: [{ endpoint: { address: port.application } }] }] },
-    typedExtensionProtocolOptions: { [HTTP_OPTIONS]: any(HTTP_OPTIONS, { ...protocolOptions(port, policy), ...poolOptions(policy).common }) },
+    typedExtensionProtocolOptions: { [HTTP_OPTIONS]: any(HTTP_OPTIONS, { ...protocolOptions(port, http2), ...common }) },
   });
 }
 
-function protocolOptions(port: Inbound, policy: TrafficPolicySpec): JsonObject {
+function protocolOptions(port: Inbound, http2: JsonObject): JsonObject {
   const protocol = port.protocol ?? protocolOf(port.name, undefined, port.servicePort);
-  const { http2 } = poolOptions(policy);
   if (protocol === 'auto') return { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: http2 } };
   return { explicitHttpConfig: protocol === 'grpc' || protocol === 'http2' ? { http2ProtocolOptions: http2 } : { httpProtocolOptions: {} } };
 }

@@ -6,7 +6,7 @@ import type { IstioMetric } from '../config/index.ts';
 import { type ProxyNode, spiffeId } from '../model/index.ts';
 import { PEER_FIELDS, SERVICE_METADATA, peerIdentity } from './common.ts';
 import { tagFormat } from './tag-expression.ts';
-import type { MetricSettings } from './telemetry.ts';
+import { METRIC_NAMES, type MetricSettings } from './telemetry.ts';
 
 export type Reporter = 'source' | 'destination';
 
@@ -22,8 +22,11 @@ export interface StatsOptions extends PeerOptions {
   metrics: MetricSettings;
 }
 
+/** Of all the stats' names. */
+const PREFIX = 'istio';
+
 type Tags = Record<string, string>;
-type Counted = (metric: IstioMetric, name: string, value: JsonObject) => JsonObject[];
+type Counted = (metric: IstioMetric, value: JsonObject) => JsonObject[];
 
 /** One logger for gRPC and one for other requests: which of the two a request is, its content type tells. */
 export function statsLoggers(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
@@ -38,11 +41,11 @@ export function statsLoggers(node: ProxyNode, clusterId: string, options: StatsO
     const isGrpc = { name: 'content-type', stringMatch: { prefix: 'application/grpc' } };
     return logger({
       filter: { headerFilter: { header: grpc ? isGrpc : { ...isGrpc, invertMatch: true, treatMissingHeaderAsEmpty: true } } },
-      counters: counted('REQUEST_COUNT', 'requests_total', { value_fixed: 1 }),
+      counters: counted('REQUEST_COUNT', { value_fixed: 1 }),
       histograms: [
-        ...counted('REQUEST_DURATION', 'request_duration_milliseconds', { value_format: '%DURATION%' }),
-        ...counted('REQUEST_SIZE', 'request_bytes', { value_format: '%DOWNSTREAM_WIRE_BYTES_RECEIVED%' }),
-        ...counted('RESPONSE_SIZE', 'response_bytes', { value_format: '%DOWNSTREAM_WIRE_BYTES_SENT%' }),
+        ...counted('REQUEST_DURATION', { value_format: '%DURATION%' }),
+        ...counted('REQUEST_SIZE', { value_format: '%DOWNSTREAM_WIRE_BYTES_RECEIVED%' }),
+        ...counted('RESPONSE_SIZE', { value_format: '%DOWNSTREAM_WIRE_BYTES_SENT%' }),
       ],
     });
   });
@@ -53,24 +56,24 @@ export function tcpStatsLoggers(node: ProxyNode, clusterId: string, options: Sta
   const counted = countedWith(options.metrics, { ...peerTags(node, clusterId, options), request_protocol: 'tcp' });
   const at = (type: string, counters: JsonObject[]): JsonObject => logger({ filter: { logTypeFilter: { types: [type] } }, counters });
   return [
-    at('TcpUpstreamConnected', counted('TCP_OPENED_CONNECTIONS', 'tcp_connections_opened_total', { value_fixed: 1 })),
+    at('TcpUpstreamConnected', counted('TCP_OPENED_CONNECTIONS', { value_fixed: 1 })),
     at('TcpConnectionEnd', [
-      ...counted('TCP_CLOSED_CONNECTIONS', 'tcp_connections_closed_total', { value_fixed: 1 }),
-      ...counted('TCP_SENT_BYTES', 'tcp_sent_bytes_total', { value_format: '%BYTES_SENT%' }),
-      ...counted('TCP_RECEIVED_BYTES', 'tcp_received_bytes_total', { value_format: '%BYTES_RECEIVED%' }),
+      ...counted('TCP_CLOSED_CONNECTIONS', { value_fixed: 1 }),
+      ...counted('TCP_SENT_BYTES', { value_format: '%BYTES_SENT%' }),
+      ...counted('TCP_RECEIVED_BYTES', { value_format: '%BYTES_RECEIVED%' }),
     ]),
   ];
 }
 
 /** Nothing for a metric that is switched off, else its stat with the tags a Telemetry leaves or changes. */
 function countedWith(metrics: MetricSettings, tags: Tags): Counted {
-  return (metric, name, value) => {
+  return (metric, value) => {
     if (metrics.disabled.has(metric)) return [];
     const overrides = [...(metrics.tags.get(metric) ?? [])].map(([tag, cel]) => [tag, cel === undefined ? '' : (tagFormat(cel) ?? '')] as const);
     const tagList = Object.entries({ ...tags, ...Object.fromEntries(overrides) })
       .filter(([, format]) => format !== '')
       .map(([tag, value_format]) => ({ name: tag, value_format }));
-    return [{ stat: { name, tags: tagList }, ...value }];
+    return [{ stat: { name: METRIC_NAMES[metric].slice(PREFIX.length + 1), tags: tagList }, ...value }];
   };
 }
 
@@ -81,7 +84,7 @@ function logger({ filter, ...value }: { filter: JsonObject; counters: JsonObject
     typedConfig: {
       '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
       typeUrl: 'type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config',
-      value: { stats_scope: { prefix: 'istio' }, ...value },
+      value: { stats_scope: { prefix: PREFIX }, ...value },
     },
   };
 }

@@ -2,7 +2,8 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { ProxyNode } from '../model/index.ts';
-import { type Mesh, servicesOfWorkload } from './mesh.ts';
+import { serviceBehind } from './inbound-ports.ts';
+import type { Mesh } from './mesh.ts';
 import { connectionCounters } from './request-counting.ts';
 import { telemetryOf } from './telemetry.ts';
 
@@ -44,8 +45,7 @@ function atEnd({ filter, ...log }: JsonObject): JsonObject {
 
 /** The service behind `inbound|<port>||`. */
 function servedBy(mesh: Mesh, node: ProxyNode, config: JsonObject): { host: string; name: string; namespace: string } | undefined {
-  const port = Number(/^inbound\|(\d+)/.exec(typeof config['cluster'] === 'string' ? config['cluster'] : '')?.[1] ?? 0);
-  const name = node.inbound.find((p) => p.servicePort === port)?.name;
-  const service = servicesOfWorkload(mesh, node.namespace, node.workload).find((s) => s.ports.some((p) => p.port === port || p.name === name));
+  const servicePort = Number(/^inbound\|(\d+)/.exec(typeof config['cluster'] === 'string' ? config['cluster'] : '')?.[1] ?? 0);
+  const service = serviceBehind(mesh, node, { servicePort, name: node.inbound.find((p) => p.servicePort === servicePort)?.name });
   return service === undefined ? undefined : { host: service.host, name: service.name, namespace: service.namespace };
 }

@@ -2,6 +2,7 @@
 
 import { ISTIO_METRICS, type IstioMetric, type TelemetrySpec, matches } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
+import { METRIC } from '../telemetry/index.ts';
 import { type Mesh, ofKind } from './mesh.ts';
 
 /** Which side of a call a listener is on: outbound and gateway listeners are clients. */
@@ -33,18 +34,18 @@ export interface MetricSettings {
   tags: ReadonlyMap<IstioMetric, ReadonlyMap<string, string | undefined>>;
 }
 
-/** Istio's names of metrics that are told apart by `customMetric`: `istio_requests_total` or its short form. */
-const CUSTOM_NAMES: Readonly<Record<string, IstioMetric>> = {
-  requests_total: 'REQUEST_COUNT',
-  request_duration_milliseconds: 'REQUEST_DURATION',
-  request_bytes: 'REQUEST_SIZE',
-  response_bytes: 'RESPONSE_SIZE',
-  tcp_connections_opened_total: 'TCP_OPENED_CONNECTIONS',
-  tcp_connections_closed_total: 'TCP_CLOSED_CONNECTIONS',
-  tcp_sent_bytes_total: 'TCP_SENT_BYTES',
-  tcp_received_bytes_total: 'TCP_RECEIVED_BYTES',
-  request_messages_total: 'GRPC_REQUEST_MESSAGES',
-  response_messages_total: 'GRPC_RESPONSE_MESSAGES',
+/** The metrics as they are written. */
+export const METRIC_NAMES: Readonly<Record<IstioMetric, string>> = {
+  REQUEST_COUNT: METRIC.requests,
+  REQUEST_DURATION: METRIC.duration,
+  REQUEST_SIZE: METRIC.requestBytes,
+  RESPONSE_SIZE: METRIC.responseBytes,
+  GRPC_REQUEST_MESSAGES: METRIC.requestMessages,
+  GRPC_RESPONSE_MESSAGES: METRIC.responseMessages,
+  TCP_OPENED_CONNECTIONS: METRIC.tcpOpened,
+  TCP_CLOSED_CONNECTIONS: METRIC.tcpClosed,
+  TCP_SENT_BYTES: METRIC.tcpSent,
+  TCP_RECEIVED_BYTES: METRIC.tcpReceived,
 };
 
 /**
@@ -125,8 +126,9 @@ function metrics(specs: readonly TelemetrySpec[], mode: WorkloadMode): MetricSet
 
 function metricsOf({ match }: Override): readonly IstioMetric[] {
   if (match?.customMetric !== undefined) {
-    const known = CUSTOM_NAMES[match.customMetric.replace(/^istio_/, '')];
-    return known === undefined ? [] : [known];
+    // In full, or without what all begin with.
+    const name = `istio_${match.customMetric.replace(/^istio_/, '')}`;
+    return ISTIO_METRICS.filter((metric) => METRIC_NAMES[metric] === name);
   }
   return match?.metric === undefined || match.metric === 'ALL_METRICS' ? ISTIO_METRICS : [match.metric];
 }
