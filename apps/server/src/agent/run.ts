@@ -61,6 +61,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
     ports,
   );
   const secondAdminPort = binary !== undefined && options.envoyPair ? await ports.allocate(`${plan.workload}.${plan.namespace}/second admin`) : undefined;
+  const adminPorts = [plan.adminPort, ...(secondAdminPort === undefined ? [] : [secondAdminPort])];
   ports.save();
   const ownService = services.some((s) => s.metadata.name === plan.service && s.metadata.namespace === plan.namespace) ? undefined : serviceFor(plan);
 
@@ -111,7 +112,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   const onSignal = (signal: NodeJS.Signals): void => {
     if (left !== undefined) return void program.kill(signal);
     void leaveMesh()
-      .then(() => Promise.all([plan.adminPort, secondAdminPort].map(async (port) => port === undefined || untilApplicationIdle(port, FINISH_MS))))
+      .then(() => Promise.all(adminPorts.map((port) => untilApplicationIdle(port, FINISH_MS))))
       .finally(() => program.kill(signal));
   };
   process.on('SIGINT', onSignal);

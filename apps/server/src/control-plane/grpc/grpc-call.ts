@@ -176,7 +176,7 @@ export class GrpcCall {
       stream.end();
       return;
     }
-    stream.respond({ ...HEADERS, ...trailers(this.#status.code, this.#status.details) }, { endStream: true });
+    respondWithoutBody(stream, this.#status.code, this.#status.details);
     this.#hangUp();
   }
 
@@ -243,8 +243,13 @@ export function unary(answer: (call: GrpcCall, request: Buffer) => Promise<Uint8
   };
 }
 
+/** The whole answer of a call in one header block. */
+export function respondWithoutBody(stream: ServerHttp2Stream, code: Code, details: string): void {
+  stream.respond({ ...HEADERS, ...trailers(code, details) }, { endStream: true });
+}
+
 /** Percent-encoded as the protocol demands: only printable ASCII stands for itself. */
-export function trailers(code: Code, details: string): Record<string, string> {
+function trailers(code: Code, details: string): Record<string, string> {
   const message = details.slice(0, MAX_DETAILS).replace(/[^ -$&-~]+/g, (text) => Buffer.from(text).toString('hex').replace(/../g, '%$&'));
   return { 'grpc-status': String(code), ...(details === '' ? {} : { 'grpc-message': message }) };
 }

@@ -1,11 +1,11 @@
 // A gRPC server directly on node:http2: bytes in, bytes out, nothing made per message but its frame.
 
 import { createSecureServer, createServer } from 'node:http2';
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, SecureServerOptions } from 'node:http2';
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, SecureServerOptions } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import { CODE } from './codes.ts';
-import { GrpcCall, trailers } from './grpc-call.ts';
+import { GrpcCall, respondWithoutBody } from './grpc-call.ts';
 import type { GrpcMethod, Peer } from './grpc-call.ts';
 
 export interface GrpcServerOptions {
@@ -71,7 +71,7 @@ export function createGrpcServer(methods: ReadonlyMap<string, GrpcMethod>, optio
     if (refusal !== undefined) return stream.respond({ ':status': refusal }, { endStream: true });
     const path = headers[':path'] ?? '';
     const method = methods.get(path);
-    if (method === undefined) return unimplemented(stream, path);
+    if (method === undefined) return respondWithoutBody(stream, CODE.unimplemented, `this server has no method ${path}`);
     return new GrpcCall(stream, headers, { peer: known.peer, method, maxMessageBytes });
   });
 
@@ -128,11 +128,4 @@ function peerOf(session: ServerHttp2Session): Peer {
 function refuse(headers: IncomingHttpHeaders): number | undefined {
   if (!CONTENT_TYPE.test(headers['content-type'] ?? '')) return 415;
   return headers[':method'] === 'POST' ? undefined : 405;
-}
-
-function unimplemented(stream: ServerHttp2Stream, path: string): void {
-  stream.respond(
-    { ':status': 200, 'content-type': 'application/grpc+proto', ...trailers(CODE.unimplemented, `this server has no method ${path}`) },
-    { endStream: true },
-  );
 }

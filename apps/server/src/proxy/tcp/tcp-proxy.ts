@@ -12,7 +12,7 @@ import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { connectAnnounced } from '../upstream/announced.ts';
 import { socketTarget } from '../upstream/host-and-port.ts';
-import { chooseUpstreamTls, planUpstreamTls, type UpstreamTlsPlan } from '../upstream/tls-plan.ts';
+import { chooseUpstreamTls, planUpstreamTls, type UpstreamTlsPlan, verification } from '../upstream/tls-plan.ts';
 import { Tunnel } from './tunnel.ts';
 
 export interface TcpContext {
@@ -261,11 +261,9 @@ export class TcpConnection implements TimerTarget {
 
 function tlsOptions(plan: UpstreamTlsPlan): ConnectionOptions {
   return {
-    secureContext: plan.context,
+    ...verification(plan),
     ALPNProtocols: plan.alpn.filter((name) => name !== 'h2'),
     ...(plan.sni === '' ? {} : { servername: plan.sni }),
-    rejectUnauthorized: plan.verify,
-    checkServerIdentity: (_, certificate) => (plan.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
   };
 }
 

@@ -92,15 +92,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
   });
   const outbound = new WeakMap<Endpoint, Scope>();
   const outboundNoEndpoint = new WeakMap<ClusterConfig, Scope>();
-  const noCluster: Scope = {
-    source: self,
-    destination: UNKNOWN_PEER,
-    service: undefined,
-    mutualTls: false,
-    cells: new Map(),
-    last: undefined,
-    shapes: undefined,
-  };
+  const noCluster = scopeOf({ source: self, destination: UNKNOWN_PEER, service: undefined, mutualTls: false });
   const peers = new Map<string, Scope>();
 
   /** A request to a host the mesh does not know, under the names Istio gives such destinations. */
@@ -109,15 +101,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
     const known = peers.get(key);
     if (known !== undefined) return known;
     const host = peers.size < MAX_PEERS ? record.authority : name;
-    const scope: Scope = {
-      source: self,
-      destination: UNKNOWN_PEER,
-      service: { host, name, namespace: 'unknown' },
-      mutualTls: false,
-      cells: new Map(),
-      last: undefined,
-      shapes: undefined,
-    };
+    const scope = scopeOf({ source: self, destination: UNKNOWN_PEER, service: { host, name, namespace: 'unknown' }, mutualTls: false });
     if (peers.size < MAX_PEERS) peers.set(key, scope);
     return scope;
   };
@@ -128,15 +112,8 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
     if (cluster.name === 'PassthroughCluster') return unknownScope(record, 'PassthroughCluster');
     const known = endpoint === undefined ? outboundNoEndpoint.get(cluster) : outbound.get(endpoint);
     if (known !== undefined) return known;
-    const scope: Scope = {
-      source: self,
-      destination: endpoint === undefined ? UNKNOWN_PEER : endpointPeer(endpoint),
-      service: serviceOf(cluster),
-      mutualTls: false,
-      cells: new Map(),
-      last: undefined,
-      shapes: undefined,
-    };
+    const destination = endpoint === undefined ? UNKNOWN_PEER : endpointPeer(endpoint);
+    const scope = scopeOf({ source: self, destination, service: serviceOf(cluster), mutualTls: false });
     if (endpoint === undefined) outboundNoEndpoint.set(cluster, scope);
     else outbound.set(endpoint, scope);
     return scope;
@@ -158,15 +135,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
     const known = peers.get(key);
     if (known !== undefined) return known;
     const source = peers.size < MAX_PEERS ? parsePeerHeader(record.peer.header, principal) : UNKNOWN_PEER;
-    const scope: Scope = {
-      source,
-      destination: self,
-      service: serviceOfOperation(record.route?.operation),
-      mutualTls: principal !== '',
-      cells: new Map(),
-      last: undefined,
-      shapes: undefined,
-    };
+    const scope = scopeOf({ source, destination: self, service: serviceOfOperation(record.route?.operation), mutualTls: principal !== '' });
     if (peers.size < MAX_PEERS) peers.set(key, scope);
     return scope;
   };
@@ -246,6 +215,10 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       };
     },
   };
+}
+
+function scopeOf(ends: Pick<Scope, 'source' | 'destination' | 'service' | 'mutualTls'>): Scope {
+  return { ...ends, cells: new Map(), last: undefined, shapes: undefined };
 }
 
 function isGrpc({ contentType }: RequestRecord): boolean {

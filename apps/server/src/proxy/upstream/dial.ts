@@ -7,7 +7,7 @@ import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/time
 import { type ClientAddresses, connectAnnounced } from './announced.ts';
 import { socketTarget } from './host-and-port.ts';
 import type { ConnectFailure } from './stream.ts';
-import type { UpstreamTlsPlan } from './tls-plan.ts';
+import { type UpstreamTlsPlan, verification } from './tls-plan.ts';
 
 /** All connections read into this one buffer: a read is handled to its end before the next begins. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
@@ -115,11 +115,9 @@ export class Dial implements TimerTarget {
 
 function tlsOptions(tls: UpstreamTlsPlan, protocol: DialOptions['protocol']): ConnectionOptions {
   return {
+    ...verification(tls),
     ALPNProtocols: offered(tls.alpn, protocol),
-    secureContext: tls.context,
     ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
-    rejectUnauthorized: tls.verify,
-    checkServerIdentity: (_, certificate) => (tls.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
   };
 }
 

@@ -1,7 +1,7 @@
 // How connections to an endpoint are encrypted: chosen by its metadata, resolved to a context when a connection is made.
 
 import { X509Certificate } from 'node:crypto';
-import { type PeerCertificate, type SecureContext, type SecureContextOptions, createSecureContext } from 'node:tls';
+import { type ConnectionOptions, type PeerCertificate, type SecureContext, type SecureContextOptions, createSecureContext } from 'node:tls';
 import type { ClusterConfig, Endpoint, UpstreamTls } from '../config/model.ts';
 import { compilePeerSans, compilePins, namesHost } from '../transport/peer-identity.ts';
 import { type SecretStore, contextParams } from '../transport/secrets.ts';
@@ -14,6 +14,15 @@ export interface UpstreamTlsPlan {
   /** The chain is checked (`rejectUnauthorized`). */
   verify: boolean;
   accepts(certificate: PeerCertificate): boolean;
+}
+
+/** The part of a plan that Node's TLS checks the peer by. */
+export function verification({ context, verify, accepts }: UpstreamTlsPlan): ConnectionOptions {
+  return {
+    secureContext: context,
+    rejectUnauthorized: verify,
+    checkServerIdentity: (_, certificate) => (accepts(certificate) ? undefined : new Error('peer identity not accepted')),
+  };
 }
 
 /** The first match whose labels the endpoint has decides (it may say plaintext), else the cluster's own. */

@@ -6,6 +6,7 @@ import { connect as connectTls } from 'node:tls';
 import type { HealthCheckResult } from '@weft/mesh-core/traffic';
 import type { HealthProbe } from '../../config/model.ts';
 import { socketTarget } from '../host-and-port.ts';
+import { verification } from '../tls-plan.ts';
 import { checkGrpc, checkHttp2 } from './http2-probes.ts';
 import { type ProbeTarget, judge } from './probe-target.ts';
 
@@ -44,11 +45,9 @@ function open({ host, port, tls }: ProbeTarget, alpn: string[]): Socket {
   if (tls === undefined) return connectPlain({ ...to, noDelay: true });
   return connectTls({
     ...to,
+    ...verification(tls),
     ALPNProtocols: alpn,
-    secureContext: tls.context,
     ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
-    rejectUnauthorized: tls.verify,
-    checkServerIdentity: (_, certificate) => (tls.accepts(certificate) ? undefined : new Error('peer identity not accepted')),
   });
 }
 
