@@ -9,7 +9,8 @@ import type { Child } from '../src/agent/child.ts';
 import { findEnvoy, startEnvoy } from '../src/agent/envoy.ts';
 import { parseIstioStats } from '../src/agent/envoy-stats.ts';
 import type { ProxySpec } from '../src/proxy/config/proxy-spec.ts';
-import { type ClientMesh, freePort, putService, startClientMesh } from './testing/client-mesh.ts';
+import { freePort } from '../src/proxy/listener/testing/free-port.ts';
+import { type ClientMesh, putService, startClientMesh } from './testing/client-mesh.ts';
 import { hit, startClients } from './testing/clients.ts';
 
 let binary: string | undefined;

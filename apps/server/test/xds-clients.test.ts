@@ -20,6 +20,7 @@ import type { Resource } from '@weft/mesh-core/xds';
 import type { Translator } from '../src/control-plane/snapshots.ts';
 import { startHarness, until } from '../src/control-plane/testing/harness.ts';
 import { envoyBinary, startEnvoy } from './clients/envoy.ts';
+import { freePort } from '../src/proxy/listener/testing/free-port.ts';
 
 const pass = (bytes: Buffer): Buffer => bytes;
 const METHOD = '/test.Echo/WhoAreYou';
@@ -227,13 +228,6 @@ async function httpBackend(version: string): Promise<number> {
     server.close();
   });
   return listen(server);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function listen(server: ReturnType<typeof createServer>): Promise<number> {

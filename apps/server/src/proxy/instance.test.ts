@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { type IncomingHttpHeaders, type Server, createServer, get as httpGet } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MeshObject } from '@weft/mesh-core/model';
@@ -14,6 +14,7 @@ import { startHarness, until } from '../control-plane/testing/harness.ts';
 import type { ProxySpec } from './config/proxy-spec.ts';
 import { type ProxyHandle, startProxy } from './instance.ts';
 import { createProxyRuntime } from './http/runtime.ts';
+import { freePort } from './listener/testing/free-port.ts';
 
 const HOST = 'reviews.bookinfo.svc.cluster.local';
 const logs: string[] = [];
@@ -30,13 +31,6 @@ const start = async (spec: ProxySpec): Promise<ProxyHandle> => {
   return proxy;
 };
 
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return (server.address() as AddressInfo).port;

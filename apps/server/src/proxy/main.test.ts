@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startHarness } from '../control-plane/testing/harness.ts';
 import type { ProxySpec } from './config/proxy-spec.ts';
+import { freePort } from './listener/testing/free-port.ts';
 
 let mesh: Awaited<ReturnType<typeof startHarness>>;
 let dir: string;
@@ -58,15 +59,6 @@ async function run(specs: ProxySpec[]): Promise<{ child: ChildProcess; line: str
   if (child.stdout === null) throw new Error('no stdout');
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
   return { child, line };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 test('it says which proxies serve and which cannot, and ends on SIGTERM', async () => {

@@ -11,6 +11,7 @@ import { TYPE_URL } from '@weft/mesh-core/xds';
 import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
 import { createConfiguration } from '../../src/proxy/xds-client/configuration.ts';
 import { proxy, readObjects, resourcesOf } from './objects.ts';
+import { freePort } from '../../src/proxy/listener/testing/free-port.ts';
 
 const corpus = process.env['WEFT_CORPUS'] ?? resolve(dirname(fileURLToPath(import.meta.url)), '../../../../../shared/corpus');
 const present = existsSync(join(corpus, 'istio'));
@@ -101,13 +102,6 @@ async function sidecar(objects: readonly MeshObject[]): Promise<number> {
       [],
     );
   return runtime.stats().listeners[0]?.port ?? 0;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await new Promise((done) => server.close(done));
-  return port;
 }
 
 /** What is wrong with the answers to one request of the corpus. */

@@ -32,7 +32,7 @@ export const PATIENT = { timeout: 25_000 };
 /** Embedded, and Envoy where there is one. */
 export const PLANES: readonly ('embedded' | 'envoy')[] = envoy === undefined ? ['embedded'] : ['embedded', 'envoy'];
 
-/** A valid object; `kind` may name a group version (`v1/Service`, default `networking.istio.io/v1`). */
+/** A valid object; `kind` may begin with a group version (`v1 Service`, default `networking.istio.io/v1`). */
 export function object(kind: string, name: string, spec: unknown, namespace = 'shop'): MeshObject {
   const [version, short] = kind.includes(' ') ? (kind.split(' ') as [string, string]) : ['networking.istio.io/v1', kind];
   const { object: valid, problems } = validateObject({ apiVersion: version, kind: short, metadata: { name, namespace }, spec });

@@ -2,12 +2,12 @@
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, createServer, request } from 'node:http';
-import { type AddressInfo, type Server, connect, createServer as createTcpServer } from 'node:net';
+import { type AddressInfo, type Server, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { request as requestTls } from 'node:https';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testAuthority } from '../../src/proxy/listener/testing/certificates.ts';
+import { exchange, get } from './asking.ts';
 import { PATIENT, PLANES, object, startPlane } from './planes.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weft-sidecar-'));
@@ -45,28 +45,6 @@ afterAll(() => {
   for (const server of servers) server.close();
   rmSync(dir, { recursive: true, force: true });
 });
-
-function get(port: number, host: string, secure?: { ca: string; servername: string }): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, headers: { host }, agent: false as const };
-    const asked = (secure === undefined ? request(options) : requestTls({ ...options, ...secure })).on('response', (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => (text += part));
-      response.on('end', () => resolve(`${response.statusCode} ${text}`));
-    });
-    asked.on('error', reject).end();
-  });
-}
-
-function exchange(port: number, text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port }, () => socket.write(text));
-    socket.on('error', reject).on('data', (chunk: Buffer) => {
-      socket.destroy();
-      resolve(chunk.toString());
-    });
-  });
-}
 
 const DISABLE = object('security.istio.io/v1 PeerAuthentication', 'plain', { mtls: { mode: 'DISABLE' } });
 const http = { number: 7000, protocol: 'HTTP', name: 'http' };

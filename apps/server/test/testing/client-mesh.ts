@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { MeshObject } from '@weft/mesh-core/model';
 import { startHarness } from '../../src/control-plane/testing/harness.ts';
 import type { ProxySpec } from '../../src/proxy/config/proxy-spec.ts';
+import { freePort } from '../../src/proxy/listener/testing/free-port.ts';
 
 export interface ClientMesh {
   mesh: Awaited<ReturnType<typeof startHarness>>;
@@ -72,13 +73,4 @@ export async function putService(mesh: ClientMesh['mesh'], name: string, port: {
     object('Service', 'v1', name, { selector: { app: name }, ports: [{ name: port.name, port: port.port }] }),
     object('WorkloadEntry', 'networking.istio.io/v1', `${name}-1`, { address: '127.0.0.1', ports: { [port.name]: port.target }, labels: { app: name } }),
   );
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
