@@ -322,6 +322,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
     }
     if ((end - start) % 6 !== 0) return this.onFrameError(ErrorCode.frameSize, 'SETTINGS');
     if (!this.guard.spend(5) || !this.maySendControl()) return this.onFrameError(ErrorCode.enhanceYourCalm, 'SETTINGS flood');
+    const window = this.peerWindow;
     for (let i = start; i < end; i += 6) {
       const code = this.applySetting(bytes.readUInt16BE(i), bytes.readUInt32BE(i + 2));
       if (code !== ErrorCode.none) return this.onFrameError(code, 'SETTINGS value');
@@ -329,6 +330,8 @@ export abstract class Http2Session implements FrameSink, Flushable {
     this.settingsSeen = true;
     this.out.add(frameHead(0, FrameType.settings, Flag.ack, 0));
     this.schedule();
+    // Behind the acknowledgement: a peer may not expect what its settings allow before that.
+    if (this.peerWindow > window) for (const stream of [...this.blocked]) this.pump(stream);
     this.onSettings();
   }
 
@@ -350,7 +353,6 @@ export abstract class Http2Session implements FrameSink, Flushable {
           stream.sendWindow += change;
           if (stream.sendWindow > largestWindow) return ErrorCode.flowControl;
         }
-        if (change > 0) for (const stream of [...this.blocked]) this.pump(stream);
         return ErrorCode.none;
       }
       case Setting.maxFrameSize:

@@ -19,7 +19,7 @@ test.skipIf(h2spec === undefined)(
     const http2 = listener({ chains: [chain({ http: manager({ codec: 'http2' }) })] });
     const rig = await startRig({ listener: http2, clusters: [cluster([(app.address() as AddressInfo).port])] });
     const output = await new Promise<string>((resolve) => {
-      execFile(h2spec ?? '', ['-h', '127.0.0.1', '-p', String(rig.port), '-o', '10'], { maxBuffer: 16 * 1024 * 1024 }, (_, stdout) => resolve(stdout));
+      execFile(h2spec ?? '', ['-h', '127.0.0.1', '-p', String(rig.port), '-o', '2'], { maxBuffer: 16 * 1024 * 1024 }, (_, stdout) => resolve(stdout));
     });
     await rig.close();
     app.closeAllConnections();

@@ -208,6 +208,22 @@ test('a body that is not as long as announced is never passed on as complete', a
   await expect.poll(() => rig.runtime.stats().clusters[0]).toMatchObject({ activeRequests: 0, activeConnections: 0 });
 });
 
+test('a window that grows is acknowledged before it is used', async () => {
+  const rig = await rigFor(await startApp((_, response) => response.end('body')));
+  const socket = connect(rig.port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  let received = '';
+  socket.on('data', (part: Buffer) => (received += part.toString('latin1')));
+  const block = new HpackEncoder().lines(':method: GET\r\n:scheme: http\r\n:path: /\r\n:authority: a\r\n');
+  socket.write(preface + settingsFrame([[4, 0]]) + headersFrames(1, block, true, 16_384), 'latin1');
+  // The head is there (its date is not compressed), and the body waits.
+  await expect.poll(() => received).toContain(' GMT');
+  const before = received.length;
+  socket.write(settingsFrame([[4, 1]]), 'latin1');
+  const acknowledged = frameHead(0, FrameType.settings, Flag.ack, 0);
+  await expect.poll(() => received.slice(before)).toBe(`${acknowledged}${frameHead(1, FrameType.data, 0, 1)}b`);
+});
+
 test('answers of our own to gRPC are in its form', async () => {
   const rig = await rigFor(1, overHttp2);
   const answer = await ask(client(rig.port), { ':method': 'POST', ':path': '/', 'content-type': 'application/grpc' }, 'x');
