@@ -3,6 +3,8 @@
 const POLL_MS = 50;
 /** Time for busy keep-alive connections to get a response that says `connection: close`. */
 const NOTICE_MS = 500;
+/** A kept connection on which nothing was asked for so long is idle: its client has not just been slow to ask again. */
+const QUIET_MS = 2_000;
 
 type Stats = ReadonlyMap<string, number>;
 
@@ -13,7 +15,8 @@ export async function untilApplicationIdle(adminPort: number, limitMs: number): 
 
 /**
  * Envoy ends at once on SIGTERM, so its connections are run down before: responses say `connection: close` (or GOAWAY), then
- * the listeners close, then requests and TCP connections under way get until `limitMs`.
+ * the listeners close, then requests and TCP connections under way get until `limitMs`. Kept connections are told with their
+ * next response; those that have none are given up once all of them are idle.
  */
 export async function drainEnvoy(adminPort: number, limitMs: number): Promise<void> {
   const post = (path: string): Promise<unknown> => fetch(`http://127.0.0.1:${adminPort}${path}`, { method: 'POST', signal: AbortSignal.timeout(1_000) });
@@ -21,9 +24,16 @@ export async function drainEnvoy(adminPort: number, limitMs: number): Promise<vo
     await post('/healthcheck/fail');
     await new Promise((resolve) => setTimeout(resolve, NOTICE_MS));
     await post('/drain_listeners');
+    let asked = -1;
+    let lastAsked = 0;
     await until(adminPort, limitMs, (stats) => {
-      const tcp = total(stats, /^listener\.(?!admin)(?!.*\.worker_\d+\.).*\.downstream_cx_active$/) - total(stats, /^http\.(?!admin).*\.downstream_cx_active$/);
-      return tcp <= 0 && total(stats, /^http\.(?!admin).*\.downstream_rq_active$/) === 0;
+      const kept = total(stats, /^http\.(?!admin).*\.downstream_cx_active$/);
+      const tcp = total(stats, /^listener\.(?!admin)(?!.*\.worker_\d+\.).*\.downstream_cx_active$/) - kept;
+      const requests = total(stats, /^http\.(?!admin).*\.downstream_rq_total$/);
+      if (requests !== asked) lastAsked = Date.now();
+      asked = requests;
+      if (tcp > 0 || total(stats, /^http\.(?!admin).*\.downstream_rq_active$/) > 0) return false;
+      return kept === 0 || Date.now() - lastAsked >= QUIET_MS;
     });
   } catch {
     // It is gone already.
