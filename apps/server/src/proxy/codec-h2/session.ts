@@ -311,7 +311,8 @@ export abstract class Http2Session implements FrameSink, Flushable {
     if (id === 0 || this.isIdle(id)) return this.onFrameError(ErrorCode.protocol, 'RST_STREAM on an idle stream');
     // A request begun and dropped costs more than it brings: rapid reset (CVE-2023-44487).
     if (!this.guard.spend(15)) return this.onFrameError(ErrorCode.enhanceYourCalm, 'RST_STREAM flood');
-    this.streams.get(id)?.drop(bytes.readUInt32BE(start) === ErrorCode.refusedStream ? 'refused' : 'remote-reset');
+    const code = bytes.readUInt32BE(start);
+    this.streams.get(id)?.drop(code === ErrorCode.refusedStream ? 'refused' : code === ErrorCode.connect ? 'connect-error' : 'remote-reset');
   }
 
   private settingsFrame(flags: number, id: number, bytes: Buffer, start: number, end: number): void {

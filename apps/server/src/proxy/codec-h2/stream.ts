@@ -37,7 +37,7 @@ export abstract class Http2Stream {
   protected abstract onData(bytes: Buffer, start: number, end: number): void;
   protected abstract onEnd(trailers: string): void;
   /** The peer reset the stream, or broke its rules (`protocol`), or the connection ended. */
-  abstract onAborted(kind: 'remote-reset' | 'refused' | 'protocol' | 'connection'): void;
+  abstract onAborted(kind: 'remote-reset' | 'connect-error' | 'refused' | 'protocol' | 'connection'): void;
   protected abstract onDrain(): void;
   /** All has been sent, and the peer is still sending. */
   protected abstract onLocalEnd(): void;
@@ -190,6 +190,13 @@ export abstract class Http2Stream {
     this.onDrain();
   }
 
+  /** Ends a tunnel from this side, without telling its owner: with an end where windows keep back what is on its way, or it would be lost. */
+  protected cancelTunnel(code: number): void {
+    if (this.id !== 0) this.flush();
+    if (this.isBlocked) this.sendEnd('');
+    else this.cancel(code);
+  }
+
   /** Ends the stream from this side, without telling its owner. */
   cancel(code: number): void {
     if (this.id === 0) return;
@@ -199,7 +206,7 @@ export abstract class Http2Stream {
   }
 
   /** The peer ended it, or is gone. */
-  drop(kind: 'remote-reset' | 'refused' | 'connection'): void {
+  drop(kind: 'remote-reset' | 'connect-error' | 'refused' | 'connection'): void {
     this.localClosed = this.remoteClosed = true;
     this.onAborted(kind);
     this.close();

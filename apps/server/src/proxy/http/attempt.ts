@@ -22,7 +22,7 @@ export interface AttemptOwner {
   onAttemptEnd(attempt: Attempt, trailers: string): void;
   onAttemptFailed(attempt: Attempt, kind: StreamFailure): void;
   onAttemptDrain(attempt: Attempt): void;
-  onAttemptTunnelEnd(attempt: Attempt): void;
+  onAttemptTunnelEnd(): void;
   onAttemptTimeout(attempt: Attempt, kind: AttemptTimeout): void;
 }
 
@@ -82,20 +82,28 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     if (this.idleTimer.active) this.wheel.set(this.idleTimer, this.idleMs);
   }
 
-  /** The answer is no longer wanted. */
+  /** Of what the stream still has to say nothing gets here: the next stream may be another request's. */
   abort(): void {
-    this.stream?.abort();
-    this.leave();
+    const { stream } = this;
+    this.stream = undefined;
+    stream?.abort();
+  }
+
+  /** As `abort`, but the connection stays of use. */
+  discard(): void {
+    const { stream } = this;
+    this.stream = undefined;
+    stream?.discard();
   }
 
   /** Lets go of stream and endpoint. */
   leave(): void {
     const { endpoint } = this;
+    this.abort();
     this.wheel.clear(this.timer);
     this.wheel.clear(this.idleTimer);
     if (this.durationTimer !== undefined) this.wheel.clear(this.durationTimer);
     this.hedged = false;
-    this.stream = undefined;
     this.endpoint = undefined;
     if (this.countedBy !== undefined) this.countedBy.requests--;
     this.countedBy = undefined;
@@ -154,6 +162,9 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   }
 
   onTunnelEnd(): void {
-    this.owner.onAttemptTunnelEnd(this);
+    const { stream } = this;
+    this.stream = undefined;
+    stream?.tunnelEnd();
+    this.owner.onAttemptTunnelEnd();
   }
 }

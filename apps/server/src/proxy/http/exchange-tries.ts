@@ -45,7 +45,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   abstract onAttemptFlush(attempt: Attempt): void;
   abstract onAttemptEnd(attempt: Attempt, trailers: string): void;
   abstract onAttemptDrain(attempt: Attempt): void;
-  abstract onAttemptTunnelEnd(attempt: Attempt): void;
+  abstract onAttemptTunnelEnd(): void;
   /** The response that goes to the client. */
   protected abstract respond(attempt: Attempt, head: ResponseHead): void;
   protected abstract upgraded(attempt: Attempt, head: ResponseHead): void;
@@ -169,7 +169,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       // A bad answer to a hedged try: its successor may do better.
       if (attempt.hedged && this.others !== undefined && shouldRetry(this.retryRules, outcome) && this.dropOther(attempt)) return;
       if (!attempt.hedged && this.mayRetry(outcome)) {
-        attempt.stream?.discard();
+        attempt.discard();
         return this.retry(head);
       }
     }
@@ -182,7 +182,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   private choose(attempt: Attempt): void {
     this.context.wheel.clear(this.pauseTimer);
     if (this.others === undefined) return;
-    for (const other of [...this.others, this.attempt]) if (other !== attempt) other.abort();
+    for (const other of [...this.others, this.attempt]) if (other !== attempt) other.leave();
     this.others = undefined;
     this.attempt = attempt;
   }
@@ -225,7 +225,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     const rules = this.retryRules;
     if (kind === 'total' && this.hedges() && rules !== undefined && !this.headSent) return this.hedge(attempt);
     if (!attempt.hedged && this.mayRetry({ kind: 'per-try-timeout' })) {
-      attempt.stream?.abort();
+      attempt.abort();
       return this.retry();
     }
     if (this.dropOther(attempt)) return;
@@ -258,7 +258,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   private dropOther(attempt: Attempt): boolean {
     const { others } = this;
     if (others === undefined) return false;
-    attempt.abort();
+    attempt.leave();
     if (attempt === this.attempt) {
       // The latest failed, or has not begun: an older one takes its place unless a pause says there is one to come.
       const older = others.pop();
@@ -270,12 +270,12 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   }
 
   protected timeout(status: number, flag: string, details: string, text: string, grpcStatus?: number): void {
-    this.attempt.stream?.abort();
+    this.attempt.abort();
     this.answer(status, text, flag, details, '', grpcStatus);
   }
 
   protected leaveTries(): void {
-    if (this.others !== undefined) for (const other of this.others) other.abort();
+    if (this.others !== undefined) for (const other of this.others) other.leave();
     this.others = undefined;
     this.attempt.leave();
   }

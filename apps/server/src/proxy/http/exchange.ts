@@ -298,24 +298,27 @@ export class Exchange extends ExchangeTries {
     if (!this.reading) this.onRequestFlush();
   }
 
-  onAttemptTunnelEnd(attempt: Attempt): void {
+  /** The client of a tunnel sends no more, but still listens. */
+  onTunnelEnd(): void {
+    this.attempt.stream?.tunnelEnd();
+  }
+
+  onAttemptTunnelEnd(): void {
     this.down.flush();
-    this.down.tunnelEnd();
-    attempt.stream?.tunnelEnd();
     this.end();
+    this.down.tunnelEnd();
   }
 
   /** What the client sends can no longer be read as HTTP. */
   onDownstreamBroken(): void {
-    this.attempt.stream?.abort();
+    this.attempt.abort();
     this.answer(400, 'Bad Request', 'DPE', 'http1.codec_error');
   }
 
   /** The client closed, or reset its stream. */
-  onDownstreamClosed(tunnel: boolean, flag = 'DC', details = 'downstream_remote_disconnect'): void {
+  onDownstreamClosed(flag = 'DC', details = 'downstream_remote_disconnect'): void {
     if (!this.active) return;
-    if (tunnel) this.attempt.stream?.tunnelEnd();
-    else this.attempt.stream?.abort();
+    this.attempt.abort();
     this.flag(flag);
     this.record.details = details;
     this.end();

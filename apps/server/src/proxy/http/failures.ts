@@ -8,6 +8,7 @@ export type TryFailure = StreamFailure | 'connect' | 'connect-refused' | 'connec
 export const failures: Readonly<Record<TryFailure, readonly [reason: string, flag: string, status: number, text: string]>> = {
   connection: ['connection_termination', 'UC', 503, 'connection termination'],
   'remote-reset': ['remote_reset', 'UR', 503, 'remote reset'],
+  'connect-error': ['remote_error_with_CONNECT_request', 'UR', 503, 'remote error with CONNECT request'],
   refused: ['remote_refused_stream_reset', 'UR', 503, 'remote refused stream reset'],
   protocol: ['protocol_error', 'UPE', 502, 'protocol error'],
   'connect-refused': ['remote_connection_failure|delayed_connect_error:_Connection_refused', 'UF', 503, 'remote connection failure'],

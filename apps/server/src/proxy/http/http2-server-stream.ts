@@ -44,13 +44,15 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   protected onData(bytes: Buffer, start: number, end: number): void {
     this.exchange.reading = true;
     if (this.tunneling) this.exchange.onTunnelData(bytes, start, end);
-    else if (this.request.framing.upgrade !== '') this.early.push(Buffer.from(bytes.subarray(start, end)));
-    else this.exchange.onRequestData(bytes, start, end);
+    else if (this.request.framing.upgrade !== '') {
+      this.early.push(Buffer.from(bytes.subarray(start, end)));
+      this.pause();
+    } else this.exchange.onRequestData(bytes, start, end);
   }
 
   protected onEnd(trailers: string): void {
     if (this.request.framing.upgrade === '') this.exchange.onRequestEnd(trailers);
-    else this.exchange.onDownstreamClosed(this.tunneling);
+    else if (this.tunneling) this.exchange.onTunnelEnd();
   }
 
   onReadEnd(): void {
@@ -58,10 +60,10 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     if (this.exchange.active) this.exchange.onRequestFlush();
   }
 
-  onAborted(kind: 'remote-reset' | 'refused' | 'protocol' | 'connection'): void {
-    if (kind === 'connection') this.exchange.onDownstreamClosed(false);
-    else if (kind === 'protocol') this.exchange.onDownstreamClosed(false, 'DPE', 'http2.violation.of.messaging.rule');
-    else this.exchange.onDownstreamClosed(false, 'DR', 'http2.remote_reset');
+  onAborted(kind: 'remote-reset' | 'connect-error' | 'refused' | 'protocol' | 'connection'): void {
+    if (kind === 'connection') this.exchange.onDownstreamClosed();
+    else if (kind === 'protocol') this.exchange.onDownstreamClosed('DPE', 'http2.violation.of.messaging.rule');
+    else this.exchange.onDownstreamClosed('DR', 'http2.remote_reset');
   }
 
   protected onDrain(): void {
@@ -99,7 +101,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   }
 
   reset(): void {
-    this.cancel(ErrorCode.internal);
+    if (this.tunneling) this.cancelTunnel(ErrorCode.connect);
+    else this.cancel(ErrorCode.internal);
   }
 
   tunnel(_reason: string, lines: string): void {
@@ -108,7 +111,9 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     this.sendHeaders(encoder.begin() + encoder.field(':status', '200') + encoder.lines(lines), false);
     const { early } = this;
     this.early = [];
+    this.resume();
     for (const bytes of early) this.exchange.onTunnelData(bytes, 0, bytes.length);
+    if (this.remoteClosed) this.exchange.onTunnelEnd();
   }
 
   tunnelEnd(): void {

@@ -124,6 +124,8 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   reset(): void {
+    // A tunnel has no end of its own that could be missed.
+    if (this.state === 'tunnel') return this.linger();
     this.out.flushNow();
     this.socket.destroy();
   }
@@ -140,7 +142,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   tunnelEnd(): void {
-    this.out.end();
+    this.linger();
   }
 
   finished(): void {
@@ -289,15 +291,13 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   private onEnd(): void {
-    if (this.state === 'tunnel') return this.exchange.onDownstreamClosed(true);
     if (this.state === 'head' && !this.exchange.active) this.out.end();
     else if (this.state !== 'closed') this.socket.destroy();
   }
 
   private onClose(): void {
     this.context.wheel.clear(this.timer);
-    const tunnel = this.state === 'tunnel';
     this.state = 'closed';
-    this.exchange.onDownstreamClosed(tunnel);
+    this.exchange.onDownstreamClosed();
   }
 }

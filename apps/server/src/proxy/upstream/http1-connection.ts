@@ -11,6 +11,8 @@ import type { Reader } from './dial.ts';
 import { PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 
 const discardLimit = 64 * 1024;
+/** For the peer of a tunnel to take what is on its way after the client has gone. */
+const lingerMs = 1000;
 /** Interim responses to one request; more are a flood. */
 const maxInterims = 100;
 
@@ -48,6 +50,8 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
   private headRead = false;
   private toHead = false;
   private chunked = false;
+  /** A tunnel whose sides may end one after the other. */
+  private halfCloses = false;
   private requestSent = false;
   private discarded = 0;
   private interims = 0;
@@ -81,6 +85,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     this.discarded = this.interims = 0;
     this.toHead = request.method === 'HEAD';
     this.chunked = request.body === Body.chunked;
+    this.halfCloses = request.upgrade === PLAIN_CONNECT;
     const framing = this.chunked ? 'transfer-encoding: chunked\r\n' : request.length >= 0 ? `content-length: ${request.length}\r\n` : noLength(request.method);
     const upgrade = request.upgrade === '' || request.upgrade === PLAIN_CONNECT ? '' : `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`;
     this.out.add(`${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.authority}\r\n${request.lines}${framing}${upgrade}\r\n`);
@@ -114,7 +119,10 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
 
   abort(): void {
     this.events = undefined;
-    this.close();
+    if (this.state !== 'tunnel') return this.close();
+    this.out.end();
+    this.socket.resume();
+    this.wheel.set(this.timer, lingerMs);
   }
 
   discard(): void {
@@ -224,7 +232,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
   }
 
   private onEnd(): void {
-    if (this.state === 'tunnel') this.events?.onTunnelEnd();
+    if (this.state === 'tunnel') this.tunnelOver();
     else if (this.state === 'busy' && this.headRead) {
       this.body.finish();
       if (this.body.done) this.complete(true);
@@ -232,15 +240,21 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     } else this.close();
   }
 
+  /** An application that ends an upgraded connection has left it, as Envoy sees it. */
+  private tunnelOver(): void {
+    if (this.halfCloses) this.events?.onTunnelEnd();
+    else this.fail('connection');
+  }
+
   private onClose(): void {
     const before = this.state;
     this.state = 'closed';
     this.wheel.clear(this.timer);
     this.owner.onGone(this);
+    if (before === 'tunnel') return this.tunnelOver();
     const { events } = this;
     this.events = undefined;
-    if (before === 'tunnel') events?.onTunnelEnd();
     // A message that breaks off is no message (as Envoy's codec sees it).
-    else events?.onUpstreamFailed(before === 'busy' && this.headRead ? 'protocol' : 'connection');
+    events?.onUpstreamFailed(before === 'busy' && this.headRead ? 'protocol' : 'connection');
   }
 }

@@ -58,7 +58,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
 
   abort(): void {
     this.events = undefined;
-    this.cancel(ErrorCode.cancel);
+    if (this.tunneling) this.cancelTunnel(ErrorCode.cancel);
+    else this.cancel(ErrorCode.cancel);
   }
 
   discard(): void {
@@ -133,8 +134,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   onAborted(kind: StreamFailure): void {
     const { events } = this;
     this.events = undefined;
-    if (this.tunneling) events?.onTunnelEnd();
-    else events?.onUpstreamFailed(kind);
+    events?.onUpstreamFailed(kind);
   }
 
   protected onLocalEnd(): void {}

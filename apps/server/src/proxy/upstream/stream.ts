@@ -30,22 +30,23 @@ export interface UpstreamStream {
   flush(): boolean;
   pause(): void;
   resume(): void;
-  /** The answer is no longer wanted; no event follows. */
+  /** The answer is no longer wanted, or the client of a tunnel is gone; no event follows. */
   abort(): void;
   /** The rest of the answer is read and dropped, so that the connection can be used again. */
   discard(): void;
   /** After 101: bytes both ways. */
   tunnel(): void;
+  /** This side of a tunnel sends no more. */
   tunnelEnd(): void;
   /** Own `ip:port` of the connection. */
   readonly localAddress: string;
 }
 
 /**
- * `connection`: it ended; `remote-reset`: the peer ended this stream; `refused`: the peer has not looked at the request;
- * `protocol`: what came cannot be trusted.
+ * `connection`: it ended; `remote-reset`: the peer ended this stream; `connect-error`: it did as what is behind its tunnel ended;
+ * `refused`: the peer has not looked at the request; `protocol`: what came cannot be trusted.
  */
-export type StreamFailure = 'connection' | 'remote-reset' | 'refused' | 'protocol';
+export type StreamFailure = 'connection' | 'remote-reset' | 'connect-error' | 'refused' | 'protocol';
 
 /** `refused`: nobody listens there; `unresolved`: its name has no address. */
 /** `overflow`: there is a connection, but the cluster has as many requests as it may. */
@@ -61,6 +62,7 @@ export interface UpstreamEvents {
   onUpstreamEnd(trailers: string): void;
   onUpstreamFailed(kind: StreamFailure): void;
   onUpstreamDrain(): void;
+  /** The other side of a tunnel sends no more. */
   onTunnelEnd(): void;
 }
 

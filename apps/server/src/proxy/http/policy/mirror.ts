@@ -113,7 +113,6 @@ class MirrorTry implements AttemptOwner, TimerTarget {
 
   abandon(): void {
     if (this.done) return;
-    this.attempt.stream?.abort();
     this.finish();
   }
 
