@@ -1,5 +1,5 @@
-// The header fields the proxy itself acts on. Fields are recognised while their bytes are checked: a running hash of the
-// lower-cased name finds the candidate, a byte comparison confirms it, so no string is made for a field nobody asks about.
+// The header fields the proxy itself acts on. Fields are recognised while their bytes are checked: length and ends of
+// the lower-cased name find the candidate, a byte comparison confirms it, so no string is made for a field nobody asks about.
 
 export const Field = {
   other: 0,
@@ -68,25 +68,25 @@ const names: readonly (readonly [string, number])[] = [
   ['x-b3-flags', Field.b3],
 ];
 
-export interface KnownField {
-  bytes: Uint8Array;
-  kind: number;
+/**
+ * Place of a lower-case name in the table below, by its length and its first, middle and last byte: a hash over all of them would be most of
+ * what reading a name costs. The factors are such that no two of the names share a place.
+ */
+export function fieldSlot(length: number, first: number, middle: number, last: number): number {
+  return (length + first * 2 + middle * 8 + last) & 0xff;
 }
 
-/** One step of the name hash over lower-cased bytes. */
-export function hashStep(hash: number, byte: number): number {
-  return (Math.imul(hash, 31) + byte) | 0;
-}
+/** Kind of the name that has a place, `Field.other` where none has, and the names. */
+export const slotKinds: Uint8Array = new Uint8Array(256);
+export const slotNames: (Uint8Array | undefined)[] = Array.from({ length: 256 });
 
-function hashOf(name: string): number {
-  let hash = 0;
-  for (let i = 0; i < name.length; i++) hash = hashStep(hash, name.charCodeAt(i));
-  return hash;
+for (const [name, kind] of names) {
+  const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0));
+  const slot = fieldSlot(bytes.length, bytes[0] ?? 0, bytes[bytes.length >> 1] ?? 0, bytes.at(-1) ?? 0);
+  if (slotKinds[slot] !== Field.other) throw new Error(`header field ${name} needs other factors in fieldSlot`);
+  slotKinds[slot] = kind;
+  slotNames[slot] = bytes;
 }
-
-export const knownFields: ReadonlyMap<number, KnownField> = new Map(
-  names.map(([name, kind]) => [hashOf(name), { bytes: Uint8Array.from(name, (char) => char.charCodeAt(0)), kind }]),
-);
 
 const kindByName: ReadonlyMap<string, number> = new Map(names);
 

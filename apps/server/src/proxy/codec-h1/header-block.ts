@@ -1,7 +1,7 @@
 // Fields of one message as offsets into its head: nothing is copied until somebody asks for a value.
 
 import { nameByte, valueByte } from './chars.ts';
-import { Field, hashStep, knownFields } from './field-kinds.ts';
+import { Field, fieldSlot, slotKinds, slotNames } from './field-kinds.ts';
 
 export const maxHeadBytes = 60 * 1024;
 export const maxFields = 100;
@@ -84,6 +84,9 @@ export class HeaderBlock {
  */
 export function parseFields(bytes: Uint8Array, start: number, limit: number, base: number, block: HeaderBlock): number {
   const { at, kinds } = block;
+  // V8 looks an import up at every use.
+  const inName = nameByte;
+  const inValue = valueByte;
   let count = 0;
   let i = start;
   for (;;) {
@@ -97,19 +100,14 @@ export function parseFields(bytes: Uint8Array, start: number, limit: number, bas
     }
     if (count === maxFields) return -431;
     const nameStart = i;
-    let hash = 0;
-    let lower = 0;
-    while (i < limit && (lower = nameByte[bytes[i] as number] as number) !== 0) {
-      hash = hashStep(hash, lower);
-      i++;
-    }
+    while (i < limit && inName[bytes[i] as number] !== 0) i++;
     if (i >= limit) return incomplete;
     // Also refuses obs-fold (a line that begins with a space), a missing colon and white space before it.
     if (bytes[i] !== 0x3a || i === nameStart) return -400;
     const nameEnd = i++;
     while (i < limit && (bytes[i] === 0x20 || bytes[i] === 0x09)) i++;
     const valueStart = i;
-    while (i < limit && valueByte[bytes[i] as number] === 1) i++;
+    while (i < limit && inValue[bytes[i] as number] === 1) i++;
     if (i + 1 >= limit) return i < limit && bytes[i] !== 0x0d ? -400 : incomplete;
     if (bytes[i] !== 0x0d || bytes[i + 1] !== 0x0a) return -400;
     let valueEnd = i;
@@ -121,14 +119,20 @@ export function parseFields(bytes: Uint8Array, start: number, limit: number, bas
     at[slot + 1] = nameEnd - base;
     at[slot + 2] = valueStart - base;
     at[slot + 3] = valueEnd - base;
-    const known = knownFields.get(hash);
-    kinds[count] = known !== undefined && sameName(bytes, nameStart, nameEnd, known.bytes) ? known.kind : Field.other;
+    kinds[count] = kindOf(bytes, nameStart, nameEnd);
     count++;
   }
 }
 
-function sameName(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
-  if (end - start !== name.length) return false;
-  for (let i = 0; i < name.length; i++) if (nameByte[bytes[start + i] as number] !== name[i]) return false;
-  return true;
+function kindOf(bytes: Uint8Array, start: number, end: number): number {
+  const lower = nameByte;
+  const length = end - start;
+  const middle = start + (length >> 1);
+  const slot = fieldSlot(length, lower[bytes[start] as number] as number, lower[bytes[middle] as number] as number, lower[bytes[end - 1] as number] as number);
+  const kind = slotKinds[slot] as number;
+  if (kind === Field.other) return kind;
+  const name = slotNames[slot];
+  if (name?.length !== length) return Field.other;
+  for (let i = 0; i < length; i++) if (lower[bytes[start + i] as number] !== name[i]) return Field.other;
+  return kind;
 }

@@ -27,7 +27,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     if (name !== '') lines += `server: ${name}\r\n`;
     lines += this.idLine();
     if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
-    this.record.upstreamServiceMs = Math.round(this.context.deps.clock() - attempt.startedAt);
+    this.record.upstreamServiceMs = Math.round(this.context.wheel.recent - attempt.startedAt);
     return `${lines}x-envoy-upstream-service-time: ${this.record.upstreamServiceMs}\r\n`;
   }
 
@@ -106,7 +106,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     const steps = this.route?.filters?.end;
     if (steps !== undefined) for (const step of steps) step.onEnd?.(this);
     this.buffered = '';
-    record.durationMs = context.deps.clock() - record.startedAt;
+    record.durationMs = context.wheel.now() - record.startedAt;
     if (this.grpc) {
       record.requestMessages = this.requestMessages.count;
       record.responseMessages = this.responseMessages.count;

@@ -1,6 +1,5 @@
 // The state of a request, what only reads or resets it, and what filters may change of it; exchange.ts holds what happens.
 
-import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import { markTraced } from '@weft/mesh-core/telemetry';
 import type { HashSource, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
@@ -16,6 +15,7 @@ import type { BodyTap, FilteredRequest } from './filters/chain.ts';
 import { isGrpcContentType, MessageCounter } from './grpc.ts';
 import { peerHeaderOf } from './heads.ts';
 import type { RequestRecord, TraceDecision, Tracer } from './hooks.ts';
+import { newRequestId } from './random-ids.ts';
 import { newRecord } from './record.ts';
 import { managerPolicy, type ManagerPolicy } from './policy/manager-policy.ts';
 import type { RequestLimits } from './policy/request-limits.ts';
@@ -200,7 +200,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.requestLinesAdded = this.responseLinesAdded = '';
     this.sentBefore = this.down.bytesSent;
 
-    record.startedAt = context.deps.clock();
+    record.startedAt = context.wheel.now();
     record.requestHeaderBytes = head.bytes;
     record.requestBodyBytes = record.responseHeaderBytes = record.responseBodyBytes = record.status = record.attempts = 0;
     record.route = record.cluster = record.endpoint = record.trace = undefined;
@@ -222,7 +222,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     record.peer.header = peerHeader !== '' && context.principal !== undefined ? head.fields.get(peerHeader) : undefined;
     const { requestId: ids } = context.manager;
     const given = context.manager.useRemoteAddress && !ids.keepExternal ? undefined : head.fields.known(Field.requestId);
-    this.requestId = record.requestId = given ?? (ids.generate ? randomUUID() : '');
+    this.requestId = record.requestId = given ?? (ids.generate ? newRequestId() : '');
     this.keepRequestId = given !== undefined;
     if (context.manager.tracing !== undefined && context.deps.tracer !== undefined) record.trace = this.decideTrace(context.deps.tracer);
     // Log and span tell the path the caller was asked for, not what its proxy made of it.

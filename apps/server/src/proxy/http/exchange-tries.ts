@@ -79,7 +79,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     record.attempts++;
     record.endpoint = endpoint.config;
     record.upstreamAddress = endpoint.address;
-    if (!attempt.start(endpoint, this.context.deps.clock(), this.protocol === 'HTTP/2', this.upgrade !== '')) this.overflow();
+    if (!attempt.start(endpoint, this.context.wheel.now(), this.protocol === 'HTTP/2', this.upgrade !== '')) this.overflow();
   }
 
   private clientAddresses(): ClientAddresses {
@@ -159,7 +159,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     if (cluster === undefined || endpoint === undefined) return;
     if (head.status === 101) return this.upgraded(attempt, head);
     const grpcStatus = head.fields.known(Field.grpcStatus);
-    cluster.report(endpoint, this.grpc && grpcStatus !== undefined ? httpStatusOfGrpc(grpcStatus) : head.status, this.context.deps.clock() - attempt.startedAt);
+    cluster.report(endpoint, this.grpc && grpcStatus !== undefined ? httpStatusOfGrpc(grpcStatus) : head.status, this.context.wheel.now() - attempt.startedAt);
     if (this.retryRules !== undefined) {
       const { outcome } = this;
       outcome.status = head.status;

@@ -192,7 +192,7 @@ export class Exchange extends ExchangeTries {
   private armRouteTimer(): void {
     const { globalMs } = this.timeouts;
     if (globalMs === 0 || this.upgrade !== '') return;
-    this.requestDoneAt = this.context.deps.clock();
+    this.requestDoneAt = this.context.wheel.recent;
     this.context.wheel.set(this.routeTimer, globalMs);
   }
 

@@ -32,6 +32,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private chunkedOut = false;
   /** More of the response follows. */
   private bodyDue = false;
+  private paused = false;
   /** This response is the last of the connection. */
   private last = false;
   private readonly onRequest: () => void;
@@ -115,12 +116,20 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   pause(): void {
+    if (this.paused) return;
+    this.paused = true;
     this.socket.pause();
+  }
+
+  private readOn(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.socket.resume();
   }
 
   resume(): void {
     // What is pipelined waits unread.
-    if (this.state === 'body' || this.state === 'tunnel' || (this.state === 'waiting' && this.rest === undefined)) this.socket.resume();
+    if (this.state === 'body' || this.state === 'tunnel' || (this.state === 'waiting' && this.rest === undefined)) this.readOn();
   }
 
   reset(): void {
@@ -138,7 +147,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     const early = this.rest;
     this.rest = undefined;
     if (early !== undefined) this.exchange.onTunnelData(early, 0, early.length);
-    this.socket.resume();
+    this.readOn();
   }
 
   tunnelEnd(): void {
@@ -172,7 +181,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     }
     if (this.state === 'head') {
       if (this.rest === undefined) this.waitIdle();
-      if (!this.socket.writableNeedDrain) this.socket.resume();
+      if (!this.socket.writableNeedDrain) this.readOn();
     }
   }
 
@@ -237,7 +246,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
       const left = bytes.subarray(position);
       if (this.state === 'tunnel') return this.exchange.onTunnelData(left, 0, left.length);
       this.rest = left;
-      if (this.state === 'waiting' || this.socket.writableNeedDrain) this.socket.pause();
+      if (this.state === 'waiting' || this.socket.writableNeedDrain) this.pause();
     }
     if (this.exchange.active) this.exchange.onRequestFlush();
     // The answer came before the request was complete.
@@ -285,7 +294,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private linger(): void {
     this.state = 'closed';
     this.out.end();
-    this.socket.resume();
+    this.readOn();
     this.rest = undefined;
     this.context.wheel.set(this.timer, lingerMs);
   }

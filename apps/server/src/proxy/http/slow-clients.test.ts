@@ -21,7 +21,9 @@ async function serve(
 function client(rig: Rig, text: string): { socket: Socket; received: () => string; closed: () => boolean } {
   let received = '';
   let closed = false;
-  const socket = connect(rig.port, '127.0.0.1', () => socket.write(text));
+  const socket = connect(rig.port, '127.0.0.1');
+  // Before anything a test writes, however long the connect takes.
+  socket.write(text);
   socket.setEncoding('latin1').on('data', (chunk: string) => (received += chunk));
   socket.on('error', () => undefined).on('close', () => (closed = true));
   onTestFinished(() => void socket.destroy());

@@ -1,26 +1,18 @@
 // Continues the caller's trace or starts one; whether it is recorded is decided before any id is made.
 
-import { randomFillSync } from 'node:crypto';
 import { type OtlpSpan, b3Decision, formatB3, formatTraceparent, parseB3, parseTraceparent, requestIdSaysTraced } from '@weft/mesh-core/telemetry';
 import { type LogFormatter, compileTagFormat } from '../access-log/format.ts';
 import type { CustomTag } from '../config/model.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
 import type { RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
+import { newSpanId, newTraceId, newUnsampledTraceparent } from '../http/random-ids.ts';
 
-/** Random bytes in bulk: one call to the system, and one conversion, for hundreds of ids. */
-const pool = Buffer.alloc(8_184);
-let digits = '';
-let used = 0;
-function hexId(bytes: number): string {
-  if (used + bytes * 2 > digits.length) {
-    digits = randomFillSync(pool).toString('hex');
-    used = 0;
-  }
-  used += bytes * 2;
-  return digits.slice(used - bytes * 2, used);
+const noSpan = { traceId: '', spanId: '' };
+/** Always the same fields in the same order: the request path looks at them. */
+function decide(sampled: boolean, traceparent: string | undefined, b3: string | undefined, span = noSpan, parentSpanId = ''): TraceDecision {
+  return { sampled, traceparent, tracestate: undefined, b3, traceId: span.traceId, spanId: span.spanId, parentSpanId };
 }
-
-const passedOn: TraceDecision = { sampled: false, traceparent: undefined, tracestate: undefined, b3: undefined, traceId: '', spanId: '', parentSpanId: '' };
+const passedOn = decide(false, undefined, undefined);
 
 /** OTLP span kinds. */
 const SERVER = 2;
@@ -43,16 +35,16 @@ export function createTracer(random: () => number): Tracer {
       const asked = parent === undefined ? ((traced ? b3Decision(get) : undefined) ?? byId) : parent.sampled;
       const sampled = asked ?? random() * 100 < (manager.tracing?.samplingPercent ?? 0);
       const parentSpanId = parent?.spanId ?? '';
-      if (silent === true) return sampled ? { ...passedOn, sampled, traceId: parent?.traceId ?? hexId(16), spanId: hexId(8), parentSpanId } : passedOn;
       if (!sampled) {
         // An existing trace is passed on as it came, but for a decision that was left to this proxy.
-        if (parent !== undefined) return parent.sampled === undefined ? { ...passedOn, b3: formatB3(get, { ...parent, sampled }, '') } : passedOn;
+        if (silent === true || parent?.sampled !== undefined) return passedOn;
+        if (parent !== undefined) return decide(false, undefined, formatB3(get, { ...parent, sampled }, ''));
         // A new one tells the rest of the path that it is not recorded.
-        const traceparent = `00-${hexId(16)}-${hexId(8)}-00`;
-        return { sampled, traceparent, tracestate: undefined, b3: undefined, traceId: '', spanId: '', parentSpanId: '' };
+        return decide(false, newUnsampledTraceparent(), undefined);
       }
-      const span = { traceId: parent?.traceId ?? hexId(16), spanId: hexId(8), sampled };
-      return { ...span, parentSpanId, traceparent: formatTraceparent(span), b3: traced ? formatB3(get, span, parentSpanId) : undefined };
+      const span = { traceId: parent?.traceId ?? newTraceId(), spanId: newSpanId(), sampled };
+      if (silent === true) return decide(true, undefined, undefined, span, parentSpanId);
+      return decide(true, formatTraceparent(span), traced ? formatB3(get, span, parentSpanId) : undefined, span, parentSpanId);
     },
   };
 }

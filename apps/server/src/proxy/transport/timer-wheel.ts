@@ -30,20 +30,26 @@ export class TimerWheel {
   private count = 0;
   private cursor = 0;
   private cursorAt = 0;
+  /** The latest reading of the clock: with a timer set, no older than a tick unless one event took longer. */
+  recent = 0;
 
   constructor(clock: () => number) {
     this.clock = clock;
   }
 
-  /** (Re)arms: fires once after `ms`, at the next tick of 5 ms, never early. */
+  /** Reads the clock. */
+  now(): number {
+    return (this.recent = this.clock());
+  }
+
+  /** (Re)arms: fires once after `ms`, a tick or two of 5 ms later. The clock is not read: a request sets half a dozen timers. */
   set(timer: WheelTimer, ms: number): void {
     this.clear(timer);
-    const now = this.clock();
     if (this.count === 0) {
-      this.cursorAt = now;
+      this.cursorAt = this.now();
       this.interval = setInterval(() => this.turn(), tickMs).unref();
     }
-    const ticks = Math.max(1, Math.ceil((now - this.cursorAt + ms) / tickMs));
+    const ticks = Math.ceil((this.recent - this.cursorAt + ms) / tickMs) + 1;
     const slot = (this.cursor + ticks) % slots;
     timer.rounds = Math.floor((ticks - 1) / slots);
     timer.slot = slot;
@@ -68,7 +74,7 @@ export class TimerWheel {
   }
 
   private turn(): void {
-    const now = this.clock();
+    const now = this.now();
     while (this.count > 0 && this.cursorAt + tickMs <= now) {
       this.cursor = (this.cursor + 1) % slots;
       this.cursorAt += tickMs;

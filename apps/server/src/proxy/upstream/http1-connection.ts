@@ -56,6 +56,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
   private discarded = 0;
   private interims = 0;
   private shared = false;
+  private paused = false;
 
   constructor(socket: Socket, owner: ConnectionOwner, wheel: TimerWheel) {
     this.socket = socket;
@@ -110,10 +111,13 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
   }
 
   pause(): void {
+    this.paused = true;
     this.socket.pause();
   }
 
   resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
     this.socket.resume();
   }
 
@@ -127,7 +131,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
 
   discard(): void {
     this.events = undefined;
-    this.socket.resume();
+    this.resume();
     if (this.state === 'busy' && !this.requestSent) this.close();
   }
 
@@ -215,7 +219,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     const hint = this.head.fields.known(Field.keepAlive);
     const seconds = hint === undefined ? undefined : /timeout=(\d{1,5})/.exec(hint)?.[1];
     this.peerKeepAliveMs = seconds === undefined ? 0 : Number(seconds) * 1000;
-    this.socket.resume();
+    this.resume();
     if (extra || !this.requestSent || !this.head.reusable) this.close();
     else {
       this.state = 'idle';

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { newRequestId, newUnsampledTraceparent, randomIds } from './random-ids.ts';
+
+test('every id has the form, also beyond one batch, and none comes twice', () => {
+  const made = Array.from({ length: 1_000 }, newRequestId);
+  for (const id of made) expect(id).toMatch(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
+  expect(new Set(made).size).toBe(1_000);
+  expect(newUnsampledTraceparent()).toMatch(/^00-[\da-f]{32}-[\da-f]{16}-00$/);
+});
+
+test('all digits come at every place', () => {
+  const make = randomIds('xy');
+  const made = Array.from({ length: 2_000 }, make);
+  expect(new Set(made.map((id) => id[0])).size).toBe(16);
+  expect(new Set(made.map((id) => id[1]))).toEqual(new Set(['8', '9', 'a', 'b']));
+});

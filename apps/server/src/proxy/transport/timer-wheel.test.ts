@@ -1,0 +1,44 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { TimerWheel, WheelTimer } from './timer-wheel.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+test('a timer fires once, never early and within two ticks, however the wheel was read before', () => {
+  const wheel = new TimerWheel(() => performance.now());
+  const fired: number[] = [];
+  const timer = new WheelTimer({ onTimer: () => fired.push(performance.now()) });
+  const keeper = new WheelTimer({ onTimer: () => undefined });
+  wheel.set(keeper, 60_000);
+  for (const [pause, ms] of [
+    [0, 25],
+    [3, 1],
+    [7_001, 100],
+    [2, 6_000],
+  ] as const) {
+    vi.advanceTimersByTime(pause);
+    const setAt = performance.now();
+    wheel.set(timer, ms);
+    vi.advanceTimersByTime(ms + 10);
+    expect(fired).toHaveLength(1);
+    expect(fired[0]).toBeGreaterThanOrEqual(setAt + ms);
+    fired.length = 0;
+  }
+});
+
+test('a timer set again fires for its last time only, a cleared one not at all', () => {
+  const wheel = new TimerWheel(() => performance.now());
+  let count = 0;
+  const timer = new WheelTimer({ onTimer: () => count++ });
+  wheel.set(timer, 20);
+  vi.advanceTimersByTime(15);
+  wheel.set(timer, 20);
+  vi.advanceTimersByTime(15);
+  expect(count).toBe(0);
+  vi.advanceTimersByTime(20);
+  expect(count).toBe(1);
+  wheel.set(timer, 20);
+  wheel.clear(timer);
+  vi.advanceTimersByTime(100);
+  expect(count).toBe(1);
+});
