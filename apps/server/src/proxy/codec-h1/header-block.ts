@@ -43,7 +43,8 @@ export class HeaderBlock {
   isNamed(index: number, name: string): boolean {
     const start = this.at[index * 4] ?? 0;
     if ((this.at[index * 4 + 1] ?? 0) - start !== name.length) return false;
-    for (let i = 0; i < name.length; i++) if (nameByte[this.text.charCodeAt(start + i)] !== name.charCodeAt(i)) return false;
+    const lower = nameByte;
+    for (let i = 0; i < name.length; i++) if (lower[this.text.charCodeAt(start + i)] !== name.charCodeAt(i)) return false;
     return true;
   }
 

@@ -47,6 +47,8 @@ export class RequestHead {
   path = '';
   /** Authority of an absolute target, else Host; '' only on HTTP/1.0. */
   authority = '';
+  /** The Host of the request before, known to be well-formed. */
+  checkedHost = '';
   /** 0 or 1, of HTTP/1. */
   minor = 1;
   protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' = 'HTTP/1.1';
@@ -74,7 +76,9 @@ export function parseRequestHead(bytes: Buffer, from: number, limit: number, hea
   if (bytes[i] !== 0x20 || i === start) return -400;
   const methodEnd = i++;
   const targetStart = i;
-  while (i < limit && targetByte[bytes[i] as number] === 1) i++;
+  // V8 looks an import up at every use.
+  const inTarget = targetByte;
+  while (i < limit && inTarget[bytes[i] as number] === 1) i++;
   if (i - start > maxHeadBytes) return -414;
   if (i >= limit) return incomplete;
   if (bytes[i] !== 0x20 || i === targetStart) return -400;
@@ -94,8 +98,8 @@ export function parseRequestHead(bytes: Buffer, from: number, limit: number, hea
   const text = bytes.toString('latin1', start, end);
   head.fields.text = text;
   head.bytes = end - from;
-  head.method = text.slice(0, methodEnd - start);
-  if (!knownMethods.has(head.method)) return head.method === 'CONNECT' ? -404 : -501;
+  head.method = text.startsWith('GET ') ? 'GET' : text.slice(0, methodEnd - start);
+  if (head.method !== 'GET' && !knownMethods.has(head.method)) return head.method === 'CONNECT' ? -404 : -501;
   const refused = readFraming(head.fields, head.framing) || readHost(head) || readTarget(head, text.slice(targetStart - start, targetEnd - start));
   if (refused !== 0) return refused;
   if (head.minor === 0 && head.framing.chunked) return -400;
@@ -115,8 +119,9 @@ function readHost(head: RequestHead): number {
     if (fields.kinds[i] !== Field.host) continue;
     if (seen) return -400;
     seen = true;
-    head.authority = fields.value(i);
-    if (!isAuthority(head.authority)) return -400;
+    const host = fields.value(i);
+    if (host !== head.checkedHost && !isAuthority(host)) return -400;
+    head.authority = head.checkedHost = host;
   }
   head.hostMissing = !seen && head.minor === 1;
   return head.hostMissing ? -400 : 0;

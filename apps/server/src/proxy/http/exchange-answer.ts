@@ -7,6 +7,9 @@ import type { Attempt } from './attempt.ts';
 import { ExchangeState, union } from './exchange-state.ts';
 import { grpcAnswerLines, grpcStatusOf } from './grpc.ts';
 import { noBodyStatus, responseLines } from './heads.ts';
+import { attemptLine, numberLines } from './kept-lines.ts';
+
+const serviceTimeLine = numberLines('x-envoy-upstream-service-time');
 
 export abstract class ExchangeAnswer extends ExchangeState {
   /** Lets go of every try. */
@@ -28,7 +31,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     lines += this.idLine();
     if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
     this.record.upstreamServiceMs = Math.round(this.context.wheel.recent - attempt.startedAt);
-    return `${lines}x-envoy-upstream-service-time: ${this.record.upstreamServiceMs}\r\n`;
+    return lines + serviceTimeLine(this.record.upstreamServiceMs);
   }
 
   private idLine(): string {
@@ -37,7 +40,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
 
   /** Tells the client how many tries there were, where the host says so. */
   private attemptCount(): string {
-    return this.record.attempts > 0 && this.route?.host.attemptCountInResponse === true ? `x-envoy-attempt-count: ${this.record.attempts}\r\n` : '';
+    return this.record.attempts > 0 && this.route?.host.attemptCountInResponse === true ? attemptLine(this.record.attempts) : '';
   }
 
   protected filterResponse(status: number, head: ResponseHead | undefined): void {

@@ -13,7 +13,6 @@ import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { BodyTap, FilteredRequest } from './filters/chain.ts';
 import { isGrpcContentType, MessageCounter } from './grpc.ts';
-import { peerHeaderOf } from './heads.ts';
 import type { RequestRecord, TraceDecision, Tracer } from './hooks.ts';
 import { newRequestId } from './random-ids.ts';
 import { newRecord } from './record.ts';
@@ -40,6 +39,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   readonly record: RequestRecord;
   readonly context: ConnectionContext;
   protected readonly policy: ManagerPolicy;
+  /** Tells peers who this proxy is, '' = nothing. */
+  protected readonly peerLine: string;
   protected readonly down: DownstreamStream;
   protected readonly routeTimer = new WheelTimer(this);
   /** Between tries, and before the first where a filter asked for a pause. */
@@ -98,6 +99,10 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.context = context;
     this.policy = managerPolicy(context.manager);
     this.down = down;
+    const { peerHeader } = this.policy;
+    const { peerIdentity = '' } = context.deps;
+    const told = peerHeader !== '' && peerIdentity !== '' && context.listener.direction !== 'inbound';
+    this.peerLine = told ? `${peerHeader}: ${peerIdentity}\r\n` : '';
     this.downstreamAddress = `${context.remoteAddress}:${context.remotePort}`;
     this.scheme = context.tls && context.manager.useRemoteAddress ? 'https' : 'http';
     this.record = newRecord(context, this.downstreamAddress);
@@ -218,7 +223,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     record.requestMessages = record.responseMessages = 0;
     this.requestMessages.reset();
     this.responseMessages.reset();
-    const peerHeader = peerHeaderOf(context);
+    const { peerHeader } = this.policy;
     record.peer.header = peerHeader !== '' && context.principal !== undefined ? head.fields.get(peerHeader) : undefined;
     const { requestId: ids } = context.manager;
     const given = context.manager.useRemoteAddress && !ids.keepExternal ? undefined : head.fields.known(Field.requestId);

@@ -21,7 +21,10 @@ import { ExchangeAnswer } from './exchange-answer.ts';
 import { noEndpoints } from './exchange-state.ts';
 import { failures, type TryFailure } from './failures.ts';
 import { grpcTimeoutMs, grpcTimeoutText, httpStatusOfGrpc } from './grpc.ts';
+import { attemptLine, numberLines } from './kept-lines.ts';
 import type { CompiledForward } from './route-table.ts';
+
+const expectedLine = numberLines('x-envoy-expected-rq-timeout-ms');
 
 export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwner {
   /** The latest try; of several under way the one that answered. */
@@ -130,10 +133,10 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       // What earlier tries used up is gone.
       if (attempts > 1 && this.timeouts.globalMs > 0 && this.requestDone)
         expectedMs = Math.max(1, Math.min(expectedMs, Math.round(this.timeouts.globalMs - (this.context.deps.clock() - this.requestDoneAt))));
-      lines = `x-envoy-expected-rq-timeout-ms: ${expectedMs}\r\n`;
+      lines = expectedLine(expectedMs);
       if (this.ownsGrpcTimeout) lines += `grpc-timeout: ${grpcTimeoutText(expectedMs)}\r\n`;
     }
-    if (host?.attemptCount === true) lines += `x-envoy-attempt-count: ${attempts}\r\n`;
+    if (host?.attemptCount === true) lines += attemptLine(attempts);
     return host?.timeoutRetryHeader === true && attempts > 1 ? `${lines}x-envoy-is-timeout-retry: ${this.afterTimeout}\r\n` : lines;
   }
 

@@ -184,6 +184,8 @@ export class Exchange extends ExchangeTries {
       internalOnly: context.routes.table?.internalOnlyHeaders,
       attemptCount: this.route?.host.attemptCount === true,
       lines,
+      peerHeader: this.policy.peerHeader,
+      peerLine: this.peerLine,
       sourceIp: this.sourceIp,
     });
   }

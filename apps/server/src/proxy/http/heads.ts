@@ -74,6 +74,9 @@ export interface RequestAdditions {
   attemptCount: boolean;
   /** Lines of header operations. */
   lines: string;
+  /** The header that carries this proxy's identity to its peer, '' = none; and its line. */
+  peerHeader: string;
+  peerLine: string;
   /** Whom the request is from, as far as that is trusted. */
   sourceIp: string;
 }
@@ -82,7 +85,7 @@ export interface RequestAdditions {
 export function requestLines(head: RequestHead, context: ConnectionContext, extra: RequestAdditions): string {
   const { manager } = context;
   const edge = manager.useRemoteAddress;
-  const peerHeader = peerHeaderOf(context);
+  const { peerHeader } = extra;
   const traced = extra.traceparent !== undefined;
   const unwanted = unwantedHeaders(extra.internal, edge);
   const text = passedLines(head.fields, requestHop, extra.drop, (kind, index) => {
@@ -113,7 +116,6 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
     }
   });
   let added = extra.keepRequestId || extra.requestId === '' ? '' : `x-request-id: ${extra.requestId}\r\n`;
-  const dropped = extra.drop;
   // The only value HTTP/2 allows; gRPC servers look for it.
   if (head.protocol === 'HTTP/2' && head.fields.indexOf(Field.te) >= 0) added += 'te: trailers\r\n';
   if (edge) {
@@ -127,17 +129,8 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   if (extra.traceparent !== undefined) added += `traceparent: ${extra.traceparent}\r\n`;
   if (extra.tracestate !== undefined && extra.tracestate !== '') added += `tracestate: ${extra.tracestate}\r\n`;
   if (extra.b3 !== undefined) added += extra.b3;
-  const identity = context.deps.peerIdentity ?? '';
-  if (peerHeader !== '' && identity !== '' && context.listener.direction !== 'inbound' && dropped?.has(peerHeader) !== true)
-    added += `${peerHeader}: ${identity}\r\n`;
+  if (extra.drop?.has(peerHeader) !== true) added += extra.peerLine;
   return text + added + clientCertLine(head, context) + extra.lines;
-}
-
-/** The header that carries a peer's identity on this listener, '' = none. */
-export function peerHeaderOf(context: ConnectionContext): string {
-  if (context.manager.peerHeader !== undefined) return context.manager.peerHeader;
-  for (const filter of context.manager.filters) if (filter.kind === 'peer-metadata') return filter.header;
-  return '';
 }
 
 function clientCertLine(head: RequestHead, context: ConnectionContext): string {

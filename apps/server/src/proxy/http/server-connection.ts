@@ -10,6 +10,7 @@ import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
 import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './downstream.ts';
 import { Exchange } from './exchange.ts';
 import { noBodyStatus } from './heads.ts';
+import { contentLengthLine, statusLine } from './kept-lines.ts';
 
 /** A head that has begun must be complete by then where nothing else is configured. */
 const headTimeoutMs = 60_000;
@@ -88,12 +89,12 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.last = this.closing || !this.body.done || (http11 ? close : !keepAlive) || this.exchange.upgrading;
     this.chunkedOut = hasBody && length < 0 && http11;
     let framing = '';
-    if (length >= 0) framing = status === 204 ? '' : `content-length: ${length}\r\n`;
+    if (length >= 0) framing = status === 204 ? '' : contentLengthLine(length);
     else if (this.chunkedOut) framing = 'transfer-encoding: chunked\r\n';
     else if (hasBody) this.last = true;
     else if (!noBodyStatus(status)) framing = this.request.method !== 'HEAD' ? 'content-length: 0\r\n' : http11 ? 'transfer-encoding: chunked\r\n' : '';
     const connection = this.last ? 'connection: close\r\n' : http11 ? '' : 'connection: keep-alive\r\n';
-    this.out.add(`HTTP/1.${this.request.minor} ${status} ${reason}\r\n${lines}${framing}${connection}\r\n`);
+    this.out.add(`${statusLine(this.request.minor, status, reason)}${lines}${framing}${connection}\r\n`);
     this.bodyDue = hasBody;
   }
 

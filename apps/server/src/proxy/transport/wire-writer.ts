@@ -31,7 +31,8 @@ export class WireWriter implements Flushable {
 
   /** `gather`: small pieces behind a head need not leave with it as text. */
   constructor(socket: Socket, gather = false) {
-    this.socket = socket;
+    // Said once: an encoding that comes with each write is looked up for each.
+    this.socket = socket.setDefaultEncoding('latin1');
     this.gather = gather;
   }
 
@@ -97,7 +98,7 @@ export class WireWriter implements Flushable {
     const { text } = this;
     if (text === '') return;
     this.text = '';
-    if (this.socket.writable) this.socket.write(text, 'latin1');
+    if (this.socket.writable) this.socket.write(text);
   }
 
   private stageText(): void {

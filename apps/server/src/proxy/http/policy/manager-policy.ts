@@ -13,6 +13,8 @@ export interface ManagerPolicy {
   hostOf(authority: string, listenerPort: number): string;
   /** Whether a filter is in the manager's chain: without it, what routes say of it counts for nothing. */
   runs(kind: HttpFilter['kind']): boolean;
+  /** The header that carries a peer's identity, '' = none. */
+  peerHeader: string;
   /** Requests that fault injection holds or has aborted and that have not ended. */
   activeFaults: number;
 }
@@ -32,6 +34,7 @@ function compile(manager: HttpConnectionManager): ManagerPolicy {
     isInternal: compileInternal(manager),
     hostOf: compileHost(manager.host),
     runs: (kind) => kinds.has(kind),
+    peerHeader: manager.peerHeader ?? manager.filters.find((filter) => filter.kind === 'peer-metadata')?.header ?? '',
     activeFaults: 0,
   };
 }
