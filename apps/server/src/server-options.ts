@@ -22,7 +22,10 @@ export interface ServerOptions {
 }
 
 /**
- * Environment of the server process, for glibc (others ignore it): blocks of 128 KB and more go back to the system when they are
- * free. A push of a megabyte to each of a thousand proxies otherwise leaves a heap of holes, half a gigabyte that is never used again.
+ * Environment of the server process, for glibc (others ignore it): blocks of 16 KB and more (buffers of connections, what they read)
+ * go back to the system when they are free. A thousand proxies that come back otherwise leave a heap of holes that is never used again.
  */
-export const SERVER_ENV = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '2' } as const;
+export const SERVER_ENV = { MALLOC_MMAP_THRESHOLD_: '16384', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '2' } as const;
+
+/** The young generation of 48 MB that Node keeps makes nothing faster here. */
+export const SERVER_FLAGS = ['--max-semi-space-size=4'] as const;

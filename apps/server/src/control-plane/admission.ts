@@ -1,10 +1,12 @@
-// How many new streams are brought into step at once. After a restart all proxies come back together; each costs a check of its
-// certificate, a key, a translation and its first responses, and an edit must not wait behind all of that.
+// How many new connections are brought into step at once. After a restart all proxies come back together; each costs a handshake, a
+// check of its certificate, a key, a translation and its first responses, and an edit must not wait behind all of that.
 
 import { availableParallelism } from 'node:os';
 
 /** Istio's formula for concurrent pushes and new streams. */
-export const CONCURRENT_ADMISSIONS = Math.min(15 + 5 * availableParallelism(), 100);
+const CONCURRENT_ADMISSIONS = Math.min(15 + 5 * availableParallelism(), 100);
+/** While pushes wait: enough to go on, too few to hold them up. */
+const FEW = 2;
 /** A client that does not answer gives its place to the next after this long. */
 const LONGEST_MS = 3_000;
 
@@ -13,16 +15,20 @@ export interface Admission {
   enter(): Promise<() => void>;
 }
 
-export function createAdmission(places = CONCURRENT_ADMISSIONS): Admission {
-  let free = places;
+/** `busy`: whether something more urgent waits. */
+export function createAdmission({ places = CONCURRENT_ADMISSIONS, busy = () => false }: { places?: number; busy?: () => boolean } = {}): Admission {
+  let taken = 0;
   const waiting: (() => void)[] = [];
   const leave = (): void => {
-    const next = waiting.shift();
-    if (next === undefined) free += 1;
+    taken -= 1;
     // A turn of its own: between two admissions whatever else is due gets done.
-    else setImmediate(next);
+    if (waiting.length > 0) setImmediate(fill);
+  };
+  const fill = (): void => {
+    while (waiting.length > 0 && taken < (busy() ? FEW : places)) waiting.shift()?.();
   };
   const take = (): (() => void) => {
+    taken += 1;
     let left = false;
     const once = (): void => {
       if (left) return;
@@ -35,12 +41,10 @@ export function createAdmission(places = CONCURRENT_ADMISSIONS): Admission {
     return once;
   };
   return {
-    enter: () => {
-      if (free > 0) {
-        free -= 1;
-        return Promise.resolve(take());
-      }
-      return new Promise((resolve) => waiting.push(() => resolve(take())));
-    },
+    enter: () =>
+      new Promise((resolve) => {
+        waiting.push(() => resolve(take()));
+        fill();
+      }),
   };
 }

@@ -106,7 +106,6 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
 
   const hooks: AdsHooks = {
     trustDomain: settings.trustDomain,
-    admission: createAdmission(),
     connect: async ({ node, dialect, scope, peerAddress, peer, send, congested, end }) => {
       let connection: ProxyConnection | undefined;
       // Only what a certificate has proved may have a key.
@@ -189,6 +188,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       stopCertificate = certificate.stop;
       servers = await startServers({
         hooks,
+        admission: createAdmission({ busy: () => pushes.busy }),
         ca,
         certificate,
         ports: options.ports,

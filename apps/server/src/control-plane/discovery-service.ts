@@ -6,7 +6,6 @@ import { spiffeId } from '@weft/mesh-core/model';
 import type { ProxyNode } from '@weft/mesh-core/model';
 import type { PeerCertificate } from '../certificates/x509.ts';
 import type { ProxyConnection } from './proxy-connection.ts';
-import type { Admission } from './admission.ts';
 import { CODE, GrpcError, messageOf } from './grpc/codes.ts';
 import type { CallHandler, GrpcCall, GrpcMethod, Peer } from './grpc/grpc-call.ts';
 import { DISCOVERY_METHODS } from './xds-services.ts';
@@ -16,7 +15,6 @@ export interface AdsHooks {
   trustDomain: string;
   /** What a peer's certificate (DER) proves; rejects when it proves nothing. Absent on the plaintext port. */
   verifyPeer?: (der: Uint8Array) => Promise<PeerCertificate>;
-  admission: Admission;
   /** The first request of a stream has named its node and may speak for it. */
   connect(options: {
     node: ProxyNode;
@@ -46,7 +44,8 @@ function serve(call: GrpcCall, { dialect, only }: DiscoveryMethod, hooks: AdsHoo
   let nodeId = '';
   let nodeBytes: Uint8Array | undefined;
   let ended = false;
-  let admitted: () => void = () => undefined;
+  // In step as far as we are concerned when the first responses have left our buffers.
+  const admitted = call.keepPlace();
 
   const finish = (): void => {
     if (ended) return;
@@ -58,9 +57,7 @@ function serve(call: GrpcCall, { dialect, only }: DiscoveryMethod, hooks: AdsHoo
     finish();
     call.end();
   };
-  const begin = async (node: ProxyNode, first: Buffer): Promise<void> => {
-    admitted = await hooks.admission.enter();
-    if (ended) return admitted();
+  const begin = async (node: ProxyNode, first: ReturnType<typeof decodeRequest>): Promise<void> => {
     const peer = await authorise(call.peer, node, hooks.verifyPeer);
     const opened = await hooks.connect({
       node,
@@ -77,9 +74,8 @@ function serve(call: GrpcCall, { dialect, only }: DiscoveryMethod, hooks: AdsHoo
     });
     connection = opened;
     if (ended) return hooks.disconnect(opened);
-    take(opened, decoded(dialect, first));
+    take(opened, first);
     call.resume();
-    // In step as far as we are concerned: the first responses have left our buffers.
     if (!call.congested) admitted();
   };
 
@@ -97,7 +93,8 @@ function serve(call: GrpcCall, { dialect, only }: DiscoveryMethod, hooks: AdsHoo
   return {
     message: (bytes) => {
       if (connection !== undefined) return take(connection, decoded(dialect, bytes));
-      const { node: sentNode } = decoded(dialect, bytes);
+      const first = decoded(dialect, bytes);
+      const { node: sentNode } = first;
       if (sentNode === undefined) throw refused('the first request of a stream must name its node');
       const node = nodeFrom(sentNode);
       const parsed = parseProxyNode(node, hooks.trustDomain);
@@ -105,10 +102,9 @@ function serve(call: GrpcCall, { dialect, only }: DiscoveryMethod, hooks: AdsHoo
       nodeId = node.id;
       // A copy: a part would keep the whole request, names and all, for as long as the stream lives.
       nodeBytes = Uint8Array.from(sentNode);
-      // Until it is its turn a client is read no further, and of what it holds nothing is kept: after a restart that is a
-      // thousand names from each of a thousand clients.
+      // Until the client is known to be who it says it is read no further.
       call.pause();
-      begin(parsed, bytes).catch((error: unknown) => {
+      begin(parsed, first).catch((error: unknown) => {
         finish();
         call.fail(error);
       });

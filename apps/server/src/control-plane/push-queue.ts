@@ -13,6 +13,8 @@ export interface PushQueue<C, R> {
   remove(client: C): void;
   /** Clients in line, those with full buffers included. */
   readonly size: number;
+  /** Whether some could be told now. */
+  readonly busy: boolean;
 }
 
 /** `push` tells one client; `congested` clients are left aside until {@link PushQueue.drained}. `waited` hears how long each was in line (ms). */
@@ -70,6 +72,9 @@ export function createPushQueue<C, R>(options: {
     },
     get size() {
       return line.size + aside.size;
+    },
+    get busy() {
+      return line.size > 0;
     },
   };
 }

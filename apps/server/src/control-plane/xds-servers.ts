@@ -4,6 +4,7 @@
 import type { Identity } from '@weft/mesh-core/model';
 import { spiffeId } from '@weft/mesh-core/model';
 import type { CertificateAuthority } from '../certificates/ca.ts';
+import type { Admission } from './admission.ts';
 import { certificateMethods } from './certificate-service.ts';
 import { clientStatusMethods } from './client-status.ts';
 import { discoveryMethods } from './discovery-service.ts';
@@ -20,6 +21,7 @@ import type { ServerCertificate } from './server-certificate.ts';
 
 export interface ServersOptions {
   hooks: AdsHooks;
+  admission: Admission;
   ca: CertificateAuthority;
   certificate: ServerCertificate;
   ports: { plain: number; tls: number; host: string };
@@ -38,6 +40,7 @@ const MAX_REQUEST_BYTES = 4 * 1_048_576;
 export async function startServers(options: ServersOptions): Promise<{ ports: { plain: number; tls: number }; stop: () => void }> {
   const { hooks, ca, connections, loads, clock, loadReportSeconds: intervalSeconds } = options;
   const limits = {
+    admission: options.admission,
     maxMessageBytes: MAX_REQUEST_BYTES,
     ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
   };
@@ -78,7 +81,7 @@ export async function startServers(options: ServersOptions): Promise<{ ports: { 
     ]),
     // A workload without a certificate must reach the signing service with its join token, so TLS lets everybody in and each
     // method decides.
-    { ...limits, tls: { ...options.certificate.context(), requestCert: true, rejectUnauthorized: false } },
+    { ...limits, tls: options.certificate.context() },
   );
   options.certificate.onRenewed((context) => tls.replaceCertificate(context));
 

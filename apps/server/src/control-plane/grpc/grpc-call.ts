@@ -9,6 +9,9 @@ import { MessageReader } from './message-reader.ts';
 
 /** With its frame header it just fits into one TLS record; buffers of TLS and HTTP/2 grow to what is written at once and stay so. */
 const CHUNK_BYTES = 16_000;
+/** Chunks that have left are written to again: garbage of this size waits long to be collected and leaves holes behind. At most 1 MB. */
+const MAX_SPARE = 64;
+const spare: Buffer[] = [];
 /** Of a client that asks and asks and does not read, nothing more is taken while so much waits for it. */
 const MAX_UNSENT_BYTES = 1_048_576;
 const HANG_UP_MS = 1_000;
@@ -58,13 +61,20 @@ export class GrpcCall {
   #offset = 0;
   #unsentBytes = 0;
   #status: { code: Code; details: string } | undefined;
+  #leave: (() => void) | undefined;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, options: { peer: Peer; method: GrpcMethod; maxMessageBytes: number }) {
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    options: { peer: Peer; method: GrpcMethod; maxMessageBytes: number; leave: () => void },
+  ) {
     this.headers = headers;
     this.peer = options.peer;
     this.#stream = stream;
     this.#reader = new MessageReader(options.maxMessageBytes);
+    this.#leave = options.leave;
     this.#handler = options.method(this);
+    this.#leave?.();
     const timeoutMs = timeoutOf(headers);
     if (timeoutMs !== undefined)
       this.#deadline = setTimeout(() => this.#refuse(new GrpcError(CODE.deadlineExceeded, 'the deadline of the call has passed')), timeoutMs).unref();
@@ -98,6 +108,13 @@ export class GrpcCall {
   /** Whether something written has not left our buffers. */
   get congested(): boolean {
     return this.#unsentBytes > 0 || this.#stream.writableNeedDrain;
+  }
+
+  /** The place its connection was admitted to, for a method that gives it back itself; else it is given back at once. */
+  keepPlace(): () => void {
+    const leave = this.#leave;
+    this.#leave = undefined;
+    return leave ?? (() => undefined);
   }
 
   /** Takes no more messages until `resume`: the client's window fills up. */
@@ -169,7 +186,7 @@ export class GrpcCall {
     if (stream.closed || stream.destroyed) return;
     while (this.#unsentBytes > 0 && !stream.writableNeedDrain) {
       if (!stream.headersSent) stream.respond(HEADERS, { waitForTrailers: true });
-      stream.write(this.#chunk());
+      this.#writeChunk();
     }
     if (this.#status === undefined || this.#unsentBytes > 0 || stream.writableEnded) return;
     if (stream.headersSent) {
@@ -180,8 +197,17 @@ export class GrpcCall {
     this.#hangUp();
   }
 
-  #chunk(): Buffer {
-    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, this.#unsentBytes));
+  #writeChunk(): void {
+    const size = Math.min(CHUNK_BYTES, this.#unsentBytes);
+    // Node keeps a pool of its own for small ones.
+    const buffer = size < Buffer.poolSize >>> 1 ? Buffer.allocUnsafe(size) : (spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES));
+    this.#fill(buffer.subarray(0, size));
+    this.#stream.write(buffer.subarray(0, size), (error) => {
+      if ((error === null || error === undefined) && buffer.length === CHUNK_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
+    });
+  }
+
+  #fill(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
       const piece = this.#unsent[this.#piece] ?? chunk;
@@ -197,7 +223,6 @@ export class GrpcCall {
       this.#unsent.length = 0;
       this.#piece = 0;
     }
-    return chunk;
   }
 
   /** After our last frame the client ends its side too; one that does not is cut off (not at once: a reset overtakes trailers). */

@@ -1,16 +1,21 @@
 // A gRPC server directly on node:http2: bytes in, bytes out, nothing made per message but its frame.
 
-import { createSecureServer, createServer } from 'node:http2';
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, SecureServerOptions } from 'node:http2';
+import { createServer } from 'node:http2';
+import type { IncomingHttpHeaders, ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import { createAdmission } from '../admission.ts';
+import type { Admission } from '../admission.ts';
 import { CODE } from './codes.ts';
 import { GrpcCall, respondWithoutBody } from './grpc-call.ts';
 import type { GrpcMethod, Peer } from './grpc-call.ts';
+import { createFront } from './front.ts';
 
 export interface GrpcServerOptions {
   /** Absent = plaintext. */
-  tls?: SecureServerOptions;
+  tls?: SecureContextOptions;
+  /** New connections wait here for a place, which their first call gives back. */
+  admission?: Admission;
   /** Of one message from a client. */
   maxMessageBytes: number;
   /** Connections end after this long, ±10 %: no new calls, and after `AGE_GRACE_MS` none at all. Absent = never. */
@@ -37,6 +42,8 @@ const CONTENT_TYPE = /^application\/grpc(?:$|[+;])/;
 
 interface Session {
   peer: Peer;
+  /** Gives back the place it was admitted to. */
+  leave: () => void;
   /** When the next ping is due, or the answer to the last one (performance.now). */
   due: number;
   waiting: boolean;
@@ -45,17 +52,25 @@ interface Session {
 
 /** `methods` by path, `/package.Service/Method`. */
 export function createGrpcServer(methods: ReadonlyMap<string, GrpcMethod>, options: GrpcServerOptions): GrpcServer {
-  const { tls, maxMessageBytes, maxConnectionAgeMs } = options;
-  const settings = { maxConcurrentStreams: MAX_CONCURRENT_STREAMS };
-  const secure = tls === undefined ? undefined : createSecureServer({ ...tls, settings });
-  const server: Http2Server = secure ?? createServer({ settings });
+  const { tls, admission = createAdmission(), maxMessageBytes, maxConnectionAgeMs } = options;
+  const server = createServer({ settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS } });
+  /** Place of the connection that is just becoming a session. */
+  let place: () => void = () => undefined;
+  const front = createFront({
+    ...(tls === undefined ? {} : { tls }),
+    admission,
+    serve: (socket, leave) => {
+      place = leave;
+      server.emit('connection', socket);
+    },
+  });
   const sessions = new Map<ServerHttp2Session, Session>();
   let sweep: NodeJS.Timeout | undefined;
 
   server.on('session', (session: ServerHttp2Session) => {
     const age =
       maxConnectionAgeMs === undefined ? undefined : setTimeout(() => retire(session, AGE_GRACE_MS), maxConnectionAgeMs * (0.9 + Math.random() * 0.2)).unref();
-    sessions.set(session, { peer: peerOf(session), due: performance.now() + KEEPALIVE_MS, waiting: false, age });
+    sessions.set(session, { peer: peerOf(session), leave: place, due: performance.now() + KEEPALIVE_MS, waiting: false, age });
     session.on('error', () => undefined);
     session.on('close', () => {
       sessions.delete(session);
@@ -67,12 +82,13 @@ export function createGrpcServer(methods: ReadonlyMap<string, GrpcMethod>, optio
     const { session } = stream;
     const known = session === undefined ? undefined : sessions.get(session as ServerHttp2Session);
     if (known === undefined) return stream.destroy();
-    const refusal = refuse(headers);
-    if (refusal !== undefined) return stream.respond({ ':status': refusal }, { endStream: true });
     const path = headers[':path'] ?? '';
     const method = methods.get(path);
-    if (method === undefined) return respondWithoutBody(stream, CODE.unimplemented, `this server has no method ${path}`);
-    return new GrpcCall(stream, headers, { peer: known.peer, method, maxMessageBytes });
+    const refusal = refuse(headers);
+    if (refusal === undefined && method !== undefined) return new GrpcCall(stream, headers, { peer: known.peer, leave: known.leave, method, maxMessageBytes });
+    known.leave();
+    if (refusal !== undefined) return stream.respond({ ':status': refusal }, { endStream: true });
+    return respondWithoutBody(stream, CODE.unimplemented, `this server has no method ${path}`);
   });
 
   /** A peer that does not answer is gone, though its connection may look alive for many minutes. */
@@ -96,16 +112,16 @@ export function createGrpcServer(methods: ReadonlyMap<string, GrpcMethod>, optio
   return {
     listen: (host, port) =>
       new Promise((resolve, reject) => {
-        server.on('error', reject);
-        server.listen(port, host, () => {
+        front.server.on('error', reject);
+        front.server.listen(port, host, () => {
           sweep = setInterval(keepAlive, SWEEP_MS).unref();
-          resolve((server.address() as AddressInfo).port);
+          resolve((front.server.address() as AddressInfo).port);
         });
       }),
-    replaceCertificate: (context) => secure?.setSecureContext(context),
+    replaceCertificate: front.replaceCertificate,
     stop: () => {
       clearInterval(sweep);
-      server.close();
+      front.stop();
       for (const session of sessions.keys()) retire(session, STOP_GRACE_MS);
     },
   };

@@ -3,6 +3,8 @@
 import { CODE, GrpcError } from './codes.ts';
 
 const PREFIX = 5;
+/** A message up to this long gets a buffer of its size at once; of a longer one only as much as twice what has come. */
+const TRUSTED_BYTES = 262_144;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export class MessageReader {
@@ -23,7 +25,7 @@ export class MessageReader {
     return this.#end > this.#start;
   }
 
-  /** A message that came in one chunk is never copied; one that comes in many is kept in a buffer of at most twice what has come. */
+  /** A message that came in one chunk is never copied. */
   push(chunk: Buffer): void {
     const held = this.#end - this.#start;
     if (held === 0) {
@@ -34,7 +36,9 @@ export class MessageReader {
       return;
     }
     if (!this.#own || this.#end + chunk.length > this.#data.length) {
-      const larger = Buffer.allocUnsafe(Math.max(held + chunk.length, 2 * held));
+      const come = held + chunk.length;
+      const whole = held < PREFIX ? 0 : PREFIX + this.#data.readUInt32BE(this.#start + 1);
+      const larger = Buffer.allocUnsafe(Math.max(come, Math.min(whole, Math.max(TRUSTED_BYTES, 2 * held))));
       larger.set(this.#data.subarray(this.#start, this.#end));
       this.#data = larger;
       this.#start = 0;
