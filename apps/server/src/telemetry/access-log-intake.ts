@@ -142,7 +142,8 @@ function messagesOf(common: AccessLogCommon | undefined): FilterObject | undefin
 }
 
 function tcpLabels({ commonProperties }: TCPAccessLogEntry): Labels {
-  const { response_code: _code, grpc_response_status: _status, ...labels } = labelsOf(commonProperties, { request_protocol: 'tcp', response_flags: '-' });
+  const own = { request_protocol: 'tcp', response_flags: flagsOf(commonProperties?.responseFlags) };
+  const { response_code: _code, grpc_response_status: _status, ...labels } = labelsOf(commonProperties, own);
   return labels;
 }
 

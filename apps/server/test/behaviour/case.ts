@@ -92,8 +92,8 @@ export interface HttpStep extends StepBase {
   /** Client protocol; default HTTP/1.1. */
   http2?: true;
   do?: AppAction;
-  /** Gives up after this: what a client does that does not want to wait. */
-  abortAfterMs?: number;
+  /** Gives up when the request has reached its application: what a client does that does not want to wait. */
+  aborts?: true;
 }
 
 export interface RawStep extends StepBase {

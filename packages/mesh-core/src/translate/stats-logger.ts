@@ -53,7 +53,7 @@ export function statsLoggers(node: ProxyNode, clusterId: string, options: StatsO
 
 /** A TCP connection is counted when it is open to the upstream and once more, with its bytes, when it ends. */
 export function tcpStatsLoggers(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
-  const counted = countedWith(options.metrics, { ...peerTags(node, clusterId, options), request_protocol: 'tcp' });
+  const counted = countedWith(options.metrics, { ...peerTags(node, clusterId, options), request_protocol: 'tcp', response_flags: '%RESPONSE_FLAGS%' });
   const at = (type: string, counters: JsonObject[]): JsonObject => logger({ filter: { logTypeFilter: { types: [type] } }, counters });
   return [
     at('TcpUpstreamConnected', counted('TCP_OPENED_CONNECTIONS', { value_fixed: 1 })),

@@ -250,11 +250,9 @@ export class TcpConnection implements TimerTarget {
     if (this.done) return;
     this.done = true;
     const { context } = this;
-    const opened = this.reportTimer.active;
     for (const timer of [this.connectTimer, this.idleTimer, this.reportTimer, this.lifeTimer]) context.wheel.clear(timer);
     this.upstream?.destroy();
     this.release();
-    if (!opened) this.tell('opened');
     this.tell('closed');
   }
 }

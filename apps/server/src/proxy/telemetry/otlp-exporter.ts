@@ -79,7 +79,8 @@ export function post(agent: Agent, url: string, body: Uint8Array): Promise<boole
       },
     );
     request.on('timeout', () => request.destroy());
-    request.on('error', () => resolve(false));
+    // A kept connection the receiver closed meanwhile says nothing about the receiver.
+    request.on('error', (error: NodeJS.ErrnoException) => resolve(request.reusedSocket && error.code === 'ECONNRESET' ? post(agent, url, body) : false));
     request.end(body);
   });
 }

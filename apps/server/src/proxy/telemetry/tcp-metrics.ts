@@ -102,15 +102,21 @@ function unknownEnds(labels: TcpLabels): TcpLabels {
 }
 
 function toOtlp(rows: readonly TcpRow[], timeMs: number): OtlpMetric[] {
-  const counter = (name: string, unit: string, pick: (row: TcpRow) => number): OtlpMetric => ({
+  const counter = (name: string, unit: string, pick: (row: TcpRow) => number, of = rows): OtlpMetric => ({
     name,
     unit,
     kind: 'sum',
     temporality: 'cumulative',
-    points: rows.filter((row) => row.metrics.has(name)).map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: pick(row) })),
+    points: of.filter((row) => row.metrics.has(name)).map((row) => ({ attributes: row.labels, startMs: row.startMs, timeMs, value: pick(row) })),
   });
   return [
-    counter(METRIC.tcpOpened, '1', (row) => row.opened),
+    counter(
+      METRIC.tcpOpened,
+      '1',
+      (row) => row.opened,
+      // Connections that never had an upstream have a row too.
+      rows.filter((row) => row.opened > 0),
+    ),
     counter(METRIC.tcpClosed, '1', (row) => row.closed),
     counter(METRIC.tcpSent, 'By', (row) => row.sent),
     counter(METRIC.tcpReceived, 'By', (row) => row.received),

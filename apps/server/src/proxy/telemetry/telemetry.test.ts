@@ -162,12 +162,13 @@ test('TCP connections count when they open and close, their bytes as they flow',
   tcp.onTcp({ ...connection, phase: 'opened' });
   tcp.onTcp({ ...connection, phase: 'bytes', newReceivedBytes: 10, newSentBytes: 800 });
   tcp.onTcp({ ...connection, phase: 'closed', newSentBytes: 100 });
-  tcp.onTcp({ ...connection, phase: 'opened', responseFlags: 'UF,URX' });
   tcp.onTcp({ ...connection, phase: 'closed', responseFlags: 'UF,URX' });
   expect([...tcp.rows()]).toMatchObject([
     { opened: 1, closed: 1, sent: 900, received: 10, labels: { request_protocol: 'tcp', destination_service_name: 'db', response_flags: '-' } },
-    { opened: 1, closed: 1, sent: 0, received: 0, labels: { response_flags: 'UF,URX' } },
+    { opened: 0, closed: 1, sent: 0, received: 0, labels: { response_flags: 'UF,URX' } },
   ]);
+  const opened = tcp.takeChanged(1).metrics.find((metric) => metric.name === 'istio_tcp_connections_opened_total');
+  expect(opened?.points.map((point) => point.attributes['response_flags'])).toEqual(['-']);
   const { body: text } = await createPrometheus(
     createRequestMetrics(self, () => 1),
     tcp,
@@ -235,6 +236,19 @@ test('TCP out of the mesh has Istio’s names, and label sets beyond the limit s
   expect(rows.at(-1)).toMatchObject({ sent: 202, labels: { source_workload: 'unknown', destination_service_name: 'unknown' } });
 });
 
+const span: OtlpSpan = {
+  traceId: 'a'.repeat(32),
+  spanId: 'b'.repeat(16),
+  parentSpanId: '',
+  name: 'n',
+  kind: 3,
+  startUs: 1,
+  endUs: 2,
+  attributes: {},
+  events: [],
+  status: 0,
+};
+
 test('while the receiver refuses, counts wait and spans are dropped and counted; then the totals arrive', async () => {
   let up = false;
   const points: OtlpPoint[] = [];
@@ -254,18 +268,6 @@ test('while the receiver refuses, counts wait and spans are dropped and counted;
   await once(server, 'listening');
   const metrics = createRequestMetrics(self, () => 1);
   exporter = startOtlpExporter(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { 'service.name': 'web.a' }, [metrics], Date.now);
-  const span: OtlpSpan = {
-    traceId: 'a'.repeat(32),
-    spanId: 'b'.repeat(16),
-    parentSpanId: '',
-    name: 'n',
-    kind: 3,
-    startUs: 1,
-    endUs: 2,
-    attributes: {},
-    events: [],
-    status: 0,
-  };
   metrics.onRequest(record());
   exporter.addSpan(span);
   await until(() => refused >= 2);
@@ -276,6 +278,33 @@ test('while the receiver refuses, counts wait and spans are dropped and counted;
   await until(() => points.length > 0 && spans.length > 0);
   expect(points.at(-1)).toMatchObject({ value: 2 });
   expect(spans.length).toBe(1);
+  server.closeAllConnections();
+  server.close();
+});
+
+test('spans that meet a kept connection the receiver closes go by another', async () => {
+  let spans = 0;
+  const used = new WeakSet<object>();
+  const server = createServer((request, response) => {
+    if (used.has(request.socket)) {
+      request.socket.resetAndDestroy();
+      return;
+    }
+    used.add(request.socket);
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      spans += decodeTraces(Buffer.concat(chunks)).flatMap((r) => r.spans).length;
+      response.end();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  exporter = startOtlpExporter(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { 'service.name': 'web.a' }, [], Date.now);
+  for (const sent of [1, 2]) {
+    exporter.addSpan(span);
+    await until(() => spans === sent);
+  }
+  expect(exporter.droppedSpans()).toBe(0);
   server.closeAllConnections();
   server.close();
 });

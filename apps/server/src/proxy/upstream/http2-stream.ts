@@ -60,6 +60,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
     this.events = undefined;
     if (this.tunneling) this.cancelTunnel(ErrorCode.cancel);
     else this.cancel(ErrorCode.cancel);
+    // Before anything else this turn may bring about: the peer learns of it ahead of an answer that comes too late.
+    this.session.flushNow();
   }
 
   discard(): void {

@@ -48,7 +48,6 @@ export const RESILIENCE: readonly Case[] = [
   {
     area,
     name: 'per-try timeout: the next try answers; without one left 504, flag UT',
-    pending: { embedded: 'a held request that the client sidecar resets is sometimes logged inbound as 200, in Envoy as 0 with DR' },
     services: [service('per-try')],
     objects: rule('per-try', 'retries: { attempts: 2, perTryTimeout: 1s, retryOn: gateway-error, backoff: 1ms }'),
     steps: [
@@ -60,7 +59,6 @@ export const RESILIENCE: readonly Case[] = [
   {
     area,
     name: 'x-envoy-upstream-rq-timeout-ms from the application beats the route’s',
-    pending: { embedded: 'a held request that the client sidecar resets is sometimes logged inbound as 200, in Envoy as 0 with DR' },
     services: [service('timeout-header')],
     objects: rule('timeout-header', 'timeout: 10s'),
     steps: [http({ headers: { 'x-envoy-upstream-rq-timeout-ms': '150' }, do: { hold: true }, expect: { status: 504 } })],

@@ -13,6 +13,8 @@ export interface Apps {
   port(app: AppName): number;
   /** What has reached the applications with this `x-key` so far, sorted by application. */
   arrived(key: string): readonly Arrival[];
+  /** How many requests under this key hold now. */
+  holding(key: string): number;
   /** Lets requests that `hold` under this key go on. */
   release(key: string): void;
   close(): Promise<void>;
@@ -36,7 +38,7 @@ type Response = ServerResponse | Http2ServerResponse;
 /** What all applications share: who came how often, who waits. */
 export interface AppState {
   arrivals: Map<string, Arrival[]>;
-  waiting: Map<string, (() => void)[]>;
+  waiting: Map<string, Set<() => void>>;
   released: Set<string>;
 }
 
@@ -99,6 +101,7 @@ export async function startApps(tls: AppTls): Promise<Apps> {
   return {
     port: (app) => (app === 'dead' ? deadPort : (servers.get(app)?.address() as AddressInfo).port),
     arrived: (key) => (state.arrivals.get(key) ?? []).toSorted((x, y) => (x.app < y.app ? -1 : 1)),
+    holding: (key) => state.waiting.get(key)?.size ?? 0,
     release(key) {
       state.released.add(key);
       for (const go of state.waiting.get(key) ?? []) go();
@@ -167,8 +170,13 @@ async function answer(app: AppName, state: AppState, request: Request, response:
   }
   if (act.hold === true && !state.released.has(key)) {
     const goesOn = await new Promise<boolean>((resolve) => {
-      state.waiting.set(key, [...(state.waiting.get(key) ?? []), () => resolve(true)]);
-      response.once('close', () => resolve(false));
+      const waiting = state.waiting.get(key) ?? new Set();
+      const go = (): void => resolve(true);
+      state.waiting.set(key, waiting.add(go));
+      response.once('close', () => {
+        waiting.delete(go);
+        resolve(false);
+      });
     });
     if (!goesOn) return;
   }

@@ -15,6 +15,8 @@ export interface Target {
   /** Names this execution of a step to application and telemetry. */
   key: string;
   requestId: string;
+  /** Ends the request from the client's side. */
+  signal?: AbortSignal;
 }
 
 /** No answer within this is a failure of the case, not of the step. */
@@ -58,7 +60,7 @@ function sendHttp1(step: HttpStep, target: Target): Promise<Seen> {
       path: step.path ?? '/',
       method: step.method ?? 'GET',
       headers: headers as Record<string, string | string[]>,
-      ...(step.abortAfterMs === undefined ? {} : { signal: AbortSignal.timeout(step.abortAfterMs) }),
+      ...(target.signal === undefined ? {} : { signal: target.signal }),
     });
     const informational: number[] = [];
     const told = (): Partial<Seen> => (informational.length === 0 ? {} : { informational });
@@ -96,12 +98,7 @@ interface Http2Answer {
   reset: number;
 }
 
-function exchangeHttp2(
-  target: Target,
-  headers: Record<string, string | readonly string[]>,
-  body: Buffer | undefined,
-  abortAfterMs?: number,
-): Promise<Http2Answer | Seen> {
+function exchangeHttp2(target: Target, headers: Record<string, string | readonly string[]>, body: Buffer | undefined): Promise<Http2Answer | Seen> {
   return new Promise((resolve, reject) => {
     const session = connectHttp2(`http://127.0.0.1:${target.port}`);
     const timer = setTimeout(() => {
@@ -118,7 +115,7 @@ function exchangeHttp2(
     session.on('connect', () => {
       const stream = session.request({ ':authority': target.host, ...headers });
       const answer: Http2Answer = { headers: {}, status: 0, trailers: {}, body: Buffer.alloc(0), reset: 0 };
-      if (abortAfterMs !== undefined) setTimeout(() => stream.close(8), abortAfterMs);
+      target.signal?.addEventListener('abort', () => stream.close(8));
       stream.on('response', (received) => {
         answer.status = Number(received[':status']);
         answer.headers = flat(received);
@@ -137,7 +134,7 @@ function exchangeHttp2(
 
 async function sendHttp2(step: HttpStep, target: Target): Promise<Seen> {
   const headers = { ':path': step.path ?? '/', ':method': step.method ?? 'GET', ...requestHeaders(step, target) };
-  const answer = await exchangeHttp2(target, headers, step.body === undefined ? undefined : Buffer.from(step.body), step.abortAfterMs);
+  const answer = await exchangeHttp2(target, headers, step.body === undefined ? undefined : Buffer.from(step.body));
   if (!('reset' in answer)) return answer;
   return {
     ...(answer.status === 0 ? {} : { status: answer.status, headers: answer.headers, ...readBody(answer.body) }),
@@ -231,7 +228,11 @@ export function sendWebSocket(step: WebSocketStep, target: Target): Promise<Seen
       request.destroy();
       resolve({ status: response.statusCode ?? 0 });
     });
-    socket.on('error', (error) => (socket.readyState === WebSocket.OPEN ? resolve({ messages, failed: 'closed' }) : reject(error)));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') resolve({ failed: 'refused' });
+      else if (socket.readyState === WebSocket.OPEN) resolve({ messages, failed: 'closed' });
+      else reject(error);
+    });
     socket.on('close', () => resolve({ messages, failed: 'closed' }));
     socket.on('message', (data: Buffer) => {
       messages.push(data.toString());

@@ -29,12 +29,20 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
   const running: Promise<void>[] = [];
   const keys: string[] = [];
   saved.set('plane', server);
-  const send = (step: Sendable): Promise<Seen> => {
+  const answered: string[] = [];
+  const send = async (step: Sendable): Promise<Seen> => {
     const target = targetOf(behaviour, step, client, server, mesh);
     target.key = `${client}-${server}-${randomUUID()}`;
     keys.push(target.key);
     requestIds.add(target.requestId);
-    return untilAccepted(() => sendOne(withSaved(step, saved), target));
+    if (step.kind === 'http' && step.aborts === true) {
+      const controller = new AbortController();
+      target.signal = controller.signal;
+      void becomes(() => mesh.apps.arrived(target.key).length > 0).then(() => controller.abort());
+    }
+    const result = await untilAccepted(() => sendOne(withSaved(step, saved), target));
+    answered.push(target.key);
+    return result;
   };
   const judge = (step: Step, i: number, result: unknown): void => {
     seen[i] = result;
@@ -80,6 +88,8 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
       await Promise.race([background, becomes(enough)]);
     }
   }
+  // What proxies have given up they tell the application: it must not answer before that has reached it.
+  await becomes(() => answered.every((key) => mesh.apps.holding(key) === 0));
   for (const key of keys) mesh.apps.release(key);
   await Promise.all(running);
   return { plane: client, problems, seen, requestIds };
