@@ -126,6 +126,11 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     return this.upgrade !== '' || this.upgradeRefused;
   }
 
+  /** The answer is not the upstream's. */
+  get refuses(): boolean {
+    return this.record.details !== 'via_upstream';
+  }
+
   get clientCertificate(): boolean {
     return this.context.certificateHash !== '';
   }

@@ -84,9 +84,9 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   head(status: number, reason: string, lines: string, length: number, hasBody: boolean): void {
     const http11 = this.request.minor === 1;
     // An answer before the request is complete ends the connection: the rest of the request is not read.
-    // So does an upgrade that was not taken: what follows it was not meant as HTTP.
+    // So does an upgrade that was not taken: what follows it was not meant as HTTP. And a 400 of our own, as Envoy's.
     const { close, keepAlive } = this.request.framing;
-    this.last = this.closing || !this.body.done || (http11 ? close : !keepAlive) || this.exchange.upgrading;
+    this.last = this.closing || !this.body.done || (http11 ? close : !keepAlive) || this.exchange.upgrading || (status === 400 && this.exchange.refuses);
     this.chunkedOut = hasBody && length < 0 && http11;
     let framing = '';
     if (length >= 0) framing = status === 204 ? '' : contentLengthLine(length);

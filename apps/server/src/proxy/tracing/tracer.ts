@@ -66,7 +66,7 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     node_id: nodeId,
     zone: '',
     'guid:x-request-id': record.requestId,
-    'http.url': `http://${record.authority}${record.path.slice(0, MAX_PATH)}`,
+    'http.url': `${schemeOf(record, source)}://${record.authority}${record.path.slice(0, MAX_PATH)}`,
     'http.method': record.method,
     'http.protocol': record.protocol,
     'http.status_code': record.status,
@@ -100,6 +100,12 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     // As Envoy's tracer, which follows OpenTelemetry: to a caller a 4xx is an error too, and no status at all is none.
     status: grpcFailed || record.status >= (kind === SERVER ? 500 : 400) ? 2 : 0,
   };
+}
+
+/** As x-forwarded-proto tells the next hop: the client's own word, except at the edge. */
+function schemeOf({ manager, tls }: RequestRecord, source: HeaderValueSource): string {
+  const own = tls ? 'https' : 'http';
+  return manager.useRemoteAddress && manager.trustedHops === undefined ? own : (source.request('x-forwarded-proto') ?? own);
 }
 
 /** Compiled; there are as many as configurations have had. */

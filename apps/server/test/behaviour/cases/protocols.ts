@@ -170,6 +170,31 @@ export const PROTOCOLS: readonly Case[] = [
   },
   {
     area,
+    name: 'a 400 of the proxy’s own ends the connection',
+    services: [service('own-400')],
+    objects: `
+kind: VirtualService
+metadata: { name: own-400 }
+spec:
+  hosts: [own-400]
+  http:
+  - { match: [{ uri: { prefix: /no } }], directResponse: { status: 400 } }
+  - { route: [{ destination: { host: own-400 } }] }
+`,
+    steps: [
+      raw({
+        send: [
+          'GET /yes HTTP/1.1\r\nHost: ${host}\r\nx-request-id: ${id}\r\nx-do: {"status":400,"body":"app"}\r\n\r\n',
+          'GET /no HTTP/1.1\r\nHost: ${host}\r\nx-request-id: ${id}\r\n\r\n',
+        ],
+        until: [/app$/, /(?!)/],
+        expect: { failed: 'closed', text: /HTTP\/1\.1 400 [\s\S]*app[\s\S]*connection: close/i },
+      }),
+      http({ headers: { 'x-forwarded-proto': 'https' }, expect: { status: 200 } }),
+    ],
+  },
+  {
+    area,
     name: 'CONNECT is refused',
     services: [service('connect')],
     steps: [
