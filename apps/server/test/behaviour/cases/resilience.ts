@@ -48,12 +48,12 @@ export const RESILIENCE: readonly Case[] = [
   {
     area,
     name: 'per-try timeout: the next try answers; without one left 504, flag UT',
-    services: [service('per-try')],
-    objects: rule('per-try', 'retries: { attempts: 2, perTryTimeout: 1s, retryOn: gateway-error, backoff: 1ms }'),
+    services: [service('per-try'), service('per-try-out')],
+    objects: `${rule('per-try', 'retries: { attempts: 1, perTryTimeout: 4s, retryOn: gateway-error }')}---${rule('per-try-out', 'retries: { attempts: 1, perTryTimeout: 2s, retryOn: gateway-error }')}`,
     steps: [
       http({ do: { hold: true, first: 1 }, expect: { status: 200, upstream: { headers: { 'x-envoy-attempt-count': '2' } } } }),
       arrivals([{ app: 'a' }, { app: 'a' }]),
-      http({ do: { hold: true }, expect: { status: 504 } }),
+      http({ to: 'per-try-out', do: { hold: true }, expect: { status: 504 } }),
     ],
   },
   {
