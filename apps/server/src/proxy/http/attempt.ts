@@ -29,6 +29,7 @@ export interface AttemptOwner {
 export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   endpoint: EndpointState | undefined;
   stream: UpstreamStream | undefined;
+  tunnel = false;
   startedAt = 0;
   private readonly owner: AttemptOwner;
   private readonly wheel: TimerWheel;
@@ -51,11 +52,12 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   /** False = the endpoint's queue is full; the attempt still holds the endpoint. */
   start(endpoint: EndpointState, now: number, http2Downstream: boolean, upgrade: boolean): boolean {
     this.endpoint = endpoint;
+    this.tunnel = upgrade;
     this.startedAt = now;
     endpoint.active++;
     endpoint.total++;
     this.waiting = true;
-    if (endpoint.acquire(this, http2Downstream, upgrade)) return true;
+    if (endpoint.acquire(this, http2Downstream)) return true;
     this.waiting = false;
     return false;
   }

@@ -164,9 +164,13 @@ const upstreamTls = {
   maxVersion: 'TLSv1.3',
 };
 
-async function embeddedServer(authority: TestAuthority, appPort: number): Promise<Rig> {
+async function embeddedServer(authority: TestAuthority, appPort: number, allowConnect = true): Promise<Rig> {
   const tls = { certificateSecrets: ['default'], validationSecret: 'ROOTCA', requireClientCertificate: true, alpn: ['h2', 'http/1.1'], peerSans: [] };
-  const secure = chain({ match: { transportProtocol: 'tls', ...any }, tls: tls as NonNullable<ListenerConfig['chains'][number]['tls']>, http: manager() });
+  const secure = chain({
+    match: { transportProtocol: 'tls', ...any },
+    tls: tls as NonNullable<ListenerConfig['chains'][number]['tls']>,
+    http: manager({ http2: { allowConnect } }),
+  });
   const rig = await startRig({ listener: listener({ direction: 'inbound', inspectTls: true, chains: [secure] }), clusters: [cluster([appPort])] });
   onTestFinished(() => rig.close());
   await load(rig, authority, 'server');
@@ -185,10 +189,23 @@ test('embedded on both ends: one connection, HTTP/2', async () => {
   const authority = await testAuthority();
   const server = await embeddedServer(authority, target.port);
   const client = await embeddedClient(authority, server.port);
-  expect(await post(client.port, 'first')).toBe('200 first');
+  // Upgrades that find no connection wait until its settings have come.
+  expect(await Promise.all([echo(client.port), post(client.port, 'first'), echo(client.port)])).toEqual(['echo:hi', '200 first', 'echo:hi']);
   await carries(client.port, target);
-  expect(server.records[0]).toMatchObject({ protocol: 'HTTP/2', tls: true });
+  expect(new Set(server.records.map((record) => record.protocol))).toEqual(new Set(['HTTP/2']));
   expect(server.runtime.stats().listeners[0]?.totalConnections).toBe(1);
+});
+
+test('upgrades to a peer that does not take them over HTTP/2 go by HTTP/1.1', async () => {
+  const target = await app();
+  const authority = await testAuthority();
+  const server = await embeddedServer(authority, target.port, false);
+  const client = await embeddedClient(authority, server.port);
+  const answers = await Promise.all([echo(client.port), post(client.port, 'first'), echo(client.port)]);
+  expect([...answers, await echo(client.port)]).toEqual(['echo:hi', '200 first', 'echo:hi', 'echo:hi']);
+  await expect
+    .poll(() => server.records.map((record) => `${record.protocol} ${record.status}`).toSorted())
+    .toEqual(['HTTP/1.1 101', 'HTTP/1.1 101', 'HTTP/1.1 101', 'HTTP/2 200']);
 });
 
 test.skipIf(envoy === undefined)('an embedded client and Envoy as the server', async () => {
@@ -202,9 +219,10 @@ test.skipIf(envoy === undefined)('an embedded client and Envoy as the server', a
   const load_assignment = { cluster_name: 'x', endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] };
   const server = await startEnvoy(envoyListener(false, { name: 'tls', typed_config: tls }), { name: 'x', type: 'STATIC', load_assignment });
   const client = await embeddedClient(authority, server.port);
-  expect(await post(client.port, 'first')).toBe('200 first');
+  expect(await echo(client.port)).toBe('echo:hi');
   await carries(client.port, target);
   expect(await text(`${server.admin}/stats?filter=downstream_cx_http2_total`)).toMatch(/http\.x\.downstream_cx_http2_total: 1/);
+  expect(await text(`${server.admin}/stats?filter=downstream_cx_total`)).toMatch(/http\.x\.downstream_cx_total: 1/);
 });
 
 test.skipIf(envoy === undefined)('Envoy as the client and an embedded server', async () => {

@@ -19,6 +19,8 @@ class TunnelError extends Error {
 }
 
 export class Tunnel extends Duplex implements StreamWaiter, UpstreamEvents {
+  /** Plain CONNECT needs nobody's leave. */
+  readonly tunnel = false;
   private readonly endpoint: EndpointState;
   private readonly config: Tunneling;
   private readonly authority: string;
@@ -33,7 +35,7 @@ export class Tunnel extends Duplex implements StreamWaiter, UpstreamEvents {
     this.config = config;
     this.authority = config.hostname.replaceAll('%REQUESTED_SERVER_NAME%', serverName);
     setImmediate(() => {
-      if (!this.destroyed && !endpoint.acquire(this, false, !config.usePost)) this.onConnectFailed('overflow');
+      if (!this.destroyed && !endpoint.acquire(this, false)) this.onConnectFailed('overflow');
     });
   }
 

@@ -147,13 +147,15 @@ export class EndpointState implements BalancedHost {
   }
 
   /** Gives a stream now or later. False = the pending queue is full. `http2`: the request came by HTTP/2. */
-  acquire(waiter: StreamWaiter, http2: boolean, upgrade: boolean): boolean {
+  acquire(waiter: StreamWaiter, http2: boolean): boolean {
     const { protocol } = this.cluster.config.http;
-    const wanted = protocol === 'downstream' ? (http2 ? 'http2' : 'http1') : protocol;
-    const pool = this.pool(wanted);
-    // A connection that is not known to take tunnels may still be bypassed by one of HTTP/1.1, unless that is ruled out.
-    if (upgrade && wanted !== 'http1' && protocol !== 'http2' && !pool.takesTunnels) return this.pool('http1').acquire(waiter);
-    return pool.acquire(waiter);
+    const pool = this.pool(protocol === 'downstream' ? (http2 ? 'http2' : 'http1') : protocol);
+    return (waiter.tunnel && pool.refusesTunnels ? this.pool('http1') : pool).acquire(waiter);
+  }
+
+  /** For a tunnel that waited for a connection which turned out not to take any. */
+  acquireHttp1(waiter: StreamWaiter): void {
+    if (!this.pool('http1').acquire(waiter)) waiter.onConnectFailed('overflow');
   }
 
   /** The waiter no longer waits. */

@@ -70,9 +70,9 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
     return !this.draining && !this.stopped && this.active < Math.min(this.peerMaxStreams, this.http.maxConcurrentStreams || streamsPerConnection);
   }
 
-  /** The peer takes extended CONNECT (RFC 8441). */
-  get takesTunnels(): boolean {
-    return this.peerEnablesConnect;
+  /** Whether the peer takes extended CONNECT (RFC 8441); undefined = its settings are not here yet. */
+  get takesTunnels(): boolean | undefined {
+    return this.settingsSeen ? this.peerEnablesConnect : undefined;
   }
 
   /** A stream to start a request on, at once. */

@@ -23,6 +23,8 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
   private readonly leaving = new Set<Http2ClientSession>();
   private readonly dials = new Set<Dial>();
   private readonly waiting: StreamWaiter[] = [];
+  /** Tunnels that wait for the settings of a session. */
+  private readonly undecided: StreamWaiter[] = [];
   /** What the endpoint turned out to speak, where that is open. */
   private speaks: 'http1' | 'http2' | undefined;
   private secretsVersion = 0;
@@ -43,8 +45,10 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     return this.idle.length + this.sessions.filter((session) => session.active === 0).length;
   }
 
-  get takesTunnels(): boolean {
-    return this.endpoint.cluster.config.http.allowConnect && this.sessions.some((session) => session.hasRoom && session.takesTunnels);
+  /** Tunnels are to be asked for over HTTP/1.1, where that is not ruled out. */
+  get refusesTunnels(): boolean {
+    const { protocol, allowConnect } = this.endpoint.cluster.config.http;
+    return protocol !== 'http2' && (!allowConnect || this.sessions.some((session) => session.takesTunnels === false));
   }
 
   /** False = there are as many requests, or as many that wait, as there may be. The waiter counts the request while it has a stream. */
@@ -55,6 +59,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
       if (this.secretsVersion !== cluster.secrets.version) this.renew();
       const session = this.roomy();
       if (session !== undefined) {
+        if (waiter.tunnel && this.awaitsSettings(session)) return breaker.mayWait() && this.hold(waiter);
         if (!breaker.mayRequest()) return false;
         waiter.onStream(session.take());
         return true;
@@ -74,10 +79,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
   }
 
   cancel(waiter: StreamWaiter): void {
-    const index = this.waiting.indexOf(waiter);
-    if (index < 0) return;
-    this.waiting.splice(index, 1);
-    this.endpoint.cluster.breaker.pending--;
+    if (remove(this.waiting, waiter) || remove(this.undecided, waiter)) this.endpoint.cluster.breaker.pending--;
   }
 
   /** What is idle closes, what is busy ends with its requests; `removed`: nothing new is kept. */
@@ -137,6 +139,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
   }
 
   onRoom(session: Http2ClientSession): void {
+    if (this.undecided.length > 0 && session.takesTunnels !== undefined) this.waiting.unshift(...this.undecided.splice(0));
     if (this.waiting.length > 0) this.serve(session);
     if (this.waiting.length > 0) this.dialMore();
   }
@@ -146,6 +149,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     if (connection instanceof Http2ClientSession) {
       this.leaving.delete(connection);
       remove(this.sessions, connection);
+      if (this.sessions.length === 0) this.failUndecided();
     } else {
       this.connections.delete(connection);
       remove(this.idle, connection);
@@ -203,7 +207,26 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     while (session.hasRoom) {
       const waiter = this.nextWaiter();
       if (waiter === undefined) return;
-      waiter.onStream(session.take());
+      if (waiter.tunnel && this.refusesTunnels) this.endpoint.acquireHttp1(waiter);
+      else if (waiter.tunnel && this.awaitsSettings(session)) this.hold(waiter);
+      else waiter.onStream(session.take());
+    }
+  }
+
+  /** Where HTTP/2 is all there is, the peer has to take what it gets. */
+  private awaitsSettings(session: Http2ClientSession): boolean {
+    return session.takesTunnels === undefined && this.endpoint.cluster.config.http.protocol !== 'http2';
+  }
+
+  private hold(waiter: StreamWaiter): boolean {
+    this.endpoint.cluster.breaker.pending++;
+    return this.undecided.push(waiter) > 0;
+  }
+
+  private failUndecided(): void {
+    for (const waiter of this.undecided.splice(0)) {
+      this.endpoint.cluster.breaker.pending--;
+      waiter.onConnectFailed('connection');
     }
   }
 
@@ -237,7 +260,8 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
   }
 }
 
-function remove<T>(list: T[], item: T): void {
+function remove<T>(list: T[], item: T): boolean {
   const index = list.indexOf(item);
   if (index >= 0) list.splice(index, 1);
+  return index >= 0;
 }

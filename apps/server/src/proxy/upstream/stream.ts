@@ -68,6 +68,8 @@ export interface UpstreamEvents {
 
 /** Waits for a stream of an endpoint. */
 export interface StreamWaiter {
+  /** Wants extended CONNECT (RFC 8441) of a connection of HTTP/2, or else one of HTTP/1.1. */
+  readonly tunnel: boolean;
   onStream(stream: UpstreamStream): void;
   onConnectFailed(reason: ConnectFailure): void;
 }

@@ -223,7 +223,6 @@ spec:
   {
     area,
     name: 'WebSocket: the route’s rewrite and headers hold',
-    pending: { embedded: 'how a tunnel ended is logged without flag; between sidecars it goes by HTTP/1.1, in Envoy by HTTP/2' },
     services: [service('ws-route')],
     objects: rule('ws-route', 'match: [{ uri: { prefix: /in } }], rewrite: { uri: /out }, headers: { request: { set: { x-ws: "1" } } }'),
     steps: [websocket({ path: '/in/x', messages: ['m'], expect: { status: 101, messages: ['a:m'] } })],
