@@ -32,6 +32,8 @@ export class PropagationLog {
   readonly #edits = new Map<string, Edit>();
   /** Edits not answered yet, by connection: only these are looked at when something happens on it. */
   readonly #open = new Map<ProxyConnection, Set<{ edit: Edit; spread: Spread }>>();
+  readonly #proxies = new WeakMap<ProxyConnection, Spread['proxy']>();
+  readonly #types = new Map<string, readonly string[]>();
   #spreads = 0;
   readonly #clock: () => number;
 
@@ -42,9 +44,8 @@ export class PropagationLog {
   /** Records that the edits `revisions` changed `changed` for a proxy; an edit that changed nothing anywhere leaves no trace. */
   record(revisions: readonly { revision: string; at: number }[], connection: ProxyConnection, changed: ReadonlyMap<string, readonly string[]>): void {
     if (changed.size === 0) return;
-    const { id: proxyId, workload, namespace } = connection.node;
-    const proxy = { proxyId, workload, namespace };
-    const types = [...changed.keys()].map(shortTypeName);
+    const proxy = this.#proxyOf(connection);
+    const types = this.#typesOf(changed);
     for (const { revision, at } of revisions) {
       let edit = this.#edits.get(revision);
       if (edit === undefined) {
@@ -99,6 +100,23 @@ export class PropagationLog {
       })),
       ...(settled && answered.length > 0 ? { completeMs: Math.max(...answered) } : {}),
     };
+  }
+
+  /** One for all spreads of a connection, as of these there are fifty thousand. */
+  #proxyOf(connection: ProxyConnection): Spread['proxy'] {
+    let proxy = this.#proxies.get(connection);
+    if (proxy === undefined) {
+      const { id: proxyId, workload, namespace } = connection.node;
+      this.#proxies.set(connection, (proxy = { proxyId, workload, namespace }));
+    }
+    return proxy;
+  }
+
+  #typesOf(changed: ReadonlyMap<string, unknown>): readonly string[] {
+    const key = [...changed.keys()].join();
+    let types = this.#types.get(key);
+    if (types === undefined) this.#types.set(key, (types = [...changed.keys()].map(shortTypeName)));
+    return types;
   }
 
   #look(edit: Edit, spread: Spread, connection: ProxyConnection): void {

@@ -21,8 +21,7 @@ const SCHEMAS: Partial<Record<TypeUrl, DescMessage>> = {
 /** Encodes unless the same content was encoded before. Throws what protobuf-es throws on a field that does not fit. */
 export function encodeResource(memo: Memo<never>, typeUrl: TypeUrl, name: string, json: JsonObject): Resource {
   // The text itself would be several times the bytes it is encoded to.
-  const text = JSON.stringify(json);
-  const key = `encoded|${typeUrl}|${name}|${text.length}|${textHash(text)}`;
+  const key = textHash(`${typeUrl}|${name}|${JSON.stringify(json)}`);
   const known = memo.recall<Resource>(key);
   if (known !== undefined) return known;
   const body = encodeFields(typeUrl, json);

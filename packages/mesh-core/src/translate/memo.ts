@@ -1,15 +1,16 @@
 // Remembers what was worked out from a mesh until something it was worked out from changes, so that an edit costs what it
 // touches and not what there is. What a result reads is noticed while it is made; nobody has to list it.
 
-/** One thing a result was made from: how to look it up in a later mesh, and what it was. */
+/** One thing a result was made from: how to look it up in a later mesh, and what it was. Results of one mesh share it. */
 interface Fact<M> {
+  key: string;
   read: (mesh: M) => unknown;
   value: unknown;
 }
 
 interface Entry<M> {
   value: unknown;
-  facts: ReadonlyMap<string, Fact<M>>;
+  facts: readonly Fact<M>[];
   /** Mesh for which the facts were last compared. */
   checked: number;
 }
@@ -26,7 +27,7 @@ export interface Remembering {
 /** Meshes until what none of them used is forgotten (twice as many at most): proxies that reconnect find their results again. */
 const ROTATE_AFTER = 200;
 
-const NO_FACTS = new Map<string, never>();
+const NO_FACTS: readonly never[] = [];
 
 /** Shared by a mesh and those that follow it. Also keeps apart meshes that are only tried: facts tell which results hold in which. */
 export class Memo<M> {
@@ -35,12 +36,15 @@ export class Memo<M> {
   #generation = 0;
   /** Facts read so far by the results under way, innermost last; undefined where reads do not count. */
   readonly reading: (Map<string, Fact<M>> | undefined)[] = [];
+  /** Noted since the last mesh began. */
+  readonly noted = new Map<string, Fact<M>>();
   /** Properties of the subject that {@link onceFor} saw read, by key; only ever more. */
   readonly reads = new Map<string, Set<string>>();
 
   /** The number of a new mesh. */
   begin(): number {
     this.#generation += 1;
+    this.noted.clear();
     if (this.#generation % ROTATE_AFTER === 0) {
       this.#older = this.#entries;
       this.#entries = new Map();
@@ -153,7 +157,8 @@ function made<M extends Remembering>(mesh: M, make: () => unknown): Entry<M> {
   const { reading } = mesh.memo as Memo<M>;
   reading.push(facts);
   try {
-    return { value: make(), facts, checked: mesh.generation };
+    const value = make();
+    return { value, facts: [...facts.values()], checked: mesh.generation };
   } finally {
     reading.pop();
   }
@@ -164,7 +169,7 @@ function holding<M extends Remembering>(mesh: M, key: string): Entry<M> | undefi
   const memo = mesh.memo as Memo<M>;
   const entry = memo.get(key);
   if (entry === undefined || entry.checked === mesh.generation) return entry;
-  for (const [name, { read, value }] of entry.facts) if (look(mesh, name, read) !== value) return undefined;
+  for (const { key: name, read, value } of entry.facts) if (look(mesh, name, read) !== value) return undefined;
   entry.checked = mesh.generation;
   return entry;
 }
@@ -192,7 +197,12 @@ function noteEntry<M extends Remembering>(mesh: M, key: string, entry: Entry<M>)
 }
 
 function note<M extends Remembering>(mesh: M, key: string, read: (mesh: M) => unknown, value: unknown): void {
-  (mesh.memo as Memo<M>).reading.at(-1)?.set(key, { read, value });
+  const { reading, noted } = mesh.memo as Memo<M>;
+  const facts = reading.at(-1);
+  if (facts === undefined) return;
+  let known = noted.get(key);
+  if (known === undefined || known.value !== value) noted.set(key, (known = { key, read, value }));
+  facts.set(key, known);
 }
 
 /** Elements that are equal in content keep their identity; when all do, so does the list. */

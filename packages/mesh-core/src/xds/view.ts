@@ -127,7 +127,6 @@ export function namesOf(view: View): ReadonlySet<string> {
 
 /** Two 32-bit sums over the resources: sums do not depend on the order, and those of layers can be added. */
 type Sums = readonly [number, number];
-const resourceSums = new WeakMap<Resource, Sums>();
 const viewSums = new WeakMap<View, Sums>();
 
 /** A short hash of these resources: equal content has an equal version, whichever replica sent it. */
@@ -163,20 +162,16 @@ function print([a, b]: Sums): string {
   return a.toString(16).padStart(8, '0') + b.toString(16).padStart(8, '0');
 }
 
-function sumsOfResource(resource: Resource): Sums {
-  let sums = resourceSums.get(resource);
-  if (sums === undefined) {
-    let a = 0x811c9dc5;
-    let b = 0x9e3779b9;
-    const key = `${resource.name}\n${resource.version}`;
-    for (let i = 0; i < key.length; i += 1) {
-      a = Math.imul(a ^ key.charCodeAt(i), 0x01000193);
-      b = Math.imul(b ^ key.charCodeAt(i), 0x85ebca6b);
-    }
-    // Mixed once more, else the sums of like names would be alike.
-    a = Math.imul(a ^ (a >>> 15), 0x2c1b3c6d);
-    b = Math.imul(b ^ (b >>> 13), 0x297a2d39);
-    resourceSums.set(resource, (sums = [a >>> 0, b >>> 0]));
+function sumsOfResource({ name, version }: Resource): Sums {
+  let a = 0x811c9dc5;
+  let b = 0x9e3779b9;
+  const key = `${name}\n${version}`;
+  for (let i = 0; i < key.length; i += 1) {
+    a = Math.imul(a ^ key.charCodeAt(i), 0x01000193);
+    b = Math.imul(b ^ key.charCodeAt(i), 0x85ebca6b);
   }
-  return sums;
+  // Mixed once more, else the sums of like names would be alike.
+  a = Math.imul(a ^ (a >>> 15), 0x2c1b3c6d);
+  b = Math.imul(b ^ (b >>> 13), 0x297a2d39);
+  return [a >>> 0, b >>> 0];
 }

@@ -74,63 +74,94 @@ const RESPONSE_FIELDS = {
 /** A DiscoveryResponse or DeltaDiscoveryResponse in the pieces it is made of: bodies of resources are not copied. */
 export function encodeResponse(dialect: Dialect, response: XdsResponse): Uint8Array[] {
   const fields = RESPONSE_FIELDS[dialect];
-  const parts: Uint8Array[] = [
-    stringField(fields.version, response.version),
-    stringField(fields.typeUrl, response.typeUrl),
-    stringField(fields.nonce, response.nonce),
-  ];
-  if (dialect === 'delta') for (const name of response.removed) parts.push(element(RESPONSE_FIELDS.delta.removed, name));
-  for (const resource of response.resources) parts.push(headOf(dialect, resource), resource.body);
+  const { version, typeUrl, nonce, removed, resources } = response;
+  const heads = new Heads();
+  heads.string(fields.version, version);
+  heads.string(fields.typeUrl, typeUrl);
+  heads.string(fields.nonce, nonce);
+  if (dialect === 'delta') for (const name of removed) heads.element(RESPONSE_FIELDS.delta.removed, name);
+  const ends = [heads.length];
+  for (const resource of resources) {
+    heads.resource(dialect, resource);
+    ends.push(heads.length);
+  }
+  const bytes = heads.take();
+  // The head of a resource's entry, then its body, which is the entry's last field.
+  const parts = [bytes.subarray(0, ends[0])];
+  for (const [i, { body }] of resources.entries()) parts.push(bytes.subarray(ends[i], ends[i + 1]), body);
   return parts;
 }
 
-const heads = { sotw: new WeakMap<Resource, Uint8Array>(), delta: new WeakMap<Resource, Uint8Array>() };
+let scratch = new Uint8Array(65_536);
 
-/** Everything of a resource's entry that stands before its body; the same for every stream. */
-function headOf(dialect: Dialect, resource: Resource): Uint8Array {
-  let head = heads[dialect].get(resource);
-  if (head !== undefined) return head;
-  // Any: type_url 1, value 2. Resource: version 1, resource 2, name 3; fields may stand in any order, so the body is last.
-  const any = concat([stringField(1, resource.typeUrl), lengthField(2, resource.body.length)]);
-  const anyLength = any.length + resource.body.length;
-  if (dialect === 'sotw') head = concat([lengthField(RESPONSE_FIELDS.sotw.resource, anyLength), any]);
-  else {
-    const inner = concat([stringField(3, resource.name), stringField(1, resource.version), lengthField(2, anyLength), any]);
-    head = concat([lengthField(RESPONSE_FIELDS.delta.resource, inner.length + resource.body.length), inner]);
+/** Writes what stands before the bodies; kept for no resource, as most have one reader only. One at a time. */
+class Heads {
+  length = 0;
+
+  /** A string field; an empty one is not written. */
+  string(field: number, text: string): void {
+    if (text !== '') this.element(field, text);
   }
-  heads[dialect].set(resource, head);
-  return head;
-}
 
-/** A string field; an empty one is not written. */
-function stringField(field: number, text: string): Uint8Array {
-  return text === '' ? new Uint8Array() : element(field, text);
-}
-
-/** One string of a repeated field. */
-function element(field: number, text: string): Uint8Array {
-  const bytes = getTextEncoding().encodeUtf8(text);
-  return concat([lengthField(field, bytes.length), bytes]);
-}
-
-/** Tag of a length-delimited field, and its length. */
-function lengthField(field: number, length: number): Uint8Array {
-  const bytes = [(field << 3) | WireType.LengthDelimited];
-  let rest = length;
-  while (rest > 0x7f) {
-    bytes.push((rest & 0x7f) | 0x80);
-    rest >>>= 7;
+  /** One string of a repeated field. */
+  element(field: number, text: string): void {
+    const length = utf8Length(text);
+    this.#lengthField(field, length);
+    this.#room(length);
+    if (length === text.length) for (let i = 0; i < length; i += 1) scratch[this.length + i] = text.charCodeAt(i);
+    else scratch.set(getTextEncoding().encodeUtf8(text), this.length);
+    this.length += length;
   }
-  bytes.push(rest);
-  return Uint8Array.from(bytes);
+
+  resource(dialect: Dialect, { typeUrl, name, version, body }: Resource): void {
+    // Any: type_url 1, value 2. Resource: version 1, resource 2, name 3; fields may stand in any order, so the body is last.
+    const anyLength = stringFieldLength(typeUrl) + lengthFieldLength(body.length) + body.length;
+    if (dialect === 'sotw') this.#lengthField(RESPONSE_FIELDS.sotw.resource, anyLength);
+    else {
+      this.#lengthField(RESPONSE_FIELDS.delta.resource, stringFieldLength(name) + stringFieldLength(version) + lengthFieldLength(anyLength) + anyLength);
+      this.string(3, name);
+      this.string(1, version);
+      this.#lengthField(2, anyLength);
+    }
+    this.string(1, typeUrl);
+    this.#lengthField(2, body.length);
+  }
+
+  take(): Uint8Array {
+    return scratch.slice(0, this.length);
+  }
+
+  /** Tag of a length-delimited field, and its length. */
+  #lengthField(field: number, length: number): void {
+    this.#room(8);
+    scratch[this.length++] = (field << 3) | WireType.LengthDelimited;
+    let rest = length;
+    for (; rest > 0x7f; rest >>>= 7) scratch[this.length++] = (rest & 0x7f) | 0x80;
+    scratch[this.length++] = rest;
+  }
+
+  #room(length: number): void {
+    if (this.length + length <= scratch.length) return;
+    const larger = new Uint8Array(2 * (this.length + length));
+    larger.set(scratch);
+    scratch = larger;
+  }
 }
 
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+function utf8Length(text: string): number {
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) > 0x7f) return getTextEncoding().encodeUtf8(text).length;
+  return text.length;
+}
+
+/** Tag and length of a field with so many bytes. All field numbers here are below 16. */
+function lengthFieldLength(length: number): number {
+  let bytes = 2;
+  for (let rest = length; rest > 0x7f; rest >>>= 7) bytes += 1;
+  return bytes;
+}
+
+function stringFieldLength(text: string): number {
+  if (text === '') return 0;
+  const length = utf8Length(text);
+  return lengthFieldLength(length) + length;
 }
