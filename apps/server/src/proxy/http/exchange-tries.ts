@@ -149,9 +149,10 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void {
     // Not the endpoint's fault, and never tried again.
     if (reason === 'overflow') return this.overflow();
-    if (reason === 'unresolved') {
+    if (reason === 'unresolved' || reason === 'no-resolver') {
       this.record.upstreamAddress = '';
-      return this.answer(503, 'DNS resolution failure', 'DF', 'dns_resolution_failure{cares_norecords:Domain_name_not_found}');
+      const told = reason === 'unresolved' ? 'cares_norecords:Domain_name_not_found' : 'cares_failure:Could_not_contact_DNS_servers';
+      return this.answer(503, 'DNS resolution failure', 'DF', `dns_resolution_failure{${told}}`);
     }
     this.failTry(attempt, { kind: 'connect-failure' }, reason === 'timeout' ? 'connect-timeout' : reason === 'refused' ? 'connect-refused' : 'connect');
   }

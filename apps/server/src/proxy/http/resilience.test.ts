@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
 import type { RetryPolicy } from '../config/model.ts';
-import { cluster, exchangeRaw, outlierRules, route, routes, startRaw, startRig } from '../listener/testing/rig.ts';
+import { cluster, endpoint, exchangeRaw, outlierRules, route, routes, startRaw, startRig } from '../listener/testing/rig.ts';
 import { startApp, track } from '../listener/testing/app.ts';
 
 const noOps = { add: [], remove: [] };
@@ -46,6 +46,18 @@ test('a route timeout answers 504 UT', async () => {
   expect((await ask(rig.port)).status).toBe(504);
   expect(rig.records[0]).toMatchObject({ responseFlags: 'UT', attempts: 1 });
   expect(rig.records[0]?.durationMs).toBeGreaterThanOrEqual(60);
+});
+
+test.each([
+  // Neither asks a resolver of the network: no name at all, and longer than one may be.
+  ['weft..invalid', 'cares_norecords:Domain_name_not_found'],
+  [`${'long.'.repeat(60)}invalid`, 'cares_failure:Could_not_contact_DNS_servers'],
+])('an address that cannot be looked up answers 503 DF, not tried again', async (address, details) => {
+  const localities = [{ region: '', zone: '', subZone: '', priority: 0, weight: 0, endpoints: [endpoint(80, { address })] }];
+  const unknown = cluster([], { endpoints: { clusterName: 'app', overprovisioning: 140, weightedPriorityHealth: false, localities } });
+  const rig = track(await startRig({ clusters: [unknown], routes: routes([route({ retry: retry({ on: ['5xx', 'connect-failure'] }) })]) }));
+  expect(await ask(rig.port)).toMatchObject({ status: 503, body: 'DNS resolution failure' });
+  expect(rig.records[0]).toMatchObject({ responseFlags: 'DF', attempts: 1, details: `dns_resolution_failure{${details}}` });
 });
 
 test('a per-try timeout tries again, with the body', async () => {

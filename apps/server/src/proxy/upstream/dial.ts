@@ -84,7 +84,7 @@ export class Dial implements TimerTarget {
       this.socket = socket;
     }
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.reason = reasons[error.code ?? ''] ?? 'connection';
+      this.reason = reasons[error.code ?? ''] ?? (error.syscall === 'getaddrinfo' ? 'no-resolver' : 'connection');
       this.socket.destroy();
     });
     this.socket.once('close', this.onClosed);
