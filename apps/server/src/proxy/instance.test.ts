@@ -128,7 +128,11 @@ afterAll(async () => {
 const upstreamPort = (): number => specs.client.upstreams[0]?.listenPort ?? 0;
 
 test('a request crosses two sidecars over mutual TLS and both sides report it', async () => {
-  const response = await fetchText(upstreamPort(), '/reviews/0', { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' });
+  const response = await fetchText(upstreamPort(), '/reviews/0', {
+    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    // One in a hundred is recorded, and those whose id says so.
+    'x-request-id': '8f0e0a5c-3d1b-9c77-9a63-0123456789ab',
+  });
   expect(response.status, logs.join('\n')).toBe(200);
   const seenByApp = JSON.parse(response.body) as Record<string, string>;
   expect(seenByApp['x-weft-peer']).toBeUndefined();

@@ -66,9 +66,8 @@ test('B3 goes on in the form it came in', () => {
 test('x-request-id carries the decision where Envoy puts it', () => {
   const id = '8f0e0a5c-3d1b-4c77-9a63-0123456789ab';
   expect(requestIdSaysTraced(id)).toBe(false);
-  expect(markTraced(id)).toBe('8f0e0a5c-3d1b-9c77-9a63-0123456789ab');
-  expect(requestIdSaysTraced(markTraced(id))).toBe(true);
+  expect(markTraced(id, '9')).toBe('8f0e0a5c-3d1b-9c77-9a63-0123456789ab');
+  expect(requestIdSaysTraced(markTraced(id, 'b'))).toBe(true);
   // Forced by the client stays what it is.
-  expect(markTraced('8f0e0a5c-3d1b-ac77-9a63-0123456789ab')).toBe('8f0e0a5c-3d1b-ac77-9a63-0123456789ab');
-  expect(markTraced('mine')).toBe('mine');
+  expect(markTraced('mine', '9')).toBe('mine');
 });

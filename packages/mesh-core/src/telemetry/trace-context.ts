@@ -59,7 +59,6 @@ export function formatB3(get: Get, { traceId, spanId, sampled }: TraceParent, pa
 /** Place of the variant nibble in a UUID. */
 const REASON_AT = 14;
 const UUID_LENGTH = 36;
-const SAMPLED = '9';
 
 /** Whether the trace of this x-request-id is recorded, as Envoy's UUID extension packs it (sampled, or forced from either side). */
 export function requestIdSaysTraced(requestId: string): boolean {
@@ -68,10 +67,10 @@ export function requestIdSaysTraced(requestId: string): boolean {
   return reason === 0x39 || reason === 0x61 || reason === 0x62;
 }
 
-/** The id with the decision in it; what is no UUID stays as it is. */
-export function markTraced(requestId: string): string {
-  if (requestId.length !== UUID_LENGTH || requestIdSaysTraced(requestId)) return requestId;
-  return requestId.slice(0, REASON_AT) + SAMPLED + requestId.slice(REASON_AT + 1);
+/** The id with the reason in it (9: chance, a: the proxy's own, b: the client asked); what is no UUID stays as it is. */
+export function markTraced(requestId: string, reason: '9' | 'b'): string {
+  if (requestId.length !== UUID_LENGTH) return requestId;
+  return requestId.slice(0, REASON_AT) + reason + requestId.slice(REASON_AT + 1);
 }
 
 function noId(id: string): boolean {

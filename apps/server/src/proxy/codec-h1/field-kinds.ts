@@ -32,6 +32,7 @@ export const Field = {
   stripped: 26,
   /** Any of B3's. */
   b3: 27,
+  clientTraceId: 28,
 } as const;
 
 const names: readonly (readonly [string, number])[] = [
@@ -60,6 +61,7 @@ const names: readonly (readonly [string, number])[] = [
   ['grpc-status', Field.grpcStatus],
   ['x-envoy-ratelimited', Field.rateLimited],
   ['x-envoy-decorator-operation', Field.decorator],
+  ['x-client-trace-id', Field.clientTraceId],
   ['b3', Field.b3],
   ['x-b3-traceid', Field.b3],
   ['x-b3-spanid', Field.b3],

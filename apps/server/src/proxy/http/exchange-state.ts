@@ -114,7 +114,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
 
   get traced(): boolean {
     const fields = this.head?.fields;
-    return fields !== undefined && (fields.indexOf(Field.traceparent) >= 0 || fields.indexOf(Field.b3) >= 0);
+    return fields !== undefined && (fields.indexOf(Field.traceparent) >= 0 || fields.indexOf(Field.b3) >= 0 || fields.indexOf(Field.clientTraceId) >= 0);
   }
 
   some(name: string, test: StringPredicate): boolean | undefined {
@@ -255,7 +255,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   private decideTrace(tracer: Tracer): TraceDecision {
     const { requestId } = this;
     const decision = tracer.onRequest(this, requestId, this.context.manager);
-    if (decision.sampled) this.requestId = this.record.requestId = markTraced(requestId);
+    if (decision.mark !== '') this.requestId = this.record.requestId = markTraced(requestId, decision.mark);
     if (this.requestId !== requestId) this.keepRequestId = false;
     return decision;
   }

@@ -14,7 +14,7 @@ export interface HeadersView {
   /** Host header or the authority of an absolute target; as received. */
   readonly authority: string;
   readonly scheme: 'http' | 'https';
-  /** Any header of W3C's trace context or of B3 is there. */
+  /** A traceparent, any of B3's headers or x-client-trace-id is there. */
   readonly traced: boolean;
   /** First value of the field (`name` in lower case); undefined when absent. */
   get(name: string): string | undefined;
@@ -23,6 +23,8 @@ export interface HeadersView {
 /** What the tracer decided for one request. A new object per sampled request, or a shared constant when not sampled. */
 export interface TraceDecision {
   sampled: boolean;
+  /** Digit to put into a request id that tells nothing of it yet: recorded by chance, or because the client asked; '' = none. */
+  mark: '' | '9' | 'b';
   /** Header to send upstream in place of any `traceparent` of the request; undefined = pass the request's own on. */
   traceparent: string | undefined;
   /** Header to send upstream in place of any `tracestate`; undefined = pass on. */

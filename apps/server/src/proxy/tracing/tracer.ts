@@ -8,11 +8,18 @@ import type { RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
 import { newSpanId, newTraceId, newUnsampledTraceparent } from '../http/random-ids.ts';
 
 const noSpan = { traceId: '', spanId: '' };
-/** Always the same fields in the same order: the request path looks at them. */
-function decide(sampled: boolean, traceparent: string | undefined, b3: string | undefined, span = noSpan, parentSpanId = ''): TraceDecision {
-  return { sampled, traceparent, tracestate: undefined, b3, traceId: span.traceId, spanId: span.spanId, parentSpanId };
+/** Always the same fields in the same order: the request path looks at them. A new trace has nothing of the old one's `tracestate`. */
+function decide(mark: Mark, traceparent: string | undefined, b3: string | undefined, span?: typeof noSpan, parentSpanId = '', isNew = false): TraceDecision {
+  const { traceId, spanId } = span ?? noSpan;
+  return { sampled: span !== undefined, mark, traceparent, tracestate: isNew ? '' : undefined, b3, traceId, spanId, parentSpanId };
 }
-const passedOn = decide(false, undefined, undefined);
+type Mark = TraceDecision['mark'];
+/** Not recorded; what the request says of its trace goes on. */
+const PASSED_ON: Readonly<Record<Mark, TraceDecision>> = {
+  '': decide('', undefined, undefined),
+  9: decide('9', undefined, undefined),
+  b: decide('b', undefined, undefined),
+};
 
 /** OTLP span kinds. */
 const SERVER = 2;
@@ -20,6 +27,7 @@ const CLIENT = 3;
 
 /** gRPC statuses that are the server's fault: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. */
 const SERVER_ERRORS: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15']);
+const RESOURCE_EXHAUSTED = '8';
 
 /** Envoy's max_path_tag_length. */
 const MAX_PATH = 256;
@@ -29,22 +37,28 @@ export function createTracer(random: () => number): Tracer {
     onRequest(headers, requestId, manager): TraceDecision {
       const get = (name: string): string | undefined => headers.get(name);
       const { traced } = headers;
-      const parent = traced ? (parseTraceparent(headers.get('traceparent')) ?? parseB3(get)) : undefined;
+      const w3c = traced ? parseTraceparent(headers.get('traceparent')) : undefined;
+      const parent = w3c ?? (traced ? parseB3(get) : undefined);
       const { always, silent } = manager.tracing ?? {};
-      const byId = always === true ? true : requestIdSaysTraced(requestId) || undefined;
-      const asked = parent === undefined ? ((traced ? b3Decision(get) : undefined) ?? byId) : parent.sampled;
-      const sampled = asked ?? random() * 100 < (manager.tracing?.samplingPercent ?? 0);
+      // As Envoy: what the id says, else a client that names its trace, else chance; what was found goes on in the id.
+      const told = always === true || requestIdSaysTraced(requestId);
+      const named = !told && traced && headers.get('x-client-trace-id') !== undefined;
+      const wanted = told || named || random() * 100 < (manager.tracing?.samplingPercent ?? 0);
+      // A W3C parent has a say only against it. B3, which Envoy's tracer leaves alone, decides.
+      const sampled = w3c === undefined ? ((traced ? b3Decision(get) : undefined) ?? wanted) : wanted && w3c.sampled;
+      const mark = told || !(wanted || sampled) ? '' : named ? 'b' : '9';
       const parentSpanId = parent?.spanId ?? '';
       if (!sampled) {
-        // An existing trace is passed on as it came, but for a decision that was left to this proxy.
-        if (silent === true || parent?.sampled !== undefined) return passedOn;
-        if (parent !== undefined) return decide(false, undefined, formatB3(get, { ...parent, sampled }, ''));
+        if (silent === true) return PASSED_ON[mark];
+        if (w3c?.sampled === true) return decide(mark, formatTraceparent({ ...w3c, spanId: newSpanId(), sampled }), undefined);
+        if (parent?.sampled !== undefined) return PASSED_ON[mark];
+        if (parent !== undefined) return decide(mark, undefined, formatB3(get, { ...parent, sampled }, ''));
         // A new one tells the rest of the path that it is not recorded.
-        return decide(false, newUnsampledTraceparent(), undefined);
+        return decide(mark, newUnsampledTraceparent(), undefined, undefined, '', true);
       }
       const span = { traceId: parent?.traceId ?? newTraceId(), spanId: newSpanId(), sampled };
-      if (silent === true) return decide(true, undefined, undefined, span, parentSpanId);
-      return decide(true, formatTraceparent(span), traced ? formatB3(get, span, parentSpanId) : undefined, span, parentSpanId);
+      if (silent === true) return decide(mark, undefined, undefined, span, parentSpanId);
+      return decide(mark, formatTraceparent(span), traced ? formatB3(get, span, parentSpanId) : undefined, span, parentSpanId, w3c === undefined);
     },
   };
 }
@@ -59,7 +73,8 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
   const cluster = record.cluster?.name;
   const grpc = record.contentType.startsWith('application/grpc');
   const grpcFailed = grpc && SERVER_ERRORS.has(record.grpcStatus);
-  const failed = record.status === 0 || record.status >= 500 || grpcFailed;
+  const failed = record.status === 0 || record.status >= 500 || grpcFailed || (grpc && record.grpcStatus === RESOURCE_EXHAUSTED);
+  const grpcError = grpcFailed || (grpc && kind === CLIENT && record.grpcStatus !== '' && record.grpcStatus !== '0');
   // Names and values as Envoy's: a graph or search must not care which proxy made a span.
   const attributes: OtlpSpan['attributes'] = {
     component: 'proxy',
@@ -97,8 +112,8 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     attributes,
     events:
       record.attempts > 1 ? [{ timeUs: startUs + Math.round(record.durationMs * 1_000), name: 'retried', attributes: { attempts: record.attempts } }] : [],
-    // As Envoy's tracer, which follows OpenTelemetry: to a caller a 4xx is an error too, and no status at all is none.
-    status: grpcFailed || record.status >= (kind === SERVER ? 500 : 400) ? 2 : 0,
+    // As Envoy's tracer, which follows OpenTelemetry: to a caller a 4xx and every gRPC status but OK is an error too, and no status at all is none.
+    status: grpcError || record.status >= (kind === SERVER ? 500 : 400) ? 2 : 0,
   };
 }
 
