@@ -152,6 +152,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     },
     failHealth: (failed) => {
       unhealthy = failed;
+      runtime.failHealth(failed);
     },
     quit: () => deps.quit?.(),
     logging,

@@ -40,6 +40,8 @@ function ownHeader(command: string, argument: string | undefined): Read | undefi
       return ({ record }) => record.requestId;
     case 'REQ(x-envoy-original-path?:path)':
       return ({ record }) => record.path;
+    case 'RESP(server)':
+      return (source) => source.record.manager?.serverName || source.response('server');
     case 'RESP(x-envoy-upstream-service-time)':
       return ({ record }) => (record.upstreamServiceMs < 0 ? undefined : String(record.upstreamServiceMs));
     default:

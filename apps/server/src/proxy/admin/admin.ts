@@ -21,7 +21,7 @@ export interface AdminOptions {
   stats(): Record<string, number>;
   /** Takes no more connections; running requests have this long. */
   drain(ms: number): void;
-  /** `/ready` says DRAINING until it is taken back. */
+  /** `/ready` says DRAINING and connections end with their next response until it is taken back. */
   failHealth(failed: boolean): void;
   quit(): void;
   logging: { enabled: boolean };

@@ -57,7 +57,7 @@ export class Exchange extends ExchangeTries {
     this.admitted = overload.admit();
     if (!this.admitted) {
       const told = this.context.manager.appendLocalOverload ? 'x-envoy-local-overloaded: true\r\n' : '';
-      this.answer(503, 'envoy overloaded', 'OM', 'overload', told);
+      this.answer(503, 'envoy overloaded', '', 'overload', told);
     }
     return this.admitted;
   }

@@ -231,6 +231,8 @@ export interface ProxyRuntime {
   removeEndpoints(clusterName: string): void;
   /** @throws SecretError when the PEM does not load; the old secret stays in use. */
   applySecret(secret: Secret): void;
+  /** While it is so, every connection ends with its next response; new ones are accepted. */
+  failHealth(failed: boolean): void;
   /** Stops accepting, closes idle connections, waits for running requests at most `ms`, then closes all. */
   drain(ms: number): Promise<void>;
   /** Closes everything now. */

@@ -31,7 +31,7 @@ class Runtime implements ProxyRuntime {
   constructor(deps: RuntimeDeps) {
     this.deps = deps;
     this.wheel = new TimerWheel(() => deps.clock());
-    this.parts = { deps, wheel: this.wheel, secrets: this.secrets, clusters: this.clusters, routeSlot: (name) => this.slot(name) };
+    this.parts = { deps, wheel: this.wheel, secrets: this.secrets, clusters: this.clusters, routeSlot: (name) => this.slot(name), failing: false };
   }
 
   applyListeners(configs: readonly ListenerConfig[]): Promise<void> {
@@ -112,6 +112,11 @@ class Runtime implements ProxyRuntime {
 
   applySecret(secret: Secret): void {
     this.secrets.apply(secret);
+  }
+
+  failHealth(failed: boolean): void {
+    this.parts.failing = failed;
+    if (failed) for (const listener of this.listeners.values()) listener.endConnections();
   }
 
   async drain(ms: number): Promise<void> {

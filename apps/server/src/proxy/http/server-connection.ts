@@ -11,6 +11,7 @@ import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './
 import { Exchange } from './exchange.ts';
 import { noBodyStatus } from './heads.ts';
 import { contentLengthLine, statusLine } from './kept-lines.ts';
+import { newRecord } from './record.ts';
 
 /** A head that has begun must be complete by then where nothing else is configured. */
 const headTimeoutMs = 60_000;
@@ -71,7 +72,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   onTimer(): void {
-    if (this.state === 'head' && this.rest !== undefined) this.refuse(408);
+    if (this.state === 'head' && this.rest !== undefined) this.refuse(408, 'request header timeout');
     else this.socket.destroy();
   }
 
@@ -279,17 +280,27 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   /** A message that cannot be trusted: say so if nothing was said, and never read on. */
-  private refuse(status: number): void {
+  private refuse(status: number, words?: string): void {
     if (this.exchange.active) return this.exchange.onDownstreamBroken();
     const text = STATUS_CODES[status] ?? '';
     const { serverName } = this.context.manager;
     const server = serverName === '' ? '' : `server: ${serverName}\r\n`;
     // As Envoy: what its codec refuses is told in words; what has no route (CONNECT) or no Host, or is too old, is not.
     const silent = status === 404 || status === 426 || this.request.hostMissing;
-    const [type, body] = silent ? ['', ''] : ['content-type: text/plain\r\n', text];
+    const [type, body] = silent ? ['', ''] : ['content-type: text/plain\r\n', words ?? text];
     const lines = `content-length: ${body.length}\r\n${type}${server}connection: close\r\ndate: ${new Date().toUTCString()}\r\n`;
     this.out.add(`HTTP/1.1 ${status} ${text}\r\n${lines}\r\n${body}`);
+    if (status === 400) this.tellRefused(status, body.length);
     this.linger();
+  }
+
+  /** What was no HTTP is reported all the same. */
+  private tellRefused(status: number, responseBodyBytes: number): void {
+    const { context } = this;
+    const from = `${context.remoteAddress}:${context.remotePort}`;
+    const refused = { startedAt: context.deps.clock(), status, responseBodyBytes, responseFlags: 'DPE', details: 'http1.codec_error' };
+    const record = { ...newRecord(context, from), ...refused };
+    context.deps.onRequestEnd(record, { record, request: () => undefined, response: () => undefined });
   }
 
   private linger(): void {

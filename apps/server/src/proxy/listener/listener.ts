@@ -99,13 +99,18 @@ export class ListenerRuntime {
     this.closeTls();
     this.config = config;
     this.setup = setup;
-    for (const connection of this.http) connection.drain();
+    this.endConnections();
   }
 
   /** No new connections; open ones end with their next response. */
   stopAccepting(): void {
     this.parts.deps.sockets?.release(this.socketKey);
     this.server.close();
+    this.endConnections();
+  }
+
+  /** With their next response. */
+  endConnections(): void {
     for (const connection of this.http) connection.drain();
   }
 
@@ -317,7 +322,7 @@ export class ListenerRuntime {
       duration?.stop();
     });
     // The configuration may have changed while the first bytes were awaited.
-    if (!this.server.listening || context.listener !== this.config) connection.drain();
+    if (!this.server.listening || this.parts.failing || context.listener !== this.config) connection.drain();
   }
 }
 

@@ -12,4 +12,6 @@ export interface RuntimeParts {
   clusters: ReadonlyMap<string, ClusterRuntime>;
   /** The place a named route configuration is or will be. */
   routeSlot(name: string): RouteSlot;
+  /** The operator wants clients to go: each connection ends with its next response. */
+  failing: boolean;
 }

@@ -41,6 +41,7 @@ const runtime: ProxyRuntime = {
   applyEndpoints: note('endpoints'),
   removeEndpoints: note('-endpoints'),
   applySecret: note('secret'),
+  failHealth: () => undefined,
   drain: () => Promise.resolve(),
   close: () => Promise.resolve(),
   stats: () => ({ clusters: [], listeners: [] }),

@@ -22,7 +22,7 @@ async function serve(filters: readonly RouteFilter[]): Promise<{ port: number; r
     routes([route({})]),
     filters.map((filter) => () => filter),
   );
-  const server = new ListenerRuntime(listener(), { deps, wheel, secrets, clusters, routeSlot: () => ({ table }) });
+  const server = new ListenerRuntime(listener(), { deps, wheel, secrets, clusters, routeSlot: () => ({ table }), failing: false });
   await server.listen();
   onTestFinished(() => server.close());
   onTestFinished(() => clusters.get('app')?.closeAll());
