@@ -6,6 +6,8 @@ import { type ProxySpec, nodeId } from '../proxy/config/proxy-spec.ts';
 import { post } from '../proxy/telemetry/otlp-exporter.ts';
 
 const INTERVAL_MS = 1_000;
+/** Of an Envoy with many series on a busy machine. */
+const SCRAPE_MS = 10_000;
 const COUNTERS: ReadonlySet<string> = new Set([METRIC.requests, METRIC.tcpOpened, METRIC.tcpClosed, METRIC.tcpSent, METRIC.tcpReceived]);
 
 /** Starts forwarding; returns the stop function, which sends what was counted last. A scrape that fails is left out: counters are cumulative. */
@@ -24,7 +26,7 @@ export function startStatsForwarder(spec: ProxySpec): () => Promise<void> {
     if (busy) return;
     busy = true;
     try {
-      const response = await fetch(`http://127.0.0.1:${spec.adminPort}/stats/prometheus?filter=istio`, { signal: AbortSignal.timeout(2_000) });
+      const response = await fetch(`http://127.0.0.1:${spec.adminPort}/stats/prometheus?filter=istio`, { signal: AbortSignal.timeout(SCRAPE_MS) });
       const metrics = parseIstioStats(await response.text(), startMs, Date.now());
       if (metrics.length > 0) await post(agent, `${spec.otlpEndpoint}/v1/metrics`, encodeMetrics([{ resource, metrics }]));
     } catch {
@@ -102,12 +104,13 @@ export function parseIstioStats(text: string, startMs: number, timeMs: number): 
   return result;
 }
 
-/** Istio's label set from Envoy's tags. */
-function istioLabels(tags: Readonly<Record<string, string>>): Record<string, string> {
+/** Istio's label set from Envoy's tags, and what a Telemetry has added; a label whose tag it took away is not there. */
+function istioLabels({ le: _, ...tags }: Readonly<Record<string, string>>): Record<string, string> {
   const labels: Record<string, string> = {};
-  for (const label of LABELS) {
+  for (const label of new Set([...LABELS, ...Object.keys(tags)])) {
     // Connections have no status.
     if (tags['request_protocol'] === 'tcp' && (label === 'response_code' || label === 'grpc_response_status')) continue;
+    if (tags[label] === undefined && label !== 'grpc_response_status') continue;
     const value = tags[label] ?? '';
     if (label === 'response_flags') labels[label] = value === '' ? '-' : value;
     else if (label === 'grpc_response_status') labels[label] = value === '-' ? '' : value;

@@ -4,7 +4,7 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   'request.method': '%REQ(:METHOD)%',
   'request.host': '%REQ(:AUTHORITY)%',
   'request.path': '%REQ(:PATH)%',
-  'request.url_path': '%REQ_WITHOUT_QUERY(:PATH)%',
+  'request.url_path': '%PATH(NQ:PATH)%',
   'request.scheme': '%REQ(:SCHEME)%',
   'request.useragent': '%REQ(USER-AGENT)%',
   'request.referer': '%REQ(REFERER)%',

@@ -78,7 +78,7 @@ function peakEwmaPolicy(leastRequest: JsonObject | undefined): JsonObject {
   return {
     loadBalancingPolicy: {
       policies: [
-        policy('peak_ewma', any('xds.type.v3.TypedStruct', { typeUrl: `type.googleapis.com/${PEAK_EWMA}`, value: { decay_time: '10s' } })),
+        policy('peak_ewma', any('xds.type.v3.TypedStruct', { typeUrl: `type.googleapis.com/${PEAK_EWMA}`, value: { decayTime: '10s' } })),
         policy('least_request', any('envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest', leastRequest)),
       ],
     },
