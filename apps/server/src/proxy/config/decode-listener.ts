@@ -103,6 +103,8 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     idleTimeoutMs: common?.ms('idleTimeout', 3_600_000) ?? 3_600_000,
     maxStreamDurationMs: common?.ms('maxStreamDuration') ?? 0,
     maxConnectionDurationMs: common?.ms('maxConnectionDuration') ?? 0,
+    drainTimeoutMs: fields.ms('drainTimeout', 5_000),
+    delayedCloseTimeoutMs: fields.ms('delayedCloseTimeout', 1_000),
     requestTimeoutMs: fields.ms('requestTimeout'),
     requestHeadersTimeoutMs: fields.ms('requestHeadersTimeout'),
     path: decodePathRules(fields),
@@ -124,7 +126,6 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     ...(peer?.kind === 'peer-metadata' ? { peerHeader: peer.header } : {}),
     filters,
   };
-  fields.ignore('drainTimeout', 'delayedCloseTimeout');
   if (trustedHops > 0 && !manager.useRemoteAddress) fields.problem('xffNumTrustedHops', 'only with use_remote_address');
   fields.end();
   common?.end();

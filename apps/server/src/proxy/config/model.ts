@@ -157,6 +157,10 @@ export interface HttpConnectionManager {
   /** 0 = none. */
   streamIdleTimeoutMs: number;
   idleTimeoutMs: number;
+  /** From when a connection is idle or old until it closes: requests meanwhile are answered and told to go elsewhere. */
+  drainTimeoutMs: number;
+  /** For the client to read a last answer before a close might take it away; 0 = none. */
+  delayedCloseTimeoutMs: number;
   /** Time for the head of a request, for all of it, for a request and its response, for a connection; 0 = no limit. */
   requestHeadersTimeoutMs: number;
   requestTimeoutMs: number;

@@ -13,7 +13,6 @@ import { Http2ServerStream } from './http2-server-stream.ts';
 const defaultMaxStreams = 100;
 /** The preface and the first SETTINGS must be here by then. */
 const prefaceTimeoutMs = 15_000;
-const lingerMs = 1000;
 const keptStreams = 100;
 
 export class Http2ServerConnection extends Http2Session implements TimerTarget {
@@ -66,7 +65,15 @@ export class Http2ServerConnection extends Http2Session implements TimerTarget {
 
   onTimer(): void {
     if (this.stopped || this.closed) this.socket.destroy();
-    else if (this.streams.size === 0) this.shut();
+    else if (this.streams.size > 0) return;
+    else if (this.draining === 'no' && this.settingsSeen) this.expire();
+    else this.shut();
+  }
+
+  /** Idle or old: closes when the client has heard of it and nothing runs, without a word from it after the drain timeout. */
+  expire(): void {
+    this.drain();
+    if (this.streams.size === 0) this.waitIdle();
   }
 
   protected get lastPeerId(): number {
@@ -139,7 +146,7 @@ export class Http2ServerConnection extends Http2Session implements TimerTarget {
   }
 
   protected onBroken(): void {
-    this.context.wheel.set(this.timer, lingerMs);
+    this.linger();
   }
 
   private release(stream: Http2ServerStream): void {
@@ -147,8 +154,13 @@ export class Http2ServerConnection extends Http2Session implements TimerTarget {
   }
 
   private waitIdle(): void {
+    const { drainTimeoutMs, idleTimeoutMs } = this.context.manager;
     if (this.draining === 'acknowledged') return this.shut();
-    this.context.wheel.set(this.timer, this.context.manager.idleTimeoutMs || defaultIdleMs);
+    this.context.wheel.set(this.timer, this.draining === 'no' ? idleTimeoutMs || defaultIdleMs : drainTimeoutMs);
+  }
+
+  private linger(): void {
+    this.context.wheel.set(this.timer, this.context.manager.delayedCloseTimeoutMs);
   }
 
   private onChunk(chunk: Buffer): void {
@@ -168,7 +180,7 @@ export class Http2ServerConnection extends Http2Session implements TimerTarget {
     if (this.closed) return;
     this.close();
     this.failAll('connection');
-    this.context.wheel.set(this.timer, lingerMs);
+    this.linger();
   }
 
   private onClose(): void {

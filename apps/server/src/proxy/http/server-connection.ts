@@ -15,8 +15,6 @@ import { newRecord } from './record.ts';
 
 /** A head that has begun must be complete by then where nothing else is configured. */
 const headTimeoutMs = 60_000;
-/** After the last response: time for the client to read it before a close that might cut it off. */
-const lingerMs = 1000;
 
 export class ServerConnection implements DownstreamStream, BodySink, TimerTarget {
   private closing = false;
@@ -37,6 +35,8 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private paused = false;
   /** This response is the last of the connection. */
   private last = false;
+  /** Of the last response, when it was last looked at. */
+  private unsent = 0;
   private readonly onRequest: () => void;
 
   constructor(socket: Socket, context: ConnectionContext, onRequest: () => void) {
@@ -72,8 +72,21 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   onTimer(): void {
-    if (this.state === 'head' && this.rest !== undefined) this.refuse(408, 'request header timeout');
-    else this.socket.destroy();
+    if (this.state === 'closed' && this.socket.writableLength < this.unsent) this.awaitClose();
+    else if (this.state !== 'head') this.socket.destroy();
+    else if (this.rest !== undefined) this.refuse(408, 'request header timeout');
+    else this.expire();
+  }
+
+  /** Idle or old: who asks once more is answered and told; for who does not the connection closes when that has had its time. */
+  expire(): void {
+    const { drainTimeoutMs } = this.context.manager;
+    const wasClosing = this.closing;
+    this.closing = true;
+    if (!this.idle) return;
+    if (this.request.method === '') this.socket.destroy();
+    else if (wasClosing || drainTimeoutMs === 0) this.linger();
+    else this.context.wheel.set(this.timer, drainTimeoutMs);
   }
 
   interim(status: number, reason: string, lines: string): void {
@@ -308,7 +321,14 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.out.end();
     this.readOn();
     this.rest = undefined;
-    this.context.wheel.set(this.timer, lingerMs);
+    if (this.context.manager.delayedCloseTimeoutMs === 0) this.socket.destroySoon();
+    else this.awaitClose();
+  }
+
+  /** Begins anew while the client takes what it is sent. */
+  private awaitClose(): void {
+    this.unsent = this.socket.writableLength;
+    this.context.wheel.set(this.timer, this.context.manager.delayedCloseTimeoutMs);
   }
 
   private onEnd(): void {

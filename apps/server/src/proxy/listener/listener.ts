@@ -9,7 +9,6 @@ import type { ChainMatch, FilterChain, ListenerConfig, WeightedCluster } from '.
 import type { ListenerStats } from '../http/hooks.ts';
 import { compileRouteTable, type RouteSlot } from '../http/route-table.ts';
 import { Http2ServerConnection } from '../http/http2-server-connection.ts';
-import { ConnectionDuration } from '../http/policy/connection-duration.ts';
 import { ServerConnection } from '../http/server-connection.ts';
 import { TcpConnection } from '../tcp/tcp-proxy.ts';
 import { awaitPreface } from '../transport/preface.ts';
@@ -316,10 +315,11 @@ export class ListenerRuntime {
     const connection = http2 ? new Http2ServerConnection(socket, context, onRequest) : new ServerConnection(socket, context, onRequest);
     this.http.add(connection);
     const { maxConnectionDurationMs } = context.manager;
-    const duration = maxConnectionDurationMs > 0 ? new ConnectionDuration(connection, context.wheel, maxConnectionDurationMs) : undefined;
+    const life = maxConnectionDurationMs > 0 ? new WheelTimer({ onTimer: () => connection.expire() }) : undefined;
+    if (life !== undefined) context.wheel.set(life, maxConnectionDurationMs);
     socket.once('close', () => {
       this.http.delete(connection);
-      duration?.stop();
+      if (life !== undefined) context.wheel.clear(life);
     });
     // The configuration may have changed while the first bytes were awaited.
     if (!this.server.listening || this.parts.failing || context.listener !== this.config) connection.drain();

@@ -39,6 +39,8 @@ export function manager(overrides: Partial<HttpConnectionManager> = {}): HttpCon
     upgradeTypes: ['websocket'],
     streamIdleTimeoutMs: 0,
     idleTimeoutMs: 0,
+    drainTimeoutMs: 0,
+    delayedCloseTimeoutMs: 1000,
     requestHeadersTimeoutMs: 0,
     requestTimeoutMs: 0,
     maxStreamDurationMs: 0,
