@@ -5,10 +5,11 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fromBinary, toJson } from '@bufbuild/protobuf';
+import { fromBinary, fromJson, type JsonObject, toBinary, toJson } from '@bufbuild/protobuf';
+import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type MeshSettings, type ProxyNode } from '@weft/mesh-core/model';
-import { buildMesh, translate } from '@weft/mesh-core/translate';
+import { buildMesh, registry, translate } from '@weft/mesh-core/translate';
 import { type ResourceSet, TYPE_URL } from '@weft/mesh-core/xds';
 import { expect, onTestFinished, vi } from 'vitest';
 import { validateObject } from '@weft/mesh-core/config';
@@ -18,10 +19,11 @@ import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
 import { createTracer } from '../../src/proxy/tracing/tracer.ts';
 
 // Of another project's tests, which TypeScript does not let this one import.
-const { envoyBinary, staticBootstrap } = (await import(
+const { decoded, envoyBinary, staticBootstrap } = (await import(
   String(new URL('../../../../packages/mesh-core/src/translate/testing/static-envoy.ts', import.meta.url))
 )) as {
   envoyBinary(): string | undefined;
+  decoded(set: ResourceSet, typeUrl: string, name: string): JsonObject;
   staticBootstrap(set: ResourceSet, secrets: readonly object[]): { static_resources: { listeners: { address: { socketAddress: { portValue: number } } }[] } };
 };
 const envoy = envoyBinary();
@@ -63,6 +65,8 @@ export function nodeOf(dataPlane: ProxyNode['dataPlane'], changes: Partial<Proxy
 export interface PlaneOptions {
   node?: Partial<ProxyNode>;
   settings?: Partial<MeshSettings>;
+  /** Changes route tables to what Istio's objects cannot say. */
+  routes?: (table: JsonObject) => void;
   /** SDS by name, beside what Secrets of the objects make. */
   secrets?: readonly object[];
 }
@@ -71,11 +75,22 @@ export interface PlaneOptions {
 export async function startPlane(
   plane: 'embedded' | 'envoy',
   objects: readonly MeshObject[],
-  { node, settings, secrets = [] }: PlaneOptions = {},
+  { node, settings, routes, secrets = [] }: PlaneOptions = {},
 ): Promise<(listener: string) => number> {
   const all = { ...DEFAULT_MESH_SETTINGS, ...settings };
-  const set = translate(buildMesh(objects, all), nodeOf(plane, node), all);
+  const translated = translate(buildMesh(objects, all), nodeOf(plane, node), all);
+  const set = routes === undefined ? translated : { ...translated, [TYPE_URL.route]: withRoutes(translated, routes) };
   return plane === 'embedded' ? startEmbedded(set) : startEnvoy(set, secrets);
+}
+
+function withRoutes(set: ResourceSet, change: (table: JsonObject) => void): ResourceSet[typeof TYPE_URL.route] {
+  return new Map(
+    [...set[TYPE_URL.route]].map(([name, resource]) => {
+      const table = decoded(set, TYPE_URL.route, name);
+      change(table);
+      return [name, { ...resource, body: toBinary(RouteConfigurationSchema, fromJson(RouteConfigurationSchema, table, { registry })) }];
+    }),
+  );
 }
 
 async function startEmbedded(set: ResourceSet): Promise<(listener: string) => number> {

@@ -63,3 +63,16 @@ export function decodeAddress(fields: Fields | undefined): { address: string; po
   const socket = fields?.object('socketAddress');
   return { address: socket?.text('address') ?? '', port: socket?.number('portValue') ?? 0 };
 }
+
+/** Of a connection manager or a route. */
+export function decodeUpgrades(fields: Fields): ReadonlyMap<string, boolean> {
+  return new Map(
+    fields.list('upgradeConfigs').map((config) => {
+      const type = config.text('upgradeType').toLowerCase();
+      if (type === 'connect') config.problem('upgradeType', 'CONNECT is not supported');
+      const enabled = config.flag('enabled', true);
+      config.end();
+      return [type, enabled];
+    }),
+  );
+}

@@ -5,7 +5,7 @@ import { compileLogFilter } from '../access-log/cel-attributes.ts';
 import { compileTagFormat } from '../access-log/format.ts';
 import { isSocketPath } from '../upstream/host-and-port.ts';
 import { compileChainMatch } from './chain-match.ts';
-import { decodeAddress } from './decode-common.ts';
+import { decodeAddress, decodeUpgrades } from './decode-common.ts';
 import { decodeChainMatch, decodeDownstreamTls, decodeListenerFilters, decodeSniFilters, decodeTcpProxy } from './decode-l4.ts';
 import { decodeRouteConfigFields } from './decode-route.ts';
 import { decodeLogFormat } from './decode-log-format.ts';
@@ -98,7 +98,7 @@ function decodeManager(fields: Fields): HttpConnectionManager {
       stripPort: fields.flag('stripAnyHostPort') ? 'any' : fields.flag('stripMatchingHostPort') ? 'matching' : 'none',
       stripDot: fields.flag('stripTrailingHostDot'),
     },
-    upgradeTypes: fields.list('upgradeConfigs').flatMap(decodeUpgrade),
+    upgrades: decodeUpgrades(fields),
     streamIdleTimeoutMs: fields.ms('streamIdleTimeout', 300_000),
     idleTimeoutMs: common?.ms('idleTimeout', 3_600_000) ?? 3_600_000,
     maxStreamDurationMs: common?.ms('maxStreamDuration') ?? 0,
@@ -149,14 +149,6 @@ function decodeClientCertDetails(fields: Fields | undefined): HttpConnectionMana
   const details = { subject: fields?.flag('subject') ?? false, uri: fields?.flag('uri') ?? false, dns: fields?.flag('dns') ?? false };
   fields?.end();
   return details;
-}
-
-function decodeUpgrade(fields: Fields): string[] {
-  const type = fields.text('upgradeType').toLowerCase();
-  if (type === 'connect') fields.problem('upgradeType', 'CONNECT is not supported');
-  const enabled = fields.flag('enabled', true);
-  fields.end();
-  return enabled ? [type] : [];
 }
 
 const ESCAPED_SLASHES: Readonly<Record<string, PathRules['escapedSlashes']>> = {

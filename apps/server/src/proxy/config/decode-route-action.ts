@@ -1,7 +1,7 @@
 // What routes do with a request: forward, redirect, answer.
 
 import type { HashPolicySpec } from '@weft/mesh-core/traffic';
-import { decodeHeaderOps } from './decode-common.ts';
+import { decodeHeaderOps, decodeUpgrades } from './decode-common.ts';
 import { decodeRuntimeFraction } from './decode-fraction.ts';
 import { decodeRetry } from './decode-retry.ts';
 import { decodeRegexRewrite } from './decode-route-match.ts';
@@ -106,6 +106,7 @@ function decodeForward(fields: Fields, defaults: RouteDefaults): ForwardAction {
     ...(regex === undefined ? {} : { regexRewrite: decodeRegexRewrite(regex) }),
     hashPolicies: fields.list('hashPolicy').flatMap(decodeHash),
     mirrors: mirrors.length > 0 ? mirrors : defaults.mirrors,
+    ...(fields.has('upgradeConfigs') ? { upgrades: decodeUpgrades(fields) } : {}),
   };
   if (fields.text('priority', 'DEFAULT') !== 'DEFAULT') fields.problem('priority', 'only DEFAULT is supported');
   fields.end();

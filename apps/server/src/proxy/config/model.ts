@@ -153,7 +153,7 @@ export interface HttpConnectionManager {
   requestId: { generate: boolean; keepExternal: boolean; inResponse: boolean };
   /** What of a Host is taken away before it is looked at. */
   host: { stripPort: 'none' | 'matching' | 'any'; stripDot: boolean };
-  upgradeTypes: readonly string[];
+  upgrades: ReadonlyMap<string, boolean>;
   /** 0 = none. */
   streamIdleTimeoutMs: number;
   idleTimeoutMs: number;
@@ -375,6 +375,8 @@ export interface ForwardAction {
   regexRewrite?: RegexRewrite;
   hashPolicies: readonly HashPolicySpec[];
   mirrors: readonly Mirror[];
+  /** By type, in lower case: whether it is taken here, whatever the connection manager says. */
+  upgrades?: ReadonlyMap<string, boolean>;
 }
 
 export type HostRewrite =

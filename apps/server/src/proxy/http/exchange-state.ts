@@ -199,7 +199,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.protocol = head.protocol;
     this.body = body;
     this.upgradeRefused = false;
-    this.upgrade = this.wantedUpgrade(head);
+    this.upgrade = '';
+    if (head.framing.upgrade !== '') this.decideUpgrade(head, undefined);
     this.started = this.requestDone = this.retrying = this.headSent = this.staleRetry = this.keepCopy = false;
     this.replayable = true;
     this.trailers = this.buffered = '';
@@ -267,13 +268,14 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     else this.context.wheel.clear(this.idleTimer);
   }
 
-  private wantedUpgrade(head: RequestHead): string {
-    const { upgrade, upgradeListed } = head.framing;
-    if (upgrade === '' || !upgradeListed || head.protocol === 'HTTP/1.0' || this.body !== Body.none) return '';
-    if (this.context.manager.upgradeTypes.includes(upgrade)) return upgrade;
+  /** Where the route has a word about this type it beats the connection manager's. */
+  protected decideUpgrade({ framing, protocol }: RequestHead, route: ReadonlyMap<string, boolean> | undefined): void {
+    const { upgrade, upgradeListed } = framing;
+    if (!upgradeListed || protocol === 'HTTP/1.0' || this.body !== Body.none) return;
+    const taken = route?.get(upgrade) ?? this.context.manager.upgrades.get(upgrade) ?? false;
+    this.upgrade = taken ? upgrade : '';
     // Going on in HTTP/1.1 is what a client that offers h2c expects of those who do not take it.
-    this.upgradeRefused = upgrade !== 'h2c';
-    return '';
+    this.upgradeRefused = !taken && upgrade !== 'h2c';
   }
 
   protected touch(): void {

@@ -49,7 +49,10 @@ export class Exchange extends ExchangeTries {
     this.route = route;
     this.record.route = route.config;
     this.setTimes(route);
-    if (route.forward !== undefined) this.chooseTarget(route.forward);
+    if (route.forward === undefined) return;
+    this.chooseTarget(route.forward);
+    const { upgrades } = route.forward.action;
+    if (upgrades !== undefined && this.head !== undefined && this.head.framing.upgrade !== '') this.decideUpgrade(this.head, upgrades);
   }
 
   /** False = answered: the process has enough to do. */

@@ -36,7 +36,7 @@ export function manager(overrides: Partial<HttpConnectionManager> = {}): HttpCon
     keepServerHeader: false,
     requestId: { generate: true, keepExternal: false, inResponse: false },
     host: { stripPort: 'none', stripDot: false },
-    upgradeTypes: ['websocket'],
+    upgrades: new Map([['websocket', true]]),
     streamIdleTimeoutMs: 0,
     idleTimeoutMs: 0,
     drainTimeoutMs: 0,
