@@ -7,6 +7,8 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, write
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema, MessageOptionsSchema } from '@bufbuild/protobuf/wkt';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const core = join(root, 'packages/mesh-core');
@@ -30,6 +32,7 @@ const NEWER_FIELDS = [
   ['envoy/type/tracing/v3/custom_tag.proto', /^ *Metadata metadata = 5;$/m, '    string value = 6;'],
 ];
 
+const annotations = /^(validate|(udpa|xds|envoy)\/annotations|google\/api\/(annotations|http|field_behavior|resource))\b/;
 const work = join(root, '.cache/protos');
 rmSync(work, { recursive: true, force: true });
 mkdirSync(work, { recursive: true });
@@ -97,7 +100,40 @@ plugins:
 `,
 );
 rmSync(join(core, 'src/gen'), { recursive: true, force: true });
-execFileSync(process.execPath, [join(dirname(require.resolve('@bufbuild/buf/package.json')), 'bin/buf'), 'generate'], {
-  cwd: work,
-  stdio: 'inherit',
-});
+const buf = (...args) =>
+  execFileSync(process.execPath, [join(dirname(require.resolve('@bufbuild/buf/package.json')), 'bin/buf'), ...args], { cwd: work, stdio: 'inherit' });
+buf('build', '-o', 'image.binpb');
+writeFileSync(join(work, 'image.binpb'), withoutOptions(readFileSync(join(work, 'image.binpb'))));
+buf('generate', 'image.binpb');
+
+/**
+ * Rules of validation, annotations and names for other languages: nobody here reads them, and they are a good part of what descriptors
+ * cost in memory. The files that only declare them are left out.
+ */
+function withoutOptions(image) {
+  const set = fromBinary(FileDescriptorSetSchema, image);
+  const strip = (list, and = () => undefined) => {
+    for (const one of list) {
+      // Maps are messages with this option.
+      one.options = one.options?.mapEntry === true ? create(MessageOptionsSchema, { mapEntry: true }) : undefined;
+      and(one);
+    }
+  };
+  const stripMessage = (message) => {
+    strip(message.field);
+    strip(message.extension);
+    strip(message.oneofDecl);
+    strip(message.enumType, (type) => strip(type.value));
+    strip(message.nestedType, stripMessage);
+  };
+  set.file = set.file.filter(({ name }) => !annotations.test(name));
+  for (const file of set.file) {
+    file.options = undefined;
+    file.dependency = file.dependency.filter((name) => !annotations.test(name));
+    file.publicDependency = file.weakDependency = [];
+    strip(file.messageType, stripMessage);
+    strip(file.enumType, (type) => strip(type.value));
+    strip(file.service, (service) => strip(service.method));
+  }
+  return toBinary(FileDescriptorSetSchema, set);
+}

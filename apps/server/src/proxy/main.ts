@@ -3,6 +3,7 @@
 
 import { createProxyRuntime } from './http/runtime.ts';
 import { createFleet, readSpecs } from './fleet.ts';
+import { giveBackMemory } from './give-back-memory.ts';
 import { inheritSockets } from './listener/listening-sockets.ts';
 import { defaultOverloadLimits, startOverloadMonitor } from './overload/overload-monitor.ts';
 import type { ProxySpec } from './config/proxy-spec.ts';
@@ -62,6 +63,7 @@ setInterval(() => {
 
 try {
   await report(readSpecs(specFile));
+  await giveBackMemory();
 } catch (error) {
   log((error as Error).message);
   process.exit(1);

@@ -1,0 +1,17 @@
+// What start-up and the first configuration leave behind is given back to the system at once: an idle process makes too little garbage
+// for V8 to do so by itself. With eight sidecars: 87 MB before, 76 MB after (docs/benchmarks.md).
+
+import { Session } from 'node:inspector';
+
+/** Resolves when done. */
+export function giveBackMemory(): Promise<void> {
+  const session = new Session();
+  session.connect();
+  return new Promise((resolve) => {
+    // V8's call for low memory, which also shrinks the young generation.
+    session.post('HeapProfiler.collectGarbage', () => {
+      session.disconnect();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,132 @@
+// What the proxy needs of gRPC: one call, on a connection of its own over TLS. On node:http2, as the control plane's server is.
+
+import { connect, constants, type IncomingHttpHeaders } from 'node:http2';
+import { connect as connectTls } from 'node:tls';
+import { hostAndPort } from '../upstream/host-and-port.ts';
+
+export interface GrpcCallOptions {
+  /** `host:port`; its certificate is for `localhost`. */
+  address: string;
+  rootCaPem: string;
+  /** Whom the caller proves to be. */
+  identity: { keyPem: string; chainPem: string } | undefined;
+  /** `/package.Service/Method` */
+  method: string;
+  headers?: Readonly<Record<string, string>>;
+  /** For the whole call; without it the connection is pinged instead. */
+  deadlineMs?: number;
+  onMessage(message: Uint8Array): void;
+  /** Once, and the last thing heard. Undefined = the server ended the call, and it went well. */
+  onEnd(error: Error | undefined): void;
+}
+
+export interface GrpcCall {
+  send(message: Uint8Array): void;
+  /** Nothing more to send. */
+  finish(): void;
+  /** Nothing more is heard. */
+  close(): void;
+}
+
+const pingEveryMs = 30_000;
+const pingTimeoutMs = 5_000;
+const windowBytes = 1024 * 1024;
+const maxMessageBytes = 64 * 1024 * 1024;
+
+export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
+  const { host, port } = hostAndPort(options.address, 443);
+  const session = connect('https://localhost', {
+    settings: { enablePush: false, initialWindowSize: windowBytes },
+    createConnection: () =>
+      connectTls({
+        ...{ host, port, servername: 'localhost', ALPNProtocols: ['h2'], ca: options.rootCaPem },
+        ...(options.identity === undefined ? {} : { key: options.identity.keyPem, cert: options.identity.chainPem }),
+      }),
+  });
+  let ended = false;
+  const end = (error: Error | undefined, told = true): void => {
+    if (ended) return;
+    ended = true;
+    clearTimeout(deadline);
+    clearInterval(pings);
+    session.destroy();
+    if (told) options.onEnd(error);
+  };
+  const deadline = options.deadlineMs === undefined ? undefined : setTimeout(() => end(new Error('no answer in time')), options.deadlineMs);
+  const pings = options.deadlineMs !== undefined ? undefined : setInterval(() => ping(), pingEveryMs).unref();
+  const ping = (): void => {
+    if (session.connecting) return;
+    const late = setTimeout(() => end(new Error('pings are not answered')), pingTimeoutMs).unref();
+    session.ping(() => clearTimeout(late));
+  };
+
+  const stream = session.request({
+    ...{ ':method': 'POST', ':path': options.method, 'content-type': 'application/grpc', te: 'trailers' },
+    ...options.headers,
+  });
+  session.on('connect', () => session.setLocalWindowSize(windowBytes));
+  session.on('error', end);
+  session.on('close', () => end(new Error('the connection was closed')));
+  stream.on('error', end);
+  stream.on('response', (headers) => {
+    const status = headers[':status'];
+    if (status !== 200) end(new Error(`HTTP status ${status}`));
+    else onStatus(headers);
+  });
+  stream.on('trailers', (headers: IncomingHttpHeaders) => onStatus(headers));
+  stream.on('end', () => end(new Error('the call ended without a status')));
+  const onStatus = (headers: IncomingHttpHeaders): void => {
+    const status = headers['grpc-status'];
+    if (status === undefined) return;
+    const text = headers['grpc-message'];
+    end(status === '0' ? undefined : new Error(`gRPC status ${String(status)}: ${typeof text === 'string' ? decodeMessage(text) : ''}`));
+  };
+
+  const parts: Buffer[] = [];
+  let held = 0;
+  let wanted = 5;
+  stream.on('data', (chunk: Buffer) => {
+    parts.push(chunk);
+    held += chunk.length;
+    while (held >= wanted && !ended) {
+      const all = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+      wanted = 5 + all.readUInt32BE(1);
+      if (all[0] !== 0) return end(new Error('a compressed message'));
+      if (wanted > maxMessageBytes) return end(new Error(`a message of ${wanted} bytes`));
+      if (held < wanted) {
+        parts.splice(0, parts.length, all);
+        return;
+      }
+      const rest = all.subarray(wanted);
+      parts.splice(0, parts.length, rest);
+      held = rest.length;
+      const message = all.subarray(5, wanted);
+      wanted = 5;
+      options.onMessage(message);
+    }
+  });
+
+  return {
+    send(message) {
+      if (ended) return;
+      const frame = Buffer.alloc(5 + message.length);
+      frame.writeUInt32BE(message.length, 1);
+      frame.set(message, 5);
+      stream.write(frame);
+    },
+    finish: () => void stream.end(),
+    close: () => {
+      if (!ended && !stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
+      end(undefined, false);
+    },
+  };
+}
+
+/** `grpc-message` is percent-encoded. */
+function decodeMessage(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
