@@ -9,9 +9,12 @@ export function giveBackMemory(): Promise<void> {
   session.connect();
   return new Promise((resolve) => {
     // V8's call for low memory, which also shrinks the young generation.
-    session.post('HeapProfiler.collectGarbage', () => {
-      session.disconnect();
-      resolve();
-    });
+    session.post('HeapProfiler.collectGarbage', () =>
+      // Not from within the call: V8 would wait for itself.
+      setImmediate(() => {
+        session.disconnect();
+        resolve();
+      }),
+    );
   });
 }

@@ -2,11 +2,11 @@
 
 import { X509Certificate, generateKeyPair, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import { type ServiceError, Client, Metadata, credentials } from '@grpc/grpc-js';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@weft/mesh-core/gen/security/v1alpha1/ca_pb';
 import { spiffeId } from '@weft/mesh-core/model';
 import type { ProxySpec } from '../config/proxy-spec.ts';
+import { startGrpcCall } from '../transport/grpc-call.ts';
 import { certificateRequest } from './certificate-request.ts';
 
 const METHOD = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
@@ -40,25 +40,22 @@ export async function requestIdentity(spec: IdentitySpec, current?: XdsIdentity)
 }
 
 function createCertificate(spec: IdentitySpec, csr: string, current: XdsIdentity | undefined): Promise<string[]> {
-  const root = Buffer.from(spec.rootCaPem);
-  const tls = current === undefined ? credentials.createSsl(root) : credentials.createSsl(root, Buffer.from(current.keyPem), Buffer.from(current.chainPem));
-  const client = new Client(spec.xdsAddress, tls, { 'grpc.ssl_target_name_override': 'localhost', 'grpc.default_authority': 'localhost' });
-  const metadata = new Metadata();
-  if (current === undefined) metadata.set('authorization', `Bearer ${spec.joinToken}`);
   const request = create(IstioCertificateRequestSchema, { csr, validityDuration: BigInt(spec.certificateTtlSec ?? 86_400) });
   return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
-      METHOD,
-      (message) => Buffer.from(toBinary(IstioCertificateRequestSchema, message)),
-      (bytes: Buffer) => fromBinary(IstioCertificateResponseSchema, bytes),
-      request,
-      metadata,
-      { deadline: Date.now() + 5_000 },
-      (error: ServiceError | null, response) => {
-        client.close();
-        if (error !== null) reject(error);
-        else resolve(response?.certChain ?? []);
+    let chain: string[] = [];
+    const call = startGrpcCall({
+      address: spec.xdsAddress,
+      rootCaPem: spec.rootCaPem,
+      identity: current,
+      method: METHOD,
+      headers: current === undefined ? { authorization: `Bearer ${spec.joinToken}` } : {},
+      deadlineMs: 5_000,
+      onMessage: (message) => {
+        chain = fromBinary(IstioCertificateResponseSchema, message).certChain;
       },
-    );
+      onEnd: (error) => (error === undefined ? resolve(chain) : reject(error)),
+    });
+    call.send(toBinary(IstioCertificateRequestSchema, request));
+    call.finish();
   });
 }

@@ -67,20 +67,27 @@ export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
   session.on('connect', () => session.setLocalWindowSize(windowBytes));
   session.on('error', end);
   session.on('close', () => end(new Error('the connection was closed')));
+
+  // The status may be told before the last messages have been read, in trailers or, without any message, in the head.
+  let status: string | undefined;
+  let text = '';
+  const take = (headers: IncomingHttpHeaders): void => {
+    status ??= headers['grpc-status']?.toString();
+    text = headers['grpc-message']?.toString() ?? text;
+    if (stream.readableEnded) settle();
+  };
+  const settle = (): void => {
+    if (status === undefined) end(new Error('the call ended without a status'));
+    else end(status === '0' ? undefined : new Error(`gRPC status ${status}: ${decoded(text)}`));
+  };
   stream.on('error', end);
   stream.on('response', (headers) => {
-    const status = headers[':status'];
-    if (status !== 200) end(new Error(`HTTP status ${status}`));
-    else onStatus(headers);
+    if (headers[':status'] === 200) take(headers);
+    else end(new Error(`HTTP status ${headers[':status']}`));
   });
-  stream.on('trailers', (headers: IncomingHttpHeaders) => onStatus(headers));
-  stream.on('end', () => end(new Error('the call ended without a status')));
-  const onStatus = (headers: IncomingHttpHeaders): void => {
-    const status = headers['grpc-status'];
-    if (status === undefined) return;
-    const text = headers['grpc-message'];
-    end(status === '0' ? undefined : new Error(`gRPC status ${String(status)}: ${typeof text === 'string' ? decodeMessage(text) : ''}`));
-  };
+  stream.on('trailers', take);
+  // Trailers are told in this turn.
+  stream.on('end', () => (status === undefined ? setImmediate(settle) : settle()));
 
   const parts: Buffer[] = [];
   let held = 0;
@@ -102,7 +109,11 @@ export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
       held = rest.length;
       const message = all.subarray(5, wanted);
       wanted = 5;
-      options.onMessage(message);
+      try {
+        options.onMessage(message);
+      } catch (error) {
+        end(error as Error);
+      }
     }
   });
 
@@ -123,7 +134,7 @@ export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
 }
 
 /** `grpc-message` is percent-encoded. */
-function decodeMessage(text: string): string {
+function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

@@ -1,17 +1,16 @@
 // Delta ADS: asks for what the configuration refers to, applies what comes in order, answers ACK or NACK, reconnects with
 // what it has. The last good configuration stays in use through errors, disconnection and restarts of the control plane.
 
-import { create, fromBinary, toBinary, type JsonObject } from '@bufbuild/protobuf';
-import { Client, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
+import { create, fromBinary, toBinary, type JsonObject, type MessageInitShape } from '@bufbuild/protobuf';
 import {
   DeltaDiscoveryRequestSchema,
-  type DeltaDiscoveryRequest,
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from '@weft/mesh-core/gen/envoy/service/discovery/v3/discovery_pb';
 import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
 import { DecodeError } from '../config/decode.ts';
 import type { XdsIdentity } from '../identity/workload-identity.ts';
+import { type GrpcCall, startGrpcCall } from '../transport/grpc-call.ts';
 import type { Configuration } from './configuration.ts';
 
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
@@ -42,24 +41,24 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
   let lastNack: string | undefined;
   let backOff = FIRST_BACK_OFF_MS;
   let timer: NodeJS.Timeout | undefined;
-  let client: Client | undefined;
-  let stream: ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse> | undefined;
+  let call: GrpcCall | undefined;
   let subscribed = new Map<TypeUrl, Set<string>>();
+
+  const write = (request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void =>
+    call?.send(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, request)));
 
   const send = (
     typeUrl: TypeUrl,
     request: Partial<{ subscribe: string[]; unsubscribe: string[]; nonce: string; error: string; initial: Record<string, string> }>,
   ): void => {
-    stream?.write(
-      create(DeltaDiscoveryRequestSchema, {
-        typeUrl,
-        resourceNamesSubscribe: request.subscribe ?? [],
-        resourceNamesUnsubscribe: request.unsubscribe ?? [],
-        responseNonce: request.nonce ?? '',
-        initialResourceVersions: request.initial ?? {},
-        ...(request.error === undefined ? {} : { errorDetail: { code: 3, message: request.error } }),
-      }),
-    );
+    write({
+      typeUrl,
+      resourceNamesSubscribe: request.subscribe ?? [],
+      resourceNamesUnsubscribe: request.unsubscribe ?? [],
+      responseNonce: request.nonce ?? '',
+      initialResourceVersions: request.initial ?? {},
+      ...(request.error === undefined ? {} : { errorDetail: { code: 3, message: request.error } }),
+    });
   };
 
   /** Brings the named subscriptions in line with what listeners and clusters refer to. */
@@ -98,39 +97,29 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
   const connect = (): void => {
     const identity = options.identity();
     subscribed = new Map();
-    client = new Client(options.address, credentials.createSsl(Buffer.from(options.rootCaPem), Buffer.from(identity.keyPem), Buffer.from(identity.chainPem)), {
-      'grpc.ssl_target_name_override': 'localhost',
-      'grpc.default_authority': 'localhost',
-      'grpc.keepalive_time_ms': 30_000,
-      'grpc.keepalive_timeout_ms': 5_000,
-      'grpc.max_receive_message_length': 64 * 1024 * 1024,
-      'grpc.max_reconnect_backoff_ms': MAX_BACK_OFF_MS,
-    });
-    const current = client.makeBidiStreamRequest<DeltaDiscoveryRequest, DeltaDiscoveryResponse>(
-      METHOD,
-      (message) => Buffer.from(toBinary(DeltaDiscoveryRequestSchema, message)),
-      (bytes) => fromBinary(DeltaDiscoveryResponseSchema, bytes),
-    );
-    stream = current;
     // Responses are applied one after the other: a listener must not overtake the cluster it needs.
     let applying: Promise<void> = Promise.resolve();
-    current.on('data', (response: DeltaDiscoveryResponse) => {
-      connected = true;
-      applying = applying.then(() => (stream === current ? onResponse(response) : undefined));
+    const current = startGrpcCall({
+      address: options.address,
+      rootCaPem: options.rootCaPem,
+      identity,
+      method: METHOD,
+      onMessage: (message) => {
+        connected = true;
+        const response = fromBinary(DeltaDiscoveryResponseSchema, message);
+        applying = applying.then(() => (call === current ? onResponse(response) : undefined));
+      },
+      onEnd: (error) => {
+        if (call !== current) return;
+        if (connected && !stopped) options.log(`control plane lost (${error?.message ?? 'the stream ended'}); going on with the last good configuration`);
+        connected = false;
+        call = undefined;
+        if (stopped) return;
+        timer = setTimeout(connect, backOff * (0.5 + Math.random()));
+        backOff = Math.min(backOff * 2, MAX_BACK_OFF_MS);
+      },
     });
-    const lost = (reason: string): void => {
-      if (stream !== current) return;
-      if (connected && !stopped) options.log(`control plane lost (${reason}); going on with the last good configuration`);
-      connected = false;
-      stream = undefined;
-      client?.close();
-      if (stopped) return;
-      timer = setTimeout(connect, backOff * (0.5 + Math.random()));
-      backOff = Math.min(backOff * 2, MAX_BACK_OFF_MS);
-    };
-    current.on('error', (error) => lost(error.message));
-    current.on('end', () => lost('the stream ended'));
-
+    call = current;
     for (const [i, typeUrl] of WILDCARD.entries()) {
       const { id, cluster, metadata, version } = options.node;
       const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
@@ -141,14 +130,7 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
         userAgentName: 'weft',
         userAgentVersionType: { case: 'userAgentBuildVersion' as const, value: { version: { majorNumber: major, minorNumber: minor, patch } } },
       };
-      current.write(
-        create(DeltaDiscoveryRequestSchema, {
-          typeUrl,
-          ...(i === 0 ? { node } : {}),
-          resourceNamesSubscribe: ['*'],
-          initialResourceVersions: configuration.versions(typeUrl),
-        }),
-      );
+      write({ typeUrl, ...(i === 0 ? { node } : {}), resourceNamesSubscribe: ['*'], initialResourceVersions: configuration.versions(typeUrl) });
     }
     subscribe();
   };
@@ -159,8 +141,7 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
     stop: () => {
       stopped = true;
       clearTimeout(timer);
-      stream?.cancel();
-      client?.close();
+      call?.close();
     },
   };
 }
