@@ -14,6 +14,9 @@ const option = (name, fallback) => {
 const proxies = option('proxies', 1_000);
 const services = option('services', 1_000);
 const edits = option('edits', 100);
+const REST_MS = 30_000;
+/** While proxies reconnect. */
+const EDITS_PER_SECOND = 2;
 const here = import.meta.dirname;
 const dir = mkdtempSync(join(tmpdir(), 'weft-bench-xds-'));
 const children = new Set();
@@ -45,11 +48,17 @@ const mb = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
 
 async function settled(server, count, since) {
   for (;;) {
-    const { complete } = await server.ask('state');
-    if (complete >= count) return (performance.now() - since) / 1_000;
+    const { stood } = await server.ask('state');
+    if (stood >= count) return (performance.now() - since) / 1_000;
     if (performance.now() - since > 120_000) return Number.POSITIVE_INFINITY;
     await sleep(500);
   }
+}
+
+/** V8 collects by itself when nothing has been going on for some seconds. */
+async function rested(server) {
+  await sleep(REST_MS);
+  return `after ${REST_MS / 1_000} s of rest ${mb((await server.ask('state')).rss)}`;
 }
 
 async function series(server, count) {
@@ -67,9 +76,9 @@ try {
   console.log(
     `${new Date().toISOString()} node ${process.version}, ${cpus().length} x ${cpus()[0].model}; ${proxies} proxies, ${services} services, ${edits} edits`,
   );
-  const execArgv = ['--expose-gc', ...SERVER_FLAGS, ...(process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : [])];
+  const execArgv = [...SERVER_FLAGS, ...(process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : [])];
   const server = await start('control-plane.mjs', { dir, services, port: 0 }, { execArgv, env: SERVER_ENV });
-  console.log(`control plane with ${services} services: ${mb((await server.ask('collect')).rss)}`);
+  console.log(`control plane with ${services} services: ${mb((await server.ask('state')).rss)}`);
   const half = Math.ceil(proxies / 2);
   const ranges =
     proxies < 20
@@ -88,31 +97,28 @@ try {
   for (const { ask, pairs, root } of fleets) await ask('open', { pairs, root, overMs: proxies * 10 });
   console.log(`first connect of ${proxies} over ${(proxies * 10) / 1_000} s: in step after ${(await settled(server, proxies, began)).toFixed(1)} s`);
   let state = await server.ask('state');
-  console.log(`memory in step: ${mb(state.rss)}, after collection ${mb((await server.ask('collect')).rss)} (heap ${mb((await server.ask('collect')).heap)})`);
+  console.log(`memory in step: ${mb(state.rss)}, ${await rested(server)}`);
   const before = (await server.ask('state')).cpu;
   console.log(`edit of one weight, commit -> last ACK of ${proxies}: ${await series(server, proxies)}`);
   const { cpu } = await server.ask('state');
   console.log(`server CPU per edit: ${((cpu.user + cpu.system - before.user - before.system) / 1e3 / edits).toFixed(0)} ms`);
 
+  const stormed = (await server.ask('state')).cpu;
+  await server.ask('mark');
   began = performance.now();
   for (const { ask } of fleets) await ask('drop', { overMs: 1_000 });
   const during = [];
-  let storm = true;
-  const editing = (async () => {
-    while (storm) {
-      during.push((await server.ask('edit', { weight: 10 + (during.length % 80) })).ms);
-      await sleep(100);
-    }
-  })();
-  await sleep(300);
-  console.log(`${proxies} mTLS reconnects (spread over 1 s): in step after ${(await settled(server, proxies, began)).toFixed(1)} s`);
-  storm = false;
-  await editing;
+  const editing = setInterval(() => during.push(server.ask('edit', { weight: 10 + (during.length % 80) })), 1_000 / EDITS_PER_SECOND);
+  console.log(`${proxies} mTLS reconnects (spread over 1 s): each in step after ${(await settled(server, proxies, began)).toFixed(1)} s`);
+  clearInterval(editing);
+  const times = (await Promise.all(during)).map(({ ms }) => ms);
+  const { cpu: calm } = await server.ask('state');
+  console.log(`server CPU of that, edits included: ${((calm.user + calm.system - stormed.user - stormed.system) / 1e6).toFixed(1)} s`);
   let received = 0;
   for (const { ask } of fleets) received += await ask('received');
-  console.log(`edits meanwhile: ${during.length}, slowest ${Math.max(...during)} ms; ${received} resources sent again`);
+  console.log(`edits meanwhile: ${times.length} (${EDITS_PER_SECOND} a second), slowest ${Math.max(...times)} ms; ${received} resources sent again`);
   state = await server.ask('state');
-  console.log(`memory: ${mb(state.rss)}, after collection ${mb((await server.ask('collect')).rss)}`);
+  console.log(`memory: ${mb(state.rss)}, ${await rested(server)}`);
 } finally {
   for (const child of children) child.disconnect();
   await Promise.all([...children].map((child) => new Promise((resolve) => child.once('exit', resolve))));
