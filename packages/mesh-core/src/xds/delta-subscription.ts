@@ -3,7 +3,7 @@
 import type { Resource, TypeUrl } from './resource.ts';
 import { hasWildcard } from './subscription.ts';
 import type { RequestFact, Step, Subscription, XdsRequest } from './subscription.ts';
-import { EMPTY_VIEW, diffViews, namesOf, versionOf, versionOfView } from './view.ts';
+import { EMPTY_VIEW, LayeredView, diffViews, namesOf, versionOf, versionOfView } from './view.ts';
 import type { View } from './view.ts';
 
 const NO_NAMES: ReadonlySet<string> = new Set();
@@ -154,14 +154,20 @@ export class DeltaSubscription implements Subscription {
     if (request.initialVersions.size === 0) return;
     const covered = this.#wildcard || request.subscribe.includes('*');
     const named = new Set(request.subscribe);
-    const base = new Map<string, Resource>();
+    const same: Resource[] = [];
+    const other = new Map<string, Resource>();
+    let missing = view.size;
     for (const [name, version] of request.initialVersions) {
       if (!covered && !named.has(name)) continue;
       const current = view.get(name);
+      if (current !== undefined) missing -= 1;
+      if (current?.version === version) same.push(current);
       // Of an older version only the number is known; the diff replaces it at once.
-      base.set(name, current?.version === version ? current : { typeUrl: this.typeUrl as TypeUrl, name, version, body: new Uint8Array() });
+      else other.set(name, { typeUrl: this.typeUrl as TypeUrl, name, version, body: new Uint8Array() });
     }
-    this.#base = base;
+    // Who holds all there is stands at the view that all others stand at, but for what is old.
+    if (missing === 0) this.#base = other.size === 0 ? view : new LayeredView([other, view]);
+    else this.#base = new Map([...other, ...same.map((resource) => [resource.name, resource] as const)]);
   }
 
   #subscribe(names: readonly string[], view: View, first: boolean): void {

@@ -142,6 +142,32 @@ test.each(['sotw', 'delta'] as const)('%s: whatever happens, the client ends wit
   );
 });
 
+test('a delta client that comes back is told what differs from what it says it holds, and the next edit', () => {
+  const same = (a: Record<string, string>, b: Record<string, string>) => [
+    ...Object.entries(b).flatMap(([name, version]) => (a[name] === version ? [] : [`+${name}@${version}`])),
+    ...Object.keys(a).flatMap((name) => (name in b ? [] : [`-${name}`])),
+  ];
+  /** All that is told until everything is answered. */
+  const told = (stream: AdsStream, short: Short, responses: readonly XdsResponse[]): string[] =>
+    responses.flatMap(({ nonce, resources, removed }) => [
+      ...resources.map(({ name, version }) => `+${name}@${version}`),
+      ...removed.map((name) => `-${name}`),
+      ...told(stream, short, stream.onRequest(request(short, { nonce })).responses),
+    ]);
+  fc.assert(
+    fc.property(fc.constantFrom('cluster' as const, 'endpoint' as const), versions, versions, versions, (short, held, now, later) => {
+      const stream = new AdsStream('delta', snapshot({ [short]: now }));
+      const subscribe = short === 'cluster' ? [] : NAMES;
+      const first = stream.onRequest(request(short, { subscribe, initialVersions: new Map(Object.entries(held)) })).responses;
+      // A name that there is not is answered as removed, also when the client never had it.
+      const absent = subscribe.filter((name) => !(name in now) && !(name in held)).map((name) => `-${name}`);
+      expect(told(stream, short, first).toSorted()).toEqual([...same(held, now), ...absent].toSorted());
+      expect(told(stream, short, stream.onSnapshot(snapshot({ [short]: later }))).toSorted()).toEqual(same(now, later).toSorted());
+    }),
+    { numRuns: 400 },
+  );
+});
+
 test('no route is sent that names a cluster the client has not accepted', () => {
   // Routes named as the cluster they use, both in one version: a make-before-break order shows in what is held when.
   const same = versions.map((names) => ({ cluster: names, endpoint: names, route: names }));

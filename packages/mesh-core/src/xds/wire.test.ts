@@ -80,3 +80,11 @@ test('requests, with fields that are not looked at', () => {
     }),
   );
 });
+
+test('a text is read as itself, however many others were read before it', () => {
+  // As long as what is remembered and longer, alike in length, and many more than there is room for.
+  const names = Array.from({ length: 70_000 }, (_, i) => `outbound|80||svc-${i}.${i % 7 === 0 ? 'ü' : 'u'}${i % 1_000 === 0 ? 'x'.repeat(300) : ''}`);
+  const bytes = toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, { resourceNamesSubscribe: names }));
+  expect(decodeRequest('delta', bytes).request.subscribe).toEqual(names);
+  expect(decodeRequest('delta', bytes).request.subscribe).toEqual(names);
+});

@@ -34,11 +34,11 @@ export function decodeRequest(dialect: Dialect, bytes: Uint8Array): { request: X
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
     if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
-    else if (field === fields.names) names.push(reader.string());
-    else if (field === fields.subscribe) subscribe.push(reader.string());
-    else if (field === fields.unsubscribe) unsubscribe.push(reader.string());
-    else if (field === fields.held) readEntry(reader, initialVersions);
-    else if (field === fields.typeUrl) typeUrl = reader.string();
+    else if (field === fields.names) names.push(readText(reader, bytes));
+    else if (field === fields.subscribe) subscribe.push(readText(reader, bytes));
+    else if (field === fields.unsubscribe) unsubscribe.push(readText(reader, bytes));
+    else if (field === fields.held) readEntry(reader, bytes, initialVersions);
+    else if (field === fields.typeUrl) typeUrl = readText(reader, bytes);
     else if (field === fields.nonce) nonce = reader.string();
     else if (field === fields.node) node = reader.bytes();
     else if (field === fields.error) error = fromBinary(StatusSchema, reader.bytes()).message;
@@ -51,18 +51,50 @@ export function decodeNode(bytes: Uint8Array): Node {
   return fromBinary(NodeSchema, bytes);
 }
 
-function readEntry(reader: BinaryReader, entries: Map<string, string>): void {
+function readEntry(reader: BinaryReader, bytes: Uint8Array, entries: Map<string, string>): void {
   const end = reader.uint32() + reader.pos;
   let key = '';
   let value = '';
   while (reader.pos < end) {
     const [field, wireType] = reader.tag();
-    if (field === 1 && wireType === WireType.LengthDelimited) key = reader.string();
-    else if (field === 2 && wireType === WireType.LengthDelimited) value = reader.string();
+    if (field === 1 && wireType === WireType.LengthDelimited) key = readText(reader, bytes);
+    else if (field === 2 && wireType === WireType.LengthDelimited) value = readText(reader, bytes);
     else reader.skip(wireType, field);
   }
   if (reader.pos !== end) throw new RangeError('a map entry ends outside its field');
   entries.set(key, value);
+}
+
+/** A power of two, some times the names and versions of a mesh; what does not fit is only read the long way. */
+const TEXTS = 32_768;
+const LONGEST_KNOWN = 256;
+const texts = Array.from<string | undefined>({ length: TEXTS });
+
+/** Like `reader.string()`, but gives the string it gave before, when that is remembered: all clients name the same things. */
+function readText(reader: BinaryReader, bytes: Uint8Array): string {
+  const length = reader.uint32();
+  const start = reader.pos;
+  const end = start + length;
+  if (end > bytes.length) throw new RangeError('a string ends outside its message');
+  reader.pos = end;
+  if (length > LONGEST_KNOWN) return getTextEncoding().decodeUtf8(bytes.subarray(start, end));
+  let hash = length;
+  for (let i = start; i < end; i += 1) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);
+  const slot = (hash ^ (hash >>> 15)) & (TEXTS - 1);
+  const known = texts[slot];
+  if (known?.length === length && isText(known, bytes, start)) return known;
+  const text = getTextEncoding().decodeUtf8(bytes.subarray(start, end));
+  texts[slot] = text;
+  return text;
+}
+
+/** Whether the bytes from `start` on are `text` in ASCII. */
+function isText(text: string, bytes: Uint8Array, start: number): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i);
+    if (code !== bytes[start + i] || code > 0x7f) return false;
+  }
+  return true;
 }
 
 /** Field numbers: DiscoveryResponse and DeltaDiscoveryResponse. */
