@@ -1,4 +1,4 @@
-// What one stream knows about one resource type. Two dialects implement it: sotw-subscription.ts and delta-subscription.ts.
+// What one stream knows about one resource type. Two dialects implement it over type-state.ts: sotw-subscription.ts and delta-subscription.ts.
 
 import type { Resource } from './resource.ts';
 import type { View } from './view.ts';
