@@ -101,7 +101,10 @@ test('matches: ranges, old spellings, gRPC, certificates, shares', () => {
 test('what it cannot do is refused with the path of the field', () => {
   const refused = (...parts: Parameters<typeof config>): readonly string[] => problems(() => decodeRouteConfig(encode(config(...parts)), 'r'));
   const at = 'r.virtualHosts[0].routes[0]';
-  expect(refused({ route: { cluster: 'c', internalRedirectPolicy: {} } })).toEqual([`${at}.route.internalRedirectPolicy: this proxy cannot do it`]);
+  const predicates = [{ name: 'p' }];
+  expect(refused({ route: { cluster: 'c', internalRedirectPolicy: { predicates } } })).toEqual([
+    `${at}.route.internalRedirectPolicy.predicates: this proxy cannot do it`,
+  ]);
   expect(refused({ route: { cluster: 'c' }, requestHeadersToAdd: [{ header: { key: 'a', value: '%NOPE(x)%' } }] })).toEqual([
     `${at}.requestHeadersToAdd[0].header.value: the command operator %NOPE(x)% is not supported`,
   ]);

@@ -107,10 +107,25 @@ function decodeForward(fields: Fields, defaults: RouteDefaults): ForwardAction {
     hashPolicies: fields.list('hashPolicy').flatMap(decodeHash),
     mirrors: mirrors.length > 0 ? mirrors : defaults.mirrors,
     ...(fields.has('upgradeConfigs') ? { upgrades: decodeUpgrades(fields) } : {}),
+    ...decodeInternalRedirect(fields.object('internalRedirectPolicy')),
   };
   if (fields.text('priority', 'DEFAULT') !== 'DEFAULT') fields.problem('priority', 'only DEFAULT is supported');
   fields.end();
   return action;
+}
+
+/** Predicates and headers to copy are refused. */
+function decodeInternalRedirect(policy: Fields | undefined): Pick<ForwardAction, 'internalRedirect'> {
+  if (policy === undefined) return {};
+  const codes = policy.texts('redirectResponseCodes').map(Number);
+  const internalRedirect = {
+    max: policy.number('maxInternalRedirects', 1),
+    // Envoy leaves others out.
+    statuses: new Set(codes.length === 0 ? [302] : codes.filter((code) => [301, 302, 303, 307, 308].includes(code))),
+    crossScheme: policy.flag('allowCrossSchemeRedirect'),
+  };
+  policy.end();
+  return { internalRedirect };
 }
 
 function decodeTimeouts(

@@ -377,6 +377,14 @@ export interface ForwardAction {
   mirrors: readonly Mirror[];
   /** By type, in lower case: whether it is taken here, whatever the connection manager says. */
   upgrades?: ReadonlyMap<string, boolean>;
+  internalRedirect?: InternalRedirect;
+}
+
+/** Redirects that are followed here. */
+export interface InternalRedirect {
+  max: number;
+  statuses: ReadonlySet<number>;
+  crossScheme: boolean;
 }
 
 export type HostRewrite =

@@ -109,6 +109,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     const steps = this.route?.filters?.end;
     if (steps !== undefined) for (const step of steps) step.onEnd?.(this);
     this.buffered = '';
+    this.redirects = 0;
     record.durationMs = context.wheel.now() - record.startedAt;
     if (this.grpc) {
       record.requestMessages = this.requestMessages.count;

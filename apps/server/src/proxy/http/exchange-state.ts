@@ -74,6 +74,11 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected body: number = Body.none;
   protected upgrade = '';
   protected upgradeRefused = false;
+  /** Followed so far, see `redirected`. */
+  protected redirects = 0;
+  protected originalUrl = '';
+  /** Requests this exchange has had. */
+  protected generation = 0;
   protected grpc = false;
   protected readonly requestMessages: MessageCounter = new MessageCounter();
   protected readonly responseMessages: MessageCounter = new MessageCounter();
@@ -192,6 +197,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected reset(head: RequestHead, body: number): void {
     const { context, record } = this;
     this.active = true;
+    this.generation++;
     this.head = head;
     this.method = head.method;
     this.path = head.path;
@@ -232,7 +238,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     const { peerHeader } = this.policy;
     record.peer.header = peerHeader !== '' && context.principal !== undefined ? head.fields.get(peerHeader) : undefined;
     const { requestId: ids } = context.manager;
-    const given = context.manager.useRemoteAddress && !ids.keepExternal ? undefined : head.fields.known(Field.requestId);
+    const given = context.manager.useRemoteAddress && !ids.keepExternal && this.redirects === 0 ? undefined : head.fields.known(Field.requestId);
     this.requestId = record.requestId = given ?? (ids.generate ? newRequestId() : '');
     this.keepRequestId = given !== undefined;
     if (context.manager.tracing !== undefined && context.deps.tracer !== undefined) record.trace = this.decideTrace(context.deps.tracer);

@@ -15,6 +15,7 @@ import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
 import type { ClientAddresses } from '../upstream/announced.ts';
 import type { ConnectFailure, StreamFailure, UpstreamStream } from '../upstream/stream.ts';
+import type { InternalRedirect } from '../config/model.ts';
 import { Attempt, type AttemptOwner, type AttemptTimeout } from './attempt.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import { ExchangeAnswer } from './exchange-answer.ts';
@@ -52,6 +53,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   /** The response that goes to the client. */
   protected abstract respond(attempt: Attempt, head: ResponseHead): void;
   protected abstract upgraded(attempt: Attempt, head: ResponseHead): void;
+  /** True = followed here. */
+  protected abstract redirected(attempt: Attempt, head: ResponseHead, policy: InternalRedirect): boolean;
 
   /** What route and headers say of time and repetition; before the first try. */
   protected planTries(forward: CompiledForward): void {
@@ -67,7 +70,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
         : forward.timeouts;
     this.ownsGrpcTimeout = grpc && this.timeouts.expectedMs > 0;
     this.hash = forward.hash !== undefined && this.cluster?.usesHash === true ? forward.hash(this) : undefined;
-    this.keepCopy = this.retryRules !== undefined && this.retryRules.retries > 0;
+    this.keepCopy = (this.retryRules !== undefined && this.retryRules.retries > 0) || action.internalRedirect !== undefined;
   }
 
   protected startTry(): void {
@@ -177,6 +180,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
         return this.retry(head);
       }
     }
+    const redirect = this.route?.forward?.action.internalRedirect;
+    if (redirect !== undefined && redirect.statuses.has(head.status) && this.redirected(attempt, head, redirect)) return;
     this.choose(attempt);
     this.record.grpcStatus = grpcStatus ?? '';
     this.respond(attempt, head);

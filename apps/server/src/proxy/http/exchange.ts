@@ -5,13 +5,14 @@ import { wholeNumber } from '@weft/mesh-core/traffic';
 import { Body } from '../codec-h1/framing.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
-import type { Mirror } from '../config/model.ts';
+import type { InternalRedirect, Mirror } from '../config/model.ts';
 import type { WheelTimer } from '../transport/timer-wheel.ts';
 import type { Attempt } from './attempt.ts';
 import { union } from './exchange-state.ts';
 import { ExchangeTries } from './exchange-tries.ts';
 import { grpcTimeoutMs } from './grpc.ts';
 import { requestLines, responseLines } from './heads.ts';
+import { redirectedHead, redirectTarget, type RedirectTarget, without } from './policy/internal-redirect.ts';
 import { startMirrors } from './policy/mirror.ts';
 import { RequestLimits } from './policy/request-limits.ts';
 import { findRoute, type CompiledForward, type CompiledRoute, type Target } from './route-table.ts';
@@ -172,6 +173,7 @@ export class Exchange extends ExchangeTries {
     }
     // Also where the rewrite changed nothing.
     if (rewritePath !== undefined) lines += `x-envoy-original-path: ${this.path}\r\n`;
+    if (this.redirects > 0) lines += `x-envoy-original-url: ${this.originalUrl}\r\n`;
     // Names the peer's span.
     const operation = record.route?.operation ?? '';
     if (operation !== '' && record.trace !== undefined && record.direction === 'outbound') lines += `x-envoy-decorator-operation: ${operation}\r\n`;
@@ -191,6 +193,58 @@ export class Exchange extends ExchangeTries {
       peerLine: this.peerLine,
       sourceIp: this.sourceIp,
     });
+  }
+
+  protected redirected(attempt: Attempt, response: ResponseHead, policy: InternalRedirect): boolean {
+    const { context, record, redirects, buffered, trailers, scheme, upstreamHost } = this;
+    if (!this.requestDone || !this.canReplay() || this.upgrading || redirects >= policy.max) return false;
+    const target = redirectTarget(response.fields.get('location'), scheme, policy.crossScheme);
+    const route = target === undefined ? undefined : this.routeTo(target);
+    if (target === undefined || route === undefined) return false;
+    const stale = ['x-envoy-original-host', 'x-envoy-original-url'];
+    if (route.forward?.rewritePath !== undefined) stale.push('x-envoy-original-path');
+    // Written anew from what the client had said.
+    const clients = context.manager.useRemoteAddress ? this.get('x-forwarded-for') : undefined;
+    if (context.manager.useRemoteAddress) stale.push('x-forwarded-for');
+    let lines = without(this.lines, stale);
+    if (clients !== undefined) lines += `x-forwarded-for: ${clients}\r\n`;
+    if (record.peer.header !== undefined) lines += `${this.policy.peerHeader}: ${record.peer.header}\r\n`;
+    const head = redirectedHead(this.head as RequestHead, response.status, target, lines);
+    if (head === undefined) return false;
+    const body = head.method === this.method ? this.body : Body.none;
+    this.originalUrl = `${scheme}://${typeof upstreamHost === 'string' ? upstreamHost : this.authority}${this.upstreamPath}`;
+    attempt.discard();
+    record.status = response.status;
+    record.details = 'internal_redirect';
+    // As Envoy, which has written over them by now.
+    record.path = target.path;
+    record.authority = target.host;
+    this.end();
+    this.redirects = redirects + 1;
+    this.replay(head, body, body === Body.none ? '' : buffered, trailers);
+    return true;
+  }
+
+  /** A request that is here as a whole. An answer of our own may have ended it, and begun the next of the connection. */
+  private replay(head: RequestHead, body: number, content: string, trailers: string): void {
+    const generation = this.generation + 1;
+    const runs = (): boolean => this.active && this.generation === generation;
+    this.begin(head, body);
+    const bytes = Buffer.from(content, 'latin1');
+    if (runs() && bytes.length > 0) this.onRequestData(bytes, 0, bytes.length);
+    if (runs()) this.onRequestEnd(trailers);
+    if (runs()) this.onRequestFlush();
+  }
+
+  private routeTo({ host, path }: RedirectTarget): CompiledRoute | undefined {
+    const { path: oldPath, authority, context } = this;
+    this.path = path;
+    this.authority = this.policy.hostOf(host, context.listener.port);
+    const found = context.routes.table?.hosts.find(this.authority);
+    const route = found === undefined ? undefined : findRoute(found, this, context.deps.random);
+    this.path = oldPath;
+    this.authority = authority;
+    return route;
   }
 
   /** From the end of the request on. */
