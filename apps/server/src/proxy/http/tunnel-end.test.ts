@@ -1,4 +1,4 @@
-// How tunnels end, and that nothing of one reaches the request that has its place afterwards.
+// How tunnels end and hold back, and that nothing of one reaches the request that has its place afterwards.
 
 import * as http2 from 'node:http2';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
@@ -206,4 +206,57 @@ test('what a client sends before its tunnel is agreed to waits: all of it arrive
   tunnel.resume();
   app.agree[0]?.();
   await all;
+});
+
+/** Writes until nothing more is taken, and tells how much that was. */
+async function fill(into: Duplex, chunk: Buffer): Promise<number> {
+  let sent = 0;
+  let open = true;
+  const more = (): void => {
+    while (open && into.writable) {
+      sent += chunk.length;
+      if (!into.write(chunk)) break;
+    }
+  };
+  into.on('drain', more);
+  more();
+  let before = -1;
+  const still = async (): Promise<boolean> => {
+    const same = before === sent && into.writableNeedDrain;
+    before = sent;
+    return same;
+  };
+  await expect.poll(still, { interval: 300, timeout: 20_000 }).toBe(true);
+  open = false;
+  return sent;
+}
+
+test('a reader that stalls stops the writer across two proxies, either way, and all of it arrives', async () => {
+  const app = await startApp('http1');
+  const server = await rigFor('http1', app);
+  const rig = await rigFor('http2', { ...app, port: server.port });
+  const socket = connect(rig.port, '127.0.0.1', () => socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'));
+  await once(
+    socket.on('error', () => undefined),
+    'data',
+  );
+  socket.pause();
+  const [tunnel] = app.tunnels as [Socket];
+  tunnel.pause();
+  for (const [from, to] of [
+    [tunnel, socket],
+    [socket, tunnel],
+  ] as const) {
+    const sent = await fill(from, Buffer.alloc(64 * 1024));
+    let heard = 0;
+    const all = new Promise<void>((resolve) => {
+      to.on('data', (part: Buffer) => {
+        heard += part.length;
+        if (heard === sent) resolve();
+      });
+    });
+    to.resume();
+    await all;
+  }
+  expect(server.records).toHaveLength(0);
 });
