@@ -1,7 +1,7 @@
 // What MeshConfig says of the proxies in front of gateways, and of the access log's format, on both data planes.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, get } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +50,26 @@ describe.each(PLANES)('%s', (plane) => {
     return (await startPlane(plane, objects, { node: { role: 'router', labels: { istio: 'gw' } }, settings }))('127.0.0.1_80');
   };
   const told = { 'x-forwarded-for': '1.1.1.1, 2.2.2.2', 'x-forwarded-proto': 'https', 'x-forwarded-client-cert': 'Hash=forged' };
+
+  test('httpsRedirect believes the proxy in front that the client came by TLS', async () => {
+    const objects = [
+      object('Gateway', 'gw', {
+        selector: { istio: 'gw' },
+        servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['*'], tls: { httpsRedirect: true } }],
+      }),
+      object('VirtualService', 'a', { hosts: ['a.test'], gateways: ['gw'], http: [{ directResponse: { status: 200 } }] }),
+    ];
+    const settings = { gatewayTopology: { numTrustedProxies: 1 } } as Partial<MeshSettings>;
+    const port = (await startPlane(plane, objects, { node: { role: 'router', labels: { istio: 'gw' } }, settings }))('127.0.0.1_80');
+    const status = async (proto: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        get({ host: '127.0.0.1', port, agent: false, headers: { host: 'a.test', 'x-forwarded-proto': proto } }, (response) => {
+          response.resume();
+          resolve(response.statusCode ?? 0);
+        }).on('error', reject);
+      });
+    expect([await status('https'), await status('http')]).toEqual([200, 301]);
+  });
 
   test('nobody in front: what clients say of themselves does not count', async () => {
     const seen = await ask(await gateway({}), told);

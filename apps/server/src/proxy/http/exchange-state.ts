@@ -27,7 +27,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   method = '';
   path = '';
   authority = '';
-  scheme: 'http' | 'https' = 'http';
   protocol: RequestRecord['protocol'] = 'HTTP/1.1';
   downstreamAddress = '';
   private trustedAddress = '';
@@ -109,7 +108,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     const told = peerHeader !== '' && peerIdentity !== '' && context.listener.direction !== 'inbound';
     this.peerLine = told ? `${peerHeader}: ${peerIdentity}\r\n` : '';
     this.downstreamAddress = `${context.remoteAddress}:${context.remotePort}`;
-    this.scheme = context.tls && context.manager.useRemoteAddress ? 'https' : 'http';
     this.record = newRecord(context, this.downstreamAddress);
   }
 
@@ -143,6 +141,13 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   /** Address of the client, which proxies in front may have told. */
   get sourceIp(): string {
     return this.trustedAddress === '' ? this.context.remoteAddress : this.trustedAddress;
+  }
+
+  /** What the request says of itself, but at the edge, and else how it came. */
+  get scheme(): 'http' | 'https' {
+    const { manager, tls } = this.context;
+    const told = manager.useRemoteAddress && manager.trustedHops === undefined ? undefined : this.head?.fields.known(Field.forwardedProto);
+    return told === 'https' || (told !== 'http' && tls) ? 'https' : 'http';
   }
 
   get connectionKey(): string {

@@ -123,7 +123,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
     added += `x-forwarded-for: ${before === undefined ? '' : `${before},`}${context.remoteAddress}\r\n`;
   }
   if ((edge && manager.trustedHops === undefined) || head.fields.indexOf(Field.forwardedProto) < 0)
-    added += context.tls && edge ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
+    added += context.tls ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
   if (extra.internal) added += 'x-envoy-internal: true\r\n';
   else if (edge) added += `x-envoy-external-address: ${extra.sourceIp}\r\n`;
   if (extra.traceparent !== undefined) added += `traceparent: ${extra.traceparent}\r\n`;
