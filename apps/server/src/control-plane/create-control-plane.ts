@@ -12,6 +12,7 @@ import { createAdmission } from './admission.ts';
 import { createChangeFeed } from './change-feed.ts';
 import { dumpResources } from './config-dump.ts';
 import type { ControlPlane } from './control-plane.ts';
+import { watchCrowd } from './crowd.ts';
 import { LOAD_REPORT_SECONDS } from './load-reports.ts';
 import type { LoadRow } from './load-reports.ts';
 import { createPilotMetrics } from './metrics.ts';
@@ -43,6 +44,8 @@ export interface ControlPlaneOptions<M> {
   maxConnectionAgeMs?: number;
   /** How often clients that report their load are asked to; 10 s unless told. */
   loadReportSeconds?: number;
+  /** Many proxies have come, and no more are coming: what that left behind may be given back. */
+  onSettled?: () => void;
   log?: ControlPlaneLog;
 }
 
@@ -63,6 +66,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   });
   let follower: StoreFollower | undefined;
   let servers: Awaited<ReturnType<typeof startServers>> | undefined;
+  const crowd = watchCrowd(() => options.onSettled?.());
   const loads = new Map<string, LoadRow>();
   let stopCertificate: () => void = () => undefined;
 
@@ -128,6 +132,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
         throw error;
       }
       registry.add(connection, scope, end);
+      crowd.arrived();
       log({ level: 'info', message: 'proxy connected', fields: { proxy: node.id, dialect, dataPlane: node.dataPlane, mtls: peer !== undefined } });
       moved(connection);
       return connection;
@@ -206,6 +211,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
     stop: async () => {
       follower?.stop();
       stopCertificate();
+      crowd.stop();
       registry.endAll();
       servers?.stop();
       servers = undefined;
