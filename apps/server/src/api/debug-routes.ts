@@ -40,7 +40,7 @@ export function debugRoutes({ controlPlane, store, settings }: ReadyServices): F
     return dump;
   };
   const objects = (...kinds: string[]) => store.list().items.filter((o) => kinds.includes(o.kind));
-  const services = () => [...buildMesh(store.list().items, settings).services.values()];
+  const services = () => [...buildMesh(store.list().items, settings).services.values()].flat();
 
   return async (app) => {
     app.addHook('onRequest', async ({ ip }) => {

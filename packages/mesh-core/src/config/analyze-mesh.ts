@@ -56,6 +56,12 @@ export function visible(exportTo: readonly string[] | undefined, owner: string, 
   return !exportTo.includes('~') && exportTo.some((e) => e === client || (e === '.' && owner === client));
 }
 
+/** The order in which what several namespaces have is looked at from one: private to it, exported to it by name, public. */
+export function publicity(exportTo: readonly string[] | undefined, owner: string, client: string): number {
+  if (exportTo === undefined || exportTo.length === 0 || exportTo.includes('*')) return 2;
+  return owner === client ? 0 : 1;
+}
+
 /** True when `labels` has all of `wanted`. */
 export function matches(labels: Readonly<Record<string, string>> | undefined, wanted: Readonly<Record<string, string>> | undefined): boolean {
   return Object.entries(wanted ?? {}).every(([key, value]) => labels?.[key] === value);

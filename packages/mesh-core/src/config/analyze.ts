@@ -13,7 +13,7 @@ import { noEffectProblems } from './analyze-no-effect.ts';
 import { sidecarProblems } from './analyze-sidecars.ts';
 import { protocolConflicts, serviceEntryProblems } from './analyze-service-entries.ts';
 
-export { MESH, gatewayKey, hostMatches, matches, resolveHost, visible } from './analyze-mesh.ts';
+export { MESH, gatewayKey, hostMatches, matches, publicity, resolveHost, visible } from './analyze-mesh.ts';
 
 /** Problems between objects, each with the `ref` and field path of the object to change. Objects are taken as valid on their own. */
 export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {

@@ -1,4 +1,4 @@
-export { MESH, analyzeObjects, gatewayKey, hostMatches, matches, resolveHost, visible } from './analyze.ts';
+export { MESH, analyzeObjects, gatewayKey, hostMatches, matches, publicity, resolveHost, visible } from './analyze.ts';
 export { YamlEditError } from './errors.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';
 export type { EnvoyFilterSpec, EnvoyFilterTarget } from './envoy-filter.ts';

@@ -65,7 +65,10 @@ function clusterPair({ mesh, service, port, name, node, rule, subset }: PairCont
     circuitBreakers: { thresholds: [thresholds(policy, dataPlane)] },
     outlierDetection: outlier(policy),
     upstreamConnectionOptions: proxyless ? undefined : connectionOptions(policy),
-    ...(http && !proxyless ? { typedExtensionProtocolOptions: { [HTTP_OPTIONS]: httpOptions(port, policy, choice) } } : {}),
+    // A port of TLS may be asked over HTTP, by a rule that leads there: then its server name follows the Host too.
+    ...((http || choice.upstreamHttp !== undefined) && !proxyless
+      ? { typedExtensionProtocolOptions: { [HTTP_OPTIONS]: httpOptions(port, policy, choice) } }
+      : {}),
     // gRPC's clients report their load to where their configuration comes from.
     ...(proxyless ? { lrsServer: { self: {} } } : fields),
     metadata: {

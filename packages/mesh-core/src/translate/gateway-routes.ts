@@ -46,7 +46,11 @@ export function gatewayRouteConfig(mesh: Mesh, node: ProxyNode, name: string, se
       for (const host of server.hosts.map((h) => bareHost(h).toLowerCase())) hosts.set(host, { routes: hosts.get(host)?.routes ?? [], requireTls: true });
   }
   const virtualHosts = sameRoutes(hosts).map(([domains, { routes, requireTls }]) =>
-    withoutPeer(mesh, withAttempts({ name: `${domains[0]}:${port}`, domains, routes: catchAllLast(routes), ...(requireTls ? { requireTls: 'ALL' } : {}) })),
+    withoutPeer(
+      mesh,
+      node,
+      withAttempts({ name: `${domains[0]}:${port}`, domains, routes: catchAllLast(routes), ...(requireTls ? { requireTls: 'ALL' } : {}) }),
+    ),
   );
   const blackHole = { name: `blackhole:${port}`, domains: ['*'], routes: [] };
   return routeConfig(name, virtualHosts.length === 0 ? [blackHole] : virtualHosts, true);

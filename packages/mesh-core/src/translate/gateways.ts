@@ -1,16 +1,18 @@
 // What a gateway proxy opens: one listener per port of the Gateways that select it, routes by host.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { hostMatches, matches } from '../config/index.ts';
+import { type TrafficPolicySpec, hostMatches, matches } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
-import { ADS, any, clusterName, grouped, seconds, socketAddress } from './common.ts';
+import { ADS, any, grouped, seconds, socketAddress } from './common.ts';
 import { type Credential, caOf } from './credentials.ts';
+import { loadAssignment } from './endpoints.ts';
 import { type GatewayServer, bareHost, commonHosts, gatewayRouteConfig, serverHosts } from './gateway-routes.ts';
 import { TLS_INSPECTOR, hcm, rds } from './listeners.ts';
-import { type Mesh, destinationRuleFor } from './mesh.ts';
+import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor } from './mesh.ts';
 import { serverTls } from './server-tls.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { type L4Context, l4Applies, tcpProxyFilter, tcpProxyTo } from './tcp-routes.ts';
+import { effectivePolicy } from './traffic-policy.ts';
 import { hostsOf, virtualServicesFor } from './virtual-services.ts';
 
 interface GatewayPort {
@@ -165,21 +167,22 @@ function l4Chains(mesh: Mesh, node: ProxyNode, s: GatewayServer): JsonObject[] {
 
 /** Every service whose host a server has, by the SNI sidecars connect with: `outbound_.80_._.reviews.shop.svc.cluster.local`. */
 function autoPassthrough(mesh: Mesh, node: ProxyNode, hosts: readonly string[], port: number): JsonObject[] {
-  const names = passthroughClusters(mesh, node).filter((p) => hosts.some((host) => hostMatches(host, p.host)));
+  const names = passthroughTargets(mesh, node, hosts);
   if (names.length === 0) return [];
   const sni = { name: 'envoy.filters.network.sni_cluster', typedConfig: any('envoy.extensions.filters.network.sni_cluster.v3.SniCluster') };
   const proxy = tcpProxyFilter(mesh, node, { statPrefix: 'BlackHoleCluster', clusters: [{ name: 'BlackHoleCluster', weight: 1 }], port });
   return [{ name: `auto_passthrough_${port}`, ...serverNamesOf(names.map((p) => p.sni)), filters: [sni, proxy] }];
 }
 
-/** Clusters for AUTO_PASSTHROUGH, named by SNI: the endpoints of the services' own, which get TLS as the client sent it. */
-export function sniClusters(mesh: Mesh, node: ProxyNode): JsonObject[] {
-  if (!serversOf(mesh, node).some((s) => s.server.tls?.mode === 'AUTO_PASSTHROUGH')) return [];
-  return passthroughClusters(mesh, node).map(({ sni, service }) => ({
-    name: sni,
-    type: 'EDS',
-    edsClusterConfig: { edsConfig: ADS, serviceName: service },
-    connectTimeout: seconds(mesh.settings.connectTimeoutMs),
+/** Clusters for AUTO_PASSTHROUGH, named by SNI: to the endpoints of the services' own, with TLS as the client sent it. */
+export function sniClusters(mesh: Mesh, node: ProxyNode): { cluster: JsonObject; endpoints: JsonObject }[] {
+  const hosts = serversOf(mesh, node).flatMap(({ server }) =>
+    server.tls?.mode === 'AUTO_PASSTHROUGH' ? server.hosts.map((h) => bareHost(h).toLowerCase()) : [],
+  );
+  return passthroughTargets(mesh, node, hosts).map(({ sni: name, service, port, subset, policy }) => ({
+    cluster: { name, type: 'EDS', edsClusterConfig: { edsConfig: ADS, serviceName: name }, connectTimeout: seconds(mesh.settings.connectTimeoutMs) },
+    // Under its own name too: Envoy does not ask again for endpoints another cluster has asked for, and would warm this one for ever.
+    endpoints: loadAssignment({ mesh, name, port, workloads: service.workloads.filter((w) => matches(w.labels, subset?.labels)), policy, client: node }),
   }));
 }
 
@@ -192,16 +195,28 @@ export function credentialsOf(mesh: Mesh, node: ProxyNode): Credential[] {
   });
 }
 
-function passthroughClusters(mesh: Mesh, node: ProxyNode): { sni: string; host: string; service: string }[] {
+interface PassthroughTarget {
+  sni: string;
+  service: MeshService;
+  port: ServicePort;
+  subset: NonNullable<EffectiveRule['subsets']>[number] | undefined;
+  policy: TrafficPolicySpec;
+}
+
+/** Of the services these hosts name. */
+function passthroughTargets(mesh: Mesh, node: ProxyNode, hosts: readonly string[]): PassthroughTarget[] {
+  if (hosts.length === 0) return [];
   // Clusters that find their endpoints themselves are outside the mesh, and nobody connects to them by such names.
-  const inMesh = visibleServices(mesh, node).filter((s) => s.entry === undefined || s.entry.resolution === 'STATIC');
-  return inMesh.flatMap((service) =>
-    service.ports.flatMap((port) =>
-      [undefined, ...(destinationRuleFor(mesh, service, node)?.subsets ?? [])].map((subset) => ({
-        sni: `outbound_.${port.port}_.${subset?.name ?? ''}_.${service.host}`,
-        host: service.host,
-        service: clusterName(service.host, port.port, subset?.name),
-      })),
-    ),
+  const inMesh = visibleServices(mesh, node).filter(
+    (s) => (s.entry === undefined || s.entry.resolution === 'STATIC') && hosts.some((host) => hostMatches(host, s.host)),
   );
+  return inMesh.flatMap((service) => {
+    const rule = destinationRuleFor(mesh, service, node);
+    return service.ports.flatMap((port) =>
+      [undefined, ...(rule?.subsets ?? [])].map((subset) => ({
+        ...{ sni: `outbound_.${port.port}_.${subset?.name ?? ''}_.${service.host}`, service, port, subset },
+        policy: effectivePolicy(rule?.trafficPolicy, subset?.trafficPolicy, port.port),
+      })),
+    );
+  });
 }

@@ -24,7 +24,7 @@ export function hashOfService(context: RouteContext, host: string): ConsistentHa
 }
 
 function ruleFor({ mesh, node }: RouteContext, host: string): ReturnType<typeof destinationRuleFor> {
-  const service = serviceOf(mesh, host);
+  const service = serviceOf(mesh, host, node);
   return service === undefined ? undefined : destinationRuleFor(mesh, service, node);
 }
 

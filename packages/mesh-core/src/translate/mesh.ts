@@ -11,6 +11,7 @@ import {
   effectiveSettings,
   hostMatches,
   matches,
+  publicity,
   resolveHost,
   visible,
 } from '../config/index.ts';
@@ -52,12 +53,14 @@ export interface MeshService {
   namespace: string;
   ports: readonly ServicePort[];
   workloads: readonly Workload[];
+  exportTo: readonly string[] | undefined;
   /** Of a ServiceEntry. */
   entry?: EntryFacts;
 }
 
 export interface Mesh {
-  services: ReadonlyMap<string, MeshService>;
+  /** By host: several where namespaces have their own of one name, see {@link seenFrom}. ServiceEntries by age, then Services. */
+  services: ReadonlyMap<string, readonly MeshService[]>;
   virtualServices: readonly MeshObject<VirtualServiceSpec>[];
   destinationRules: readonly MeshObject<DestinationRuleSpec>[];
   gateways: readonly MeshObject<GatewaySpec>[];
@@ -96,7 +99,7 @@ type Indexed = 'services' | 'virtualServices' | 'destinationRules' | 'gateways' 
 
 /** How each field is made: from objects by kind, and remembered. What has the same content as before stays the same object. */
 const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
-  services: (mesh) => derived<Mesh, Mesh['services']>(mesh, 'services', (m) => new Map(allServices(m).map((s) => [s.host, s])), sameEntries),
+  services: (mesh) => derived<Mesh, Mesh['services']>(mesh, 'services', (m) => grouped(allServices(m), (s) => s.host), sameEntries),
   virtualServices: (mesh) =>
     derived<Mesh, Mesh['virtualServices']>(
       mesh,
@@ -122,9 +125,17 @@ export function ofKind<S>(mesh: Mesh, kind: string): readonly MeshObject<S>[] {
   ) as readonly MeshObject<S>[];
 }
 
-/** One service; what reads only this one is not made again when another changes. */
-export function serviceOf(mesh: Mesh, host: string): MeshService | undefined {
-  return fact(mesh, `service|${host}`, (m) => m.services.get(host));
+/** What a host is to a client; what reads only this one is not made again when another changes. */
+export function serviceOf(mesh: Mesh, host: string, client: { readonly namespace: string }): MeshService | undefined {
+  const all = fact(mesh, `service|${host}`, (m) => m.services.get(host)) ?? [];
+  // The client is looked at only where it matters: proxies that differ in it then share what is made of the service.
+  return all.length < 2 ? all[0] : seenFrom(client.namespace, all);
+}
+
+/** Of those that share a host the one a namespace sees: a Service, else an entry of its own, else one exported to it, else a public one. */
+export function seenFrom(namespace: string, all: readonly MeshService[]): MeshService | undefined {
+  const order = (s: MeshService): number => (s.entry === undefined ? 0 : 3) + publicity(s.exportTo, s.namespace, namespace);
+  return all.filter((s) => visible(s.exportTo, s.namespace, namespace)).toSorted((a, b) => order(a) - order(b))[0];
 }
 
 /** The services a workload belongs to. */
@@ -135,7 +146,7 @@ export function servicesOfWorkload(mesh: Mesh, namespace: string, workload: stri
     (m) =>
       derived(m, 'services by workload', ({ services }) =>
         grouped(
-          [...services.values()].flatMap((service) => service.workloads.map((w) => ({ service, key: `${w.namespace}/${w.name}` }))),
+          [...services.values()].flat().flatMap((service) => service.workloads.map((w) => ({ service, key: `${w.namespace}/${w.name}` }))),
           (s) => s.key,
         ),
       )
@@ -150,7 +161,6 @@ function allServices(mesh: Mesh): MeshService[] {
     ofKind<WorkloadEntrySpec>(mesh, 'WorkloadEntry').map((entry) => toWorkload(entry, mesh.settings)),
     (w) => w.namespace,
   );
-  // A Service has its host before a ServiceEntry of the same name, and of those the oldest.
   const entries = entryServices(ofKind<ServiceEntrySpec>(mesh, 'ServiceEntry'), (namespace) => workloads.get(namespace) ?? [], mesh.settings);
   const services = ofKind<ServiceSpec>(mesh, 'Service').map((service): MeshService => {
     const { selector } = service.spec;
@@ -158,6 +168,7 @@ function allServices(mesh: Mesh): MeshService[] {
       host: resolveHost(service.metadata.name, service.metadata.namespace, mesh.settings.domainSuffix),
       name: service.metadata.name,
       namespace: service.metadata.namespace,
+      exportTo: service.metadata.annotations?.[EXPORT_ANNOTATION]?.split(',').map((name) => name.trim()),
       ports: service.spec.ports
         .filter((p) => p.protocol !== 'UDP')
         .map((p) => ({ name: p.name ?? '', port: p.port, targetPort: p.targetPort ?? p.port, protocol: protocolOf(p.name ?? '', p.appProtocol, p.port) })),
@@ -167,8 +178,11 @@ function allServices(mesh: Mesh): MeshService[] {
           : (workloads.get(service.metadata.namespace) ?? []).filter((w) => matches(w.labels, selector)),
     };
   });
-  return [...entries.toReversed(), ...services];
+  return [...entries, ...services];
 }
+
+/** A Service has no field for it. */
+const EXPORT_ANNOTATION = 'networking.istio.io/exportTo';
 
 function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings): Workload {
   const { spec, metadata } = entry;

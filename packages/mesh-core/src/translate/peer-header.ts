@@ -18,8 +18,8 @@ type VirtualHost = JsonObject & { routes: JsonObject[] };
  * Who asks is nobody's business where no sidecar listens: routes that lead there, even for a share or a copy of their requests, do
  * not say. Envoy applies a weighted cluster's header operations before all others, so that none of them can take the header back.
  */
-export function withoutPeer<T extends VirtualHost>(mesh: Mesh, virtualHost: T): JsonObject {
-  const silent = virtualHost.routes.map((route) => clustersOf(route).some((name) => leavesMesh(mesh, name)));
+export function withoutPeer<T extends VirtualHost>(mesh: Mesh, node: ProxyNode, virtualHost: T): JsonObject {
+  const silent = virtualHost.routes.map((route) => clustersOf(route).some((name) => leavesMesh(mesh, node, name)));
   if (!silent.includes(true)) return virtualHost;
   if (!silent.includes(false)) return dropping(virtualHost);
   return { ...virtualHost, routes: virtualHost.routes.map((route, i) => (silent[i] === true ? dropping(route) : route)) };
@@ -45,9 +45,9 @@ function clustersOf({ route }: JsonObject): string[] {
 }
 
 /** A service counts as inside while one of its workloads has a sidecar, or before the first of them is there. */
-function leavesMesh(mesh: Mesh, cluster: string): boolean {
+function leavesMesh(mesh: Mesh, node: ProxyNode, cluster: string): boolean {
   const host = cluster.split('|')[3];
-  const service = host === undefined ? undefined : serviceOf(mesh, host);
+  const service = host === undefined ? undefined : serviceOf(mesh, host, node);
   // A cluster without a service's name is PassthroughCluster.
   if (service === undefined) return host === undefined;
   const { entry, workloads } = service;

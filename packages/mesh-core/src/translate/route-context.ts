@@ -26,7 +26,7 @@ export function destinationHost({ mesh }: RouteContext, namespace: string, desti
 /** Cluster of a destination: its port, else the service's only one, else the listener's. */
 export function destinationCluster(context: RouteContext, namespace: string, destination: DestinationSpec): string {
   const host = destinationHost(context, namespace, destination);
-  const ports = serviceOf(context.mesh, host)?.ports ?? [];
+  const ports = serviceOf(context.mesh, host, context.node)?.ports ?? [];
   const only = ports.length === 1 ? ports[0]?.port : undefined;
   return clusterName(host, destination.port?.number ?? only ?? context.port, destination.subset);
 }

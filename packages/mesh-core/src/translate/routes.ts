@@ -32,7 +32,7 @@ export function routeConfig(name: string, virtualHosts: JsonObject[], ignorePort
 export function serviceRouteConfig(mesh: Mesh, service: MeshService, port: number, node: ProxyNode): JsonObject {
   const name = `${service.host}:${port}`;
   const context: RouteContext = { mesh, node, gateway: MESH, port, tls: false, host: name };
-  return routeConfig(name, [withoutPeer(mesh, withAttempts({ name, domains: ['*'], routes: serviceRoutes(context, service) }))], true);
+  return routeConfig(name, [withoutPeer(mesh, node, withAttempts({ name, domains: ['*'], routes: serviceRoutes(context, service) }))], true);
 }
 
 /** Routes by Host of everything this proxy may see, for the Host-keyed listener. The port in the Host chooses the service's port. */
@@ -60,8 +60,8 @@ function byHost(mesh: Mesh, node: ProxyNode, name: string, services: readonly Me
   );
   const foreign = only === undefined || only === 80 ? foreignHosts(context(80)) : [];
   const others = foreign.map(({ host, routes }) => ({ name: `${host}:80`, domains: claim([host, `${host}:80`]), routes }));
-  const virtualHosts = [...hosts, ...others].filter((v) => v.domains.length > 0).map((v) => withoutPeer(mesh, withAttempts(v)));
-  return routeConfig(name, [...virtualHosts, withoutPeer(mesh, unknownHosts(outboundPolicy(mesh, node)))], false);
+  const virtualHosts = [...hosts, ...others].filter((v) => v.domains.length > 0).map((v) => withoutPeer(mesh, node, withAttempts(v)));
+  return routeConfig(name, [...virtualHosts, withoutPeer(mesh, node, unknownHosts(outboundPolicy(mesh, node)))], false);
 }
 
 /** Hosts nobody knows, under Istio's names: passed on as they are or to the egress proxy, or refused. */

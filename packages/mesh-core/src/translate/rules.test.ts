@@ -2,7 +2,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
 import { type ResourceSet, TYPE_URL } from '../xds/index.ts';
-import { buildMesh, destinationRuleFor } from './mesh.ts';
+import { buildMesh, destinationRuleFor, serviceOf } from './mesh.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
 import { virtualServiceFor } from './virtual-services.ts';
@@ -53,11 +53,25 @@ test('the VirtualService that wins: exact host before wildcard, private before p
   expect(winner(route('gateways', { ...to('v1'), gateways: ['gw'] }))).toBeUndefined();
 });
 
+test('what a host is: a Service, else an entry of the own namespace, else one exported by name, else the oldest public one', () => {
+  const entryOf = (namespace: string, exportTo: string[], created?: string): MeshObject =>
+    object('ServiceEntry', namespace, 'e', { hosts: [HOST], exportTo, ports: [{ number: 9080, name: 'http', protocol: 'HTTP' }] }, created);
+  const owner = (from: string, ...objects: MeshObject[]): string | undefined => serviceOf(buildMesh(objects, SETTINGS), HOST, { namespace: from })?.namespace;
+  const [older, younger] = [entryOf('a', ['*'], '2025-01-01T00:00:00Z'), entryOf('b', ['*'])];
+  expect(owner('web', younger, older)).toBe('a');
+  expect(owner('web', older, entryOf('b', ['web']))).toBe('b');
+  expect(owner('web', older, entryOf('b', ['web']), entryOf('web', ['.']))).toBe('web');
+  expect(owner('web', older, entryOf('web', ['.']), service())).toBe('shop');
+  const hidden = { ...service(), metadata: { ...service().metadata, annotations: { 'networking.istio.io/exportTo': '., test' } } };
+  expect(owner('web', younger, hidden)).toBe('b');
+  expect(owner('test', younger, hidden)).toBe('shop');
+});
+
 test('the DestinationRule that wins: client namespace, service namespace, root namespace; the same host is united', () => {
   const rule = (namespace: string, name: string, spec: object): MeshObject => object('DestinationRule', namespace, name, { host: HOST, ...spec });
   const found = (client: string, ...objects: MeshObject[]) => {
     const mesh = buildMesh([service(), ...objects], SETTINGS);
-    const reviews = mesh.services.get(HOST);
+    const reviews = mesh.services.get(HOST)?.[0];
     if (reviews === undefined) throw new Error('no service');
     return destinationRuleFor(mesh, reviews, { namespace: client, labels: { app: 'web' } });
   };

@@ -11,7 +11,6 @@ export interface EntryFacts {
   external: boolean;
   addresses: readonly string[];
   subjectAltNames: readonly string[];
-  exportTo: readonly string[] | undefined;
 }
 
 /** One service per host, in the order given. `workloadsOf` a namespace are those a selector may find. */
@@ -28,12 +27,19 @@ export function entryServices(
       external: location === 'MESH_EXTERNAL',
       addresses: spec.addresses ?? [],
       subjectAltNames: spec.subjectAltNames ?? [],
-      exportTo: spec.exportTo,
     };
     const ports = (spec.ports ?? []).filter((p) => p.protocol?.toUpperCase() !== 'UDP').map(toPort);
     return spec.hosts.map((host): MeshService => {
       const lower = host.toLowerCase();
-      return { host: lower, name: lower, namespace: metadata.namespace, ports, workloads: workloads(object, lower, entry, workloadsOf, settings), entry };
+      return {
+        host: lower,
+        name: lower,
+        namespace: metadata.namespace,
+        exportTo: spec.exportTo,
+        ports,
+        workloads: workloads(object, lower, entry, workloadsOf, settings),
+        entry,
+      };
     });
   });
 }

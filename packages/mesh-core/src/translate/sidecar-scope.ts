@@ -1,9 +1,9 @@
 // What the Sidecar of a workload lets its proxy see.
 
-import { type SidecarSpec, hostMatches, matches, resolveHost, visible } from '../config/index.ts';
+import { type SidecarSpec, hostMatches, matches, resolveHost } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { derived } from './memo.ts';
-import { type Mesh, type MeshService, ofKind } from './mesh.ts';
+import { type Mesh, type MeshService, ofKind, seenFrom } from './mesh.ts';
 
 type Client = Pick<ProxyNode, 'namespace' | 'labels'>;
 
@@ -54,12 +54,13 @@ export function servicesNamedBy(mesh: Mesh, client: Client, names: readonly stri
     mesh,
     `visible|${namespace}|${JSON.stringify(wanted)}`,
     (m) =>
-      [...m.services.values()].filter(
-        (s) =>
-          visible(s.entry?.exportTo, s.namespace, namespace) &&
-          (wanted.length === 0 ||
-            wanted.some((w) => (w.scope === '*' || w.scope === s.namespace) && (hostMatches(w.host, s.host) || hostMatches(s.host, w.host)))),
-      ),
+      [...m.services.values()]
+        .flatMap((all) => seenFrom(namespace, all) ?? [])
+        .filter(
+          (s) =>
+            wanted.length === 0 ||
+            wanted.some((w) => (w.scope === '*' || w.scope === s.namespace) && (hostMatches(w.host, s.host) || hostMatches(s.host, w.host))),
+        ),
     (old, now) => (old.length === now.length && old.every((s, i) => s === now[i]) ? old : now),
   );
 }

@@ -38,15 +38,15 @@ export function l4Applies({ node, gateway, port, addresses }: L4Context, match: 
 /** `tcp_proxy` to the destinations of a rule. Of several those without weight get nothing; a single one gets everything. */
 export function tcpProxyTo({ mesh, node, port }: L4Context, statPrefix: string, namespace: string, route: L4Route): JsonObject {
   const list = route.filter((r) => route.length === 1 || (r.weight ?? 0) > 0);
-  const clusters = list.map(({ destination, weight }) => ({ name: l4Cluster(mesh, namespace, destination, port), weight: weight ?? 1 }));
-  const first = route[0] === undefined ? undefined : serviceOf(mesh, resolveHost(route[0].destination.host, namespace, mesh.settings.domainSuffix));
+  const clusters = list.map(({ destination, weight }) => ({ name: l4Cluster(mesh, node, namespace, destination, port), weight: weight ?? 1 }));
+  const first = route[0] === undefined ? undefined : serviceOf(mesh, resolveHost(route[0].destination.host, namespace, mesh.settings.domainSuffix), node);
   const subset = list.length === 1 ? list[0]?.destination.subset : undefined;
   return tcpProxyFilter(mesh, node, { statPrefix, clusters, service: first, subset, port: route[0]?.destination.port?.number ?? port });
 }
 
-function l4Cluster(mesh: Mesh, namespace: string, destination: DestinationSpec, listenPort: number): string {
+function l4Cluster(mesh: Mesh, node: ProxyNode, namespace: string, destination: DestinationSpec, listenPort: number): string {
   const host = resolveHost(destination.host, namespace, mesh.settings.domainSuffix);
-  const service = serviceOf(mesh, host);
+  const service = serviceOf(mesh, host, node);
   const only = service?.ports.length === 1 ? service.ports[0]?.port : undefined;
   const number = destination.port?.number ?? only ?? listenPort;
   const port = service?.ports.find((p) => p.port === number);

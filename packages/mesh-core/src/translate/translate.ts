@@ -95,7 +95,7 @@ interface Given {
   listeners: View;
   bodies: readonly Resource[];
   shared: { clusters: View; endpoints: View };
-  special: { secrets: View; clusters: View };
+  special: { secrets: View; clusters: View; endpoints: View };
   set: ResourceSet;
 }
 
@@ -109,10 +109,14 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
     'body' in part ? part.body : onceFor(mesh, `route|${part.name}`, node, (n) => encode(TYPE_URL.route, part.make(mesh, n))),
   );
   const shared = onceFor(mesh, 'clusters', node, (n) => sharedClusters(mesh, n, encode));
-  const special = once(mesh, `${key}|special`, () => ({
-    secrets: byName(credentialSecrets(mesh, node, credentialsOf(mesh, node)).map((json) => encode(TYPE_URL.secret, json))),
-    clusters: byName(node.role === 'router' ? sniClusters(mesh, node).map((json) => encode(TYPE_URL.cluster, json)) : []),
-  }));
+  const special = once(mesh, `${key}|special`, () => {
+    const bySni = node.role === 'router' ? sniClusters(mesh, node) : [];
+    return {
+      secrets: byName(credentialSecrets(mesh, node, credentialsOf(mesh, node)).map((json) => encode(TYPE_URL.secret, json))),
+      clusters: byName(bySni.map(({ cluster }) => encode(TYPE_URL.cluster, cluster))),
+      endpoints: byName(bySni.map(({ endpoints }) => encode(TYPE_URL.endpoint, endpoints, 'clusterName'))),
+    };
+  });
   const given = mesh.memo.recall<Given>(key);
   if (given?.listeners === parts.listeners && given.shared === shared && given.special === special && sameList(given.bodies, bodies)) return given.set;
   const own = once(mesh, `${key}|own`, () => ({
@@ -126,7 +130,7 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
     [TYPE_URL.route]: byName(routes),
     [TYPE_URL.cluster]:
       given?.shared === shared && given.special === special ? given.set[TYPE_URL.cluster] : new LayeredView([own.clusters, special.clusters, shared.clusters]),
-    [TYPE_URL.endpoint]: shared.endpoints,
+    [TYPE_URL.endpoint]: special.endpoints.size === 0 ? shared.endpoints : new LayeredView([special.endpoints, shared.endpoints]),
     [TYPE_URL.secret]: special.secrets,
   };
   mesh.memo.remember(key, { listeners: parts.listeners, bodies, shared, special, set } satisfies Given);
@@ -147,7 +151,7 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View
     routes.push({
       name: `${service.host}:${port}`,
       // Made in later meshes too, where the service may be another.
-      make: (later, client) => serviceRouteConfig(later, serviceOf(later, service.host) ?? service, port, client),
+      make: (later, client) => serviceRouteConfig(later, serviceOf(later, service.host, client) ?? service, port, client),
     });
 
   if (node.dataPlane === 'grpc') {
@@ -187,7 +191,7 @@ function sharedClusters(mesh: Mesh, node: ProxyNode, encode: Encode): Given['sha
   const pairs = visibleServices(mesh, node).flatMap(({ host }) =>
     onceFor(mesh, `clusters|${host}`, node, (client) => {
       // Read by name: made again only when this service changes.
-      const service = serviceOf(mesh, host);
+      const service = serviceOf(mesh, host, client);
       return service === undefined
         ? []
         : serviceClusters(mesh, service, client).map((p) => ({

@@ -1,6 +1,6 @@
 // Which VirtualService a host follows: Istio's precedence rules as look-ups.
 
-import { MESH, type VirtualServiceSpec, gatewayKey, hostMatches, resolveHost, visible } from '../config/index.ts';
+import { MESH, type VirtualServiceSpec, gatewayKey, hostMatches, publicity, resolveHost, visible } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
 import { derived, once, sameElements } from './memo.ts';
 import type { Mesh } from './mesh.ts';
@@ -59,9 +59,4 @@ function indexByHost(mesh: Mesh, clientNamespace: string): { byHost: Map<string,
 function isBound(vs: VirtualService, gateway: string): boolean {
   const gateways = vs.spec.gateways ?? [];
   return gateways.length === 0 ? gateway === MESH : gateways.some((name) => gatewayKey(name, vs.metadata.namespace) === gateway);
-}
-
-function publicity(exportTo: readonly string[] | undefined, owner: string, client: string): number {
-  if (exportTo === undefined || exportTo.length === 0 || exportTo.includes('*')) return 2;
-  return owner === client ? 0 : 1;
 }
