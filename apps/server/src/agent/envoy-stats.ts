@@ -21,13 +21,14 @@ export function startStatsForwarder(spec: ProxySpec): () => Promise<void> {
     'weft.namespace': spec.namespace,
     'weft.node_id': nodeId(spec),
   };
+  const known: KnownTags = new Map();
   let busy = false;
   const forward = async (): Promise<void> => {
     if (busy) return;
     busy = true;
     try {
       const response = await fetch(`http://127.0.0.1:${spec.adminPort}/stats/prometheus?filter=istio`, { signal: AbortSignal.timeout(SCRAPE_MS) });
-      const metrics = parseIstioStats(await response.text(), startMs, Date.now());
+      const metrics = parseIstioStats(await response.text(), startMs, Date.now(), known);
       if (metrics.length > 0) await post(agent, `${spec.otlpEndpoint}/v1/metrics`, encodeMetrics([{ resource, metrics }]));
     } catch {
       // Envoy is starting, or gone: the next second tries again.
@@ -46,8 +47,22 @@ export function startStatsForwarder(spec: ProxySpec): () => Promise<void> {
 const LINE = /^(\w+)(?:\{(.*)\})? ([\d.eE+-]+|NaN)$/;
 const TAG = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 
+interface Tags {
+  labels: Record<string, string>;
+  /** Names the series. */
+  key: string;
+  /** Bound of a bucket. */
+  le: number;
+}
+
+/** By the text of a line between its braces: the same lines come every second, some twenty of each histogram. */
+type KnownTags = Map<string, Tags>;
+/** Forgotten when there are more: series come and go with what they name. */
+const MAX_KNOWN = 100_000;
+
 /** Envoy's `envoy_istio_*` lines as Istio's metrics; `-` (nothing to format) becomes `unknown`, but for the flags. */
-export function parseIstioStats(text: string, startMs: number, timeMs: number): OtlpMetric[] {
+export function parseIstioStats(text: string, startMs: number, timeMs: number, known: KnownTags = new Map()): OtlpMetric[] {
+  if (known.size > MAX_KNOWN) known.clear();
   const counters = new Map<string, OtlpPoint[]>();
   const histograms = new Map<string, Map<string, { labels: Record<string, string>; buckets: { le: number; count: number }[]; sum: number; count: number }>>();
   for (const line of text.split('\n')) {
@@ -55,25 +70,26 @@ export function parseIstioStats(text: string, startMs: number, timeMs: number): 
     const [, rawName = '', rawTags = '', rawValue = '0'] = match ?? [];
     if (match === null || !rawName.startsWith('envoy_istio_')) continue;
     const name = rawName.slice('envoy_'.length);
-    const tags: Record<string, string> = {};
-    for (const [, key = '', value = ''] of rawTags.matchAll(TAG)) tags[key] = value.replaceAll('\\"', '"').replaceAll('\\\\', '\\');
+    let tags = known.get(rawTags);
+    if (tags === undefined) known.set(rawTags, (tags = parseTags(rawTags)));
+    const { labels, key, le } = tags;
     const value = Number(rawValue);
     if (COUNTERS.has(name)) {
-      counters.set(name, [...(counters.get(name) ?? []), { attributes: istioLabels(tags), startMs, timeMs, value }]);
+      const points = counters.get(name) ?? [];
+      counters.set(name, points);
+      points.push({ attributes: labels, startMs, timeMs, value });
       continue;
     }
     const part = /^(.*)_(bucket|sum|count)$/.exec(name);
     const [, base = '', kind = ''] = part ?? [];
     if (part === null) continue;
-    const labels = istioLabels(tags);
-    const key = Object.values(labels).join('|');
     const series = histograms.get(base) ?? new Map();
     histograms.set(base, series);
     const histogram = series.get(key) ?? { labels, buckets: [], sum: 0, count: 0 };
     series.set(key, histogram);
     if (kind === 'sum') histogram.sum = value;
     else if (kind === 'count') histogram.count = value;
-    else histogram.buckets.push({ le: tags['le'] === '+Inf' ? Infinity : Number(tags['le']), count: value });
+    else histogram.buckets.push({ le, count: value });
   }
   const result: OtlpMetric[] = [...counters].map(([name, points]) => ({
     name,
@@ -102,6 +118,13 @@ export function parseIstioStats(text: string, startMs: number, timeMs: number): 
       }),
     });
   return result;
+}
+
+function parseTags(text: string): Tags {
+  const tags: Record<string, string> = {};
+  for (const [, key = '', value = ''] of text.matchAll(TAG)) tags[key] = value.replaceAll('\\"', '"').replaceAll('\\\\', '\\');
+  const labels = istioLabels(tags);
+  return { labels, key: Object.values(labels).join('|'), le: tags['le'] === '+Inf' ? Infinity : Number(tags['le']) };
 }
 
 /** Istio's label set from Envoy's tags, and what a Telemetry has added; a label whose tag it took away is not there. */

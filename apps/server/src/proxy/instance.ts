@@ -85,7 +85,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     onRequestEnd(record, source) {
       requests += 1;
       metrics.onRequest(record, source);
-      const span = spanOf(record, source, id, spec.role === 'router', epochOffsetMs);
+      const span = spanOf(record, source, id, epochOffsetMs);
       if (span !== undefined) exporter.addSpan(span);
       if (record.manager.accessLog.length > 0) accessLogs.onRequest(record.manager.accessLog, source);
     },

@@ -136,6 +136,7 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
       },
       requestBodyBytes: record.receivedBytes,
       responseBodyBytes: record.sentBytes,
+      directAddress: record.downstreamAddress,
       route: undefined,
       trace: undefined,
       details: '',

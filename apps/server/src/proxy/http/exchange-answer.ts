@@ -28,14 +28,18 @@ export abstract class ExchangeAnswer extends ExchangeState {
     let lines =
       responseLines(head.fields, name, union(ops?.drop, this.responseDrop)) + (ops?.lines(this) ?? '') + this.attemptCount() + this.responseLinesAdded;
     if (name !== '') lines += `server: ${name}\r\n`;
-    lines += this.idLine();
+    lines += this.traceLines();
     if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
     this.record.upstreamServiceMs = Math.round(this.context.wheel.recent - attempt.startedAt);
     return lines + serviceTimeLine(this.record.upstreamServiceMs);
   }
 
-  private idLine(): string {
-    return this.context.manager.requestId.inResponse && this.requestId !== '' ? `x-request-id: ${this.requestId}\r\n` : '';
+  /** The id where it is asked for. What the operation is called, to a client that has not named it: from inbound, as in Envoy. */
+  private traceLines(): string {
+    const { record, requestId } = this;
+    const id = this.context.manager.requestId.inResponse && requestId !== '' ? `x-request-id: ${requestId}\r\n` : '';
+    const operation = record.direction === 'inbound' && record.trace !== undefined ? (record.route?.operation ?? '') : '';
+    return operation === '' || this.head?.fields.known(Field.decorator) ? id : `${id}x-envoy-decorator-operation: ${operation}\r\n`;
   }
 
   /** Tells the client how many tries there were, where the host says so. */
@@ -65,7 +69,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     }
     this.filterResponse(status, undefined);
     const { serverName } = this.context.manager;
-    const server = `${this.idLine()}${serverName === '' ? '' : `server: ${serverName}\r\n`}`;
+    const server = `${this.traceLines()}${serverName === '' ? '' : `server: ${serverName}\r\n`}`;
     // What a filter or the connection answers has not been routed: the route's operations are not for it.
     const ops = this.started ? (this.target ?? this.route)?.responseHeaders : undefined;
     const added = `${extra}${ops?.lines(this) ?? ''}${this.attemptCount()}${this.responseLinesAdded}`;

@@ -101,6 +101,8 @@ export interface RequestRecord {
   upstreamServiceMs: number;
   /** `ip:port` of the client. */
   downstreamAddress: string;
+  /** `ip:port` of who connected, whatever trusted proxies say of their client. */
+  directAddress: string;
   /** `ip:port` the client connected to. */
   localAddress: string;
   /** The client's SNI, '' = none. */

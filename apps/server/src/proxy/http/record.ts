@@ -36,6 +36,7 @@ export function newRecord(context: ConnectionContext, downstreamAddress: string)
     upstreamLocalAddress: '',
     upstreamServiceMs: -1,
     downstreamAddress,
+    directAddress: downstreamAddress,
     localAddress: context.localAddress,
     serverName: context.serverName,
     userAgent: '',

@@ -244,9 +244,10 @@ export class ListenerRuntime {
     if (!chain.tls.take(socket, found.protocols, chain.config.http?.codec !== 'http1')) this.refuse(socket);
   }
 
+  /** With a reset, as from Envoy, which closes without having read what it looked at. */
   private refuse(socket: Socket): void {
     this.refused++;
-    socket.destroy();
+    socket.resetAndDestroy();
   }
 
   private serve(socket: Socket, chain: CompiledChain, downstream: Downstream, client: TlsClient, tls: boolean): void {

@@ -75,7 +75,7 @@ test('a span has the tags its manager takes from request headers and formats', a
   const rig = await startRig({
     listener: listener({ chains: [chain({ http })] }),
     clusters: [cluster([upstream.port])],
-    deps: { tracer: createTracer(() => 0.5), onRequestEnd: (record, source) => void spans.push(spanOf(record, source, 'node', false, 0)) },
+    deps: { tracer: createTracer(() => 0.5), onRequestEnd: (record, source) => void spans.push(spanOf(record, source, 'node', 0)) },
   });
   await exchangeRaw(rig.port, 'GET / HTTP/1.1\r\nhost: h\r\nX-User: ann\r\nconnection: close\r\n\r\n');
   await rig.close();

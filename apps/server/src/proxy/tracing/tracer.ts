@@ -64,12 +64,13 @@ export function createTracer(random: () => number): Tracer {
 }
 
 /** The span of a finished request; undefined when its trace is not recorded. `epochOffsetMs` turns monotonic time into Unix ms. */
-export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId: string, isGateway: boolean, epochOffsetMs: number): OtlpSpan | undefined {
+export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId: string, epochOffsetMs: number): OtlpSpan | undefined {
   const { trace } = record;
   if (trace === undefined || !trace.sampled) return undefined;
   const startUs = Math.round((record.startedAt + epochOffsetMs) * 1_000);
   const inbound = record.direction === 'inbound';
-  const kind = inbound || isGateway ? SERVER : CLIENT;
+  // A gateway's listeners are outbound.
+  const kind = inbound ? SERVER : CLIENT;
   const cluster = record.cluster?.name;
   const grpc = record.contentType.startsWith('application/grpc');
   const grpcFailed = grpc && SERVER_ERRORS.has(record.grpcStatus);
@@ -87,7 +88,7 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     'http.status_code': record.status,
     response_flags: record.responseFlags,
     downstream_cluster: '-',
-    'peer.address': record.downstreamAddress.slice(0, record.downstreamAddress.lastIndexOf(':')),
+    'peer.address': record.directAddress.slice(0, record.directAddress.lastIndexOf(':')),
     user_agent: record.userAgent === '' ? '-' : record.userAgent,
     request_size: record.requestBodyBytes,
     response_size: record.responseBodyBytes,
@@ -105,7 +106,7 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     traceId: trace.traceId,
     spanId: trace.spanId,
     parentSpanId: trace.parentSpanId,
-    name: record.callerOperation || record.route?.operation || (inbound || isGateway ? 'ingress' : `egress ${record.authority}`),
+    name: record.callerOperation || record.route?.operation || (inbound ? 'ingress' : `egress ${record.authority}`),
     kind,
     startUs,
     endUs: startUs + Math.max(1, Math.round(record.durationMs * 1_000)),
