@@ -92,8 +92,8 @@ function logger({ filter, ...value }: { filter: JsonObject; counters: JsonObject
 /** Who called whom. Envoy writes `-` for what it does not know; whoever reads the stats makes `unknown` of it. */
 export function peerTags(node: ProxyNode, clusterId: string, { reporter, mtls, service }: PeerOptions): Tags {
   const self = peerIdentity(node, clusterId);
-  // A tag without a value is no tag to Envoy.
-  const own = (field: (typeof PEER_FIELDS)[number]): string => self[field] || '-';
+  // A tag without a value is no tag to Envoy; not everybody who reads these knows `-`.
+  const own = (field: (typeof PEER_FIELDS)[number]): string => self[field] || 'unknown';
   const far = (field: string): string =>
     reporter === 'source' ? `%UPSTREAM_METADATA(weft.peer:${field})%` : mtls ? `%DYNAMIC_METADATA(weft.peer:${field})%` : 'unknown';
   const source = reporter === 'source' ? own : far;
