@@ -7,7 +7,7 @@ import { CASES } from './cases/index.ts';
 import { closeClients } from './harness/clients.ts';
 import { differences } from './harness/match.ts';
 import { type Refusals, type SuiteMesh, refusalsOf, startMesh } from './harness/mesh.ts';
-import { objectsOf } from './harness/objects.ts';
+import { everyObjectOf, objectsOf } from './harness/objects.ts';
 import { type Row, printTable } from './harness/report.ts';
 import { type Outcome, runSteps } from './harness/run.ts';
 import { compareTelemetry, judgeTelemetry } from './harness/telemetry-check.ts';
@@ -23,11 +23,16 @@ const planes: readonly Plane[] = envoy === undefined ? ['embedded'] : ['embedded
 const rows = new Map<Case, Row>(cases.map((c) => [c, { area: c.area, name: c.name, results: {}, differences: [], differs: c.differs }]));
 const outcomes = new Map<Case, Map<string, Outcome>>(cases.map((c) => [c, new Map()]));
 const applied = new Map<Case, Promise<Refusals>>();
+const together = cases.filter((c) => c.alone !== true);
 let mesh: SuiteMesh;
 
 beforeAll(async () => {
   mesh = await startMesh(cases, envoy);
-}, 60_000);
+  // One edit for all of them: each makes every proxy look at everything again.
+  const refusals = mesh.put(together.flatMap((c) => planes.flatMap((plane) => objectsOf(c, plane, mesh.layout))));
+  for (const behaviour of together) applied.set(behaviour, refusals);
+  await refusals;
+}, 120_000);
 afterAll(async () => {
   closeClients();
   await mesh?.stop();
@@ -35,8 +40,7 @@ afterAll(async () => {
 
 /** The case's objects for all planes, once. */
 function apply(behaviour: Case): Promise<Refusals> {
-  const put = async (): Promise<Refusals> => mesh.put(planes.flatMap((plane) => objectsOf(behaviour, plane, mesh.layout)));
-  const running = applied.get(behaviour) ?? put();
+  const running = applied.get(behaviour) ?? mesh.put(planes.flatMap((plane) => objectsOf(behaviour, plane, mesh.layout)));
   applied.set(behaviour, running);
   return running;
 }
@@ -72,15 +76,22 @@ async function run(behaviour: Case, client: Plane, server: Plane): Promise<void>
   expect(problems, problems.join('\n')).toEqual([]);
 }
 
-for (const area of new Set(cases.map((c) => c.area)))
+for (const area of new Set(together.map((c) => c.area)))
   describe.concurrent(area, () => {
-    for (const behaviour of cases.filter((c) => c.area === area))
+    for (const behaviour of together.filter((c) => c.area === area))
       for (const client of planes)
         for (const server of planes) {
           if (client !== server && behaviour.mixed !== true) continue;
           const column = client === server ? client : `${client} to ${server}`;
           test(`${behaviour.name} [${column}]`, { timeout: 60_000 }, () => run(behaviour, client, server));
         }
+  });
+
+for (const behaviour of cases.filter((c) => c.alone === true))
+  test(`${behaviour.area} / ${behaviour.name} [alone]`, { timeout: 120_000 }, async () => {
+    const ends = await Promise.allSettled(planes.map((plane) => run(behaviour, plane, plane)));
+    await mesh.remove(planes.flatMap((plane) => everyObjectOf(behaviour, plane, mesh.layout)));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   });
 
 test('embedded and Envoy do the same: 0 differences', { timeout: 60_000 }, async () => {

@@ -10,7 +10,7 @@ export const namespaceOf = (plane: Plane): string => `of-${plane}`;
 export const otherNamespaceOf = (plane: Plane): string => `other-${plane}`;
 
 /** Applications behind the mesh; see harness/apps.ts for what they do. `dead` is a port nobody listens on. */
-export type AppName = 'a' | 'b' | 'c' | 'd' | 'echo' | 'echo2' | 'first' | 'tls' | 'dead';
+export type AppName = 'a' | 'b' | 'c' | 'd' | 'echo' | 'echo2' | 'first' | 'tls' | 'forward' | 'dead';
 
 export interface EndpointSpec {
   app: AppName;
@@ -62,11 +62,24 @@ export interface AppAction {
   messages?: number;
 }
 
+export interface ClientTls {
+  sni: string;
+  alpn?: readonly string[];
+  /** Client certificate: one of the known authority, or of one nobody trusts. */
+  as?: 'client' | 'stranger';
+  /** Highest version. */
+  maxVersion?: 'TLSv1.2';
+}
+
 interface StepBase {
-  /** Service (`name` or `name:port`); default: the case's first service and its first port. */
+  /** Service (`name` or `name:port`) or one of `outside`; default: the case's first service and its first port. */
   to?: string;
   /** Who asks; default the `client` sidecar of the plane. */
-  from?: 'client' | 'other' | 'http-proxy' | 'gateway' | 'gateway-tls';
+  from?: 'client' | 'other' | 'http-proxy';
+  /** Instead: a port that configuration opens, `$AT(name)` there. */
+  at?: string;
+  /** TLS to the address. */
+  tls?: ClientTls;
   /** Repeats; what is expected is then the sum: `{statuses, apps}`. */
   times?: number;
   /** How many of `times` at once. */
@@ -79,6 +92,8 @@ interface StepBase {
   /** Keeps parts of the answer for later steps: `${name}` in their headers. */
   save?: Record<string, (seen: Seen) => string>;
   expect: Expected;
+  /** What is expected besides of one data plane, where the two are meant to differ. */
+  on?: Partial<Record<Plane, Expected>>;
 }
 
 export interface HttpStep extends StepBase {
@@ -102,9 +117,6 @@ export interface RawStep extends StepBase {
   send: readonly string[];
   /** What must have arrived before the next text is sent, and before the end; default: the peer closes. */
   until?: readonly (string | RegExp)[];
-  /** TLS to the address, with this SNI. */
-  sni?: string;
-  alpn?: readonly string[];
 }
 
 export interface GrpcStep extends StepBase {
@@ -119,6 +131,7 @@ export interface GrpcStep extends StepBase {
 export interface WebSocketStep extends StepBase {
   kind: 'websocket';
   path?: string;
+  host?: string;
   messages: readonly string[];
 }
 
@@ -135,6 +148,13 @@ export interface ArrivalsStep {
   background?: undefined;
 }
 
+/** What the control plane says of a proxy. */
+export interface StatusStep extends Pick<StepBase, 'expect' | 'on'> {
+  kind: 'status';
+  workload: string;
+  background?: undefined;
+}
+
 /** Changes configuration in the middle; waits until every proxy has answered. */
 export interface ApplyStep {
   kind: 'apply';
@@ -143,7 +163,7 @@ export interface ApplyStep {
   background?: undefined;
 }
 
-export type Step = HttpStep | RawStep | GrpcStep | WebSocketStep | UntilStep | ArrivalsStep | ApplyStep;
+export type Step = HttpStep | RawStep | GrpcStep | WebSocketStep | UntilStep | ArrivalsStep | StatusStep | ApplyStep;
 
 /** What one step saw; compared between the data planes as a whole. */
 export interface Seen {
@@ -161,6 +181,9 @@ export interface Seen {
   grpc?: { status: number; message: string; messages: string[] };
   messages?: string[];
   text?: string;
+  /** Of TLS to the address: names of the server's certificate, protocol agreed on. */
+  certificate?: string;
+  alpn?: string;
 }
 
 export interface Telemetry {
@@ -176,12 +199,16 @@ export interface Case {
   area: string;
   name: string;
   services?: readonly ServiceSpec[];
-  /** YAML; namespace is the data plane's unless named. `$NS` is that namespace, `$OTHER` that of the other client. */
+  /** Hosts of the case's ServiceEntries the client reaches by a loopback port of their own (`db.$NS.test:5432`). */
+  outside?: readonly string[];
+  /** YAML; namespace is the data plane's unless named. Placeholders: see harness/objects.ts. */
   objects?: string;
   steps: readonly Step[];
   telemetry?: Telemetry;
   /** The client of one data plane also asks the services of the other. */
   mixed?: true;
+  /** Changes what others rely on (the whole mesh, a proxy): runs after the others, by itself, and is taken back. */
+  alone?: true;
   /** What is seen depends on chance, so only what is expected counts. */
   random?: true;
   /** Where the data planes are meant to differ: start of the path told by the report, and why. */

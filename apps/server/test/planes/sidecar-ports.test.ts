@@ -1,18 +1,17 @@
-// Ports a Sidecar opens, on both data planes: ingress with its endpoint, its TLS and its pool; egress by Host and for TCP.
+// Ports a Sidecar opens for its application, on both data planes: ingress with its endpoint and its TLS. Pools and egress: see test/behaviour.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type IncomingMessage, createServer, request } from 'node:http';
+import { createServer } from 'node:http';
 import { type AddressInfo, type Server, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testAuthority } from '../../src/proxy/listener/testing/certificates.ts';
 import { exchange, get } from './asking.ts';
-import { PATIENT, PLANES, object, startPlane } from './planes.ts';
+import { PLANES, object, startPlane } from './planes.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weft-sidecar-'));
 const socketPath = join(dir, 'app.sock');
-const held: IncomingMessage[] = [];
 const servers: Server[] = [];
 let app = 0;
 let echo = 0;
@@ -26,11 +25,7 @@ async function listening(server: Server, at: number | string = 0): Promise<numbe
 }
 
 beforeAll(async () => {
-  const answer = (name: string) =>
-    createServer((asked, response) => {
-      if (asked.url === '/hold') held.push(asked);
-      else response.end(`${name} ${asked.headers.host}`);
-    });
+  const answer = (name: string) => createServer((asked, response) => response.end(`${name} ${asked.headers.host}`));
   app = await listening(answer('app'));
   await listening(answer('socket'), socketPath);
   echo = await listening(createTcpServer((socket) => void socket.on('error', () => socket.destroy()).pipe(socket)));
@@ -41,7 +36,6 @@ beforeAll(async () => {
   writeFileSync(join(dir, 'own.key'), own.keyPem);
 });
 afterAll(() => {
-  for (const asked of held) asked.socket.destroy();
   for (const server of servers) server.close();
   rmSync(dir, { recursive: true, force: true });
 });
@@ -71,56 +65,5 @@ describe.each(PLANES)('%s', (plane) => {
     const port = await startPlane(plane, [DISABLE, object('Sidecar', 'secure', { ingress })]);
     expect(await get(port('virtualInbound_7443'), 'a', { ca, servername: 'own.test' })).toBe('200 app a');
     await expect(get(port('virtualInbound_7443'), 'a')).rejects.toThrow();
-  });
-
-  test('inboundConnectionPool, and the pool of one ingress before it', async () => {
-    const defaultEndpoint = `127.0.0.1:${app}`;
-    const ingress = [
-      { port: http, defaultEndpoint },
-      { port: { ...http, number: 7001 }, defaultEndpoint, connectionPool: { http: { http2MaxRequests: 100 } } },
-    ];
-    const spec = { ingress, inboundConnectionPool: { http: { http2MaxRequests: 1 } } };
-    const port = await startPlane(plane, [DISABLE, object('Sidecar', 'pool', spec)]);
-    for (const [name, second] of [
-      ['virtualInbound_7000', /^503 /],
-      ['virtualInbound_7001', /^200 /],
-    ] as const) {
-      const before = held.length;
-      const waiting = request({ host: '127.0.0.1', port: port(name), path: '/hold', agent: false }).on('error', () => undefined);
-      waiting.end();
-      await expect.poll(() => held.length, PATIENT).toBe(before + 1);
-      expect(await get(port(name), 'a')).toMatch(second);
-      waiting.destroy();
-    }
-  });
-
-  test('egress: a port by Host for what it names, and one for TCP', async () => {
-    const entry = (name: string, host: string, protocol: string, to: number, number = 8000) =>
-      object('ServiceEntry', name, {
-        ...{ hosts: [host], location: 'MESH_EXTERNAL', resolution: 'STATIC', ports: [{ number, name: 'p', protocol }] },
-        endpoints: [{ address: '127.0.0.1', ports: { p: to } }],
-      });
-    const egress = [
-      { port: { number: 8000, protocol: 'HTTP', name: 'web' }, bind: '127.0.0.1', hosts: ['./a.test'] },
-      { port: { number: 5432, protocol: 'TCP', name: 'db' }, captureMode: 'NONE', hosts: ['./db.test'] },
-      { port: { number: 6000, protocol: 'HTTP', name: 'intercepted' }, hosts: ['./b.test'] },
-    ];
-    const objects = [entry('a', 'a.test', 'HTTP', app), entry('b', 'b.test', 'HTTP', app), entry('db', 'db.test', 'TCP', echo, 5432)];
-    const policy = { egress, outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } };
-    const port = await startPlane(plane, [...objects, object('Sidecar', 'out', policy)]);
-    expect(await get(port('127.0.0.1_8000'), 'a.test')).toBe('200 app a.test');
-    expect(await get(port('127.0.0.1_8000'), 'b.test')).toMatch(/^502 /);
-    expect(await exchange(port('127.0.0.1_5432'), 'select')).toBe('select');
-    expect(() => port('127.0.0.1_6000')).toThrow();
-  });
-
-  test('egressProxy: unknown hosts go there', async () => {
-    const proxy = object('ServiceEntry', 'proxy', {
-      ...{ hosts: ['proxy.test'], resolution: 'STATIC', ports: [{ number: 3128, name: 'http', protocol: 'HTTP' }] },
-      endpoints: [{ address: '127.0.0.1', ports: { http: app } }],
-    });
-    const outboundTrafficPolicy = { mode: 'ALLOW_ANY', egressProxy: { host: 'proxy.test', port: { number: 3128 } } };
-    const port = await startPlane(plane, [proxy, object('Sidecar', 'out', { outboundTrafficPolicy })], { node: { httpProxyPort: 1 } });
-    expect(await get(port('http_proxy'), 'unknown.test')).toBe('200 app unknown.test');
   });
 });

@@ -1,7 +1,7 @@
-// TCP, TLS by name, protocols found out by looking, and what leaves the mesh.
+// TCP, TLS by name, protocols found out by looking.
 
-import { type Case, type ServiceSpec, http, raw, service, until } from '../case.ts';
-import { absent, between } from '../harness/match.ts';
+import { type Case, type ServiceSpec, http, raw } from '../case.ts';
+import { between } from '../harness/match.ts';
 
 const tcp = (name: string, ...endpoints: ServiceSpec['endpoints']): ServiceSpec => ({
   name,
@@ -84,7 +84,7 @@ spec:
     mixed: true,
     steps: [
       raw({
-        sni: 'secure.example.com',
+        tls: { sni: 'secure.example.com' },
         send: ['GET /s HTTP/1.1\r\nHost: secure.example.com\r\nConnection: close\r\n\r\n'],
         expect: { text: /^HTTP\/1\.1 200 OK[^]*sni=secure\.example\.com/ },
       }),
@@ -101,54 +101,5 @@ spec:
     name: 'a port without a protocol in its name: other bytes pass as TCP',
     services: [{ name: 'auto-tcp', ports: [{ name: 'auto', number: 7000 }], endpoints: [{ app: 'echo' }] }],
     steps: [raw({ send: ['\u0001binary'], until: [/echo:/], expect: { text: 'echo:\u0001binary' } })],
-  },
-  {
-    area: 'egress',
-    name: 'ServiceEntry STATIC: a host outside the mesh, plaintext, by its name',
-    objects: `
-kind: ServiceEntry
-metadata: { name: static }
-spec:
-  hosts: [static.$NS.example.com]
-  location: MESH_EXTERNAL
-  ports: [{ number: 80, name: http, protocol: HTTP }]
-  resolution: STATIC
-  endpoints: [{ address: 127.0.0.1, ports: { http: $PORT(a) } }]
-`,
-    steps: [
-      until(
-        http({
-          from: 'http-proxy',
-          headers: { host: 'static.of-${plane}.example.com' },
-          expect: { status: 200, app: 'a', upstream: { headers: { 'x-weft-peer': absent } } },
-        }),
-      ),
-    ],
-  },
-  {
-    area: 'egress',
-    name: 'a DestinationRule with TLS SIMPLE originates TLS, SNI and all',
-    pending: { envoy: 'resolved by Envoy as an unknown name' },
-    services: [service('origination')],
-    objects: `
-kind: ServiceEntry
-metadata: { name: origination }
-spec:
-  hosts: [secure.example.com]
-  exportTo: ["."]
-  location: MESH_EXTERNAL
-  ports: [{ number: 80, name: http, protocol: HTTP }]
-  resolution: STATIC
-  endpoints: [{ address: 127.0.0.1, ports: { http: $PORT(tls) } }]
----
-kind: DestinationRule
-metadata: { name: origination }
-spec: { host: secure.example.com, trafficPolicy: { tls: { mode: SIMPLE, sni: secure.example.com, insecureSkipVerify: true } } }
-`,
-    steps: [
-      until(
-        http({ from: 'http-proxy', headers: { host: 'secure.example.com' }, expect: { status: 200, app: 'tls', upstream: { tls: 'sni=secure.example.com' } } }),
-      ),
-    ],
   },
 ];

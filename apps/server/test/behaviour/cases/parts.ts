@@ -27,3 +27,14 @@ spec:
   hosts: [${name}]
   http: [{ route: [{ destination: { host: ${name} } }], ${fields} }]
 `;
+
+/** A service of the other client's namespace: application `b`, no sidecar. Ends with a document separator. */
+export const elsewhere = (name: string, fields = ''): string => `
+kind: Service
+metadata: { name: ${name}, namespace: $OTHER${fields} }
+spec: { selector: { app: ${name} }, ports: [{ name: http, port: 80 }] }
+---
+kind: WorkloadEntry
+metadata: { name: ${name}-0, namespace: $OTHER }
+spec: { address: 127.0.0.1, ports: { http: $PORT(b) }, labels: { app: ${name} } }
+---`;

@@ -72,6 +72,6 @@ spec: { address: 127.0.0.1, ports: { http: $INBOUND(http-a) }, labels: { app: im
     area,
     name: 'TLS of strangers at a STRICT port ends in the handshake',
     services: [service('stranger', { app: 'a', direct: true })],
-    steps: [raw({ sni: 'x', send: ['GET / HTTP/1.1\r\nHost: x\r\n\r\n'], expect: { failed: oneOf('tls', 'closed', 'reset') } })],
+    steps: [raw({ tls: { sni: 'x' }, send: ['GET / HTTP/1.1\r\nHost: x\r\n\r\n'], expect: { failed: oneOf('tls', 'closed', 'reset') } })],
   },
 ];

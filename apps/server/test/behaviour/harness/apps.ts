@@ -8,6 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import type { AppAction, AppName } from '../case.ts';
 import { answerGrpc } from './app-grpc.ts';
+import type { Certificates } from './certificates.ts';
 
 export interface Apps {
   port(app: AppName): number;
@@ -27,11 +28,6 @@ export interface Arrival {
   headers: Record<string, string>;
 }
 
-export interface AppTls {
-  certificatePem: string;
-  keyPem: string;
-}
-
 type Request = IncomingMessage | Http2ServerRequest;
 type Response = ServerResponse | Http2ServerResponse;
 
@@ -42,7 +38,7 @@ export interface AppState {
   released: Set<string>;
 }
 
-export async function startApps(tls: AppTls): Promise<Apps> {
+export async function startApps(certificates: Certificates): Promise<Apps> {
   const state: AppState = { arrivals: new Map(), waiting: new Map(), released: new Set() };
   const servers = new Map<AppName, Server>();
   const sockets = new Set<Socket>();
@@ -88,11 +84,15 @@ export async function startApps(tls: AppTls): Promise<Apps> {
     }),
   );
   const secure = createSecureServer(
-    { cert: tls.certificatePem, key: tls.keyPem, allowHTTP1: true },
+    {
+      ...{ cert: certificates.text('server.pem'), key: certificates.text('server.key'), allowHTTP1: true },
+      ...{ ca: certificates.text('ca.pem'), requestCert: true, rejectUnauthorized: false },
+    },
     (request, response) => void answer('tls', state, request, response),
   );
   secure.on('sessionError', () => undefined);
   await listen('tls', secure);
+  await listen('forward', forwardProxy());
   const dead = createServer();
   dead.listen(0, '127.0.0.1');
   await once(dead, 'listening');
@@ -113,6 +113,21 @@ export async function startApps(tls: AppTls): Promise<Apps> {
       await Promise.all([...servers.values()].map((server) => new Promise((resolve) => server.close(resolve))));
     },
   };
+}
+
+/** What comes through CONNECT or a POST is told as asked for, then echoed; to `refused...` nothing leads. */
+function forwardProxy(): Server {
+  const asked = ({ method, url, headers }: IncomingMessage): string => `${method} ${url} ${headers.host}\n`;
+  const proxy = createHttp((request, response) => {
+    response.write(asked(request));
+    request.on('data', (bytes: Buffer) => response.write(`forward:${bytes.toString()}`)).on('end', () => response.end());
+  });
+  proxy.on('connect', (request, socket: Socket) => {
+    if (request.url?.startsWith('refused') === true) return void socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n');
+    socket.write(`HTTP/1.1 200 OK\r\n\r\n${asked(request)}`);
+    socket.on('data', (bytes: Buffer) => socket.write(`forward:${bytes.toString()}`)).on('end', () => socket.end());
+  });
+  return proxy;
 }
 
 /** HTTP/1 and HTTP/2 with prior knowledge on one port: the preface tells them apart. */
@@ -190,7 +205,7 @@ async function answer(app: AppName, state: AppState, request: Request, response:
     headers: namesAndValues(request.rawHeaders),
     body: Buffer.concat(chunks).toString(),
     ...(Object.keys(request.trailers).length === 0 ? {} : { trailers: request.trailers }),
-    ...(app === 'tls' ? { tls: `sni=${(request.socket as TLSSocket).servername || 'none'}` } : {}),
+    ...(app === 'tls' ? { tls: tlsOf(request.socket as TLSSocket) } : {}),
   };
   const body = act.size === undefined ? (act.body ?? JSON.stringify(echo)) : Buffer.alloc(act.size, 'x');
   response.statusCode = act.status ?? 200;
@@ -216,6 +231,12 @@ async function answer(app: AppName, state: AppState, request: Request, response:
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   response.end();
+}
+
+/** What the client's hello said, and its certificate's name where it has a good one. */
+function tlsOf(socket: TLSSocket): string {
+  const client = socket.authorized ? `;client=${socket.getPeerCertificate().subjectaltname}` : '';
+  return `sni=${socket.servername || 'none'}${client}`;
 }
 
 function destroy(request: Request): void {

@@ -2,8 +2,9 @@
 
 import { Agent, request as httpRequest } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
+import { request as httpsRequest } from 'node:https';
 import { type Socket, connect } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { type ConnectionOptions, type TLSSocket, connect as connectTls } from 'node:tls';
 import { WebSocket } from 'ws';
 import type { AppName, GrpcStep, HttpStep, RawStep, Seen, WebSocketStep } from '../case.ts';
 import { frame, unframe } from './app-grpc.ts';
@@ -17,6 +18,8 @@ export interface Target {
   requestId: string;
   /** Ends the request from the client's side. */
   signal?: AbortSignal;
+  /** TLS to the port. */
+  tls?: ConnectionOptions;
 }
 
 /** No answer within this is a failure of the case, not of the step. */
@@ -53,8 +56,8 @@ function sendHttp1(step: HttpStep, target: Target): Promise<Seen> {
       ...requestHeaders(step, target),
       ...(step.trailers === undefined ? {} : { trailer: Object.keys(step.trailers).join(',') }),
     };
-    const request = httpRequest({
-      agent,
+    const request = (target.tls === undefined ? httpRequest : httpsRequest)({
+      ...(target.tls === undefined ? { agent } : { agent: false as const, ...target.tls }),
       host: '127.0.0.1',
       port: target.port,
       path: step.path ?? '/',
@@ -73,7 +76,7 @@ function sendHttp1(step: HttpStep, target: Target): Promise<Seen> {
     });
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
-      const head = { ...told(), status: response.statusCode ?? 0, headers: lowerNames(response.rawHeaders) };
+      const head = { ...told(), ...secured(target, response.socket), status: response.statusCode ?? 0, headers: lowerNames(response.rawHeaders) };
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', () => resolve({ ...head, ...readBody(Buffer.concat(chunks)), failed: 'closed' }));
       response.on('end', () => {
@@ -90,7 +93,18 @@ function sendHttp1(step: HttpStep, target: Target): Promise<Seen> {
   });
 }
 
+/** What TLS to the port came to. */
+function secured({ tls }: Target, socket: Socket): Partial<Seen> {
+  if (tls === undefined) return {};
+  const { alpnProtocol } = socket as TLSSocket;
+  return {
+    certificate: (socket as TLSSocket).getPeerCertificate().subjectaltname ?? 'none',
+    ...(typeof alpnProtocol === 'string' ? { alpn: alpnProtocol } : {}),
+  };
+}
+
 interface Http2Answer {
+  secured: Partial<Seen>;
   headers: Record<string, string>;
   status: number;
   trailers: Record<string, string>;
@@ -100,7 +114,7 @@ interface Http2Answer {
 
 function exchangeHttp2(target: Target, headers: Record<string, string | readonly string[]>, body: Buffer | undefined): Promise<Http2Answer | Seen> {
   return new Promise((resolve, reject) => {
-    const session = connectHttp2(`http://127.0.0.1:${target.port}`);
+    const session = connectHttp2(`${target.tls === undefined ? 'http' : 'https'}://127.0.0.1:${target.port}`, target.tls);
     const timer = setTimeout(() => {
       session.destroy();
       reject(new Error('no answer in time'));
@@ -114,7 +128,7 @@ function exchangeHttp2(target: Target, headers: Record<string, string | readonly
     // A stream of a session that never connects ends like one the other side has reset.
     session.on('connect', () => {
       const stream = session.request({ ':authority': target.host, ...headers });
-      const answer: Http2Answer = { headers: {}, status: 0, trailers: {}, body: Buffer.alloc(0), reset: 0 };
+      const answer: Http2Answer = { secured: secured(target, session.socket as Socket), headers: {}, status: 0, trailers: {}, body: Buffer.alloc(0), reset: 0 };
       target.signal?.addEventListener('abort', () => stream.close(8));
       stream.on('response', (received) => {
         answer.status = Number(received[':status']);
@@ -137,6 +151,7 @@ async function sendHttp2(step: HttpStep, target: Target): Promise<Seen> {
   const answer = await exchangeHttp2(target, headers, step.body === undefined ? undefined : Buffer.from(step.body));
   if (!('reset' in answer)) return answer;
   return {
+    ...answer.secured,
     ...(answer.status === 0 ? {} : { status: answer.status, headers: answer.headers, ...readBody(answer.body) }),
     ...(Object.keys(answer.trailers).length === 0 ? {} : { trailers: answer.trailers }),
     ...(answer.reset === 0 ? {} : { failed: 'reset' as const }),
@@ -171,16 +186,9 @@ export function sendRaw(step: RawStep, target: Target): Promise<Seen> {
   return new Promise((resolve, reject) => {
     let text = '';
     let sent = 0;
-    const socket: Socket =
-      step.sni === undefined && step.alpn === undefined
-        ? connect({ port: target.port, host: '127.0.0.1' })
-        : connectTls({
-            port: target.port,
-            host: '127.0.0.1',
-            servername: step.sni ?? '',
-            rejectUnauthorized: false,
-            ...(step.alpn === undefined ? {} : { ALPNProtocols: [...step.alpn] }),
-          });
+    const address = { port: target.port, host: '127.0.0.1' };
+    const socket: Socket = target.tls === undefined ? connect(address) : connectTls({ ...address, ...target.tls });
+    let peer: Partial<Seen> = {};
     const timer = setTimeout(() => {
       socket.destroy();
       reject(new Error(`no end in time; got ${JSON.stringify(text)}`));
@@ -188,7 +196,7 @@ export function sendRaw(step: RawStep, target: Target): Promise<Seen> {
     const end = (seen: Seen): void => {
       clearTimeout(timer);
       socket.destroy();
-      resolve({ ...seen, text });
+      resolve({ ...peer, ...seen, text });
     };
     const next = (): void => {
       const bytes = step.send[sent];
@@ -203,7 +211,8 @@ export function sendRaw(step: RawStep, target: Target): Promise<Seen> {
       next();
       advance();
     };
-    socket.on(step.sni === undefined && step.alpn === undefined ? 'connect' : 'secureConnect', () => {
+    socket.on(target.tls === undefined ? 'connect' : 'secureConnect', () => {
+      peer = secured(target, socket);
       next();
       advance();
     });
@@ -221,7 +230,7 @@ export function sendWebSocket(step: WebSocketStep, target: Target): Promise<Seen
   return new Promise((resolve, reject) => {
     const messages: string[] = [];
     const socket = new WebSocket(`ws://127.0.0.1:${target.port}${step.path ?? '/'}`, {
-      headers: { host: target.host, 'x-request-id': target.requestId, 'x-key': target.key },
+      headers: { host: step.host ?? target.host, 'x-request-id': target.requestId, 'x-key': target.key },
       handshakeTimeout: PATIENCE_MS,
     });
     socket.on('unexpected-response', (request, response) => {

@@ -2,27 +2,27 @@
 // starts, since a proxy tells its ports once, in its node metadata.
 
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InboundPort, UpstreamPort } from '@weft/mesh-core/model';
 import { openPortBook } from '../../../src/agent/ports.ts';
 import { type Case, type Plane, PLANES, namespaceOf } from '../case.ts';
 import type { Apps } from './apps.ts';
+import type { Certificates } from './certificates.ts';
 import { portsOf } from './objects.ts';
 
 export interface Layout {
   /** State directory of the whole run. */
   dir: string;
+  certificates: Certificates;
   appPort(app: string): number;
   inbound(plane: Plane): readonly InboundPort[];
   inboundPort(plane: Plane, name: string): number;
   upstreams(plane: Plane, client: string): readonly UpstreamPort[];
   upstreamPort(plane: Plane, client: string, host: string, port: number): number;
   proxyPort(plane: Plane): number;
-  gatewayPort(plane: Plane): number;
-  gatewayTlsPort(plane: Plane): number;
+  /** A port that configuration opens, by the name it has there: `$AT(name)`. */
+  openedPort(plane: Plane, name: string): number;
   adminPort(plane: Plane, workload: string): number;
 }
 
@@ -47,18 +47,22 @@ const BLOCK = 2_000;
 async function holdBlock(): Promise<number> {
   for (let first = 10_000; first < 20_000; first += BLOCK) {
     const guard = createServer().unref().listen({ port: first, host: '127.0.0.1', exclusive: true });
-    const held = await Promise.race([once(guard, 'listening').then(() => true), once(guard, 'error').then(() => false)]);
+    const held = await once(guard, 'listening').then(
+      () => true,
+      () => false,
+    );
     if (held) return first;
   }
   throw new Error('every block of ports of the behaviour suite is held by a run of it');
 }
 
-export async function planLayout(
-  cases: readonly Case[],
-  apps: Apps,
-  observed: { name: string; ports: readonly { name: string; number: number }[] },
-): Promise<Layout> {
-  const dir = mkdtempSync(join(tmpdir(), 'weft-behaviour-'));
+export interface LayoutInput extends Pick<Layout, 'dir' | 'certificates'> {
+  cases: readonly Case[];
+  apps: Apps;
+  observed: { name: string; ports: readonly { name: string; number: number }[] };
+}
+
+export async function planLayout({ dir, certificates, cases, apps, observed }: LayoutInput): Promise<Layout> {
   const book = openPortBook(join(dir, 'ports.json'), await holdBlock());
   const ports = new Map<string, number>();
   const give = async (purpose: string): Promise<number> => {
@@ -74,8 +78,8 @@ export async function planLayout(
       inbound
         .get(plane)
         ?.push({ name: wireName(name), servicePort, listenPort: await give(`${plane}/in/${name}`), appPort: apps.port(app as Parameters<Apps['port']>[0]) });
-    for (const purpose of ['proxy', 'gateway', 'gateway-tls', ...['client', 'other', 'by-host', 'observed-v1', 'gateway'].map((w) => `admin/${w}`)])
-      await give(`${plane}/${purpose}`);
+    for (const name of ['gateway', ...cases.flatMap(openedBy)]) await give(`${plane}/at/${name}`);
+    for (const purpose of ['proxy', ...['client', 'other', 'by-host', 'observed-v1', 'gateway'].map((w) => `admin/${w}`)]) await give(`${plane}/${purpose}`);
     for (const client of CLIENTS) {
       const list: UpstreamPort[] = [];
       upstreams.set(`${plane}/${client}`, list);
@@ -89,6 +93,10 @@ export async function planLayout(
               const host = `${service.name}.${namespaceOf(target)}.svc.cluster.local`;
               list.push({ host, port: number, listenPort: await give(`${plane}/${client}/${host}:${number}`) });
             }
+          for (const upstream of 'outside' in behaviour ? (behaviour.outside ?? []) : []) {
+            const [host = '', port] = upstream.replaceAll('$NS', namespaceOf(target)).split(':');
+            list.push({ host, port: Number(port), listenPort: await give(`${plane}/${client}/${host}:${port}`) });
+          }
         }
     }
   }
@@ -99,16 +107,21 @@ export async function planLayout(
   };
   return {
     dir,
+    certificates,
     appPort: (app) => apps.port(app as Parameters<Apps['port']>[0]),
     inbound: (plane) => inbound.get(plane) ?? [],
     inboundPort: (plane, name) => known(`${plane}/in/${name}`),
     upstreams: (plane, client) => upstreams.get(`${plane}/${client}`) ?? [],
     upstreamPort: (plane, client, host, port) => known(`${plane}/${client}/${host}:${port}`),
     proxyPort: (plane) => known(`${plane}/proxy`),
-    gatewayPort: (plane) => known(`${plane}/gateway`),
-    gatewayTlsPort: (plane) => known(`${plane}/gateway-tls`),
+    openedPort: (plane, name) => known(`${plane}/at/${name}`),
     adminPort: (plane, workload) => known(`${plane}/admin/${workload}`),
   };
+}
+
+function openedBy({ objects = '', steps }: Case): string[] {
+  const texts = [objects, ...steps.map((s) => (s.kind === 'apply' ? s.objects : ''))];
+  return texts.flatMap((text) => [...text.matchAll(/\$AT\(([\w-]+)\)/g)].map((m) => m[1] ?? ''));
 }
 
 /** What the sidecar is told: a port without a protocol in its name is one to sniff. */

@@ -1,8 +1,9 @@
 // The mesh under test: one control plane, and for each data plane two clients, one server and a gateway, all real.
 
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type MeshObject, DEFAULT_MESH_SETTINGS, refOf } from '@weft/mesh-core/model';
+import { type MeshObject, DEFAULT_MESH_SETTINGS, refKey, refOf } from '@weft/mesh-core/model';
 import { type Child } from '../../../src/agent/child.ts';
 import { startEnvoy } from '../../../src/agent/envoy.ts';
 import { createCertificateAuthority, createSecretProvider } from '../../../src/certificates/ca.ts';
@@ -14,6 +15,7 @@ import { createProxyRuntime } from '../../../src/proxy/http/runtime.ts';
 import { startProxy } from '../../../src/proxy/instance.ts';
 import { type Case, type Plane, namespaceOf, otherNamespaceOf } from '../case.ts';
 import { type Apps, startApps } from './apps.ts';
+import { issueCertificates } from './certificates.ts';
 import { type Layout, planLayout } from './layout.ts';
 import { objectsOf } from './objects.ts';
 import { type TelemetrySink, startTelemetrySink } from './telemetry.ts';
@@ -51,12 +53,14 @@ export interface SuiteMesh {
   /** Writes the objects and waits until every connected proxy has answered for what changed. */
   put(objects: readonly MeshObject[]): Promise<Refusals>;
   remove(objects: readonly MeshObject[]): Promise<Refusals>;
+  /** What the control plane says of a proxy. */
+  status(workload: string, namespace: string): unknown;
   stop(): Promise<void>;
 }
 
 const verbose = (message: string): unknown => process.env['SUITE_VERBOSE'] !== undefined && process.stderr.write(`${message}\n`);
 
-const ANSWER_WITHIN_MS = 30_000;
+const ANSWER_WITHIN_MS = 60_000;
 
 /** `envoy`: path of the binary; undefined leaves that column out. */
 export async function startMesh(cases: readonly Case[], envoy: string | undefined): Promise<SuiteMesh> {
@@ -79,24 +83,12 @@ async function start(
   stop: () => Promise<void>,
 ): Promise<SuiteMesh> {
   const planes: readonly Plane[] = envoy === undefined ? ['embedded'] : ['embedded', 'envoy'];
-  const external = await createCertificateAuthority({
-    stateDir: join(process.env['TMPDIR'] ?? '/tmp', `weft-behaviour-external-${process.pid}`),
-    trustDomain: 'external.test',
-  });
-  stops.push(() => rmSync(join(process.env['TMPDIR'] ?? '/tmp', `weft-behaviour-external-${process.pid}`), { recursive: true, force: true }));
-  const leaf = await external.issueLeaf(
-    { trustDomain: 'external.test', namespace: 'x', serviceAccount: 'x' },
-    {
-      hostNames: [
-        { type: 'dns', value: 'secure.example.com' },
-        { type: 'dns', value: '*.example.org' },
-      ],
-    },
-  );
-  const apps = await startApps({ certificatePem: leaf.certificatePem, keyPem: leaf.privateKeyPem });
+  const dir = mkdtempSync(join(tmpdir(), 'weft-behaviour-'));
+  stops.push(() => rmSync(dir, { recursive: true, force: true }));
+  const certificates = await issueCertificates(join(dir, 'outside'));
+  const apps = await startApps(certificates);
   stops.push(() => apps.close());
-  const layout = await planLayout(cases, apps, OBSERVED);
-  stops.push(() => rmSync(layout.dir, { recursive: true, force: true }));
+  const layout = await planLayout({ dir, cases, apps, certificates, observed: OBSERVED });
   const accessLogFile = join(layout.dir, 'access.log');
   const telemetry = await startTelemetrySink(accessLogFile);
   stops.push(() => telemetry.stop());
@@ -206,7 +198,11 @@ async function start(
     telemetry,
     planes,
     put: (objects) => write(objects.map((object) => ({ op: 'put' as const, object }))),
-    remove: (objects) => write(objects.map((object) => ({ op: 'delete' as const, ref: refOf(object) }))),
+    remove: (objects) => {
+      const refs = new Map(objects.map(refOf).map((ref) => [refKey(ref), ref]));
+      return write([...refs.values()].map((ref) => ({ op: 'delete' as const, ref })));
+    },
+    status: (workload, namespace) => plane.proxies().find((p) => p.workload === workload && p.namespace === namespace),
     stop,
   };
 }
@@ -282,7 +278,7 @@ metadata: { name: gateway }
 spec:
   selector: { istio: ingress-$PLANE }
   servers:
-  - port: { number: $GATEWAY, name: http, protocol: HTTP }
+  - port: { number: $AT(gateway), name: http, protocol: HTTP }
     hosts: ["*"]
 `,
   };

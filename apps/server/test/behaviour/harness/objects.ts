@@ -17,6 +17,12 @@ export function objectsOf(behaviour: Case, plane: Plane, layout: Layout): MeshOb
   return [...services, ...yamlObjects(behaviour.objects ?? '', plane, layout)];
 }
 
+/** With those that come in the middle of it. */
+export function everyObjectOf(behaviour: Case, plane: Plane, layout: Layout): MeshObject[] {
+  const later = behaviour.steps.flatMap((step) => (step.kind === 'apply' ? yamlObjects(step.objects, plane, layout) : []));
+  return [...objectsOf(behaviour, plane, layout), ...later];
+}
+
 function serviceObjects(service: ServiceSpec, plane: Plane, layout: Layout): MeshObject[] {
   const ports = portsOf(service);
   return [
@@ -58,14 +64,18 @@ function endpointPort({ app, direct, mode }: EndpointSpec, portName: string, pla
   return layout.inboundPort(plane, mode ?? `${protocol}-${app}`);
 }
 
-/** Placeholders: `$NS`, `$OTHER`, `$CLIENT` (namespaces), `$PLANE`, `$PORT(app)` of an application, `$GATEWAY` and `$GATEWAY_TLS` ports. */
+/**
+ * Placeholders: `$NS`, `$OTHER` (namespaces), `$PLANE`, `$PORT(app)` of an application, `$INBOUND(name)` of the server sidecar,
+ * `$AT(name)` a port this configuration opens, `$FILE(name)` and `$BASE64(name)` of the certificates of the outside.
+ */
 export function yamlObjects(text: string, plane: Plane, layout: Layout): MeshObject[] {
   const filled = text
     .replaceAll('$NS', namespaceOf(plane))
     .replaceAll('$PLANE', plane)
     .replaceAll('$OTHER', otherNamespaceOf(plane))
-    .replaceAll('$GATEWAY_TLS', String(layout.gatewayTlsPort(plane)))
-    .replaceAll('$GATEWAY', String(layout.gatewayPort(plane)))
+    .replaceAll(/\$AT\(([\w-]+)\)/g, (_, name: string) => String(layout.openedPort(plane, name)))
+    .replaceAll(/\$FILE\(([\w.-]+)\)/g, (_, file: string) => layout.certificates.path(file))
+    .replaceAll(/\$BASE64\(([\w.-]+)\)/g, (_, file: string) => Buffer.from(layout.certificates.text(file)).toString('base64'))
     .replaceAll(/\$PORT\((\w+)\)/g, (_, app: string) => String(layout.appPort(app)))
     .replaceAll(/\$INBOUND\(([\w-]+)\)/g, (_, name: string) => String(layout.inboundPort(plane, name)));
   const { documents, problems } = parseYaml(filled);

@@ -1,8 +1,10 @@
 // Runs one case on one data plane: steps in order over real sockets, expectations, what was seen in a form two planes can be compared in.
 
 import { randomUUID } from 'node:crypto';
-import { type Case, type HttpStep, type Plane, type Seen, type Step, namespaceOf } from '../case.ts';
+import type { ConnectionOptions } from 'node:tls';
+import { type Case, type ClientTls, type HttpStep, type Plane, type Seen, type Step, namespaceOf } from '../case.ts';
 import { sendGrpc, sendHttp, sendRaw, sendWebSocket, type Target } from './clients.ts';
+import type { Certificates } from './certificates.ts';
 import { mismatches } from './match.ts';
 import { type SuiteMesh, refusalsOf } from './mesh.ts';
 import { portsOf, yamlObjects } from './objects.ts';
@@ -16,7 +18,7 @@ export interface Outcome {
   requestIds: ReadonlySet<string>;
 }
 
-type Sendable = Exclude<Step, { kind: 'apply' | 'until' | 'arrivals' }>;
+type Sendable = Exclude<Step, { kind: 'apply' | 'until' | 'arrivals' | 'status' }>;
 
 const BECOMES_WITHIN_MS = 15_000;
 
@@ -29,10 +31,12 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
   const running: Promise<void>[] = [];
   const keys: string[] = [];
   saved.set('plane', server);
+  for (const app of ['a', 'b', 'c', 'd']) saved.set(`port_${app}`, String(mesh.layout.appPort(app)));
   const answered: string[] = [];
   const send = async (step: Sendable): Promise<Seen> => {
     const target = targetOf(behaviour, step, client, server, mesh);
-    target.key = `${client}-${server}-${randomUUID()}`;
+    // As long on one data plane as on the other.
+    target.key = `${client.slice(0, 2)}-${server.slice(0, 2)}-${randomUUID()}`;
     keys.push(target.key);
     requestIds.add(target.requestId);
     if (step.kind === 'http' && step.aborts === true) {
@@ -42,11 +46,15 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
     }
     const result = await untilAccepted(() => sendOne(withSaved(step, saved), target));
     answered.push(target.key);
+    // A gateway gives requests an id of its own.
+    const id = result.upstream?.headers['x-request-id'];
+    if (id !== undefined) requestIds.add(id);
     return result;
   };
   const judge = (step: Step, i: number, result: unknown): void => {
     seen[i] = result;
-    problems.push(...mismatches(result, step.expect ?? {}).map((p) => `step ${i + 1}: ${p}`));
+    const wanted = [step.expect ?? {}, ('on' in step ? step.on?.[client] : undefined) ?? {}];
+    problems.push(...wanted.flatMap((w) => mismatches(result, w)).map((p) => `step ${i + 1}: ${p}`));
   };
   for (const [i, step] of behaviour.steps.entries()) {
     if (step.kind === 'apply') {
@@ -63,6 +71,8 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
       let result = await ask();
       while (mismatches(result, step.expect).length > 0 && performance.now() < deadline) result = await ask();
       judge(step, i, result);
+    } else if (step.kind === 'status') {
+      judge(step, i, comparable(mesh.status(step.workload, namespaceOf(client))));
     } else if (step.kind === 'arrivals') {
       const deadline = performance.now() + BECOMES_WITHIN_MS / 3;
       const look = (): unknown => comparable(mesh.apps.arrived(keys.at(-1) ?? ''));
@@ -149,24 +159,26 @@ async function becomes(condition: () => boolean): Promise<void> {
 
 function targetOf(behaviour: Case, step: Sendable, client: Plane, server: Plane, mesh: SuiteMesh): Target {
   const { layout } = mesh;
-  const [name = '', portText] = (step.to ?? behaviour.services?.[0]?.name ?? 'observed').split(':');
+  const [name = '', portText] = (step.to?.replaceAll('$NS', namespaceOf(server)) ?? behaviour.services?.[0]?.name ?? 'observed').split(':');
   const service = behaviour.services?.find((s) => s.name === name);
   const number = portText === undefined ? (service === undefined ? 8080 : (portsOf(service)[0]?.number ?? 80)) : Number(portText);
-  const host = `${name}.${namespaceOf(server)}.svc.cluster.local`;
-  const base = { key: '', requestId: randomUUID() };
-  switch (step.from) {
-    case 'gateway':
-      return { ...base, port: layout.gatewayPort(client), host: 'gateway.example.com' };
-    case 'gateway-tls':
-      return { ...base, port: layout.gatewayTlsPort(client), host: 'gateway.example.com' };
-    case 'http-proxy':
-      return { ...base, port: layout.proxyPort(client), host: `${host}:${number}` };
-    case 'other':
-    case 'client':
-    case undefined:
-  }
+  // Names of the outside are whole.
+  const host = name.includes('.') ? name : `${name}.${namespaceOf(server)}.svc.cluster.local`;
+  const base = { key: '', requestId: randomUUID(), ...(step.tls === undefined ? {} : { tls: tlsTo(step.tls, server, layout.certificates) }) };
+  if (step.at !== undefined) return { ...base, port: layout.openedPort(client, step.at), host: 'gateway.example.com' };
+  if (step.from === 'http-proxy') return { ...base, port: layout.proxyPort(client), host: `${host}:${number}` };
   const port = layout.upstreamPort(client, step.from ?? 'client', host, number);
   return { ...base, port, host: `127.0.0.1:${port}` };
+}
+
+/** Looks at certificates instead of refusing them. */
+function tlsTo({ sni, alpn, as, maxVersion }: ClientTls, server: Plane, certificates: Certificates): ConnectionOptions {
+  return {
+    ...{ servername: sni.replace('$NS', namespaceOf(server)), rejectUnauthorized: false },
+    ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
+    ...(as === undefined ? {} : { cert: certificates.text(`${as}.pem`), key: certificates.text(`${as}.key`) }),
+    ...(maxVersion === undefined ? {} : { maxVersion }),
+  };
 }
 
 function withSaved<S extends Sendable>(step: S, saved: ReadonlyMap<string, string>): S {
@@ -178,17 +190,17 @@ function withSaved<S extends Sendable>(step: S, saved: ReadonlyMap<string, strin
   return { ...step, headers };
 }
 
-const VOLATILE: Readonly<Record<string, string>> = {
-  date: '<date>',
-  'x-request-id': '<id>',
-  'x-key': '<key>',
-  'x-envoy-upstream-service-time': '<ms>',
-  'sec-websocket-key': '<key>',
-  // Of a mirrored request: an address of the machine.
-  'x-forwarded-for': '<address>',
-  'x-b3-traceid': '<trace>',
-  'x-b3-spanid': '<span>',
-  'x-b3-parentspanid': '<span>',
+const VOLATILE: Readonly<Record<string, [part: RegExp, instead: string]>> = {
+  date: [/.*/s, '<date>'],
+  'x-request-id': [/.*/s, '<id>'],
+  'x-key': [/.*/s, '<key>'],
+  'x-envoy-upstream-service-time': [/.*/s, '<ms>'],
+  'sec-websocket-key': [/.*/s, '<key>'],
+  // Of a gateway, or of a mirrored request: an address of the machine.
+  'x-forwarded-for': [/[\d.]+$/, '<address>'],
+  'x-b3-traceid': [/.*/s, '<trace>'],
+  'x-b3-spanid': [/.*/s, '<span>'],
+  'x-b3-parentspanid': [/.*/s, '<span>'],
 };
 
 /** An echo is as long as the names in it; Envoy's tracer writes `tracestate` even with nothing in it. */
@@ -203,7 +215,10 @@ export function comparable(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key, v]) => !IGNORED(key, v, value))
-      .map(([key, v]) => [key, typeof v === 'string' && VOLATILE[key.toLowerCase()] !== undefined ? VOLATILE[key.toLowerCase()] : comparable(v)]),
+      .map(([key, v]) => {
+        const volatile = VOLATILE[key.toLowerCase()];
+        return [key, typeof v === 'string' && volatile !== undefined ? v.replace(...volatile) : comparable(v)];
+      }),
   );
 }
 
@@ -234,14 +249,18 @@ function sorted(value: unknown): unknown {
 }
 
 export function neutral(text: string): string {
-  return text
-    .replaceAll(/\b\d{1,3}(\.\d{1,3}){3}:\d+/g, '<local>')
-    .replaceAll(/(remote_connection_failure)\|[^}]*/g, '$1')
-    .replaceAll(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '<id>')
-    .replaceAll(/00-[0-9a-f]{32}-[0-9a-f]{16}-/g, '00-<trace>-')
-    .replaceAll(/Hash=[0-9a-f]{64}/g, 'Hash=<hash>')
-    .replaceAll(/[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT/g, '<date>')
-    .replaceAll(/(x-envoy-upstream-service-time: )\d+/g, '$1<ms>')
-    .replaceAll(/\bof-(embedded|envoy)\b/g, '<ns>')
-    .replaceAll(/\bother-(embedded|envoy)\b/g, '<other>');
+  return (
+    text
+      .replaceAll(/\b\d{1,3}(\.\d{1,3}){3}:\d+/g, '<local>')
+      // Ports of a case's own, in names of operations and clusters.
+      .replaceAll(/([:|])1\d{4}(?=\/\*|\|)/g, '$1<port>')
+      .replaceAll(/(remote_connection_failure)\|[^}]*/g, '$1')
+      .replaceAll(/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '<id>')
+      .replaceAll(/00-[0-9a-f]{32}-[0-9a-f]{16}-/g, '00-<trace>-')
+      .replaceAll(/Hash=[0-9a-f]{64}/g, 'Hash=<hash>')
+      .replaceAll(/[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT/g, '<date>')
+      .replaceAll(/(x-envoy-upstream-service-time: )\d+/g, '$1<ms>')
+      .replaceAll(/\bof-(embedded|envoy)\b/g, '<ns>')
+      .replaceAll(/\bother-(embedded|envoy)\b/g, '<other>')
+  );
 }
