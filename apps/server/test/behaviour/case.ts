@@ -1,5 +1,6 @@
 // What a behaviour case is: data. Configuration as users write it, steps over real sockets, what must be seen.
 
+import type { MeshSettings } from '@weft/mesh-core/model';
 import type { Expected } from './harness/match.ts';
 
 export const PLANES = ['embedded', 'envoy'] as const;
@@ -10,7 +11,7 @@ export const namespaceOf = (plane: Plane): string => `of-${plane}`;
 export const otherNamespaceOf = (plane: Plane): string => `other-${plane}`;
 
 /** Applications behind the mesh; see harness/apps.ts for what they do. `dead` is a port nobody listens on. */
-export type AppName = 'a' | 'b' | 'c' | 'd' | 'echo' | 'echo2' | 'first' | 'tls' | 'forward' | 'dead';
+export type AppName = 'a' | 'b' | 'c' | 'd' | 'echo' | 'echo2' | 'first' | 'late' | 'tls' | 'forward' | 'dead';
 
 export interface EndpointSpec {
   app: AppName;
@@ -37,6 +38,8 @@ export interface ServiceSpec {
 
 /** What an application does with a request; it reads this from the header `x-do` as JSON. */
 export interface AppAction {
+  /** Only this application does so; the others answer 200. */
+  only?: AppName;
   status?: number;
   headers?: Record<string, string>;
   body?: string;
@@ -48,12 +51,13 @@ export interface AppAction {
   delayMs?: number;
   /** Waits for `release` of the step's key. */
   hold?: true;
-  /** Ends the connection: before the answer's head, or after it. */
-  reset?: 'before-headers' | 'after-headers';
+  /** Ends the connection: before the answer's head, or after it. `refused`: HTTP/2's REFUSED_STREAM. */
+  reset?: 'before-headers' | 'after-headers' | 'refused';
   /** Server-sent events or chunks, one by one. */
   chunks?: readonly string[];
-  /** Acts so on the first n attempts only and answers 200 afterwards. */
+  /** Acts so on the first n attempts only, and afterwards as `after` says or answers 200. */
   first?: number;
+  after?: AppAction;
   /** gRPC: status, and whether it comes in the head (trailers-only). */
   grpcStatus?: number;
   grpcMessage?: string;
@@ -75,13 +79,18 @@ interface StepBase {
   /** Service (`name` or `name:port`) or one of `outside`; default: the case's first service and its first port. */
   to?: string;
   /** Who asks; default the `client` sidecar of the plane. */
-  from?: 'client' | 'other' | 'http-proxy';
+  from?: 'client' | 'other' | 'told' | 'drained' | 'http-proxy';
   /** Instead: a port that configuration opens, `$AT(name)` there. */
   at?: string;
   /** TLS to the address. */
   tls?: ClientTls;
-  /** Repeats; what is expected is then the sum: `{statuses, apps}`. */
+  /**
+   * Repeats; what is expected is then the sum: `{statuses, apps, distinct}`, and where it is expected `connections` (how many
+   * reached the applications), `slowestMs` or `sampled` (how many traces are recorded).
+   */
   times?: number;
+  /** Time between repeats: for what ends by itself. */
+  gapMs?: number;
   /** How many of `times` at once. */
   parallel?: number;
   /**
@@ -135,10 +144,20 @@ export interface WebSocketStep extends StepBase {
   messages: readonly string[];
 }
 
+/** One request per key, `$key` in its path and headers: which application got which, and how many moved away from each since the last such step. */
+export interface SpreadStep {
+  kind: 'spread';
+  step: HttpStep;
+  keys: number;
+  /** Result: `{chosen: "a b c a ...", moved: {c: 3}}`; stale: what is expected comes true only after a while. */
+  expect: Expected;
+  background?: undefined;
+}
+
 /** Waits until something becomes so, by asking again. */
 export interface UntilStep extends StepBase {
   kind: 'until';
-  step: HttpStep | RawStep | GrpcStep;
+  step: HttpStep | RawStep | GrpcStep | SpreadStep | AdminStep;
 }
 
 /** What has reached the applications under the key of the step before: `[{app, path, headers, ...}]` by application. */
@@ -155,6 +174,25 @@ export interface StatusStep extends Pick<StepBase, 'expect' | 'on'> {
   background?: undefined;
 }
 
+/** A page of the admin interface of one of the plane's proxies: `{status, type, body}`, of JSON `paths` (of all keys, lists gone through) in place of the body. */
+export interface AdminStep {
+  kind: 'admin';
+  workload: string;
+  path: string;
+  method?: 'POST';
+  /** `paths` are those of Envoy's that must be there. */
+  expect: Expected;
+  background?: undefined;
+}
+
+/** Takes objects away; waits as `apply` does. */
+export interface RemoveStep {
+  kind: 'remove';
+  objects: string;
+  expect?: undefined;
+  background?: undefined;
+}
+
 /** Changes configuration in the middle; waits until every proxy has answered. */
 export interface ApplyStep {
   kind: 'apply';
@@ -163,7 +201,7 @@ export interface ApplyStep {
   background?: undefined;
 }
 
-export type Step = HttpStep | RawStep | GrpcStep | WebSocketStep | UntilStep | ArrivalsStep | StatusStep | ApplyStep;
+export type Step = HttpStep | RawStep | GrpcStep | WebSocketStep | UntilStep | ArrivalsStep | StatusStep | ApplyStep | RemoveStep | SpreadStep | AdminStep;
 
 /** What one step saw; compared between the data planes as a whole. */
 export interface Seen {
@@ -175,8 +213,9 @@ export interface Seen {
   informational?: number[];
   /** The connection ended so instead of with an answer. */
   failed?: 'reset' | 'closed' | 'refused' | 'aborted' | 'tls';
-  /** The application's echo: who answered and what reached it. */
+  /** The application's echo: who answered, on which of its connections, and what reached it. */
   app?: string;
+  connection?: number;
   upstream?: { method: string; path: string; protocol: string; headers: Record<string, string>; body: string; trailers?: Record<string, string>; tls?: string };
   grpc?: { status: number; message: string; messages: string[] };
   messages?: string[];
@@ -193,6 +232,10 @@ export interface Telemetry {
   spans?: readonly Expected[];
   /** Access log lines of the case's requests. */
   logs?: readonly Expected[];
+  /** All that is logged by the case's own client, in order: `GET /path HTTP/1.1`. End with one that always is. */
+  logged?: readonly string[];
+  /** No series may match. */
+  noMetrics?: readonly Expected[];
 }
 
 export interface Case {
@@ -209,6 +252,11 @@ export interface Case {
   mixed?: true;
   /** Changes what others rely on (the whole mesh, a proxy): runs after the others, by itself, and is taken back. */
   alone?: true;
+  /**
+   * Asked by a client of its own with these settings of the mesh and the case's EnvoyFilters, on both data planes, without a
+   * control plane: what users of embedded proxies cannot ask for, the proxies can do. Of what it reports, only log lines are read.
+   */
+  own?: { settings?: Partial<MeshSettings>; overloaded?: true };
   /** What is seen depends on chance, so only what is expected counts. */
   random?: true;
   /** Where the data planes are meant to differ: start of the path told by the report, and why. */
@@ -222,6 +270,14 @@ export const raw = (step: Omit<RawStep, 'kind'>): RawStep => ({ kind: 'raw', ...
 export const grpc = (step: Omit<GrpcStep, 'kind'>): GrpcStep => ({ kind: 'grpc', ...step });
 export const websocket = (step: Omit<WebSocketStep, 'kind'>): WebSocketStep => ({ kind: 'websocket', ...step });
 export const until = (step: UntilStep['step']): UntilStep => ({ kind: 'until', step, expect: step.expect });
+export const spread = (step: Omit<SpreadStep, 'kind'>): SpreadStep => ({ kind: 'spread', ...step });
+export const admin = (workload: string, path: string, expect: Expected, method?: 'POST'): AdminStep => ({
+  kind: 'admin',
+  workload,
+  path,
+  expect,
+  ...(method === undefined ? {} : { method }),
+});
 export const arrivals = (expect: Expected): ArrivalsStep => ({ kind: 'arrivals', expect });
 
 /** A service of one application in one version. */

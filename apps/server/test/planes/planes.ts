@@ -9,9 +9,9 @@ import { fromBinary, fromJson, type JsonObject, toBinary, toJson } from '@bufbui
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type MeshSettings, type ProxyNode } from '@weft/mesh-core/model';
-import { buildMesh, registry, translate } from '@weft/mesh-core/translate';
+import { type Mesh, buildMesh, registry, translate } from '@weft/mesh-core/translate';
 import { type ResourceSet, TYPE_URL } from '@weft/mesh-core/xds';
-import { expect, onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { validateObject } from '@weft/mesh-core/config';
 import { openAccessLogs } from '../../src/proxy/access-log/access-log.ts';
 import { decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../../src/proxy/config/decode.ts';
@@ -19,12 +19,18 @@ import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
 import { createTracer } from '../../src/proxy/tracing/tracer.ts';
 
 // Of another project's tests, which TypeScript does not let this one import.
-const { decoded, envoyBinary, staticBootstrap } = (await import(
-  String(new URL('../../../../packages/mesh-core/src/translate/testing/static-envoy.ts', import.meta.url))
-)) as {
+const translateDir = new URL('../../../../packages/mesh-core/src/translate/', import.meta.url);
+const { decoded, envoyBinary, staticBootstrap } = (await import(String(new URL('testing/static-envoy.ts', translateDir)))) as {
   envoyBinary(): string | undefined;
   decoded(set: ResourceSet, typeUrl: string, name: string): JsonObject;
   staticBootstrap(set: ResourceSet, secrets: readonly object[]): { static_resources: { listeners: { address: { socketAddress: { portValue: number } } }[] } };
+};
+const { applyEnvoyFilters } = (await import(String(new URL('envoy-filter/apply.ts', translateDir)))) as {
+  applyEnvoyFilters(
+    mesh: Mesh,
+    node: ProxyNode,
+    set: ResourceSet,
+  ): { resources: ResourceSet; outcomes: { filter: string; applied: boolean; reason?: string }[] };
 };
 const envoy = envoyBinary();
 
@@ -68,19 +74,41 @@ export interface PlaneOptions {
   /** Changes route tables to what Istio's objects cannot say. */
   routes?: (table: JsonObject) => void;
   /** SDS by name, beside what Secrets of the objects make. */
-  secrets?: readonly object[];
+  secrets?: readonly JsonObject[];
+  /** Has more than it can carry. */
+  overloaded?: boolean;
 }
 
-/** Runs until the end of the test. Gives a listener's port by its name. */
-export async function startPlane(
+/** A listener's port by its name. */
+type PortOf = (listener: string) => number;
+
+export interface RunningPlane {
+  port: PortOf;
+  stop(): Promise<void>;
+}
+
+/** Runs until the end of the test. */
+export async function startPlane(plane: 'embedded' | 'envoy', objects: readonly MeshObject[], options: PlaneOptions = {}): Promise<PortOf> {
+  const { port, stop } = await runPlane(plane, objects, options);
+  onTestFinished(stop);
+  return port;
+}
+
+/** EnvoyFilters are applied on both: what the control plane keeps from embedded proxies they can do nonetheless. */
+export async function runPlane(
   plane: 'embedded' | 'envoy',
   objects: readonly MeshObject[],
-  { node, settings, routes, secrets = [] }: PlaneOptions = {},
-): Promise<(listener: string) => number> {
+  { node: changes, settings, routes, secrets = [], overloaded = false }: PlaneOptions = {},
+): Promise<RunningPlane> {
   const all = { ...DEFAULT_MESH_SETTINGS, ...settings };
-  const translated = translate(buildMesh(objects, all), nodeOf(plane, node), all);
+  const mesh = buildMesh(objects, all);
+  const node = nodeOf(plane, changes);
+  const translated = translate(mesh, node, all);
   const set = routes === undefined ? translated : { ...translated, [TYPE_URL.route]: withRoutes(translated, routes) };
-  return plane === 'embedded' ? startEmbedded(set) : startEnvoy(set, secrets);
+  if (plane === 'envoy') return startEnvoy(set, secrets, overloaded);
+  const { resources, outcomes } = applyEnvoyFilters(mesh, node, set);
+  for (const { filter, applied, reason } of outcomes) if (!applied) throw new Error(`${filter}: ${reason}`);
+  return startEmbedded(resources, secrets, overloaded);
 }
 
 function withRoutes(set: ResourceSet, change: (table: JsonObject) => void): ResourceSet[typeof TYPE_URL.route] {
@@ -93,7 +121,7 @@ function withRoutes(set: ResourceSet, change: (table: JsonObject) => void): Reso
   );
 }
 
-async function startEmbedded(set: ResourceSet): Promise<(listener: string) => number> {
+async function startEmbedded(set: ResourceSet, more: readonly JsonObject[], overloaded: boolean): Promise<RunningPlane> {
   const logs = openAccessLogs(() => undefined);
   const runtime = createProxyRuntime({
     clock: () => performance.now(),
@@ -101,46 +129,68 @@ async function startEmbedded(set: ResourceSet): Promise<(listener: string) => nu
     tracer: createTracer(Math.random),
     onRequestEnd: (record, source) => logs.onRequest(record.manager.accessLog, source),
     onTcp: (record) => record.phase === 'closed' && logs.onTcp(record),
+    ...(overloaded ? { overload: { admit: () => false, release: () => undefined } } : {}),
   });
-  onTestFinished(async () => {
+  const stop = async (): Promise<void> => {
     await runtime.close();
     await logs.close();
-  });
-  for (const { body, name } of set[TYPE_URL.cluster].values()) runtime.applyCluster(decodeCluster(body, name));
-  for (const { body, name } of set[TYPE_URL.endpoint].values()) runtime.applyEndpoints(decodeEndpoints(body, name));
-  for (const { body, name } of set[TYPE_URL.route].values()) runtime.applyRoutes(decodeRouteConfig(body, name));
-  for (const { body, name } of set[TYPE_URL.secret].values()) runtime.applySecret(decodeSecret(body, name));
-  await runtime.applyListeners([...set[TYPE_URL.listener].values()].map(({ body, name }) => ({ ...decodeListener(body, name), port: 0 })));
-  return (name) => named(name, new Map(runtime.stats().listeners.map((l) => [l.name, l.port])));
+  };
+  try {
+    for (const { body, name } of set[TYPE_URL.cluster].values()) runtime.applyCluster(decodeCluster(body, name));
+    for (const { body, name } of set[TYPE_URL.endpoint].values()) runtime.applyEndpoints(decodeEndpoints(body, name));
+    for (const { body, name } of set[TYPE_URL.route].values()) runtime.applyRoutes(decodeRouteConfig(body, name));
+    for (const { body, name } of set[TYPE_URL.secret].values()) runtime.applySecret(decodeSecret(body, name));
+    for (const secret of more) runtime.applySecret(decodeSecret(toBinary(SecretSchema, fromJson(SecretSchema, secret)), String(secret['name'])));
+    await runtime.applyListeners([...set[TYPE_URL.listener].values()].map(({ body, name }) => ({ ...decodeListener(body, name), port: 0 })));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { port: (name) => named(name, new Map(runtime.stats().listeners.map((l) => [l.name, l.port]))), stop };
 }
 
-async function startEnvoy(set: ResourceSet, more: readonly object[]): Promise<(listener: string) => number> {
+/** Every heap is too big. */
+const OVERLOADED = {
+  refresh_interval: '0.05s',
+  resource_monitors: [
+    {
+      name: 'envoy.resource_monitors.fixed_heap',
+      typed_config: { '@type': 'type.googleapis.com/envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig', max_heap_size_bytes: 1 },
+    },
+  ],
+  actions: [{ name: 'envoy.overload_actions.stop_accepting_requests', triggers: [{ name: 'envoy.resource_monitors.fixed_heap', threshold: { value: 0.9 } }] }],
+};
+
+async function startEnvoy(set: ResourceSet, more: readonly JsonObject[], overloaded: boolean): Promise<RunningPlane> {
   const dir = mkdtempSync(join(tmpdir(), 'weft-plane-'));
   const secrets = [...set[TYPE_URL.secret].values()].map(({ body }) => toJson(SecretSchema, fromBinary(SecretSchema, body)) as object);
   const bootstrap = staticBootstrap(set, [...secrets, ...more]);
   for (const { address } of bootstrap.static_resources.listeners) address.socketAddress.portValue = 0;
-  writeFileSync(join(dir, 'envoy.json'), JSON.stringify(bootstrap));
+  writeFileSync(join(dir, 'envoy.json'), JSON.stringify(overloaded ? { ...bootstrap, overload_manager: OVERLOADED } : bootstrap));
   const args = ['-c', join(dir, 'envoy.json'), '--disable-hot-restart', '--concurrency', '1', '--admin-address-path', join(dir, 'admin')];
   const child = spawn(envoy ?? '', [...args, '-l', 'warning', '--file-flush-interval-msec', '50'], { stdio: ['ignore', 'ignore', 'pipe'] });
-  onTestFinished(async () => {
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    if (child.exitCode === null) {
-      child.kill('SIGKILL');
-      await gone;
-    }
-    rmSync(dir, { recursive: true, force: true });
-  });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  const stop = async (): Promise<void> => {
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    // Asked, so that what it has logged is written.
+    if (child.exitCode === null && child.kill('SIGTERM')) await gone;
+    rmSync(dir, { recursive: true, force: true });
+  };
   const admin = async (path: string): Promise<string> => (await fetch(`http://${readFileSync(join(dir, 'admin'), 'utf8')}${path}`)).text();
-  await vi.waitFor(async () => {
-    if (child.exitCode !== null) throw new Error(log);
-    expect(await admin('/ready')).toContain('LIVE');
-  }, PATIENT.timeout);
+  const deadline = performance.now() + PATIENT.timeout;
+  while (!(await admin('/ready').catch(() => '')).includes('LIVE')) {
+    if (child.exitCode === null && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      continue;
+    }
+    await stop();
+    throw new Error(`Envoy does not start: ${log}`);
+  }
   const listing = JSON.parse(await admin('/listeners?format=json')) as {
     listener_statuses: { name: string; local_address: { socket_address: { port_value: number } } }[];
   };
-  return (name) => named(name, new Map(listing.listener_statuses.map((l) => [l.name, l.local_address.socket_address.port_value])));
+  return { port: (name) => named(name, new Map(listing.listener_statuses.map((l) => [l.name, l.local_address.socket_address.port_value]))), stop };
 }
 
 function named(name: string, ports: ReadonlyMap<string, number>): number {

@@ -2,17 +2,25 @@
 
 import type { Case } from '../case.ts';
 import { ACTIONS } from './actions.ts';
+import { ADMIN } from './admin.ts';
 import { BALANCING } from './balancing.ts';
+import { DRAIN } from './drain.ts';
 import { EGRESS } from './egress.ts';
+import { FLAGS } from './flags.ts';
 import { GATEWAYS } from './gateways.ts';
+import { HASHING } from './hashing.ts';
+import { HEALTH } from './health.ts';
 import { L4 } from './l4.ts';
+import { LIMITS } from './limits.ts';
 import { MATCHES } from './matches.ts';
 import { OBSERVABILITY } from './observability.ts';
 import { PRECEDENCE } from './precedence.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { RESILIENCE } from './resilience.ts';
+import { RETRIES } from './retries.ts';
 import { SCOPE } from './scope.ts';
 import { SECURITY } from './security.ts';
+import { TELEMETRY } from './telemetry.ts';
 import { ORIGINATION } from './tls.ts';
 
 export const CASES: readonly Case[] = [
@@ -21,10 +29,18 @@ export const CASES: readonly Case[] = [
   ...PRECEDENCE,
   ...ACTIONS,
   ...BALANCING,
+  ...HASHING,
+  ...HEALTH,
   ...RESILIENCE,
+  ...RETRIES,
+  ...LIMITS,
   ...L4,
   ...SECURITY,
   ...OBSERVABILITY,
+  ...TELEMETRY,
+  ...FLAGS,
+  ...DRAIN,
+  ...ADMIN,
   ...EGRESS,
   ...ORIGINATION,
   ...SCOPE,

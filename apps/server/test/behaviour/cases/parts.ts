@@ -38,3 +38,36 @@ kind: WorkloadEntry
 metadata: { name: ${name}-0, namespace: $OTHER }
 spec: { address: 127.0.0.1, ports: { http: $PORT(b) }, labels: { app: ${name} } }
 ---`;
+
+const typed = (type: string): string => `"@type": type.googleapis.com/${type}`;
+
+/** An EnvoyFilter of these patches (flow YAML). */
+export const envoyFilter = (name: string, ...patches: string[]): string => `
+kind: EnvoyFilter
+metadata: { name: ${name} }
+spec: { configPatches: [${patches.join(', ')}] }
+`;
+
+/** Fields of every route (\`route: {...}\`, \`typed_per_filter_config: {...}\`). */
+export const onRoutes = (value: string): string => `{ applyTo: HTTP_ROUTE, patch: { operation: MERGE, value: { ${value} } } }`;
+
+/** Fields of the service's cluster. */
+export const onCluster = (service: string, value: string): string =>
+  `{ applyTo: CLUSTER, match: { cluster: { service: ${service}.$NS.svc.cluster.local } }, patch: { operation: MERGE, value: { ${value} } } }`;
+
+/** Fields of the HTTP connection manager. */
+export const onManager = (value: string): string => `{
+  applyTo: NETWORK_FILTER, match: { listener: { filterChain: { filter: { name: envoy.filters.network.http_connection_manager } } } },
+  patch: { operation: MERGE, value: { typed_config: { ${typed('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager')}, ${value} } } } }`;
+
+const RATE_LIMIT = typed('envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit');
+const all = 'default_value: { numerator: 100, denominator: HUNDRED }';
+
+/** A bucket of two requests a minute on every route; \`more\` are further fields of the filter. */
+export const rateLimit = (more = '', enforced = all): string[] => [
+  `{ applyTo: HTTP_FILTER, match: { listener: { filterChain: { filter: { name: envoy.filters.network.http_connection_manager, subFilter: { name: envoy.filters.http.router } } } } },
+  patch: { operation: INSERT_BEFORE, value: { name: envoy.filters.http.local_ratelimit, typed_config: { ${RATE_LIMIT}, stat_prefix: suite } } } }`,
+  onRoutes(
+    `typed_per_filter_config: { envoy.filters.http.local_ratelimit: { ${RATE_LIMIT}, stat_prefix: suite, token_bucket: { max_tokens: 2, tokens_per_fill: 2, fill_interval: 60s }, filter_enabled: { ${all} }, filter_enforced: { ${enforced} }${more} } }`,
+  ),
+];

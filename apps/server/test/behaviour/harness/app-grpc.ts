@@ -33,7 +33,7 @@ export async function answerGrpc(app: AppName, act: AppAction, request: Http2Ser
   }
   if (act.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, act.delayMs));
   if (stream.destroyed) return;
-  if (act.reset === 'before-headers') return stream.close(2);
+  if (act.reset === 'before-headers' || act.reset === 'refused') return stream.close(act.reset === 'refused' ? 7 : 2);
   const end = { 'grpc-status': String(act.grpcStatus ?? 0), ...(act.grpcMessage === undefined ? {} : { 'grpc-message': act.grpcMessage }), ...act.trailers };
   if (act.trailersOnly === true) return stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...end }, { endStream: true });
   response.writeHead(act.status ?? 200, { 'content-type': 'application/grpc', ...act.headers });

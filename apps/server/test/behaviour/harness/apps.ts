@@ -38,6 +38,9 @@ export interface AppState {
   released: Set<string>;
 }
 
+/** How long the application `late` says nothing. */
+const LATE_MS = 2_000;
+
 export async function startApps(certificates: Certificates): Promise<Apps> {
   const state: AppState = { arrivals: new Map(), waiting: new Map(), released: new Set() };
   const servers = new Map<AppName, Server>();
@@ -82,6 +85,10 @@ export async function startApps(certificates: Certificates): Promise<Apps> {
       socket.write('220 ready\n');
       socket.on('data', (bytes) => socket.write(`first:${bytes.toString()}`)).on('end', () => socket.end());
     }),
+  );
+  await listen(
+    'late',
+    createServer((socket) => setTimeout(() => socket.end('late:'), LATE_MS)),
   );
   const secure = createSecureServer(
     {
@@ -168,8 +175,7 @@ async function answer(app: AppName, state: AppState, request: Request, response:
   const arrivals = state.arrivals.get(key) ?? [];
   state.arrivals.set(key, arrivals);
   arrivals.push({ app, method: request.method ?? '', path: request.url ?? '', headers: namesAndValues(request.rawHeaders) });
-  const asked = JSON.parse(String(request.headers['x-do'] ?? '{}')) as AppAction;
-  const act: AppAction = asked.first !== undefined && arrivals.length > asked.first ? {} : asked;
+  const act = actionOf(app, JSON.parse(String(request.headers['x-do'] ?? '{}')) as AppAction, arrivals.length);
   if (String(request.headers['content-type'] ?? '').startsWith('application/grpc'))
     return answerGrpc(app, act, request as Http2ServerRequest, response as Http2ServerResponse);
   if (act.informational !== undefined && 'writeEarlyHints' in response && request.httpVersionMajor === 1)
@@ -196,9 +202,10 @@ async function answer(app: AppName, state: AppState, request: Request, response:
     if (!goesOn) return;
   }
   if (act.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, act.delayMs));
-  if (act.reset === 'before-headers') return destroy(request);
+  if (act.reset === 'before-headers' || act.reset === 'refused') return destroy(request, act.reset === 'refused');
   const echo = {
     app,
+    connection: connectionOf(request),
     method: request.method,
     path: request.url,
     protocol: `HTTP/${request.httpVersion}`,
@@ -239,8 +246,24 @@ function tlsOf(socket: TLSSocket): string {
   return `sni=${socket.servername || 'none'}${client}`;
 }
 
-function destroy(request: Request): void {
-  if ('stream' in request) request.stream.close(2);
+function actionOf(app: AppName, asked: AppAction, attempt: number): AppAction {
+  if (asked.only !== undefined && asked.only !== app) return {};
+  return asked.first !== undefined && attempt > asked.first ? (asked.after ?? {}) : asked;
+}
+
+let connections = 0;
+const connectionNumbers = new WeakMap<object, number>();
+
+/** One number per connection, of all applications. */
+function connectionOf(request: Request): number {
+  const connection = 'stream' in request ? (request.stream.session ?? request) : request.socket;
+  const number = connectionNumbers.get(connection) ?? (connections += 1);
+  connectionNumbers.set(connection, number);
+  return number;
+}
+
+function destroy(request: Request, refused = false): void {
+  if ('stream' in request) request.stream.close(refused ? 7 : 2);
   else request.socket.resetAndDestroy();
 }
 

@@ -255,14 +255,14 @@ export function sendWebSocket(step: WebSocketStep, target: Target): Promise<Seen
   });
 }
 
-type Echo = Pick<NonNullable<Seen['upstream']>, 'method' | 'path' | 'protocol' | 'headers' | 'body' | 'trailers'> & { app: string };
+type Echo = Pick<NonNullable<Seen['upstream']>, 'method' | 'path' | 'protocol' | 'headers' | 'body' | 'trailers'> & { app: string; connection: number };
 
 function readBody(body: Buffer): Partial<Seen> {
   const text = body.toString();
   const echo = asEcho(text);
   if (echo === undefined) return { body: text.length > 2_000 ? `${text.length} bytes` : text };
-  const { app, ...upstream } = echo;
-  return { app, upstream };
+  const { app, connection, ...upstream } = echo;
+  return { app, connection, upstream };
 }
 
 function asEcho(text: string): Echo | undefined {

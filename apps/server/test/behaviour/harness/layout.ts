@@ -15,6 +15,7 @@ export interface Layout {
   /** State directory of the whole run. */
   dir: string;
   certificates: Certificates;
+  accessLogFile: string;
   appPort(app: string): number;
   inbound(plane: Plane): readonly InboundPort[];
   inboundPort(plane: Plane, name: string): number;
@@ -39,7 +40,8 @@ const INBOUND: readonly { name: string; app: string; servicePort: number }[] = [
   { name: 'disable', app: 'a', servicePort: 8444 },
 ];
 
-export const CLIENTS = ['client', 'other'] as const;
+/** `told` has Telemetry of its own and a locality, `drained` ends in the middle. */
+export const CLIENTS = ['client', 'other', 'told', 'drained'] as const;
 
 const BLOCK = 2_000;
 
@@ -79,15 +81,15 @@ export async function planLayout({ dir, certificates, cases, apps, observed }: L
         .get(plane)
         ?.push({ name: wireName(name), servicePort, listenPort: await give(`${plane}/in/${name}`), appPort: apps.port(app as Parameters<Apps['port']>[0]) });
     for (const name of ['gateway', ...cases.flatMap(openedBy)]) await give(`${plane}/at/${name}`);
-    for (const purpose of ['proxy', ...['client', 'other', 'by-host', 'observed-v1', 'gateway'].map((w) => `admin/${w}`)]) await give(`${plane}/${purpose}`);
+    for (const purpose of ['proxy', ...[...CLIENTS, 'by-host', 'observed-v1', 'gateway'].map((w) => `admin/${w}`)]) await give(`${plane}/${purpose}`);
     for (const client of CLIENTS) {
       const list: UpstreamPort[] = [];
       upstreams.set(`${plane}/${client}`, list);
       for (const target of PLANES)
         for (const behaviour of [{ services: [{ ...observed, endpoints: [] }], mixed: true, steps: [] as Case['steps'] }, ...cases]) {
-          if (target !== plane && behaviour.mixed !== true) continue;
-          // The second client asks only what a case lets it ask.
-          if (client === 'other' && behaviour.steps.length > 0 && !behaviour.steps.some((s) => 'from' in s && s.from === 'other')) continue;
+          if ((target !== plane && behaviour.mixed !== true) || ('own' in behaviour && behaviour.own !== undefined)) continue;
+          // The other clients ask only what a case lets them ask.
+          if (client !== 'client' && behaviour.steps.length > 0 && !JSON.stringify(behaviour.steps).includes(`"from":"${client}"`)) continue;
           for (const service of behaviour.services ?? [])
             for (const { number } of portsOf(service)) {
               const host = `${service.name}.${namespaceOf(target)}.svc.cluster.local`;
@@ -108,6 +110,7 @@ export async function planLayout({ dir, certificates, cases, apps, observed }: L
   return {
     dir,
     certificates,
+    accessLogFile: join(dir, 'access.log'),
     appPort: (app) => apps.port(app as Parameters<Apps['port']>[0]),
     inbound: (plane) => inbound.get(plane) ?? [],
     inboundPort: (plane, name) => known(`${plane}/in/${name}`),

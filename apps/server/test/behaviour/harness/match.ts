@@ -11,6 +11,12 @@ class Between {
 class Absent {
   readonly kind = 'absent';
 }
+class Holds {
+  readonly all: readonly string[];
+  constructor(all: readonly string[]) {
+    this.all = all;
+  }
+}
 class OneOf {
   readonly of: readonly Expected[];
   constructor(of: readonly Expected[]) {
@@ -18,12 +24,25 @@ class OneOf {
   }
 }
 
-export type Expected = string | number | boolean | null | RegExp | Between | Absent | OneOf | readonly Expected[] | { readonly [key: string]: Expected };
+export type Expected =
+  | string
+  | number
+  | boolean
+  | null
+  | RegExp
+  | Between
+  | Absent
+  | OneOf
+  | Holds
+  | readonly Expected[]
+  | { readonly [key: string]: Expected };
 
 /** A number in this range, both ends included. */
 export const between = (low: number, high: number): Expected => new Between(low, high);
 /** The key must not be there. */
 export const absent: Expected = new Absent();
+/** A list that has these among others. */
+export const holds = (...all: string[]): Expected => new Holds(all);
 export const oneOf = (...of: Expected[]): Expected => new OneOf(of);
 
 /** What of `expected` does not hold in `actual`, as lines `path: ...`; keys not named are free, lists must match whole. */
@@ -36,6 +55,10 @@ export function mismatches(actual: unknown, expected: Expected, path = ''): stri
     return typeof actual === 'number' && actual >= expected.low && actual <= expected.high
       ? []
       : [`${path}: ${told()} is not from ${expected.low} to ${expected.high}`];
+  if (expected instanceof Holds) {
+    const missing = expected.all.filter((item) => !Array.isArray(actual) || !actual.includes(item));
+    return missing.length === 0 ? [] : [`${path}: ${missing.join(', ')} missing in ${told()}`];
+  }
   if (expected instanceof OneOf)
     return expected.of.some((e) => mismatches(actual, e, path).length === 0) ? [] : [`${path}: ${told()} is none of what is allowed`];
   if (isList(expected)) {

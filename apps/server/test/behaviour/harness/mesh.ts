@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { JsonObject } from '@bufbuild/protobuf';
 import { type MeshObject, DEFAULT_MESH_SETTINGS, refKey, refOf } from '@weft/mesh-core/model';
 import { type Child } from '../../../src/agent/child.ts';
 import { startEnvoy } from '../../../src/agent/envoy.ts';
@@ -50,6 +51,8 @@ export interface SuiteMesh {
   layout: Layout;
   telemetry: TelemetrySink;
   planes: readonly Plane[];
+  /** A sidecar's certificate and whom it trusts, as xDS has them. */
+  secretsOf(identity: { namespace: string; serviceAccount: string }): Promise<JsonObject[]>;
   /** Writes the objects and waits until every connected proxy has answered for what changed. */
   put(objects: readonly MeshObject[]): Promise<Refusals>;
   remove(objects: readonly MeshObject[]): Promise<Refusals>;
@@ -89,7 +92,7 @@ async function start(
   const apps = await startApps(certificates);
   stops.push(() => apps.close());
   const layout = await planLayout({ dir, cases, apps, certificates, observed: OBSERVED });
-  const accessLogFile = join(layout.dir, 'access.log');
+  const { accessLogFile } = layout;
   const telemetry = await startTelemetrySink(accessLogFile);
   stops.push(() => telemetry.stop());
 
@@ -197,6 +200,14 @@ async function start(
     layout,
     telemetry,
     planes,
+    async secretsOf(identity) {
+      const leaf = await ca.issueLeaf({ trustDomain: 'cluster.local', ...identity });
+      const inline = (inlineString: string): JsonObject => ({ inlineString });
+      return [
+        { name: 'default', tlsCertificate: { certificateChain: inline(leaf.certificatePem), privateKey: inline(leaf.privateKeyPem) } },
+        { name: 'ROOTCA', validationContext: { trustedCa: inline(ca.rootCaPem) } },
+      ];
+    },
     put: (objects) => write(objects.map((object) => ({ op: 'put' as const, object }))),
     remove: (objects) => {
       const refs = new Map(objects.map(refOf).map((ref) => [refKey(ref), ref]));
@@ -224,6 +235,13 @@ function proxySpecs(plane: Plane, layout: Layout): PartialSpec[] {
       labels: { app: 'other', version: 'v2' },
       upstreams: layout.upstreams(plane, 'other'),
     },
+    ...(['told', 'drained'] as const).map((name) => ({
+      ...base,
+      ...admin(name),
+      serviceAccount: name,
+      labels: { app: name, version: 'v1', 'istio-locality': 'r1.z1.s1' },
+      upstreams: layout.upstreams(plane, name),
+    })),
     {
       ...base,
       ...admin('observed-v1'),

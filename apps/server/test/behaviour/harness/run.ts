@@ -2,10 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 import type { ConnectionOptions } from 'node:tls';
-import { type Case, type ClientTls, type HttpStep, type Plane, type Seen, type Step, namespaceOf } from '../case.ts';
+import { type AdminStep, type Case, type ClientTls, type HttpStep, type Plane, type Seen, type SpreadStep, type Step, namespaceOf } from '../case.ts';
 import { sendGrpc, sendHttp, sendRaw, sendWebSocket, type Target } from './clients.ts';
 import type { Certificates } from './certificates.ts';
-import { mismatches } from './match.ts';
+import { type Expected, mismatches } from './match.ts';
 import { type SuiteMesh, refusalsOf } from './mesh.ts';
 import { portsOf, yamlObjects } from './objects.ts';
 
@@ -16,14 +16,16 @@ export interface Outcome {
   /** What each step saw, without what differs from run to run. */
   seen: unknown[];
   requestIds: ReadonlySet<string>;
+  /** What the case's own client has logged. */
+  ownLines?: () => string[];
 }
 
-type Sendable = Exclude<Step, { kind: 'apply' | 'until' | 'arrivals' | 'status' }>;
+type Sendable = Exclude<Step, { kind: 'apply' | 'remove' | 'until' | 'arrivals' | 'status' | 'spread' | 'admin' }>;
 
-const BECOMES_WITHIN_MS = 15_000;
+const BECOMES_WITHIN_MS = 25_000;
 
-/** `client` is the plane that asks, `server` the one whose services are asked. */
-export async function runSteps(behaviour: Case, client: Plane, server: Plane, mesh: SuiteMesh): Promise<Outcome> {
+/** `client` is the plane that asks, `server` the one whose services are asked; `portOf` a listener of a client of the case's own. */
+export async function runSteps(behaviour: Case, client: Plane, server: Plane, mesh: SuiteMesh, portOf?: (listener: string) => number): Promise<Outcome> {
   const problems: string[] = [];
   const requestIds = new Set<string>();
   const saved = new Map<string, string>();
@@ -34,7 +36,7 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
   for (const app of ['a', 'b', 'c', 'd']) saved.set(`port_${app}`, String(mesh.layout.appPort(app)));
   const answered: string[] = [];
   const send = async (step: Sendable): Promise<Seen> => {
-    const target = targetOf(behaviour, step, client, server, mesh);
+    const target = targetOf(behaviour, step, client, server, mesh, portOf);
     // As long on one data plane as on the other.
     target.key = `${client.slice(0, 2)}-${server.slice(0, 2)}-${randomUUID()}`;
     keys.push(target.key);
@@ -44,12 +46,19 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
       target.signal = controller.signal;
       void becomes(() => mesh.apps.arrived(target.key).length > 0).then(() => controller.abort());
     }
-    const result = await untilAccepted(() => sendOne(withSaved(step, saved), target));
+    const ask = (): Promise<Seen> => sendOne(withSaved(step, saved), target);
+    const result = await (mismatches('refused', refusalExpected(step)).length === 0 ? ask() : untilAccepted(ask));
     answered.push(target.key);
     // A gateway gives requests an id of its own.
     const id = result.upstream?.headers['x-request-id'];
     if (id !== undefined) requestIds.add(id);
     return result;
+  };
+  let before: readonly string[] = [];
+  const askByKey = async (step: SpreadStep): Promise<unknown> => {
+    const { chosen, moved } = await spreadOver(step, before, send);
+    before = chosen;
+    return { chosen: chosen.join(' '), moved };
   };
   const judge = (step: Step, i: number, result: unknown): void => {
     seen[i] = result;
@@ -57,8 +66,9 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
     problems.push(...wanted.flatMap((w) => mismatches(result, w)).map((p) => `step ${i + 1}: ${p}`));
   };
   for (const [i, step] of behaviour.steps.entries()) {
-    if (step.kind === 'apply') {
-      const refusals = await mesh.put(yamlObjects(step.objects, server, mesh.layout));
+    if (step.kind === 'apply' || step.kind === 'remove') {
+      const objects = yamlObjects(step.objects, server, mesh.layout);
+      const refusals = await (step.kind === 'apply' ? mesh.put(objects) : mesh.remove(objects));
       problems.push(
         ...refusalsOf(
           refusals,
@@ -67,12 +77,24 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
       );
     } else if (step.kind === 'until') {
       const deadline = performance.now() + BECOMES_WITHIN_MS;
-      const ask = (): Promise<unknown> => (step.step.times === undefined ? once(step.step, send, saved) : repeat(step.step, send));
+      const inner = step.step;
+      const ask = (): Promise<unknown> =>
+        inner.kind === 'admin'
+          ? askAdmin(inner, mesh.layout.adminPort(client, inner.workload))
+          : inner.kind === 'spread'
+            ? askByKey(inner)
+            : inner.times === undefined
+              ? once(inner, send, saved)
+              : repeat(inner, send);
       let result = await ask();
       while (mismatches(result, step.expect).length > 0 && performance.now() < deadline) result = await ask();
       judge(step, i, result);
     } else if (step.kind === 'status') {
       judge(step, i, comparable(mesh.status(step.workload, namespaceOf(client))));
+    } else if (step.kind === 'admin') {
+      judge(step, i, await askAdmin(step, mesh.layout.adminPort(client, step.workload)));
+    } else if (step.kind === 'spread') {
+      judge(step, i, await askByKey(step));
     } else if (step.kind === 'arrivals') {
       const deadline = performance.now() + BECOMES_WITHIN_MS / 3;
       const look = (): unknown => comparable(mesh.apps.arrived(keys.at(-1) ?? ''));
@@ -112,13 +134,21 @@ async function once(step: Sendable, send: (step: Sendable) => Promise<Seen>, sav
 }
 
 async function repeat(step: Sendable, send: (step: Sendable) => Promise<Seen>): Promise<unknown> {
-  const { times = 1, parallel = 1, ...rest } = step;
+  const { times = 1, parallel = 1, gapMs, ...rest } = step;
   const total = { statuses: {} as Record<string, number>, apps: {} as Record<string, number> };
+  const connections = new Set<number | undefined>();
+  let sampled = 0;
+  let slowestMs = 0;
   let left = times;
   const worker = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
+      const start = performance.now();
       const result = await send(rest);
+      slowestMs = Math.max(slowestMs, performance.now() - start);
+      connections.add(result.connection);
+      if (result.upstream?.headers['traceparent']?.endsWith('-01') === true) sampled += 1;
+      if (gapMs !== undefined && left > 0) await new Promise((resolve) => setTimeout(resolve, gapMs));
       const status = String(result.status ?? result.failed ?? (result.text === undefined ? 'none' : 'answered'));
       const app = result.app ?? /^(\w+):/.exec(result.text ?? '')?.[1] ?? 'none';
       total.statuses[status] = (total.statuses[status] ?? 0) + 1;
@@ -126,7 +156,27 @@ async function repeat(step: Sendable, send: (step: Sendable) => Promise<Seen>): 
     }
   };
   await Promise.all(Array.from({ length: parallel }, worker));
-  return { ...total, distinct: Object.keys(total.apps).length };
+  // The same on both data planes only where the case says so.
+  const measured = { connections: connections.size, slowestMs, sampled };
+  const expected = Object.entries(measured).filter(([name]) => typeof rest.expect === 'object' && rest.expect !== null && name in rest.expect);
+  return { ...total, distinct: Object.keys(total.apps).length, ...Object.fromEntries(expected) };
+}
+
+async function spreadOver(
+  { step, keys }: SpreadStep,
+  before: readonly string[],
+  send: (step: HttpStep) => Promise<Seen>,
+): Promise<{ chosen: string[]; moved: Record<string, number> }> {
+  const chosen: string[] = [];
+  const moved: Record<string, number> = {};
+  for (let i = 0; i < keys; i += 1) {
+    const keyed = JSON.parse(JSON.stringify({ path: step.path, headers: step.headers ?? {} }).replaceAll('$key', `key-${i}`)) as Partial<HttpStep>;
+    const { app = 'none' } = await send({ ...step, ...keyed });
+    const last = before[i];
+    if (last !== undefined && last !== app) moved[last] = (moved[last] ?? 0) + 1;
+    chosen.push(app);
+  }
+  return { chosen, moved };
 }
 
 function sendOne(step: Sendable, target: Target): Promise<Seen> {
@@ -140,6 +190,24 @@ function sendOne(step: Sendable, target: Target): Promise<Seen> {
     case 'websocket':
       return sendWebSocket(step, target);
   }
+}
+
+function refusalExpected({ expect }: Sendable): Expected {
+  return typeof expect === 'object' && expect !== null && 'failed' in expect ? expect.failed : null;
+}
+
+async function askAdmin({ path, method }: AdminStep, port: number): Promise<unknown> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method: method ?? 'GET' });
+  const text = await response.text();
+  const seen = { status: response.status, type: response.headers.get('content-type') };
+  return text.startsWith('{') ? { ...seen, paths: [...pathsOf(JSON.parse(text))].toSorted() } : { ...seen, body: neutral(text) };
+}
+
+/** Of every key in it, lists gone through. */
+function pathsOf(value: unknown, path = ''): Set<string> {
+  if (typeof value !== 'object' || value === null) return new Set([path]);
+  if (Array.isArray(value)) return new Set([path, ...value.flatMap((item) => [...pathsOf(item, path)])]);
+  return new Set([path, ...Object.entries(value).flatMap(([key, v]) => [...pathsOf(v, path === '' ? key : `${path}.${key}`)])]);
 }
 
 /** A listener is bound a moment after its proxy has acknowledged it. */
@@ -157,7 +225,7 @@ async function becomes(condition: () => boolean): Promise<void> {
   while (!condition() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-function targetOf(behaviour: Case, step: Sendable, client: Plane, server: Plane, mesh: SuiteMesh): Target {
+function targetOf(behaviour: Case, step: Sendable, client: Plane, server: Plane, mesh: SuiteMesh, portOf: ((listener: string) => number) | undefined): Target {
   const { layout } = mesh;
   const [name = '', portText] = (step.to?.replaceAll('$NS', namespaceOf(server)) ?? behaviour.services?.[0]?.name ?? 'observed').split(':');
   const service = behaviour.services?.find((s) => s.name === name);
@@ -167,7 +235,7 @@ function targetOf(behaviour: Case, step: Sendable, client: Plane, server: Plane,
   const base = { key: '', requestId: randomUUID(), ...(step.tls === undefined ? {} : { tls: tlsTo(step.tls, server, layout.certificates) }) };
   if (step.at !== undefined) return { ...base, port: layout.openedPort(client, step.at), host: 'gateway.example.com' };
   if (step.from === 'http-proxy') return { ...base, port: layout.proxyPort(client), host: `${host}:${number}` };
-  const port = layout.upstreamPort(client, step.from ?? 'client', host, number);
+  const port = portOf?.(`${host}_${number}`) ?? layout.upstreamPort(client, step.from ?? 'client', host, number);
   return { ...base, port, host: `127.0.0.1:${port}` };
 }
 
@@ -192,9 +260,11 @@ function withSaved<S extends Sendable>(step: S, saved: ReadonlyMap<string, strin
 
 const VOLATILE: Readonly<Record<string, [part: RegExp, instead: string]>> = {
   date: [/.*/s, '<date>'],
-  'x-request-id': [/.*/s, '<id>'],
+  // The digit that tells the decision to sample; of other ids it is 4.
+  'x-request-id': [/^[0-9a-f]{8}-[0-9a-f]{4}-(.)[0-9a-f]{3}-.*$/s, '<id $1>'],
   'x-key': [/.*/s, '<key>'],
   'x-envoy-upstream-service-time': [/.*/s, '<ms>'],
+  'x-ratelimit-reset': [/.*/s, '<s>'],
   'sec-websocket-key': [/.*/s, '<key>'],
   // Of a gateway, or of a mirrored request: an address of the machine.
   'x-forwarded-for': [/[\d.]+$/, '<address>'],
@@ -214,6 +284,7 @@ export function comparable(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
+      .filter(([key, v]) => key !== 'connection' || typeof v !== 'number')
       .filter(([key, v]) => !IGNORED(key, v, value))
       .map(([key, v]) => {
         const volatile = VOLATILE[key.toLowerCase()];

@@ -24,7 +24,7 @@ function check({ services, telemetry }: Case, outcome: Outcome, mesh: SuiteMesh)
   const hosts = (services ?? [{ name: 'observed' }]).map((s) => `${s.name}.${namespaceOf(outcome.plane)}.svc.cluster.local`);
   const metrics = hosts.flatMap((host) => mesh.telemetry.metrics(host)).map(seriesOf);
   const spans = mesh.telemetry.spans(outcome.requestIds).map(spanOf);
-  const logs = mesh.telemetry.logs(outcome.requestIds).map(logFields);
+  const logs = linesOf(outcome, mesh).map(logFields);
   const some = (what: string, list: readonly unknown[], wanted: NonNullable<Case['telemetry']>['metrics']): string[] =>
     (wanted ?? []).flatMap((w) => {
       const tries = list.map((item) => mismatches(item, w));
@@ -32,7 +32,22 @@ function check({ services, telemetry }: Case, outcome: Outcome, mesh: SuiteMesh)
       const nearest = tries.toSorted((a, b) => a.length - b.length)[0];
       return [`no ${what} like ${JSON.stringify(w)}; the nearest of ${list.length}: ${nearest?.join(', ') ?? 'none'}`];
     });
-  return [...some('series', metrics, telemetry?.metrics), ...some('span', spans, telemetry?.spans), ...some('log line', logs, telemetry?.logs)];
+  const requests = logs.map((fields) => fields['request']);
+  const logged = telemetry?.logged === undefined ? [] : mismatches(requests, telemetry.logged, 'logged');
+  const unwanted = (telemetry?.noMetrics ?? [])
+    .filter((w) => metrics.some((series) => mismatches(series, w).length === 0))
+    .map((w) => `a series like ${JSON.stringify(w)}`);
+  return [
+    ...logged,
+    ...unwanted,
+    ...some('series', metrics, telemetry?.metrics),
+    ...some('span', spans, telemetry?.spans),
+    ...some('log line', logs, telemetry?.logs),
+  ];
+}
+
+function linesOf({ ownLines, requestIds }: Outcome, mesh: SuiteMesh): string[] {
+  return ownLines?.() ?? mesh.telemetry.logs(requestIds);
 }
 
 function seriesOf(series: Series): Record<string, unknown> {
@@ -54,7 +69,7 @@ function spanOf(span: SpanSeen): Record<string, unknown> {
 
 /** Fields of a line, in order; quoted ones whole. JSON lines as they are. */
 export function logFields(line: string): Record<string, unknown> {
-  if (line.startsWith('{')) return JSON.parse(line) as Record<string, unknown>;
+  if (line.startsWith('{')) return { line: neutral(line), ...(JSON.parse(neutral(line)) as Record<string, unknown>) };
   const fields = [...line.matchAll(/\[[^\]]*\]|"((?:[^"\\]|\\.)*)"|(\S+)/g)].map((m) => m[1] ?? m[0]);
   const names = [
     'start',
@@ -80,11 +95,18 @@ export function logFields(line: string): Record<string, unknown> {
     'sni',
     'route',
   ];
-  return Object.fromEntries(fields.map((f, i) => [names[i] ?? `field${i}`, neutral(f)]));
+  return { line: neutral(line), ...Object.fromEntries(fields.map((f, i) => [names[i] ?? `field${i}`, neutral(f)])) };
 }
 
 /** Times, ids, addresses of the machine, sizes of echoes, what a TLS library says of a failure; `retry.attempt` is something the embedded proxy tells on top of what Envoy does. */
 const VARIES = new Set([
+  'line',
+  'start_time',
+  'upstream_service_time',
+  'upstream_local_address',
+  'bytes_sent',
+  'request_id',
+  'x_forwarded_for',
   'duration',
   'upstreamTime',
   'start',
@@ -142,13 +164,15 @@ const views: Readonly<Record<'metrics' | 'logs' | 'spans', (behaviour: Case, out
         .filter((series) => !series.name.endsWith('_messages_total') || series.value !== 0)
         .map((series): [string, unknown] => {
           const { metric, ...rest } = seriesOf(series);
-          const key = ['reporter', 'source_workload', 'destination_workload', 'response_code'].map((label) => String(rest[label])).join(' ');
+          const key = ['reporter', 'source_workload', 'destination_workload', 'response_code', 'grpc_response_status']
+            .map((label) => String(rest[label]))
+            .join(' ');
           return [`${String(metric)} ${key}`, rest];
         }),
     ),
   logs: (_, outcome, mesh) =>
     numbered(
-      mesh.telemetry.logs(outcome.requestIds).map((line): [string, unknown] => {
+      linesOf(outcome, mesh).map((line): [string, unknown] => {
         const fields = Object.fromEntries(Object.entries(logFields(line)).filter(([name]) => !VARIES.has(name)));
         return [`${String(fields['request'])} ${String(fields['cluster'] ?? '')}`, fields];
       }),
