@@ -12,6 +12,7 @@ import { Exchange } from './exchange.ts';
 import { noBodyStatus } from './heads.ts';
 import { contentLengthLine, statusLine } from './kept-lines.ts';
 import { newRecord } from './record.ts';
+import type { RequestRecord } from './hooks.ts';
 
 /** A head that has begun must be complete by then where nothing else is configured. */
 const headTimeoutMs = 60_000;
@@ -303,16 +304,15 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     const [type, body] = silent ? ['', ''] : ['content-type: text/plain\r\n', words ?? text];
     const lines = `content-length: ${body.length}\r\n${type}${server}connection: close\r\ndate: ${new Date().toUTCString()}\r\n`;
     this.out.add(`HTTP/1.1 ${status} ${text}\r\n${lines}\r\n${body}`);
-    if (status === 400) this.tellRefused(status, body.length);
+    if (status === 400) this.tellRefused({ status, responseFlags: 'DPE', details: 'http1.codec_error', responseBodyBytes: body.length });
+    if (status === 408) this.tellRefused({ status, details: 'request_header_timeout', responseBodyBytes: body.length });
     this.linger();
   }
 
-  /** What was no HTTP is reported all the same. */
-  private tellRefused(status: number, responseBodyBytes: number): void {
+  /** What never became a request is reported all the same. */
+  private tellRefused(refused: Partial<RequestRecord>): void {
     const { context } = this;
-    const from = `${context.remoteAddress}:${context.remotePort}`;
-    const refused = { startedAt: context.deps.clock(), status, responseBodyBytes, responseFlags: 'DPE', details: 'http1.codec_error' };
-    const record = { ...newRecord(context, from), ...refused };
+    const record = { ...newRecord(context, `${context.remoteAddress}:${context.remotePort}`), startedAt: context.deps.clock(), ...refused };
     context.deps.onRequestEnd(record, { record, request: () => undefined, response: () => undefined });
   }
 
