@@ -179,7 +179,9 @@ async function startEnvoy(set: ResourceSet, more: readonly JsonObject[], overloa
   };
   const admin = async (path: string): Promise<string> => (await fetch(`http://${readFileSync(join(dir, 'admin'), 'utf8')}${path}`)).text();
   const deadline = performance.now() + PATIENT.timeout;
-  while (!(await admin('/ready').catch(() => '')).includes('LIVE')) {
+  // The monitors of the overload manager are read for the first time a moment after the listeners are up.
+  const [path, sign] = overloaded ? ['/stats?filter=stop_accepting_requests.active', ': 1'] : ['/ready', 'LIVE'];
+  while (!(await admin(path).catch(() => '')).includes(sign)) {
     if (child.exitCode === null && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
       continue;
