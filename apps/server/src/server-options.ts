@@ -22,14 +22,11 @@ export interface ServerOptions {
 }
 
 /**
- * Environment of the server process, for glibc (others ignore it): blocks of 20 KB and more (of what connections read)
- * go back to the system when they are free. A thousand proxies that come back otherwise leave a heap of holes that is never used again.
- * The heap grows by little, else such blocks would be cut from its end. At 16 KB every read of an answer would be a mapping: a fifth more CPU.
+ * Environment of the server process, for glibc (others ignore it): blocks of 128 KB and more go back to the system when they are
+ * free. A push of a megabyte to each of a thousand proxies otherwise leaves a heap of holes that is never used again. Mapping the
+ * smaller blocks of connections too (20 KB) saved a tenth of the memory and cost a quarter of the CPU (docs/benchmarks.md).
  */
-export const SERVER_ENV = { MALLOC_MMAP_THRESHOLD_: '20480', MALLOC_TOP_PAD_: '16384', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '2' } as const;
+export const SERVER_ENV = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TOP_PAD_: '16384', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '2' } as const;
 
-/**
- * Flags of node for the server process. The young generation of 48 MB that V8 would keep makes nothing faster here; and what a
- * thousand first connects leave behind is half-empty pages, which a full collection closes up only when told to.
- */
-export const SERVER_FLAGS = ['--max-semi-space-size=4', '--compact-on-every-full-gc'] as const;
+/** Flags of node for the server process: what a thousand first connects leave behind is half-empty pages, which a full collection closes up only when told to. */
+export const SERVER_FLAGS = ['--compact-on-every-full-gc'] as const;
