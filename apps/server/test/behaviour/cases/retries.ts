@@ -226,7 +226,7 @@ ${rule('retry-remote', 'retries: { attempts: 3, retryOn: 5xx, backoff: 1ms, retr
     steps: [
       http({ do: { hold: true, first: 1, after: { body: 'second' } }, expect: { status: 200, body: 'second' } }),
       tries(2),
-      http({ do: { delayMs: 1_500, body: 'first', first: 1, after: { hold: true } }, expect: { status: 200, body: 'first' } }),
+      http({ do: { delayMs: 800, body: 'first', first: 1, after: { hold: true } }, expect: { status: 200, body: 'first' } }),
     ],
   },
 ];
