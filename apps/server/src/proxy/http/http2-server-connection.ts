@@ -5,6 +5,7 @@ import { ErrorCode, frameHead, FrameType, goawayFrame, largestWindow, preface } 
 import { TrailerBlock } from '../codec-h2/field-block.ts';
 import { RequestFields } from '../codec-h2/request-fields.ts';
 import { Http2Session } from '../codec-h2/session.ts';
+import { readDirectly } from '../transport/direct-reads.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { defaultIdleMs, type ConnectionContext } from './downstream.ts';
 import { Http2ServerStream } from './http2-server-stream.ts';
@@ -36,7 +37,7 @@ export class Http2ServerConnection extends Http2Session implements TimerTarget {
     this.maxStreams = options?.maxConcurrentStreams ?? defaultMaxStreams;
     this.connectAllowed = options?.allowConnect === true;
     this.sendSettings(true, this.maxStreams, this.connectAllowed);
-    socket.on('data', (chunk: Buffer) => this.onChunk(chunk));
+    readDirectly(socket, (chunk) => this.onChunk(chunk));
     socket.on('end', () => this.shut());
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.onClose());

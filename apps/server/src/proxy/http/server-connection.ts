@@ -5,6 +5,7 @@ import { STATUS_CODES } from 'node:http';
 import { BodyReader, type BodySink } from '../codec-h1/body-reader.ts';
 import { Body } from '../codec-h1/framing.ts';
 import { parseRequestHead, RequestHead } from '../codec-h1/request-head.ts';
+import { readDirectly } from '../transport/direct-reads.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
 import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './downstream.ts';
@@ -46,7 +47,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.onRequest = onRequest;
     this.out = new WireWriter(socket);
     this.exchange = new Exchange(context, this);
-    socket.on('data', (chunk: Buffer) => this.onData(chunk));
+    readDirectly(socket, (chunk) => this.onData(chunk));
     socket.on('drain', () => this.onDrain());
     socket.on('end', () => this.onEnd());
     socket.on('error', () => socket.destroy());

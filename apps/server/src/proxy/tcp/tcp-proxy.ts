@@ -7,6 +7,7 @@ import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { type WeightedChoice, xxHash64 } from '@weft/mesh-core/traffic';
 import type { ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
 import type { PeerInfo, RuntimeDeps, TcpRecord } from '../http/hooks.ts';
+import { readDirectly } from '../transport/direct-reads.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
@@ -185,7 +186,7 @@ export class TcpConnection implements TimerTarget {
 
   private pass(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
     const { clock } = this.context.deps;
-    from.on('data', (chunk: Buffer) => {
+    readDirectly(from, (chunk) => {
       count(chunk.length);
       this.activeAt = clock();
       if (!to.write(chunk)) from.pause();
