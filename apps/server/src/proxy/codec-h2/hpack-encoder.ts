@@ -3,6 +3,7 @@
 
 import { DynamicTable, makeEntry, staticCount, staticFields } from './hpack-table.ts';
 import { huffmanEncode, huffmanLength } from './huffman.ts';
+import { encodeShaped, shapeOf, type LineCode, type LineShape } from './line-shape.ts';
 
 /** Never worth an entry, or not to be kept in a table others can probe (RFC 7541 §7.1.3). */
 const unique: ReadonlySet<string> = new Set([
@@ -50,6 +51,9 @@ for (const [i, [name, value]] of staticFields.entries()) {
 const seenLimit = 256;
 const knownLimit = 400;
 const recentSlots = 128;
+const shapeSlots = 32;
+/** A shape that fits no more makes room. */
+const mostMisses = 16;
 /** Above this peers may offer more; ours stays small enough for the table's ring. */
 const maxTableSize = 4096;
 
@@ -63,6 +67,8 @@ export class HpackEncoder {
   private readonly recent: (Known | undefined)[] = Array.from({ length: recentSlots }, () => undefined);
   /** The value each field had last, by name: nothing is put together for one that comes again. */
   private readonly last = new Map<string, Known>();
+  /** By the length of the lines. */
+  private readonly shapes: (LineShape | undefined)[] = Array.from({ length: shapeSlots }, () => undefined);
   private sizeUpdate = '';
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE; the next block says what is used of it. */
@@ -70,6 +76,7 @@ export class HpackEncoder {
     const used = Math.min(size, maxTableSize);
     if (used === this.table.maxSize) return;
     this.table.resize(used);
+    this.shapes.fill(undefined);
     this.sizeUpdate += integer(0x20, 0x1f, used);
   }
 
@@ -82,6 +89,23 @@ export class HpackEncoder {
 
   /** Fields of `name: value\r\n` lines. */
   lines(lines: string): string {
+    const slot = lines.length % shapeSlots;
+    const shape = this.shapes[slot];
+    const fits = shape !== undefined && shape.length === lines.length && shape.inserted === this.table.inserted;
+    if (fits && (shape.parts !== undefined || shape.misses > 0)) {
+      const block = shape.parts === undefined ? undefined : encodeShaped(shape.parts, lines, plainString);
+      if (block !== undefined) return block;
+      if (++shape.misses < mostMisses) return this.eachLine(lines);
+    }
+    const block = this.eachLine(lines);
+    const { inserted } = this.table;
+    const again = fits && shape.inserted === inserted;
+    const parts = again ? shapeOf(lines, (line) => this.codeOf(line)) : undefined;
+    this.shapes[slot] = { length: lines.length, inserted, parts, misses: again && parts === undefined ? 1 : 0 };
+    return block;
+  }
+
+  private eachLine(lines: string): string {
     let block = '';
     for (let start = 0; start < lines.length;) {
       const end = lines.indexOf('\r\n', start);
@@ -123,7 +147,7 @@ export class HpackEncoder {
     const colon = line.indexOf(':', 1);
     const facts = this.factsOf(line.slice(0, colon));
     const value = valueAfter(line, colon);
-    const index = facts.fixed > 0 ? facts.fixed : facts.number > 0 && table.holds(facts.number) ? staticCount + 1 + table.inserted - facts.number : 0;
+    const index = this.indexOf(facts);
     if (facts.secret) return literal(0x10, 0x0f, index, facts.lower, value);
     // The first of its kind is put into the table for the sake of its name.
     const insert = facts.unique ? index === 0 : this.seenBefore(line);
@@ -133,6 +157,23 @@ export class HpackEncoder {
     this.known.set(line, table.inserted);
     facts.number = table.inserted;
     return literal(0x40, 0x3f, index, facts.lower, value);
+  }
+
+  /** Of the entry with the name, 0 = none. */
+  private indexOf({ fixed, number }: NameFacts): number {
+    if (fixed > 0) return fixed;
+    return number > 0 && this.table.holds(number) ? staticCount + 1 + this.table.inserted - number : 0;
+  }
+
+  /** Of a line that will be encoded the same the next time, whatever its value if it is one of those that never come again. */
+  private codeOf(line: string): LineCode {
+    const number = this.known.get(line);
+    if (number !== undefined && this.isCurrent(number)) return { code: this.indexed(number), open: false };
+    const colon = line.indexOf(': ');
+    const facts = this.factsOf(line.slice(0, colon));
+    const index = this.indexOf(facts);
+    if (colon < 0 || !(facts.secret || (facts.unique && index > 0))) return undefined;
+    return { code: literalHead(facts.secret ? 0x10 : 0, 0x0f, index, facts.lower), open: true };
   }
 
   private factsOf(written: string): NameFacts {
@@ -183,9 +224,16 @@ function integer(pattern: number, mask: number, value: number): string {
 
 function literal(pattern: number, mask: number, index: number, name: string, value: string): string {
   // What goes into the table is worth coding once; the rest is sent as it is, which costs the least time.
-  const code = pattern === 0x40;
+  return literalHead(pattern, mask, index, name) + string(value, pattern === 0x40);
+}
+
+function literalHead(pattern: number, mask: number, index: number, name: string): string {
   const head = integer(pattern, mask, index);
-  return (index === 0 ? head + string(name, true) : head) + string(value, code);
+  return index === 0 ? head + string(name, true) : head;
+}
+
+function plainString(text: string): string {
+  return string(text, false);
 }
 
 function string(text: string, code: boolean): string {

@@ -64,9 +64,11 @@ test('any lists of fields survive a connection, whatever the table size', () => 
     fc.oneof(name, fc.constantFrom('x-request-id', 'traceparent', 'authorization', 'content-type')),
     fc.oneof(value, fc.constantFrom('a', 'application/grpc', '')),
   );
-  const step = fc.oneof(fc.array(field, { maxLength: 20 }), fc.integer({ min: 0, max: 8192 }));
+  const list = fc.array(field, { maxLength: 20 });
+  const step = fc.oneof(list, list, fc.integer({ min: 0, max: 8192 }));
+  const ids = new Set(['x-request-id', 'traceparent', 'authorization']);
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 30 }), fc.integer({ min: 1, max: 5 }), (steps, times) => {
       const encoder = new HpackEncoder();
       const decoder = new HpackDecoder();
       let table = 4096;
@@ -76,8 +78,13 @@ test('any lists of fields survive a connection, whatever the table size', () => 
           encoder.limit(next);
           continue;
         }
-        const block = encoder.begin() + encoder.lines(next.map(([n, v]) => `${n}: ${v}\r\n`).join(''));
-        expect(decode(decoder, bytes(block)), `table ${table}`).toEqual(next);
+        // The same lines come again and again, but for ids; at last with all values changed, as long as before.
+        for (let time = 0; time <= times; time++) {
+          const turned = (n: string): boolean => time === times || (ids.has(n) && time % 2 === 1);
+          const sent = next.map(([n, v]): [string, string] => [n, turned(n) ? Buffer.from(v).reverse().toString() : v]);
+          const block = encoder.begin() + encoder.lines(sent.map(([n, v]) => `${n}: ${v}\r\n`).join(''));
+          expect(decode(decoder, bytes(block)), `table ${table}`).toEqual(sent);
+        }
       }
     }),
     { numRuns: 300 },
@@ -106,6 +113,26 @@ test('a field that comes again after its entry has left the table is written ane
       ['x-ab', '1xx1'],
       ['x-cb', '1xx1'],
     ]);
+});
+
+test('lines that come again take as few bytes whatever their ids, and white space around a value is no part of it', () => {
+  const encoder = new HpackEncoder();
+  const decoder = new HpackDecoder();
+  const send = (lines: string): [string, string][] | undefined => decode(decoder, bytes(encoder.lines(lines)));
+  const message = (id: string): string => `accept: */*\r\nx-request-id: ${id}\r\nx-a: ${'a'.repeat(50)}\r\n`;
+  const fields = (id: string): [string, string][] => [
+    ['accept', '*/*'],
+    ['x-request-id', id],
+    ['x-a', 'a'.repeat(50)],
+  ];
+  for (const id of ['1111', '2222', '3333', '4444', ' 55 ', '\t66\t', '    ', '7777', '']) expect(send(message(id))).toEqual(fields(id.trim()));
+  expect(encoder.lines(message('8888')).length).toBe(9);
+  expect(encoder.lines(message(' 888'))).not.toMatch(/\s/);
+  // As long, but other lines; also where an id would be.
+  for (let i = 0; i < 3; i++) expect(send(message('123456789'))).toEqual(fields('123456789'));
+  for (const other of [`${message('1234')}b: \r\n`, message('9999').replace('x-a', 'x-b'), 'x: \r\n'.repeat(message('9999').length / 5)])
+    for (let i = 0; i < 20; i++) expect(send(other)?.length).toBe(other.split('\r\n').length - 1);
+  expect(send(message('0000'))).toEqual(fields('0000'));
 });
 
 test('random bytes are taken or refused, never thrown at', () => {
