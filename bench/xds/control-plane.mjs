@@ -36,7 +36,7 @@ const settled = async (revision) => {
     const spread = plane.propagation(revision);
     // Nobody was connected, or everybody who was is gone or has answered.
     if (!spread?.proxies.some((p) => p.state === 'pending' || p.state === 'sent')) return spread;
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 };
 /** Past the debounce: until then nothing is known of the revision. */

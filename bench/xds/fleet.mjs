@@ -1,11 +1,12 @@
 // Child of run.mjs: many proxies in one process, each a delta ADS stream on an mTLS HTTP/2 connection of its own. They subscribe
 // as Envoy does (CDS and LDS whole, EDS by cluster, RDS by listener, SDS), acknowledge everything, and come back after a
-// disconnect with jittered back-off and initial_resource_versions. Written on http2 so that clients cost little of the two cores.
+// disconnect with jittered back-off and initial_resource_versions. A thousand proxies have a thousand machines; these have what the
+// control plane leaves of two cores, so that they keep their TLS contexts and the bytes of what they name.
 import { connect } from 'node:http2';
+import { createSecureContext } from 'node:tls';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { NodeSchema } from '../../packages/mesh-core/dist/gen/envoy/config/core/v3/base_pb.js';
-import { DeltaDiscoveryRequestSchema } from '../../packages/mesh-core/dist/gen/envoy/service/discovery/v3/discovery_pb.js';
 import { TYPE_URL } from '../../packages/mesh-core/dist/xds/index.js';
 import { upstreamsOf } from './mesh.mjs';
 
@@ -35,13 +36,33 @@ function readResponse(bytes) {
   return response;
 }
 
+/** A length-delimited field. */
+function field(number, bytes) {
+  const length = [];
+  for (let rest = bytes.length; ; rest >>>= 7) {
+    length.push(rest > 0x7f ? (rest & 0x7f) | 0x80 : rest);
+    if (rest <= 0x7f) break;
+  }
+  return Buffer.concat([Uint8Array.of((number << 3) | 2, ...length), bytes]);
+}
+
+const known = new Map();
+/** Bytes of a field, made once for all proxies. */
+function once(key, make) {
+  let bytes = known.get(key);
+  if (bytes === undefined) known.set(key, (bytes = make()));
+  return bytes;
+}
+const subscribed = (name) => once(name, () => field(3, Buffer.from(name)));
+const heldEntry = ([name, version]) => once(`${name} ${version}`, () => field(5, Buffer.concat([field(1, Buffer.from(name)), field(2, Buffer.from(version))])));
+
 class Proxy {
   held = new Map(Object.values(TYPE_URL).map((typeUrl) => [typeUrl, new Map()]));
 
   constructor(i, tls) {
     this.i = i;
-    this.tls = tls;
-    this.node = create(NodeSchema, {
+    this.tls = { ca: tls.ca, secureContext: createSecureContext(tls) };
+    const node = create(NodeSchema, {
       id: `sidecar~10.0.0.1~svc-${i}-v1.bench~bench.svc.cluster.local`,
       metadata: {
         NAMESPACE: 'bench',
@@ -53,6 +74,7 @@ class Proxy {
         WEFT_UPSTREAMS: upstreamsOf(i, services),
       },
     });
+    this.node = field(1, toBinary(NodeSchema, node));
   }
 
   open() {
@@ -80,24 +102,26 @@ class Proxy {
     this.buffered = 0;
     this.stream.on('data', (chunk) => this.take(chunk));
     for (const typeUrl of [TYPE_URL.cluster, TYPE_URL.listener]) this.request(typeUrl, {});
-    this.request(TYPE_URL.secret, { resourceNamesSubscribe: ['default', 'ROOTCA'] });
+    this.request(TYPE_URL.secret, { subscribe: ['default', 'ROOTCA'] });
   }
 
-  request(typeUrl, fields) {
+  request(typeUrl, { subscribe = [], nonce = '' }) {
     const first = !this.asked.has(typeUrl);
+    const parts = [once(typeUrl, () => field(2, Buffer.from(typeUrl)))];
+    if (this.asked.size === 0) parts.push(this.node);
     this.asked.add(typeUrl);
-    const initial = first ? { initialResourceVersions: Object.fromEntries(this.held.get(typeUrl)) } : {};
+    const held = this.held.get(typeUrl);
     // Envoy names everything it still holds when it comes back.
-    if (first && typeUrl !== TYPE_URL.cluster && typeUrl !== TYPE_URL.listener)
-      fields.resourceNamesSubscribe = [...new Set([...(fields.resourceNamesSubscribe ?? []), ...this.held.get(typeUrl).keys()])];
-    const message = toBinary(
-      DeltaDiscoveryRequestSchema,
-      create(DeltaDiscoveryRequestSchema, { typeUrl, ...initial, ...(this.asked.size === 1 && first ? { node: this.node } : {}), ...fields }),
+    const names = first && typeUrl !== TYPE_URL.cluster && typeUrl !== TYPE_URL.listener ? new Set([...subscribe, ...held.keys()]) : subscribe;
+    for (const name of names) parts.push(subscribed(name));
+    if (first) for (const entry of held) parts.push(heldEntry(entry));
+    if (nonce !== '') parts.push(field(6, Buffer.from(nonce)));
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(
+      parts.reduce((sum, { length }) => sum + length, 0),
+      1,
     );
-    const frame = Buffer.alloc(5 + message.length);
-    frame.writeUInt32BE(message.length, 1);
-    frame.set(message, 5);
-    this.stream.write(frame);
+    this.stream.write(Buffer.concat([head, ...parts]));
     if (first && typeUrl === TYPE_URL.cluster && this.held.get(TYPE_URL.endpoint).size > 0) this.request(TYPE_URL.endpoint, {});
     if (first && typeUrl === TYPE_URL.listener && this.held.get(TYPE_URL.route).size > 0) this.request(TYPE_URL.route, {});
   }
@@ -126,14 +150,14 @@ class Proxy {
       held.set(name, version);
     }
     for (const name of removed) held.delete(name);
-    this.request(typeUrl, { responseNonce: nonce });
+    this.request(typeUrl, { nonce });
     if (typeUrl === TYPE_URL.cluster) {
       const names = fresh.filter((name) => name.startsWith('outbound|'));
-      if (names.length > 0) this.request(TYPE_URL.endpoint, { resourceNamesSubscribe: names });
+      if (names.length > 0) this.request(TYPE_URL.endpoint, { subscribe: names });
     }
     if (typeUrl === TYPE_URL.listener) {
       const names = fresh.filter((name) => !name.startsWith('virtualInbound')).map((name) => name.replace(/_(\d+)$/, ':$1'));
-      if (names.length > 0) this.request(TYPE_URL.route, { resourceNamesSubscribe: names });
+      if (names.length > 0) this.request(TYPE_URL.route, { subscribe: names });
     }
   }
 }

@@ -16,7 +16,7 @@ const services = option('services', 1_000);
 const edits = option('edits', 100);
 const REST_MS = 30_000;
 /** While proxies reconnect. */
-const EDITS_PER_SECOND = 2;
+const EDITS_PER_SECOND = 1;
 const here = import.meta.dirname;
 const dir = mkdtempSync(join(tmpdir(), 'weft-bench-xds-'));
 const children = new Set();

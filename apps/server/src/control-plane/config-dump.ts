@@ -8,7 +8,7 @@ import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/lis
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
 import { registry } from '@weft/mesh-core/translate';
-import { TYPE_URL, shortTypeName } from '@weft/mesh-core/xds';
+import { TYPE_URL, bytesOf, shortTypeName } from '@weft/mesh-core/xds';
 import type { Resource } from '@weft/mesh-core/xds';
 
 const SCHEMAS: Readonly<Record<string, DescMessage>> = {
@@ -27,15 +27,16 @@ export function dumpResources(sent: ReadonlyMap<string, ReadonlyMap<string, Reso
     if (schema === undefined) continue;
     dump[shortTypeName(typeUrl)] = [...resources.values()]
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-      .map((r) => withoutKey(typeUrl, toJson(schema, fromBinary(schema, r.body), { registry })));
+      .map((r) => withoutKey(typeUrl, toJson(schema, fromBinary(schema, bytesOf(r)), { registry })));
   }
   return dump;
 }
 
 /** The encoded message; of a secret, without its private key. */
-export function redacted({ typeUrl, body }: Resource): Uint8Array {
-  if (typeUrl !== TYPE_URL.secret) return body;
-  const secret = fromBinary(SecretSchema, body);
+export function redacted(resource: Resource): Uint8Array {
+  const bytes = bytesOf(resource);
+  if (resource.typeUrl !== TYPE_URL.secret) return bytes;
+  const secret = fromBinary(SecretSchema, bytes);
   if (secret.type.case === 'tlsCertificate') delete secret.type.value.privateKey;
   return toBinary(SecretSchema, secret);
 }

@@ -13,7 +13,7 @@ interface Spread {
   /** Not the connection itself: the log outlives it. */
   proxy: { proxyId: string; workload: string; namespace: string };
   /** Short names of the types that changed. */
-  types: readonly string[];
+  types: string[];
   /** Changed names by type URL, until the last of them is answered. */
   changed: ReadonlyMap<string, readonly string[]>;
   state: 'pending' | 'sent' | 'acked' | 'nacked' | 'disconnected';
@@ -33,7 +33,7 @@ export class PropagationLog {
   /** Edits not answered yet, by connection: only these are looked at when something happens on it. */
   readonly #open = new Map<ProxyConnection, Set<{ edit: Edit; spread: Spread }>>();
   readonly #proxies = new WeakMap<ProxyConnection, Spread['proxy']>();
-  readonly #types = new Map<string, readonly string[]>();
+  readonly #types = new Map<string, string[]>();
   #spreads = 0;
   readonly #clock: () => number;
 
@@ -86,20 +86,21 @@ export class PropagationLog {
   get(revision: string): Propagation | undefined {
     const edit = this.#edits.get(revision);
     if (edit === undefined) return undefined;
-    const answered = edit.spreads.flatMap((s) => s.answeredMs ?? []);
-    const settled = edit.spreads.every((s) => s.state !== 'pending' && s.state !== 'sent');
-    return {
-      revision,
-      proxies: edit.spreads.map(({ proxy, types, state, sentMs, answeredMs, error }) => ({
-        ...proxy,
-        state,
-        ...(sentMs === undefined ? {} : { sentMs }),
-        ...(answeredMs === undefined ? {} : { answeredMs }),
-        ...(error === undefined ? {} : { error }),
-        types: [...types],
-      })),
-      ...(settled && answered.length > 0 ? { completeMs: Math.max(...answered) } : {}),
-    };
+    let settled = true;
+    let completeMs = -1;
+    const proxies = edit.spreads.map(({ proxy, types, state, sentMs, answeredMs, error }) => {
+      if (state === 'pending' || state === 'sent') settled = false;
+      // Read again and again of a thousand proxies while an edit spreads.
+      const row: Propagation['proxies'][number] = { proxyId: proxy.proxyId, workload: proxy.workload, namespace: proxy.namespace, state, types };
+      if (sentMs !== undefined) row.sentMs = sentMs;
+      if (answeredMs !== undefined) {
+        row.answeredMs = answeredMs;
+        completeMs = Math.max(completeMs, answeredMs);
+      }
+      if (error !== undefined) row.error = error;
+      return row;
+    });
+    return { revision, proxies, ...(settled && completeMs >= 0 ? { completeMs } : {}) };
   }
 
   /** One for all spreads of a connection, as of these there are fifty thousand. */
@@ -112,7 +113,7 @@ export class PropagationLog {
     return proxy;
   }
 
-  #typesOf(changed: ReadonlyMap<string, unknown>): readonly string[] {
+  #typesOf(changed: ReadonlyMap<string, unknown>): string[] {
     const key = [...changed.keys()].join();
     let types = this.#types.get(key);
     if (types === undefined) this.#types.set(key, (types = [...changed.keys()].map(shortTypeName)));

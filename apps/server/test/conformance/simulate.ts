@@ -4,7 +4,7 @@
 import { type JsonObject, fromBinary, toJson } from '@bufbuild/protobuf';
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { registry } from '@weft/mesh-core/translate';
-import { type Resource, type ResourceSet, TYPE_URL } from '@weft/mesh-core/xds';
+import { type Resource, type ResourceSet, TYPE_URL, bytesOf } from '@weft/mesh-core/xds';
 import { decodeListener } from '../../src/proxy/config/decode.ts';
 import { decodeRouteConfigFields } from '../../src/proxy/config/decode-route.ts';
 import { Fields } from '../../src/proxy/config/fields.ts';
@@ -51,7 +51,8 @@ const compiled = new WeakMap<Resource, Compiled>();
 function compile(resource: Resource): Compiled {
   const known = compiled.get(resource);
   if (known !== undefined) return known;
-  const json = toJson(RouteConfigurationSchema, fromBinary(RouteConfigurationSchema, resource.body), { registry }) as unknown as Compiled['json'] & JsonObject;
+  const json = toJson(RouteConfigurationSchema, fromBinary(RouteConfigurationSchema, bytesOf(resource)), { registry }) as unknown as Compiled['json'] &
+    JsonObject;
   // What filters do with a request later does not decide where it is routed.
   const table = compileRouteTable(decodeRouteConfigFields(new Fields(json, resource.name, [])));
   const made = { table, json };

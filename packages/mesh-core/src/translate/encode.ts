@@ -18,10 +18,12 @@ const SCHEMAS: Partial<Record<TypeUrl, DescMessage>> = {
   [TYPE_URL.secret]: SecretSchema,
 };
 
+const SALT = String(Math.random());
+
 /** Encodes unless the same content was encoded before. Throws what protobuf-es throws on a field that does not fit. */
 export function encodeResource(memo: Memo<never>, typeUrl: TypeUrl, name: string, json: JsonObject): Resource {
-  // The text itself would be several times the bytes it is encoded to.
-  const key = textHash(`${typeUrl}|${name}|${JSON.stringify(json)}`);
+  // The text itself would be several times the bytes it is encoded to. Salted: who writes configuration must not find text that is taken for another's.
+  const key = textHash(`${SALT}${typeUrl}|${name}|${JSON.stringify(json)}`);
   const known = memo.recall<Resource>(key);
   if (known !== undefined) return known;
   const body = encodeFields(typeUrl, json);
@@ -30,15 +32,12 @@ export function encodeResource(memo: Memo<never>, typeUrl: TypeUrl, name: string
   return resource;
 }
 
-/** `resource` with more fields behind its body: what proxies share is encoded once, what is a proxy's own is appended. */
-export function withFields(resource: Resource, fields: Uint8Array): Resource {
-  const body = new Uint8Array(resource.body.length + fields.length);
-  body.set(resource.body);
-  body.set(fields, resource.body.length);
-  return { ...resource, version: textHash(`${resource.version}${contentHash(fields)}`), body };
+/** `resource` with more fields, and their {@link contentHash}. */
+export function withFields({ typeUrl, name, version, body }: Resource, tail: Uint8Array, hashOfTail: string): Resource {
+  return { typeUrl, name, version: textHash(`${version}${hashOfTail}`), body, tail };
 }
 
-/** Bytes of some fields of a message, for {@link withFields}. */
+/** Bytes of some fields of a message. */
 export function encodeFields(typeUrl: TypeUrl, json: JsonObject): Uint8Array {
   const schema = SCHEMAS[typeUrl];
   if (schema === undefined) throw new Error(`no schema for ${typeUrl}`);

@@ -97,7 +97,7 @@ export function derived<M extends Remembering, T>(mesh: M, key: string, make: (m
     const old = (mesh.memo as Memo<M>).get(key);
     entry = enter(mesh, key, () => (old === undefined ? make(mesh) : same(old.value as T, make(mesh))));
   }
-  note(mesh, `=${key}`, (later) => derived(later, key, make, same), entry.value);
+  if (isRead(mesh)) note(mesh, `=${key}`, (later) => derived(later, key, make, same), entry.value);
   return entry.value as T;
 }
 
@@ -137,12 +137,20 @@ export function onceFor<M extends Remembering, S extends object, T>(mesh: M, key
   return entry.value as T;
 }
 
-function keyFor<S extends object>(key: string, names: Iterable<string>, subject: S): string {
+/** By subject, which does not change, and key; made of the first `count` of `names`. */
+const keys = new WeakMap<object, Map<string, { names: ReadonlySet<string>; count: number; full: string }>>();
+
+function keyFor<S extends object>(key: string, names: ReadonlySet<string>, subject: S): string {
+  let known = keys.get(subject);
+  if (known === undefined) keys.set(subject, (known = new Map()));
+  const before = known.get(key);
+  if (before?.names === names && before.count === names.size) return before.full;
   let full = key;
   for (const name of names) {
     const value = subject[name as keyof S];
     full += typeof value === 'string' ? `|${name}=${value}` : `|${name}:${JSON.stringify(value)}`;
   }
+  known.set(key, { names, count: names.size, full });
   return full;
 }
 
@@ -192,8 +200,12 @@ function look<M extends Remembering, T>(mesh: M, key: string, read: (mesh: M) =>
 
 /** A result of its own key was read: it is the same as long as it holds. */
 function noteEntry<M extends Remembering>(mesh: M, key: string, entry: Entry<M>): void {
-  if ((mesh.memo as Memo<M>).reading.at(-1) === undefined) return;
-  note(mesh, `=${key}`, (later) => (holding(later, key) ?? { value: STALE }).value, entry.value);
+  if (isRead(mesh)) note(mesh, `=${key}`, (later) => (holding(later, key) ?? { value: STALE }).value, entry.value);
+}
+
+/** Whether a result under way depends on what is looked up now. */
+function isRead({ memo }: Remembering): boolean {
+  return memo.reading.at(-1) !== undefined;
 }
 
 function note<M extends Remembering>(mesh: M, key: string, read: (mesh: M) => unknown, value: unknown): void {

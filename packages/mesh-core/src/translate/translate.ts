@@ -1,7 +1,6 @@
 // Everything one proxy is told, as encoded resources.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { getTextEncoding } from '@bufbuild/protobuf/wire';
 import { type MeshSettings, type ProxyNode, refKey, refOf, spiffeId } from '../model/index.ts';
 import { type Resource, type ResourceSet, LayeredView, type TypeUrl, TYPE_URL, type View } from '../xds/index.ts';
 import { serviceClusters } from './clusters.ts';
@@ -23,8 +22,16 @@ import { hostRouteConfig, serviceRouteConfig } from './routes.ts';
 import { type TelemetryMode, telemetryMode } from './request-counting.ts';
 import { withTcpTelemetry } from './tcp-telemetry.ts';
 
+const classes = new WeakMap<ProxyNode, string>();
+
 /** Proxies of one class get the same resources. */
 export function proxyClass(node: ProxyNode): string {
+  let name = classes.get(node);
+  if (name === undefined) classes.set(node, (name = classOf(node)));
+  return name;
+}
+
+function classOf(node: ProxyNode): string {
   return JSON.stringify([
     node.role,
     node.dataPlane,
@@ -72,7 +79,7 @@ function translated(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Filter
   if (node.dataPlane !== 'envoy') return { resources: set, outcomes: [] };
   const filters = envoyFiltersFor(mesh, node);
   if (filters.length === 0) return { resources: set, outcomes: [] };
-  const key = `${classKey(node)}|envoy filters`;
+  const key = keysOf(mesh, node).filters;
   const { gateways } = mesh;
   const before = mesh.memo.recall<Filtered>(key);
   if (before?.set === set && before.gateways === gateways && sameList(before.filters, filters)) return before.result;
@@ -81,13 +88,28 @@ function translated(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Filter
   return result;
 }
 
-const classKeys = new WeakMap<ProxyNode, string>();
+/** Keys of what a class is given. */
+interface Keys {
+  given: string;
+  parts: string;
+  special: string;
+  own: string;
+  filters: string;
+}
 
-/** A short name of the class: it is part of many keys. */
-function classKey(node: ProxyNode): string {
-  let key = classKeys.get(node);
-  if (key === undefined) classKeys.set(node, (key = contentHash(getTextEncoding().encodeUtf8(proxyClass(node)))));
-  return key;
+let classCount = 0;
+
+/** Numbered, as the class is long; not hashed, as clients write most of it and must not get what is another's. */
+function keysOf({ memo }: Mesh, node: ProxyNode): Keys {
+  const name = proxyClass(node);
+  let keys = memo.recall<Keys>(name);
+  if (keys === undefined) {
+    classCount += 1;
+    const given = `class ${classCount}`;
+    keys = { given, parts: `${given}|parts`, special: `${given}|special`, own: `${given}|own`, filters: `${given}|envoy filters` };
+    memo.remember(name, keys);
+  }
+  return keys;
 }
 
 /** What a class was given last, and what it was made of. */
@@ -101,15 +123,13 @@ interface Given {
 
 /** Before EnvoyFilters. */
 function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet {
-  const key = classKey(node);
+  const keys = keysOf(mesh, node);
   const encode = (typeUrl: TypeUrl, json: JsonObject, nameField: 'name' | 'clusterName' = 'name'): Resource =>
     encodeResource(mesh.memo as Memo<never>, typeUrl, String(json[nameField]), json);
-  const parts = once(mesh, `${key}|parts`, () => partsOf(mesh, node, encode));
-  const bodies = parts.routes.map((part) =>
-    'body' in part ? part.body : onceFor(mesh, `route|${part.name}`, node, (n) => encode(TYPE_URL.route, part.make(mesh, n))),
-  );
+  const parts = once(mesh, keys.parts, () => partsOf(mesh, node, encode));
+  const bodies = parts.routes.map((part) => ('body' in part ? part.body : onceFor(mesh, part.key, node, (n) => encode(TYPE_URL.route, part.make(mesh, n)))));
   const shared = onceFor(mesh, 'clusters', node, (n) => sharedClusters(mesh, n, encode));
-  const special = once(mesh, `${key}|special`, () => {
+  const special = once(mesh, keys.special, () => {
     const bySni = node.role === 'router' ? sniClusters(mesh, node) : [];
     return {
       secrets: byName(credentialSecrets(mesh, node, credentialsOf(mesh, node)).map((json) => encode(TYPE_URL.secret, json))),
@@ -117,14 +137,16 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
       endpoints: byName(bySni.map(({ endpoints }) => encode(TYPE_URL.endpoint, endpoints, 'clusterName'))),
     };
   });
-  const given = mesh.memo.recall<Given>(key);
+  const given = mesh.memo.recall<Given>(keys.given);
   if (given?.listeners === parts.listeners && given.shared === shared && given.special === special && sameList(given.bodies, bodies)) return given.set;
-  const own = once(mesh, `${key}|own`, () => ({
-    peer: encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId)),
-    clusters: byName(ownClusters(mesh, node).map((json) => encode(TYPE_URL.cluster, json))),
-  }));
+  const own = once(mesh, keys.own, () => {
+    const peer = encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId));
+    return { peer, hashOfPeer: contentHash(peer), clusters: byName(ownClusters(mesh, node).map((json) => encode(TYPE_URL.cluster, json))) };
+  });
   // The routes are the same for many proxies; who the proxy is stands behind them.
-  const routes = bodies.map((body, i) => (given?.bodies[i] === body ? given.set[TYPE_URL.route].get(body.name) : undefined) ?? withFields(body, own.peer));
+  const routes = bodies.map(
+    (body, i) => (given?.bodies[i] === body ? given.set[TYPE_URL.route].get(body.name) : undefined) ?? withFields(body, own.peer, own.hashOfPeer),
+  );
   const set: ResourceSet = {
     [TYPE_URL.listener]: parts.listeners,
     [TYPE_URL.route]: byName(routes),
@@ -133,14 +155,16 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
     [TYPE_URL.endpoint]: special.endpoints.size === 0 ? shared.endpoints : new LayeredView([special.endpoints, shared.endpoints]),
     [TYPE_URL.secret]: special.secrets,
   };
-  mesh.memo.remember(key, { listeners: parts.listeners, bodies, shared, special, set } satisfies Given);
+  mesh.memo.remember(keys.given, { listeners: parts.listeners, bodies, shared, special, set } satisfies Given);
   return set;
 }
 
 /** One that proxies share: what depends on who asks is read from the node `make` is given. Or a class's own, already made. */
-type RoutePart = { name: string; make: (mesh: Mesh, node: ProxyNode) => JsonObject } | { body: Resource };
+type RoutePart = { key: string; make: (mesh: Mesh, node: ProxyNode) => JsonObject } | { body: Resource };
 
 type Encode = (typeUrl: TypeUrl, json: JsonObject, nameField?: 'name' | 'clusterName') => Resource;
+
+const routeKey = (name: string): string => `route|${name}`;
 
 /** The listeners of a class, and which route configurations it has. */
 function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View; routes: readonly RoutePart[] } {
@@ -149,7 +173,7 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View
   const listen = (json: JsonObject): unknown => listeners.push(encode(TYPE_URL.listener, withTcpTelemetry(mesh, node, json)));
   const serviceRoutes = (service: MeshService, port: number): unknown =>
     routes.push({
-      name: `${service.host}:${port}`,
+      key: routeKey(`${service.host}:${port}`),
       // Made in later meshes too, where the service may be another.
       make: (later, client) => serviceRouteConfig(later, serviceOf(later, service.host, client) ?? service, port, client),
     });
@@ -176,11 +200,11 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View
     }
     if (node.httpProxyPort > 0) {
       listen(hostListener(mesh, node));
-      routes.push({ name: 'http_proxy', make: hostRouteConfig });
+      routes.push({ key: routeKey('http_proxy'), make: hostRouteConfig });
     }
     for (const { listener, routes: config } of egressPorts(mesh, node)) {
       listen(listener);
-      if (config !== undefined) routes.push(config);
+      if (config !== undefined) routes.push({ key: routeKey(config.name), make: config.make });
     }
     for (const port of inboundPorts(mesh, node)) listen(inboundListener(mesh, node, port));
   }

@@ -4,9 +4,11 @@ import { TYPE_URL } from './resource.ts';
 import type { ResourceSet } from './resource.ts';
 import { diffViews } from './view.ts';
 
+const SHORT = new Map<string, string>(Object.entries(TYPE_URL).map(([short, url]) => [url, short]));
+
 /** Short type names as the console shows them: `listener`, `route`, `cluster`, `endpoint`, `secret`; another type keeps its URL. */
 export function shortTypeName(typeUrl: string): string {
-  return Object.entries(TYPE_URL).find(([, url]) => url === typeUrl)?.[0] ?? typeUrl;
+  return SHORT.get(typeUrl) ?? typeUrl;
 }
 
 /** Names added, changed or removed from `before` to `after`, by type URL; types without a difference are absent. */

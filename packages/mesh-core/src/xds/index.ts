@@ -1,5 +1,5 @@
 export type { Resource, ResourceSet, TypeUrl } from './resource.ts';
-export { TYPE_URL } from './resource.ts';
+export { TYPE_URL, bytesOf } from './resource.ts';
 export type { RequestFact, Subscription, XdsRequest, XdsResponse } from './subscription.ts';
 export type { View } from './view.ts';
 export { LayeredView } from './view.ts';

@@ -13,10 +13,21 @@ export type TypeUrl = (typeof TYPE_URL)[keyof typeof TYPE_URL];
 export interface Resource {
   typeUrl: TypeUrl;
   name: string;
-  /** Content hash of `body`: survives restarts and agrees between replicas. */
+  /** Content hash of `body` and `tail`: survives restarts and agrees between replicas. */
   version: string;
-  /** The encoded message (the `value` of the Any). */
+  /** The encoded message (the `value` of the Any), but for the fields in `tail`. */
   body: Uint8Array;
+  /** More fields of the message, behind `body`: what many proxies share is there once, what is a proxy's own stands here. */
+  tail?: Uint8Array;
+}
+
+/** The whole encoded message. */
+export function bytesOf({ body, tail }: Resource): Uint8Array {
+  if (tail === undefined) return body;
+  const bytes = new Uint8Array(body.length + tail.length);
+  bytes.set(body);
+  bytes.set(tail, body.length);
+  return bytes;
 }
 
 /** Everything one class of proxies may be sent: per type, resources by name. */

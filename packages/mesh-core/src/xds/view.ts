@@ -77,9 +77,13 @@ export class LayeredView implements ReadonlyMap<string, Resource> {
 
 const diffs = new WeakMap<View, WeakMap<View, ViewDiff>>();
 
-/** What changed from one view to another; worked out once per pair. */
+/** Below this a view is one proxy's own, and comparing it again costs less than remembering. */
+const SMALL = 32;
+
+/** What changed from one view to another; of big views worked out once per pair. */
 export function diffViews(from: View, to: View): ViewDiff {
   if (from === to) return NO_DIFF;
+  if (from instanceof Map && to instanceof Map && from.size < SMALL && to.size < SMALL) return plainDiff(from, to);
   let known = diffs.get(from);
   if (known === undefined) diffs.set(from, (known = new WeakMap()));
   let diff = known.get(to);
@@ -90,7 +94,7 @@ export function diffViews(from: View, to: View): ViewDiff {
 function plainDiff(from: View, to: View): ViewDiff {
   const changed: string[] = [];
   const removed: string[] = [];
-  for (const [name, resource] of to) if (from.get(name)?.version !== resource.version) changed.push(name);
+  for (const { name, version } of to.values()) if (from.get(name)?.version !== version) changed.push(name);
   for (const name of from.keys()) if (!to.has(name)) removed.push(name);
   return { changed, removed };
 }
@@ -149,9 +153,24 @@ function sumsOfView(view: View): Sums {
 }
 
 function sumsOf(resources: Iterable<Resource>): Sums {
-  let sums: Sums = [0, 0];
-  for (const resource of resources) sums = add(sums, sumsOfResource(resource));
-  return sums;
+  let [a, b] = [0, 0];
+  for (const { name, version } of resources) {
+    let c = 0x811c9dc5;
+    let d = 0x9e3779b9;
+    for (const text of [name, version]) {
+      for (let i = 0; i < text.length; i += 1) {
+        const unit = text.charCodeAt(i);
+        c = Math.imul(c ^ unit, 0x01000193);
+        d = Math.imul(d ^ unit, 0x85ebca6b);
+      }
+      // So that what ends one text does not begin the next.
+      c ^= 0xffff;
+    }
+    // Mixed once more, else the sums of like names would be alike.
+    a += Math.imul(c ^ (c >>> 15), 0x2c1b3c6d) >>> 0;
+    b += Math.imul(d ^ (d >>> 13), 0x297a2d39) >>> 0;
+  }
+  return [a >>> 0, b >>> 0];
 }
 
 function add(a: Sums, b: Sums): Sums {
@@ -160,18 +179,4 @@ function add(a: Sums, b: Sums): Sums {
 
 function print([a, b]: Sums): string {
   return a.toString(16).padStart(8, '0') + b.toString(16).padStart(8, '0');
-}
-
-function sumsOfResource({ name, version }: Resource): Sums {
-  let a = 0x811c9dc5;
-  let b = 0x9e3779b9;
-  const key = `${name}\n${version}`;
-  for (let i = 0; i < key.length; i += 1) {
-    a = Math.imul(a ^ key.charCodeAt(i), 0x01000193);
-    b = Math.imul(b ^ key.charCodeAt(i), 0x85ebca6b);
-  }
-  // Mixed once more, else the sums of like names would be alike.
-  a = Math.imul(a ^ (a >>> 15), 0x2c1b3c6d);
-  b = Math.imul(b ^ (b >>> 13), 0x297a2d39);
-  return [a >>> 0, b >>> 0];
 }

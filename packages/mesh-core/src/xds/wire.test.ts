@@ -9,11 +9,15 @@ import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
 } from '../gen/envoy/service/discovery/v3/discovery_pb.ts';
-import { TYPE_URL } from './resource.ts';
+import { TYPE_URL, bytesOf } from './resource.ts';
 import { decodeNode, decodeRequest, encodeResponse } from './wire.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 20 });
-const resource = fc.record({ typeUrl: fc.constant(TYPE_URL.route), name: text, version: text, body: fc.uint8Array({ maxLength: 300 }) });
+const bytes = fc.uint8Array({ maxLength: 300 });
+const resource = fc.record(
+  { typeUrl: fc.constant(TYPE_URL.route), name: text, version: text, body: bytes, tail: bytes },
+  { requiredKeys: ['typeUrl', 'name', 'version', 'body'] },
+);
 const response = fc.record({
   typeUrl: text,
   version: text,
@@ -26,7 +30,7 @@ const joined = (parts: readonly Uint8Array[]): Uint8Array => Uint8Array.from(par
 test('responses', () => {
   fc.assert(
     fc.property(response, (r) => {
-      const any = r.resources.map(({ typeUrl, body: value }) => ({ typeUrl, value }));
+      const any = r.resources.map((sent) => ({ typeUrl: sent.typeUrl, value: bytesOf(sent) }));
       expect(fromBinary(DiscoveryResponseSchema, joined(encodeResponse('sotw', r)))).toEqual(
         create(DiscoveryResponseSchema, { typeUrl: r.typeUrl, versionInfo: r.version, nonce: r.nonce, resources: any }),
       );

@@ -120,7 +120,10 @@ export function encodeResponse(dialect: Dialect, response: XdsResponse): Uint8Ar
   const bytes = heads.take();
   // The head of a resource's entry, then its body, which is the entry's last field.
   const parts = [bytes.subarray(0, ends[0])];
-  for (const [i, { body }] of resources.entries()) parts.push(bytes.subarray(ends[i], ends[i + 1]), body);
+  for (const [i, { body, tail }] of resources.entries()) {
+    parts.push(bytes.subarray(ends[i], ends[i + 1]), body);
+    if (tail !== undefined) parts.push(tail);
+  }
   return parts;
 }
 
@@ -145,9 +148,10 @@ class Heads {
     this.length += length;
   }
 
-  resource(dialect: Dialect, { typeUrl, name, version, body }: Resource): void {
+  resource(dialect: Dialect, { typeUrl, name, version, body, tail }: Resource): void {
+    const length = body.length + (tail?.length ?? 0);
     // Any: type_url 1, value 2. Resource: version 1, resource 2, name 3; fields may stand in any order, so the body is last.
-    const anyLength = stringFieldLength(typeUrl) + lengthFieldLength(body.length) + body.length;
+    const anyLength = stringFieldLength(typeUrl) + lengthFieldLength(length) + length;
     if (dialect === 'sotw') this.#lengthField(RESPONSE_FIELDS.sotw.resource, anyLength);
     else {
       this.#lengthField(RESPONSE_FIELDS.delta.resource, stringFieldLength(name) + stringFieldLength(version) + lengthFieldLength(anyLength) + anyLength);
@@ -156,7 +160,7 @@ class Heads {
       this.#lengthField(2, anyLength);
     }
     this.string(1, typeUrl);
-    this.#lengthField(2, body.length);
+    this.#lengthField(2, length);
   }
 
   take(): Uint8Array {

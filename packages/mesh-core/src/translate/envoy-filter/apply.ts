@@ -7,7 +7,7 @@ import { type Listener, ListenerSchema } from '../../gen/envoy/config/listener/v
 import { type RouteConfiguration, RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.ts';
 import { matches } from '../../config/index.ts';
 import { type ProxyNode, refKey, refOf } from '../../model/index.ts';
-import { type Resource, type ResourceSet, type TypeUrl, LayeredView, TYPE_URL, type View } from '../../xds/index.ts';
+import { type Resource, type ResourceSet, type TypeUrl, LayeredView, TYPE_URL, type View, bytesOf } from '../../xds/index.ts';
 import { contentHash } from '../encode.ts';
 import type { Mesh } from '../mesh.ts';
 import { clusterFault, listenerFault, routesFault } from './check.ts';
@@ -83,7 +83,7 @@ function patchedListeners(node: ProxyNode, view: View, patches: readonly Patch[]
     result.set(listener.name, encoded(TYPE_URL.listener, ListenerSchema, listener));
   };
   for (const resource of view.values()) {
-    const listener = fromBinary(ListenerSchema, resource.body);
+    const listener = fromBinary(ListenerSchema, bytesOf(resource));
     if (patchListener(listener, node, patches)) keep(listener);
   }
   for (const listener of addedListeners(node, patches)) {
@@ -115,7 +115,7 @@ function patchedRoutes(mesh: Mesh, node: ProxyNode, view: View, patches: readonl
       : undefined;
   return new Map(
     [...view].map(([name, resource]) => {
-      const config: RouteConfiguration = fromBinary(RouteConfigurationSchema, resource.body);
+      const config: RouteConfiguration = fromBinary(RouteConfigurationSchema, bytesOf(resource));
       // `http.<port>`, or `https.<port>.<port name>.<gateway>.<namespace>`
       const [, port = '', portName] = name.split('.');
       const gateways = servers?.filter(
@@ -134,7 +134,7 @@ function patchedClusters(node: ProxyNode, view: View, patches: readonly Patch[])
   for (const [name, resource] of view) {
     const wanted = patchesOfCluster(name, node, patches);
     if (wanted.length === 0) continue;
-    const cluster: Cluster = fromBinary(ClusterSchema, resource.body);
+    const cluster: Cluster = fromBinary(ClusterSchema, bytesOf(resource));
     if (!patchCluster(cluster, wanted)) {
       removed.add(name);
       continue;

@@ -9,7 +9,7 @@ import { ClusterLoadAssignmentSchema } from '../../gen/envoy/config/endpoint/v3/
 import { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.ts';
 import { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.ts';
 import { SecretSchema } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
-import { type ResourceSet, type TypeUrl, TYPE_URL } from '../../xds/index.ts';
+import { type ResourceSet, type TypeUrl, TYPE_URL, bytesOf } from '../../xds/index.ts';
 import { registry } from '../registry.ts';
 
 const SCHEMAS: Partial<Record<TypeUrl, DescMessage>> = {
@@ -25,7 +25,7 @@ export function decoded(set: ResourceSet, typeUrl: TypeUrl, name: string): JsonO
   const resource = set[typeUrl].get(name);
   const schema = SCHEMAS[typeUrl];
   if (resource === undefined || schema === undefined) throw new Error(`no ${name}; there are ${[...set[typeUrl].keys()].join(', ')}`);
-  return toJson(schema, fromBinary(schema, resource.body), { registry }) as JsonObject;
+  return toJson(schema, fromBinary(schema, bytesOf(resource)), { registry }) as JsonObject;
 }
 
 /** Envoy's path from ENVOY_BIN, PATH or the engines' cache; undefined (and a line saying so) when there is none. */
