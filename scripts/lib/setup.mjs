@@ -76,9 +76,14 @@ export function ensureInstalled() {
 }
 
 export function ensureGenerated() {
-  step('protos', ['packages/mesh-core/protos', 'scripts/generate-protos.mjs', 'package-lock.json'], ['packages/mesh-core/src/gen/envoy'], () => {
-    run(process.execPath, [join(root, 'scripts/generate-protos.mjs')], { quiet: true });
-  });
+  step(
+    'protos',
+    ['packages/mesh-core/protos', 'scripts/generate-protos.mjs', 'package-lock.json'],
+    ['packages/mesh-core/src/gen/envoy', 'packages/mesh-core/src/gen/wire-schemas.ts'],
+    () => {
+      run(process.execPath, [join(root, 'scripts/generate-protos.mjs')], { quiet: true });
+    },
+  );
 }
 
 /** Compiles server and core (tsc) and the console (vite). */

@@ -1,6 +1,7 @@
 // OTLP on the wire (opentelemetry-proto 1.x), for what Weft sends and takes: sums, gauges, histograms and spans.
 
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { WireReader, WireType } from '../wire/reader.ts';
+import { WireWriter } from '../wire/writer.ts';
 
 export type AttributeValue = string | number | boolean;
 export type Attributes = Record<string, AttributeValue>;
@@ -56,89 +57,89 @@ export interface OtlpResourceSpans {
 }
 
 export function encodeMetrics(resources: readonly OtlpResourceMetrics[]): Uint8Array {
-  const w = new BinaryWriter();
+  const w = new WireWriter();
   for (const { resource, metrics } of resources) {
-    w.tag(1, WireType.LengthDelimited).fork();
+    w.tag(1, WireType.bytes).fork();
     writeResource(w, resource);
-    w.tag(2, WireType.LengthDelimited).fork();
+    w.tag(2, WireType.bytes).fork();
     for (const metric of metrics) writeMetric(w, metric);
     w.join().join();
   }
   return w.finish();
 }
 
-function writeMetric(w: BinaryWriter, metric: OtlpMetric): void {
-  w.tag(2, WireType.LengthDelimited).fork();
-  w.tag(1, WireType.LengthDelimited).string(metric.name);
-  if (metric.unit !== '') w.tag(3, WireType.LengthDelimited).string(metric.unit);
-  w.tag({ gauge: 5, sum: 7, histogram: 9 }[metric.kind], WireType.LengthDelimited).fork();
+function writeMetric(w: WireWriter, metric: OtlpMetric): void {
+  w.tag(2, WireType.bytes).fork();
+  w.tag(1, WireType.bytes).string(metric.name);
+  if (metric.unit !== '') w.tag(3, WireType.bytes).string(metric.unit);
+  w.tag({ gauge: 5, sum: 7, histogram: 9 }[metric.kind], WireType.bytes).fork();
   for (const point of metric.points) {
-    w.tag(1, WireType.LengthDelimited).fork();
+    w.tag(1, WireType.bytes).fork();
     const histogram = metric.kind === 'histogram';
-    if (point.startMs > 0) w.tag(2, WireType.Bit64).fixed64(nanos(point.startMs));
-    w.tag(3, WireType.Bit64).fixed64(nanos(point.timeMs));
+    if (point.startMs > 0) w.tag(2, WireType.bit64).fixed64(nanos(point.startMs));
+    w.tag(3, WireType.bit64).fixed64(nanos(point.timeMs));
     if (histogram) {
-      w.tag(4, WireType.Bit64).fixed64(BigInt(point.count ?? 0));
-      w.tag(5, WireType.Bit64).double(point.sum ?? 0);
-      w.tag(6, WireType.LengthDelimited).fork();
+      w.tag(4, WireType.bit64).fixed64(BigInt(point.count ?? 0));
+      w.tag(5, WireType.bit64).double(point.sum ?? 0);
+      w.tag(6, WireType.bytes).fork();
       for (const count of point.bucketCounts ?? []) w.fixed64(BigInt(count));
       w.join();
-      w.tag(7, WireType.LengthDelimited).fork();
+      w.tag(7, WireType.bytes).fork();
       for (const bound of point.bounds ?? []) w.double(bound);
       w.join();
-    } else w.tag(4, WireType.Bit64).double(point.value ?? 0);
+    } else w.tag(4, WireType.bit64).double(point.value ?? 0);
     writeAttributes(w, histogram ? 9 : 7, point.attributes);
     w.join();
   }
-  if (metric.kind !== 'gauge') w.tag(2, WireType.Varint).int32(metric.temporality === 'cumulative' ? 2 : 1);
-  if (metric.kind === 'sum') w.tag(3, WireType.Varint).bool(true);
+  if (metric.kind !== 'gauge') w.tag(2, WireType.varint).int32(metric.temporality === 'cumulative' ? 2 : 1);
+  if (metric.kind === 'sum') w.tag(3, WireType.varint).bool(true);
   w.join().join();
 }
 
 export function encodeTraces(resources: readonly OtlpResourceSpans[]): Uint8Array {
-  const w = new BinaryWriter();
+  const w = new WireWriter();
   for (const { resource, spans } of resources) {
-    w.tag(1, WireType.LengthDelimited).fork();
+    w.tag(1, WireType.bytes).fork();
     writeResource(w, resource);
-    w.tag(2, WireType.LengthDelimited).fork();
+    w.tag(2, WireType.bytes).fork();
     for (const span of spans) writeSpan(w, span);
     w.join().join();
   }
   return w.finish();
 }
 
-function writeSpan(w: BinaryWriter, span: OtlpSpan): void {
-  w.tag(2, WireType.LengthDelimited).fork();
-  w.tag(1, WireType.LengthDelimited).bytes(fromHex(span.traceId));
-  w.tag(2, WireType.LengthDelimited).bytes(fromHex(span.spanId));
-  if (span.parentSpanId !== '') w.tag(4, WireType.LengthDelimited).bytes(fromHex(span.parentSpanId));
-  w.tag(5, WireType.LengthDelimited).string(span.name);
-  w.tag(6, WireType.Varint).int32(span.kind);
-  w.tag(7, WireType.Bit64).fixed64(BigInt(Math.round(span.startUs)) * 1_000n);
-  w.tag(8, WireType.Bit64).fixed64(BigInt(Math.round(span.endUs)) * 1_000n);
+function writeSpan(w: WireWriter, span: OtlpSpan): void {
+  w.tag(2, WireType.bytes).fork();
+  w.tag(1, WireType.bytes).bytes(fromHex(span.traceId));
+  w.tag(2, WireType.bytes).bytes(fromHex(span.spanId));
+  if (span.parentSpanId !== '') w.tag(4, WireType.bytes).bytes(fromHex(span.parentSpanId));
+  w.tag(5, WireType.bytes).string(span.name);
+  w.tag(6, WireType.varint).int32(span.kind);
+  w.tag(7, WireType.bit64).fixed64(BigInt(Math.round(span.startUs)) * 1_000n);
+  w.tag(8, WireType.bit64).fixed64(BigInt(Math.round(span.endUs)) * 1_000n);
   writeAttributes(w, 9, span.attributes);
   for (const event of span.events) {
-    w.tag(11, WireType.LengthDelimited).fork();
-    w.tag(1, WireType.Bit64).fixed64(BigInt(Math.round(event.timeUs)) * 1_000n);
-    w.tag(2, WireType.LengthDelimited).string(event.name);
+    w.tag(11, WireType.bytes).fork();
+    w.tag(1, WireType.bit64).fixed64(BigInt(Math.round(event.timeUs)) * 1_000n);
+    w.tag(2, WireType.bytes).string(event.name);
     writeAttributes(w, 3, event.attributes);
     w.join();
   }
   if (span.status !== 0) {
-    w.tag(15, WireType.LengthDelimited).fork();
-    w.tag(3, WireType.Varint).int32(span.status).join();
+    w.tag(15, WireType.bytes).fork();
+    w.tag(3, WireType.varint).int32(span.status).join();
   }
   w.join();
 }
 
-function writeResource(w: BinaryWriter, attributes: Attributes): void {
-  w.tag(1, WireType.LengthDelimited).fork();
+function writeResource(w: WireWriter, attributes: Attributes): void {
+  w.tag(1, WireType.bytes).fork();
   writeAttributes(w, 1, attributes);
   w.join();
 }
 
-function writeAttributes(w: BinaryWriter, field: number, attributes: Attributes): void {
-  for (const key in attributes) w.tag(field, WireType.LengthDelimited).bytes(keyValue(key, attributes[key] as AttributeValue));
+function writeAttributes(w: WireWriter, field: number, attributes: Attributes): void {
+  for (const key in attributes) w.tag(field, WireType.bytes).bytes(keyValue(key, attributes[key] as AttributeValue));
 }
 
 const KEPT_KEYS = 256;
@@ -151,13 +152,13 @@ function keyValue(key: string, value: AttributeValue): Uint8Array {
   let values = written.get(key);
   let bytes = values?.get(value);
   if (bytes !== undefined) return bytes;
-  const w = new BinaryWriter();
-  w.tag(1, WireType.LengthDelimited).string(key);
-  w.tag(2, WireType.LengthDelimited).fork();
-  if (typeof value === 'string') w.tag(1, WireType.LengthDelimited).string(value);
-  else if (typeof value === 'boolean') w.tag(2, WireType.Varint).bool(value);
-  else if (Number.isSafeInteger(value)) w.tag(3, WireType.Varint).int64(value);
-  else w.tag(4, WireType.Bit64).double(value);
+  const w = new WireWriter();
+  w.tag(1, WireType.bytes).string(key);
+  w.tag(2, WireType.bytes).fork();
+  if (typeof value === 'string') w.tag(1, WireType.bytes).string(value);
+  else if (typeof value === 'boolean') w.tag(2, WireType.varint).bool(value);
+  else if (Number.isSafeInteger(value)) w.tag(3, WireType.varint).int64(value);
+  else w.tag(4, WireType.bit64).double(value);
   bytes = w.join().finish();
   if (typeof value === 'string' && value.length > KEPT_LENGTH) return bytes;
   if (values === undefined) {
@@ -180,9 +181,9 @@ export function decodeTraces(bytes: Uint8Array): OtlpResourceSpans[] {
 }
 
 /** Both requests are lists of (resource, list of scopes, list of items) with the same numbers. */
-function decodeResources<Item>(bytes: Uint8Array, readItem: (r: BinaryReader, length: number) => Item): { resource: Attributes; items: Item[] }[] {
+function decodeResources<Item>(bytes: Uint8Array, readItem: (r: WireReader, length: number) => Item): { resource: Attributes; items: Item[] }[] {
   const out: { resource: Attributes; items: Item[] }[] = [];
-  const r = new BinaryReader(bytes);
+  const r = new WireReader(bytes);
   message(r, bytes.length, (field) => {
     if (field !== 1) return false;
     const entry = { resource: {} as Attributes, items: [] as Item[] };
@@ -204,7 +205,7 @@ function decodeResources<Item>(bytes: Uint8Array, readItem: (r: BinaryReader, le
 }
 
 /** Calls `read` for each field of a message of `length` bytes; a field it does not take (false) is skipped. */
-function message(r: BinaryReader, length: number, read: (field: number) => boolean): void {
+function message(r: WireReader, length: number, read: (field: number) => boolean): void {
   const end = r.pos + length;
   if (end > r.len) throw new RangeError('the message ends beyond its bytes');
   while (r.pos < end) {
@@ -218,7 +219,7 @@ function message(r: BinaryReader, length: number, read: (field: number) => boole
   if (r.pos !== end) throw new RangeError('a field ends beyond its message');
 }
 
-function readMetric(r: BinaryReader, length: number): OtlpMetric {
+function readMetric(r: WireReader, length: number): OtlpMetric {
   const metric: OtlpMetric = { name: '', unit: '', kind: 'sum', temporality: 'cumulative', points: [] };
   message(r, length, (field) => {
     if (field === 1) metric.name = r.string();
@@ -237,7 +238,7 @@ function readMetric(r: BinaryReader, length: number): OtlpMetric {
   return metric;
 }
 
-function readPoint(r: BinaryReader, length: number, histogram: boolean): OtlpPoint {
+function readPoint(r: WireReader, length: number, histogram: boolean): OtlpPoint {
   const point: OtlpPoint = { attributes: {}, startMs: 0, timeMs: 0 };
   message(r, length, (field) => {
     if (field === 2) point.startMs = millis(r.fixed64());
@@ -256,14 +257,14 @@ function readPoint(r: BinaryReader, length: number, histogram: boolean): OtlpPoi
   return point;
 }
 
-function packed(r: BinaryReader, read: () => number): number[] {
+function packed(r: WireReader, read: () => number): number[] {
   const end = r.uint32() + r.pos;
   const values: number[] = [];
   while (r.pos < end) values.push(read());
   return values;
 }
 
-function readSpan(r: BinaryReader, length: number): OtlpSpan {
+function readSpan(r: WireReader, length: number): OtlpSpan {
   const span: OtlpSpan = { traceId: '', spanId: '', parentSpanId: '', name: '', kind: 0, startUs: 0, endUs: 0, attributes: {}, events: [], status: 0 };
   message(r, length, (field) => {
     if (field === 1) span.traceId = toHex(r.bytes());
@@ -296,7 +297,7 @@ function readSpan(r: BinaryReader, length: number): OtlpSpan {
   return span;
 }
 
-function readAttribute(r: BinaryReader, into: Attributes): true {
+function readAttribute(r: WireReader, into: Attributes): true {
   let key = '';
   let value: AttributeValue | undefined;
   message(r, r.uint32(), (field) => {
@@ -321,11 +322,11 @@ function readAttribute(r: BinaryReader, into: Attributes): true {
 function nanos(ms: number): bigint {
   return BigInt(Math.round(ms * 1_000)) * 1_000n;
 }
-function millis(ns: bigint | string): number {
-  return Number(BigInt(ns) / 1_000n) / 1_000;
+function millis(ns: bigint): number {
+  return Number(ns / 1_000n) / 1_000;
 }
-function micros(ns: bigint | string): number {
-  return Number(BigInt(ns) / 1_000n);
+function micros(ns: bigint): number {
+  return Number(ns / 1_000n);
 }
 
 function fromHex(hex: string): Uint8Array {

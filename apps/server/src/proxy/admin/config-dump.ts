@@ -1,40 +1,33 @@
 // The proxy's configuration as Envoy's /config_dump prints it. Private keys never leave.
 
-import { type DescMessage, type JsonObject, type JsonValue, fromBinary, toJson } from '@bufbuild/protobuf';
-import { ClusterSchema } from '@weft/mesh-core/gen/envoy/config/cluster/v3/cluster_pb';
-import { ClusterLoadAssignmentSchema } from '@weft/mesh-core/gen/envoy/config/endpoint/v3/endpoint_pb';
-import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/listener_pb';
-import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
-import { registry } from '@weft/mesh-core/registry';
+import { type JsonObject, type JsonValue, messageToJson } from '@weft/mesh-core/wire';
 import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
 import type { Configuration } from '../xds-client/configuration.ts';
 
-/** Without a schema only the name is told: secrets. */
 interface Section {
   type: string;
   list: string;
   itemType: string;
   item: string;
   typeUrl: TypeUrl;
-  schema?: DescMessage;
 }
 
 const ADMIN = 'type.googleapis.com/envoy.admin.v3.';
 const CLUSTERS: Section = {
   ...{ type: 'ClustersConfigDump', list: 'dynamic_active_clusters', itemType: 'DynamicCluster', item: 'cluster' },
-  ...{ typeUrl: TYPE_URL.cluster, schema: ClusterSchema },
+  ...{ typeUrl: TYPE_URL.cluster },
 };
 const ENDPOINTS: Section = {
   ...{ type: 'EndpointsConfigDump', list: 'dynamic_endpoint_configs', itemType: 'DynamicEndpointConfig', item: 'endpoint_config' },
-  ...{ typeUrl: TYPE_URL.endpoint, schema: ClusterLoadAssignmentSchema },
+  ...{ typeUrl: TYPE_URL.endpoint },
 };
 const LISTENERS: Section = {
   ...{ type: 'ListenersConfigDump', list: 'dynamic_listeners', itemType: 'DynamicListener', item: 'listener' },
-  ...{ typeUrl: TYPE_URL.listener, schema: ListenerSchema },
+  ...{ typeUrl: TYPE_URL.listener },
 };
 const ROUTES: Section = {
   ...{ type: 'RoutesConfigDump', list: 'dynamic_route_configs', itemType: 'DynamicRouteConfig', item: 'route_config' },
-  ...{ typeUrl: TYPE_URL.route, schema: RouteConfigurationSchema },
+  ...{ typeUrl: TYPE_URL.route },
 };
 const SECRETS: Section = { type: 'SecretsConfigDump', list: 'dynamic_active_secrets', itemType: 'DynamicSecret', item: 'secret', typeUrl: TYPE_URL.secret };
 
@@ -67,9 +60,9 @@ export function dumpConfiguration(configuration: Configuration, query: DumpQuery
   return { configs: entries(section).map((one) => ({ '@type': `${ADMIN}${section.type}.${section.itemType}`, ...masked(one) })) };
 }
 
-function entry({ item, typeUrl, schema }: Section, { name, version, body }: { name: string; version: string; body: Uint8Array }): JsonObject {
-  if (schema === undefined) return { name, version_info: version, [item]: { '@type': typeUrl, name } };
-  const resource = { '@type': typeUrl, ...(toJson(schema, fromBinary(schema, body), { registry, useProtoFieldName: true }) as JsonObject) };
+function entry({ item, typeUrl }: Section, { name, version, body }: { name: string; version: string; body: Uint8Array }): JsonObject {
+  if (typeUrl === TYPE_URL.secret) return { name, version_info: version, [item]: { '@type': typeUrl, name } };
+  const resource = { '@type': typeUrl, ...messageToJson(typeUrl.slice(typeUrl.indexOf('/') + 1), body, true) };
   const state = { version_info: version, [item]: resource };
   return typeUrl === TYPE_URL.listener ? { name, active_state: state } : state;
 }

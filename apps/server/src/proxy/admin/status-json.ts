@@ -1,7 +1,7 @@
 // /clusters, /listeners and /certs in the shapes of envoy.admin.v3, field names as in the protos.
 
 import { X509Certificate } from 'node:crypto';
-import type { JsonObject } from '@bufbuild/protobuf';
+import type { JsonObject } from '@weft/mesh-core/wire';
 import { TYPE_URL } from '@weft/mesh-core/xds-types';
 import { decodeSecret } from '../config/decode.ts';
 import type { EndpointStats, RuntimeStats } from '../http/hooks.ts';

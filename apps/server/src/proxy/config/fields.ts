@@ -1,7 +1,7 @@
 // Reads one JSON form of a protobuf message field by field; what is left unread is something this proxy would have ignored,
 // and ignoring is refused: it becomes a problem with its path, and the whole update a NACK.
 
-import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import type { JsonObject, JsonValue } from '@weft/mesh-core/wire';
 
 export class Fields {
   readonly path: string;

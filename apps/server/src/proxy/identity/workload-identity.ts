@@ -2,9 +2,8 @@
 
 import { X509Certificate, generateKeyPair, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@weft/mesh-core/gen/security/v1alpha1/ca_pb';
 import { spiffeId } from '@weft/mesh-core/model';
+import { messageToJson, WireType, WireWriter } from '@weft/mesh-core/wire';
 import type { ProxySpec } from '../config/proxy-spec.ts';
 import { startGrpcCall } from '../transport/grpc-call.ts';
 import { certificateRequest } from './certificate-request.ts';
@@ -40,7 +39,12 @@ export async function requestIdentity(spec: IdentitySpec, current?: XdsIdentity)
 }
 
 function createCertificate(spec: IdentitySpec, csr: string, current: XdsIdentity | undefined): Promise<string[]> {
-  const request = create(IstioCertificateRequestSchema, { csr, validityDuration: BigInt(spec.certificateTtlSec ?? 86_400) });
+  // IstioCertificateRequest: csr, validity_duration.
+  const request = new WireWriter()
+    .tag(1, WireType.bytes)
+    .string(csr)
+    .tag(3, WireType.varint)
+    .int64(spec.certificateTtlSec ?? 86_400);
   return new Promise((resolve, reject) => {
     let chain: string[] = [];
     const call = startGrpcCall({
@@ -51,11 +55,11 @@ function createCertificate(spec: IdentitySpec, csr: string, current: XdsIdentity
       headers: current === undefined ? { authorization: `Bearer ${spec.joinToken}` } : {},
       deadlineMs: 5_000,
       onMessage: (message) => {
-        chain = fromBinary(IstioCertificateResponseSchema, message).certChain;
+        chain = (messageToJson('istio.v1.auth.IstioCertificateResponse', message)['certChain'] ?? []) as string[];
       },
       onEnd: (error) => (error === undefined ? resolve(chain) : reject(error)),
     });
-    call.send(toBinary(IstioCertificateRequestSchema, request));
+    call.send(request.finish());
     call.finish();
   });
 }

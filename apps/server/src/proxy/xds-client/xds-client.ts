@@ -1,17 +1,12 @@
 // Delta ADS: asks for what the configuration refers to, applies what comes in order, answers ACK or NACK, reconnects with
 // what it has. The last good configuration stays in use through errors, disconnection and restarts of the control plane.
 
-import { create, fromBinary, toBinary, type JsonObject, type MessageInitShape } from '@bufbuild/protobuf';
-import {
-  DeltaDiscoveryRequestSchema,
-  type DeltaDiscoveryResponse,
-  DeltaDiscoveryResponseSchema,
-} from '@weft/mesh-core/gen/envoy/service/discovery/v3/discovery_pb';
 import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
 import { DecodeError } from '../config/decode.ts';
 import type { XdsIdentity } from '../identity/workload-identity.ts';
 import { type GrpcCall, startGrpcCall } from '../transport/grpc-call.ts';
 import type { Configuration } from './configuration.ts';
+import { type DeltaNode, type DeltaRequest, type DeltaResponse, decodeDeltaResponse, encodeDeltaRequest } from './delta-messages.ts';
 
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
 const FIRST_BACK_OFF_MS = 100;
@@ -24,7 +19,7 @@ export interface XdsClientOptions {
   address: string;
   rootCaPem: string;
   identity: () => XdsIdentity;
-  node: { id: string; cluster: string; metadata: JsonObject; version: string };
+  node: DeltaNode;
   configuration: Configuration;
   log: (message: string) => void;
 }
@@ -44,22 +39,7 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
   let call: GrpcCall | undefined;
   let subscribed = new Map<TypeUrl, Set<string>>();
 
-  const write = (request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void =>
-    call?.send(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, request)));
-
-  const send = (
-    typeUrl: TypeUrl,
-    request: Partial<{ subscribe: string[]; unsubscribe: string[]; nonce: string; error: string; initial: Record<string, string> }>,
-  ): void => {
-    write({
-      typeUrl,
-      resourceNamesSubscribe: request.subscribe ?? [],
-      resourceNamesUnsubscribe: request.unsubscribe ?? [],
-      responseNonce: request.nonce ?? '',
-      initialResourceVersions: request.initial ?? {},
-      ...(request.error === undefined ? {} : { errorDetail: { code: 3, message: request.error } }),
-    });
-  };
+  const send = (typeUrl: TypeUrl, request: DeltaRequest): void => call?.send(encodeDeltaRequest(typeUrl, request));
 
   /** Brings the named subscriptions in line with what listeners and clusters refer to. */
   const subscribe = (): void => {
@@ -75,14 +55,10 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
     }
   };
 
-  const onResponse = async (response: DeltaDiscoveryResponse): Promise<void> => {
+  const onResponse = async (response: DeltaResponse): Promise<void> => {
     const typeUrl = response.typeUrl as TypeUrl;
     try {
-      await configuration.apply(
-        typeUrl,
-        response.resources.map((r) => ({ name: r.name, version: r.version, body: r.resource?.value ?? new Uint8Array() })),
-        response.removedResources,
-      );
+      await configuration.apply(typeUrl, response.resources, response.removed);
       send(typeUrl, { nonce: response.nonce });
       backOff = FIRST_BACK_OFF_MS;
     } catch (error) {
@@ -106,7 +82,7 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
       method: METHOD,
       onMessage: (message) => {
         connected = true;
-        const response = fromBinary(DeltaDiscoveryResponseSchema, message);
+        const response = decodeDeltaResponse(message);
         applying = applying.then(() => (call === current ? onResponse(response) : undefined));
       },
       onEnd: (error) => {
@@ -121,16 +97,7 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
     });
     call = current;
     for (const [i, typeUrl] of WILDCARD.entries()) {
-      const { id, cluster, metadata, version } = options.node;
-      const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
-      const node = {
-        id,
-        cluster,
-        metadata,
-        userAgentName: 'weft',
-        userAgentVersionType: { case: 'userAgentBuildVersion' as const, value: { version: { majorNumber: major, minorNumber: minor, patch } } },
-      };
-      write({ typeUrl, ...(i === 0 ? { node } : {}), resourceNamesSubscribe: ['*'], initialResourceVersions: configuration.versions(typeUrl) });
+      send(typeUrl, { ...(i === 0 ? { node: options.node } : {}), subscribe: ['*'], initial: configuration.versions(typeUrl) });
     }
     subscribe();
   };

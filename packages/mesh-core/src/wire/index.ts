@@ -1,0 +1,4 @@
+export { messageToJson } from './json.ts';
+export { WireReader, WireType } from './reader.ts';
+export type { JsonObject, JsonValue } from './well-known.ts';
+export { WireWriter } from './writer.ts';
