@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DEFAULT_MESH_SETTINGS } from '../../packages/mesh-core/dist/model/index.js';
 import { createCertificateAuthority, createSecretProvider } from '../../apps/server/dist/certificates/ca.js';
 import { openJournalStore } from '../../apps/server/dist/config-store/journal-store.js';
-import { giveBackMemory } from '../../apps/server/dist/proxy/give-back-memory.js';
+import { crowdMemory } from '../../apps/server/dist/crowd-memory.js';
 import { createControlPlane } from '../../apps/server/dist/control-plane/create-control-plane.js';
 import { hostOf, serviceObjects, splitOf } from './mesh.mjs';
 
@@ -25,7 +25,7 @@ const plane = createControlPlane({
   ca,
   secrets,
   ports: { plain: 0, tls: port, host: '127.0.0.1' },
-  onSettled: () => void giveBackMemory(),
+  onCrowd: crowdMemory,
   log: ({ level, message, fields }) => level !== 'info' && console.error(message, fields),
 });
 await plane.start();

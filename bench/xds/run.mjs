@@ -5,7 +5,7 @@ import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SERVER_ENV, SERVER_FLAGS } from '../../apps/server/dist/server-options.js';
+import { SERVER_ENV } from '../../apps/server/dist/server-options.js';
 
 const option = (name, fallback) => {
   const at = process.argv.indexOf(`--${name}`);
@@ -76,7 +76,7 @@ try {
   console.log(
     `${new Date().toISOString()} node ${process.version}, ${cpus().length} x ${cpus()[0].model}; ${proxies} proxies, ${services} services, ${edits} edits`,
   );
-  const execArgv = [...SERVER_FLAGS, ...(process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : [])];
+  const execArgv = process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : [];
   const server = await start('control-plane.mjs', { dir, services, port: 0 }, { execArgv, env: SERVER_ENV });
   console.log(`control plane with ${services} services: ${mb((await server.ask('state')).rss)}`);
   const half = Math.ceil(proxies / 2);

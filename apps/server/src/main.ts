@@ -9,7 +9,7 @@ import { createApp } from './api/app.ts';
 import { createCertificateAuthority, createSecretProvider } from './certificates/ca.ts';
 import { openJournalStore } from './config-store/journal-store.ts';
 import { createControlPlane } from './control-plane/create-control-plane.ts';
-import { giveBackMemory } from './proxy/give-back-memory.ts';
+import { crowdMemory } from './crowd-memory.ts';
 import type { ServerOptions } from './server-options.ts';
 import { createTelemetry } from './telemetry/create-telemetry.ts';
 import { VERSION } from './version.ts';
@@ -54,7 +54,7 @@ async function serve({ stateDir, host, settings, ...ports }: ServerOptions): Pro
     secrets,
     ports: { plain: ports.xdsPort, tls: ports.xdsTlsPort, host },
     ...(ports.xdsMaxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: ports.xdsMaxConnectionAgeMs }),
-    onSettled: () => void giveBackMemory(),
+    onCrowd: (coming) => void crowdMemory(coming),
     log: ({ level, message, fields }) => log(`${level} ${message} ${JSON.stringify(fields)}`),
   });
   const telemetry = createTelemetry({

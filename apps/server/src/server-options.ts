@@ -27,6 +27,3 @@ export interface ServerOptions {
  * smaller blocks of connections too (20 KB) saved a tenth of the memory and cost a quarter of the CPU (docs/benchmarks.md).
  */
 export const SERVER_ENV = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TOP_PAD_: '16384', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '2' } as const;
-
-/** Flags of node for the server process: what a thousand first connects leave behind is half-empty pages, which a full collection closes up only when told to. */
-export const SERVER_FLAGS = ['--compact-on-every-full-gc'] as const;

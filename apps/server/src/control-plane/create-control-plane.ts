@@ -44,8 +44,8 @@ export interface ControlPlaneOptions<M> {
   maxConnectionAgeMs?: number;
   /** How often clients that report their load are asked to; 10 s unless told. */
   loadReportSeconds?: number;
-  /** Many proxies have come, and no more are coming: what that left behind may be given back. */
-  onSettled?: () => void;
+  /** Many proxies are coming (a time of much garbage), or no more are: what that left behind may be given back. */
+  onCrowd?: (coming: boolean) => void;
   log?: ControlPlaneLog;
 }
 
@@ -66,7 +66,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   });
   let follower: StoreFollower | undefined;
   let servers: Awaited<ReturnType<typeof startServers>> | undefined;
-  const crowd = watchCrowd(() => options.onSettled?.());
+  const crowd = watchCrowd((coming) => options.onCrowd?.(coming));
   const loads = new Map<string, LoadRow>();
   let stopCertificate: () => void = () => undefined;
 

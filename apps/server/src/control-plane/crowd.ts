@@ -1,4 +1,4 @@
-// Notices when many proxies have come (a start, a restart) and no more are coming: the time to give back what their coming left.
+// Notices when many proxies come (a start, a restart), which makes much garbage, and when no more are coming: the time to give back what is left of it.
 
 const CROWD = 50;
 const QUIET_MS = 5_000;
@@ -9,18 +9,19 @@ export interface Crowd {
   stop(): void;
 }
 
-/** Calls `settled` when {@link CROWD} and more have arrived since the last call, and for {@link QUIET_MS} nobody. */
-export function watchCrowd(settled: () => void): Crowd {
+/** Calls `moved` with true when {@link CROWD} have arrived, and with false when then nobody has for {@link QUIET_MS}. */
+export function watchCrowd(moved: (coming: boolean) => void): Crowd {
   let count = 0;
   let timer: NodeJS.Timeout | undefined;
   return {
     arrived: () => {
       count += 1;
       if (count < CROWD) return;
+      if (timer === undefined) moved(true);
       timer ??= setTimeout(() => {
         timer = undefined;
         count = 0;
-        settled();
+        moved(false);
       }, QUIET_MS).unref();
       timer.refresh();
     },

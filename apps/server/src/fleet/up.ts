@@ -13,7 +13,7 @@ import { openPortBook } from '../agent/ports.ts';
 import { PROXY_FLAGS } from '../agent/proxy-flags.ts';
 import { proxySpec, workloadEntry } from '../agent/workload.ts';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
-import { SERVER_ENV, SERVER_FLAGS, type ServerOptions } from '../server-options.ts';
+import { SERVER_ENV, type ServerOptions } from '../server-options.ts';
 import { type DemoPlan, demoSpec, gatewaySpec, planDemo, withGatewayPort } from './demo-plan.ts';
 import { untilTraffic } from './until-traffic.ts';
 import { type UpOptions, checkMachine } from './up-options.ts';
@@ -61,7 +61,7 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
       const child = startChild({
         name,
         command: process.execPath,
-        args: [...(script === 'proxy/main.js' ? PROXY_FLAGS : name === 'server' ? SERVER_FLAGS : []), join(dist, script), specFile],
+        args: [...(script === 'proxy/main.js' ? PROXY_FLAGS : []), join(dist, script), specFile],
         logFile: join(logs, `${name}.log`),
         readyLine,
         keepSockets: script === 'proxy/main.js',
