@@ -25,7 +25,7 @@ const plane = createControlPlane({
   ca,
   secrets,
   ports: { plain: 0, tls: port, host: '127.0.0.1' },
-  onCrowd: crowdMemory,
+  onCrowd: (coming) => void crowdMemory(coming),
   log: ({ level, message, fields }) => level !== 'info' && console.error(message, fields),
 });
 await plane.start();
