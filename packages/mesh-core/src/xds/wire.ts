@@ -23,6 +23,7 @@ const REQUEST_FIELDS = {
 export function decodeRequest(dialect: Dialect, bytes: Uint8Array): { request: XdsRequest; node: Uint8Array | undefined } {
   const fields = REQUEST_FIELDS[dialect];
   const reader = new BinaryReader(bytes);
+  const message = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const names: string[] = [];
   const subscribe: string[] = [];
   const unsubscribe: string[] = [];
@@ -34,11 +35,11 @@ export function decodeRequest(dialect: Dialect, bytes: Uint8Array): { request: X
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
     if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
-    else if (field === fields.names) names.push(readText(reader, bytes));
-    else if (field === fields.subscribe) subscribe.push(readText(reader, bytes));
-    else if (field === fields.unsubscribe) unsubscribe.push(readText(reader, bytes));
-    else if (field === fields.held) readEntry(reader, bytes, initialVersions);
-    else if (field === fields.typeUrl) typeUrl = readText(reader, bytes);
+    else if (field === fields.names) names.push(readText(reader, message));
+    else if (field === fields.subscribe) subscribe.push(readText(reader, message));
+    else if (field === fields.unsubscribe) unsubscribe.push(readText(reader, message));
+    else if (field === fields.held) readEntry(reader, message, initialVersions);
+    else if (field === fields.typeUrl) typeUrl = readText(reader, message);
     else if (field === fields.nonce) nonce = reader.string();
     else if (field === fields.node) node = reader.bytes();
     else if (field === fields.error) error = fromBinary(StatusSchema, reader.bytes()).message;
@@ -51,14 +52,14 @@ export function decodeNode(bytes: Uint8Array): Node {
   return fromBinary(NodeSchema, bytes);
 }
 
-function readEntry(reader: BinaryReader, bytes: Uint8Array, entries: Map<string, string>): void {
+function readEntry(reader: BinaryReader, message: DataView, entries: Map<string, string>): void {
   const end = reader.uint32() + reader.pos;
   let key = '';
   let value = '';
   while (reader.pos < end) {
     const [field, wireType] = reader.tag();
-    if (field === 1 && wireType === WireType.LengthDelimited) key = readText(reader, bytes);
-    else if (field === 2 && wireType === WireType.LengthDelimited) value = readText(reader, bytes);
+    if (field === 1 && wireType === WireType.LengthDelimited) key = readText(reader, message);
+    else if (field === 2 && wireType === WireType.LengthDelimited) value = readText(reader, message);
     else reader.skip(wireType, field);
   }
   if (reader.pos !== end) throw new RangeError('a map entry ends outside its field');
@@ -67,33 +68,45 @@ function readEntry(reader: BinaryReader, bytes: Uint8Array, entries: Map<string,
 
 /** A power of two, some times the names and versions of a mesh; what does not fit is only read the long way. */
 const TEXTS = 32_768;
-const LONGEST_KNOWN = 256;
-const texts = Array.from<string | undefined>({ length: TEXTS });
+const LONGEST_KNOWN = 96;
+/** Texts read before, their lengths in bytes, and their bytes: texts themselves would have to be compared character by character. */
+let known: { texts: string[]; lengths: Uint8Array; bytes: DataView } | undefined;
 
 /** Like `reader.string()`, but gives the string it gave before, when that is remembered: all clients name the same things. */
-function readText(reader: BinaryReader, bytes: Uint8Array): string {
+function readText(reader: BinaryReader, message: DataView): string {
   const length = reader.uint32();
   const start = reader.pos;
   const end = start + length;
-  if (end > bytes.length) throw new RangeError('a string ends outside its message');
+  if (end > message.byteLength) throw new RangeError('a string ends outside its message');
   reader.pos = end;
-  if (length > LONGEST_KNOWN) return getTextEncoding().decodeUtf8(bytes.subarray(start, end));
+  if (length > LONGEST_KNOWN) return decodeText(message, start, length);
   let hash = length;
-  for (let i = start; i < end; i += 1) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);
+  let i = start;
+  for (; i + 4 <= end; i += 4) {
+    hash = Math.imul(hash ^ message.getInt32(i), 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  for (; i < end; i += 1) hash = Math.imul(hash ^ message.getUint8(i), 0x01000193);
   const slot = (hash ^ (hash >>> 15)) & (TEXTS - 1);
-  const known = texts[slot];
-  if (known?.length === length && isText(known, bytes, start)) return known;
-  const text = getTextEncoding().decodeUtf8(bytes.subarray(start, end));
+  known ??= { texts: [], lengths: new Uint8Array(TEXTS), bytes: new DataView(new ArrayBuffer(TEXTS * LONGEST_KNOWN)) };
+  const { texts, lengths, bytes } = known;
+  const cell = slot * LONGEST_KNOWN;
+  if (lengths[slot] === length && sameBytes(message, start, bytes, cell, length)) return texts[slot] ?? '';
+  const text = decodeText(message, start, length);
   texts[slot] = text;
+  lengths[slot] = length;
+  for (let k = 0; k < length; k += 1) bytes.setUint8(cell + k, message.getUint8(start + k));
   return text;
 }
 
-/** Whether the bytes from `start` on are `text` in ASCII. */
-function isText(text: string, bytes: Uint8Array, start: number): boolean {
-  for (let i = 0; i < text.length; i += 1) {
-    const code = text.charCodeAt(i);
-    if (code !== bytes[start + i] || code > 0x7f) return false;
-  }
+function decodeText(message: DataView, start: number, length: number): string {
+  return getTextEncoding().decodeUtf8(new Uint8Array(message.buffer, message.byteOffset + start, length));
+}
+
+function sameBytes(a: DataView, startOfA: number, b: DataView, startOfB: number, length: number): boolean {
+  let i = 0;
+  for (; i + 4 <= length; i += 4) if (a.getInt32(startOfA + i) !== b.getInt32(startOfB + i)) return false;
+  for (; i < length; i += 1) if (a.getUint8(startOfA + i) !== b.getUint8(startOfB + i)) return false;
   return true;
 }
 
