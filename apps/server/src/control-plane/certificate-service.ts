@@ -30,7 +30,7 @@ export function certificateMethods(
   return [['/istio.v1.auth.IstioCertificateService/CreateCertificate', createCertificate]];
 }
 
-async function sign(call: GrpcCall, message: Buffer, ca: CertificateAuthority): Promise<{ bytes: Uint8Array; identity: Identity; serial: string }> {
+async function sign(call: GrpcCall, message: Uint8Array, ca: CertificateAuthority): Promise<{ bytes: Uint8Array; identity: Identity; serial: string }> {
   const identity = await callerOf(call, ca);
   let request;
   try {

@@ -17,7 +17,7 @@ const SERVICE = '/envoy.service.status.v3.ClientStatusDiscoveryService';
 
 /** Serves ClientStatusDiscoveryService. `visible` gives the connections a caller may see; rejects when it may see none at all. */
 export function clientStatusMethods(visible: (call: GrpcCall) => Promise<readonly ProxyConnection[]>): [string, GrpcMethod][] {
-  const answer = async (call: GrpcCall, bytes: Buffer): Promise<Uint8Array> => {
+  const answer = async (call: GrpcCall, bytes: Uint8Array): Promise<Uint8Array> => {
     let request: ClientStatusRequest;
     try {
       request = fromBinary(ClientStatusRequestSchema, bytes);

@@ -83,7 +83,7 @@ function serve(call: GrpcCall, store: Map<string, LoadRow>, options: LoadReportO
   };
 }
 
-function decoded(bytes: Buffer): LoadStatsRequest {
+function decoded(bytes: Uint8Array): LoadStatsRequest {
   try {
     return fromBinary(LoadStatsRequestSchema, bytes);
   } catch (error) {

@@ -1,3 +1,4 @@
+export { GrpcMessages } from './grpc-messages.ts';
 export { messageToJson } from './json.ts';
 export { WireReader, WireType } from './reader.ts';
 export type { JsonObject, JsonValue } from './well-known.ts';

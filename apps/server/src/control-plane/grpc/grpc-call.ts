@@ -3,9 +3,9 @@
 
 import { constants } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { GrpcMessages } from '@weft/mesh-core/wire';
 import { CODE, GrpcError, messageOf } from './codes.ts';
 import type { Code } from './codes.ts';
-import { MessageReader } from './message-reader.ts';
 
 /** With its frame header it just fits into one TLS record; buffers of TLS and HTTP/2 grow to what is written at once and stay so. */
 const CHUNK_BYTES = 16_000;
@@ -20,11 +20,15 @@ const MAX_DETAILS = 1_000;
 const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
 /** What a timer can do. */
 const LONGEST_TIMEOUT_MS = 2_147_483_647;
+const REFUSALS = {
+  compressed: () => new GrpcError(CODE.unimplemented, 'this server takes no compressed messages (grpc-accept-encoding: identity)'),
+  tooLarge: (length: number, limit: number) => new GrpcError(CODE.resourceExhausted, `a message of ${length} bytes is larger than the limit of ${limit}`),
+};
 const HEADERS = { ':status': 200, 'content-type': 'application/grpc+proto', 'grpc-accept-encoding': 'identity' } as const;
 
 /** What a method makes of a call. None of these is called after `closed`. */
 export interface CallHandler {
-  message(bytes: Buffer): void;
+  message(bytes: Uint8Array): void;
   /** The client sends no more. */
   ended(): void;
   /** All that was written has left, after the call was {@link GrpcCall.congested}. */
@@ -47,7 +51,7 @@ export class GrpcCall {
   readonly headers: IncomingHttpHeaders;
   readonly peer: Peer;
   readonly #stream: ServerHttp2Stream;
-  readonly #reader: MessageReader;
+  readonly #reader: GrpcMessages;
   readonly #handler: CallHandler;
   readonly #deadline: NodeJS.Timeout | undefined;
   #paused = false;
@@ -71,7 +75,7 @@ export class GrpcCall {
     this.headers = headers;
     this.peer = options.peer;
     this.#stream = stream;
-    this.#reader = new MessageReader(options.maxMessageBytes);
+    this.#reader = new GrpcMessages(options.maxMessageBytes, REFUSALS);
     this.#leave = options.leave;
     this.#handler = options.method(this);
     this.#leave?.();
@@ -246,9 +250,9 @@ export class GrpcCall {
 }
 
 /** A method with one message each way. What it rejects with is told to the client when it is a {@link GrpcError}. */
-export function unary(answer: (call: GrpcCall, request: Buffer) => Promise<Uint8Array>): GrpcMethod {
+export function unary(answer: (call: GrpcCall, request: Uint8Array) => Promise<Uint8Array>): GrpcMethod {
   return (call) => {
-    let request: Buffer | undefined;
+    let request: Uint8Array | undefined;
     return {
       message: (bytes) => {
         if (request !== undefined) throw new GrpcError(CODE.invalidArgument, 'this method takes one message');

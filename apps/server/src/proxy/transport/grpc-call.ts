@@ -2,6 +2,7 @@
 
 import { connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
+import { GrpcMessages } from '@weft/mesh-core/wire';
 import { hostAndPort } from '../upstream/host-and-port.ts';
 
 export interface GrpcCallOptions {
@@ -32,6 +33,10 @@ const pingEveryMs = 30_000;
 const pingTimeoutMs = 5_000;
 const windowBytes = 1024 * 1024;
 const maxMessageBytes = 64 * 1024 * 1024;
+const refusals = {
+  compressed: () => new Error('a compressed message'),
+  tooLarge: (length: number) => new Error(`a message of ${length} bytes`),
+};
 
 export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
   const { host, port } = hostAndPort(options.address, 443);
@@ -89,31 +94,17 @@ export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
   // Trailers are told in this turn.
   stream.on('end', () => (status === undefined ? setImmediate(settle) : settle()));
 
-  const parts: Buffer[] = [];
-  let held = 0;
-  let wanted = 5;
+  const messages = new GrpcMessages(maxMessageBytes, refusals);
   stream.on('data', (chunk: Buffer) => {
-    parts.push(chunk);
-    held += chunk.length;
-    while (held >= wanted && !ended) {
-      const all = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
-      wanted = 5 + all.readUInt32BE(1);
-      if (all[0] !== 0) return end(new Error('a compressed message'));
-      if (wanted > maxMessageBytes) return end(new Error(`a message of ${wanted} bytes`));
-      if (held < wanted) {
-        parts.splice(0, parts.length, all);
-        return;
-      }
-      const rest = all.subarray(wanted);
-      parts.splice(0, parts.length, rest);
-      held = rest.length;
-      const message = all.subarray(5, wanted);
-      wanted = 5;
-      try {
+    messages.push(chunk);
+    try {
+      while (!ended) {
+        const message = messages.next();
+        if (message === undefined) return;
         options.onMessage(message);
-      } catch (error) {
-        end(error as Error);
       }
+    } catch (error) {
+      end(error as Error);
     }
   });
 
