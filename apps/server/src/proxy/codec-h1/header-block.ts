@@ -48,6 +48,15 @@ export class HeaderBlock {
     return true;
   }
 
+  /** Whether this is the value of field `index`. */
+  says(index: number, value: string): boolean {
+    const start = this.at[index * 4 + 2] as number;
+    if ((this.at[index * 4 + 3] as number) - start !== value.length) return false;
+    const { text } = this;
+    for (let i = 0; i < value.length; i++) if (text.charCodeAt(start + i) !== value.charCodeAt(i)) return false;
+    return true;
+  }
+
   /** Whether this lower-case token is all that field `index` says. */
   hasValue(index: number, token: string): boolean {
     const start = this.at[index * 4 + 2] ?? 0;

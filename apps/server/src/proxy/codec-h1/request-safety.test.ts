@@ -176,3 +176,14 @@ test('what is accepted, Node accepts with the same body (mutants of valid reques
   server.close();
   expect(accepted).toBeGreaterThan(50);
 });
+
+test('on one connection each Host is looked at anew, however like the one before', () => {
+  const head = new RequestHead();
+  const hostOf = (host: string): string | number => {
+    const bytes = Buffer.from(`GET / HTTP/1.1\r\nhost: ${host}\r\n\r\n`, 'latin1');
+    const end = parseRequestHead(bytes, 0, bytes.length, head);
+    return end < 0 ? end : head.authority;
+  };
+  const hosts = ['shop.example', 'shop.example', 'shop.exampla', 'Shop.exampla', 'shop exampla', 'shop.exampla', 'shop.example:1', 'shop.example'];
+  expect(hosts.map(hostOf)).toEqual(hosts.map((host) => (host.includes(' ') ? -400 : host)));
+});

@@ -85,7 +85,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     record.attempts++;
     record.endpoint = endpoint.config;
     record.upstreamAddress = endpoint.address;
-    if (!attempt.start(endpoint, this.context.wheel.now(), this.protocol === 'HTTP/2', this.upgrade !== '')) this.overflow();
+    if (!attempt.start(endpoint, this.context.wheel.recent, this.protocol === 'HTTP/2', this.upgrade !== '')) this.overflow();
   }
 
   private clientAddresses(): ClientAddresses {

@@ -4,6 +4,18 @@ import { randomFillSync } from 'node:crypto';
 
 /** What is written to make them stays within a core's first cache. */
 const batch = 64;
+
+/** Random bits for all of them, drawn in large pieces: a draw costs as much as a thousand bytes of it. */
+const pool = new Uint32Array(4_096);
+let drawn = pool.length;
+
+function randomWord(): number {
+  if (drawn === pool.length) {
+    randomFillSync(pool);
+    drawn = 0;
+  }
+  return pool[drawn++] as number;
+}
 const variants = Buffer.from('89ab');
 
 /** Makes ids of a form in which `xxxx` stands for random hexadecimal digits; `4xxx` and `yxxx` are those of a UUID with its version and variant. */
@@ -14,17 +26,18 @@ export function randomIds(form: string): () => string {
   const variant = form.indexOf('yxxx');
   const bytes = Buffer.from(form.repeat(batch), 'latin1');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const random = new Uint32Array((groups.length * batch) / 2);
   let text = '';
   let at = 0;
 
   const fill = (): void => {
-    randomFillSync(random);
-    let next = 0;
+    let word = 0;
+    let odd = false;
     for (let row = 0; row < bytes.length; row += size) {
       for (let i = 0; i < groups.length; i++) {
         // Four digits at once, one in each byte; the other halves of the bytes are the next four.
-        const digits = ((random[next >> 1] as number) >>> ((next++ & 1) << 2)) & 0x0f0f0f0f;
+        if (!odd) word = randomWord();
+        const digits = (odd ? word >>> 4 : word) & 0x0f0f0f0f;
+        odd = !odd;
         const beyondNine = ((digits + 0x06060606) >> 4) & 0x01010101;
         view.setUint32(row + (groups[i] as number), digits + 0x30303030 + beyondNine * 39, true);
       }
