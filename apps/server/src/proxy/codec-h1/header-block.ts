@@ -27,6 +27,10 @@ export class HeaderBlock {
     return this.text.slice(this.at[index * 4], this.at[index * 4 + 1]).toLowerCase();
   }
 
+  nameLength(index: number): number {
+    return (this.at[index * 4 + 1] as number) - (this.at[index * 4] as number);
+  }
+
   /** Index of the first field of a kind, -1 when absent. */
   indexOf(kind: number): number {
     for (let i = 0; i < this.count; i++) if (this.kinds[i] === kind) return i;

@@ -9,7 +9,9 @@ import type { HeaderEntry } from './hpack-table.ts';
 export const Fault = { none: 0, malformed: 1, tooLarge: 2 } as const;
 
 /** Fields that belong to one connection (RFC 9113 §8.2.2). */
-const connectionKinds = new Set<number>([Field.connection, Field.keepAlive, Field.proxyConnection, Field.transferEncoding, Field.upgrade, Field.http2Settings]);
+const connectionKinds = new Uint8Array(32);
+for (const kind of [Field.connection, Field.keepAlive, Field.proxyConnection, Field.transferEncoding, Field.upgrade, Field.http2Settings])
+  connectionKinds[kind] = 1;
 
 export abstract class FieldBlock {
   fault: number = Fault.none;
@@ -40,7 +42,7 @@ export abstract class FieldBlock {
       if (this.size > maxHeadBytes) this.fail(Fault.tooLarge);
       return;
     }
-    if (connectionKinds.has(kind) || (kind === Field.te && entry.value.toLowerCase() !== 'trailers')) return this.fail(Fault.malformed);
+    if (connectionKinds[kind] === 1 || (kind === Field.te && entry.value.toLowerCase() !== 'trailers')) return this.fail(Fault.malformed);
     this.size += entry.size;
     if (this.size > maxHeadBytes) return this.fail(Fault.tooLarge);
     if (name === 'cookie') {
@@ -96,7 +98,7 @@ export class TrailerBlock {
   }
 
   onField(entry: HeaderEntry): void {
-    if (!entry.valid || entry.name.charCodeAt(0) === 0x3a || connectionKinds.has(entry.kind)) this.malformed = true;
+    if (!entry.valid || entry.name.charCodeAt(0) === 0x3a || connectionKinds[entry.kind] === 1) this.malformed = true;
     if (this.malformed || forbiddenTrailers.has(entry.name)) return;
     this.size += entry.size;
     if (this.size > maxTrailerBytes) this.malformed = true;

@@ -67,6 +67,7 @@ export class HpackEncoder {
   private readonly recent: (Known | undefined)[] = Array.from({ length: recentSlots }, () => undefined);
   /** The value each field had last, by name: nothing is put together for one that comes again. */
   private readonly last = new Map<string, Known>();
+  private readonly lastLength = { text: '', block: '' };
   /** By the length of the lines. */
   private readonly shapes: (LineShape | undefined)[] = Array.from({ length: shapeSlots }, () => undefined);
   private sizeUpdate = '';
@@ -118,11 +119,22 @@ export class HpackEncoder {
   field(name: string, value: string): string {
     const last = this.last.get(name);
     if (last?.text === value && this.isCurrent(last.number)) return this.indexed(last.number);
+    if (name === 'content-length') return this.contentLength(value);
     const line = `${name}: ${value}`;
     const block = this.line(line);
     const number = this.known.get(line);
     if (number !== undefined) this.last.set(name, { text: value, number });
     return block;
+  }
+
+  /** Never put into the table, and so always the same. */
+  private contentLength(value: string): string {
+    const { lastLength } = this;
+    if (lastLength.text !== value) {
+      lastLength.text = value;
+      lastLength.block = this.line(`content-length: ${value}`);
+    }
+    return lastLength.block;
   }
 
   private isCurrent(number: number): boolean {

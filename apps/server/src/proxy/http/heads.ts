@@ -4,7 +4,7 @@ import { Field } from '../codec-h1/field-kinds.ts';
 import type { HeaderBlock } from '../codec-h1/header-block.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ConnectionContext } from './downstream.ts';
-import { isEnvoyHeader, unwantedHeaders } from './policy/external-headers.ts';
+import { isOneOf, unwantedHeaders } from './policy/external-headers.ts';
 
 /** Kinds that are never passed on as they came: hop-by-hop, framing, or written anew. */
 const requestHop = kinds(
@@ -93,7 +93,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
       case Field.other:
         if (peerHeader !== '' && head.fields.isNamed(index, peerHeader)) return true;
         if (extra.grpcTimeout && head.fields.isNamed(index, 'grpc-timeout')) return true;
-        if (isEnvoyHeader(head.fields, index)) return unwanted.has(head.fields.lowerName(index));
+        if (isOneOf(unwanted, head.fields, index)) return true;
         return !extra.internal && extra.internalOnly?.has(head.fields.lowerName(index)) === true;
       case Field.b3:
         return extra.b3 !== undefined;
@@ -139,12 +139,23 @@ function clientCertLine(head: RequestHead, context: ConnectionContext): string {
   if (mode === 'always_forward_only' || (mode === 'forward_only' && context.certificateHash !== ''))
     return before === '' ? '' : `x-forwarded-client-cert: ${before}\r\n`;
   if ((mode !== 'append_forward' && mode !== 'sanitize_set') || context.certificateHash === '') return '';
+  const own = ownElement(context);
+  return `x-forwarded-client-cert: ${mode === 'append_forward' && before !== '' ? `${before},` : ''}${own}\r\n`;
+}
+
+/** Of the connection the last request came by: it is the same for all of them. */
+const lastElement: { context: ConnectionContext | undefined; text: string } = { context: undefined, text: '' };
+
+/** What this proxy says of the client's certificate. */
+function ownElement(context: ConnectionContext): string {
+  if (lastElement.context === context) return lastElement.text;
   const { subject, uri, dns } = context.manager.clientCertDetails;
   let own = `${context.ownIdentity === '' ? '' : `By=${context.ownIdentity};`}Hash=${context.certificateHash}`;
   if (subject) own += `;Subject="${context.subject.replaceAll('"', '\\"')}"`;
   if (uri) own += `;URI=${context.principal ?? ''}`;
   if (dns) for (const name of context.dnsNames) own += `;DNS=${name}`;
-  return `x-forwarded-client-cert: ${mode === 'append_forward' && before !== '' ? `${before},` : ''}${own}\r\n`;
+  lastElement.context = context;
+  return (lastElement.text = own);
 }
 
 /** Field lines of an upstream's response for the client, without framing. */

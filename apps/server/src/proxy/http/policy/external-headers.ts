@@ -33,19 +33,26 @@ const edge: ReadonlySet<string> = new Set([
   'x-envoy-external-address',
 ]);
 
-/** Names that are not passed on. */
-export function unwantedHeaders(isInternal: boolean, isEdge: boolean): ReadonlySet<string> {
-  return isInternal ? steering : isEdge ? edge : external;
+/** By their lengths: of most fields the length tells that they are none of these. */
+type Names = readonly (readonly string[] | undefined)[];
+
+function byLength(names: ReadonlySet<string>): Names {
+  const lists: string[][] = [];
+  for (const name of names) (lists[name.length] ??= []).push(name);
+  return lists;
 }
 
-/** `x-envoy-...`, told by a few characters: most fields are not. */
-export function isEnvoyHeader(fields: HeaderBlock, index: number): boolean {
-  const start = fields.lineStart(index);
-  const { text } = fields;
-  return (
-    (text.charCodeAt(start) | 32) === 0x78 &&
-    text.charCodeAt(start + 1) === 0x2d &&
-    (text.charCodeAt(start + 2) | 32) === 0x65 &&
-    fields.lowerName(index).startsWith('x-envoy-')
-  );
+const ofInternal = byLength(steering);
+const ofExternal = byLength(external);
+const ofEdge = byLength(edge);
+
+/** Names that are not passed on. */
+export function unwantedHeaders(isInternal: boolean, isEdge: boolean): Names {
+  return isInternal ? ofInternal : isEdge ? ofEdge : ofExternal;
+}
+
+export function isOneOf(names: Names, fields: HeaderBlock, index: number): boolean {
+  const list = names[fields.nameLength(index)];
+  if (list !== undefined) for (const name of list) if (fields.isNamed(index, name)) return true;
+  return false;
 }
