@@ -6,9 +6,10 @@ import type { Case, Plane } from './case.ts';
 import { CASES } from './cases/index.ts';
 import { closeClients } from './harness/clients.ts';
 import { differences } from './harness/match.ts';
-import { type Refusals, type SuiteMesh, refusalsOf, startMesh } from './harness/mesh.ts';
+import { type Refusals, type SuiteMesh, COMMON, refusalsOf, startMesh } from './harness/mesh.ts';
 import { everyObjectOf, objectsOf } from './harness/objects.ts';
 import { startOwnClient } from './harness/own-client.ts';
+import { sharedObjects } from './harness/own-names.ts';
 import { type Row, printTable } from './harness/report.ts';
 import { type Outcome, runSteps } from './harness/run.ts';
 import { compareTelemetry, judgeTelemetry } from './harness/telemetry-check.ts';
@@ -19,6 +20,8 @@ const only = process.env['SUITE_ONLY'] ?? '';
 const cases = CASES.filter((c) => only.split('|').some((text) => `${c.area} / ${c.name}`.includes(text)));
 const names = new Set(cases.map((c) => `${c.area} / ${c.name}`));
 if (names.size !== cases.length) throw new Error('two cases have one name');
+const shared = sharedObjects([COMMON, ...CASES]);
+if (shared.length > 0) throw new Error(`objects of two cases:\n${shared.join('\n')}`);
 
 const planes: readonly Plane[] = envoy === undefined ? ['embedded'] : ['embedded', 'envoy'];
 const rows = new Map<Case, Row>(cases.map((c) => [c, { area: c.area, name: c.name, results: {}, differences: [], differs: c.differs }]));
@@ -30,9 +33,9 @@ let mesh: SuiteMesh;
 beforeAll(async () => {
   mesh = await startMesh(cases, envoy);
   // One edit for all of them: each makes every proxy look at everything again.
-  const shared = together.filter((c) => c.own === undefined);
-  const refusals = mesh.put(shared.flatMap((c) => planes.flatMap((plane) => objectsOf(c, plane, mesh.layout))));
-  for (const behaviour of shared) applied.set(behaviour, refusals);
+  const first = together.filter((c) => c.own === undefined);
+  const refusals = mesh.put(first.flatMap((c) => planes.flatMap((plane) => objectsOf(c, plane, mesh.layout))));
+  for (const behaviour of first) applied.set(behaviour, refusals);
   await refusals;
 }, 120_000);
 afterAll(async () => {

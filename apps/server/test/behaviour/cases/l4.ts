@@ -1,13 +1,23 @@
 // TCP, TLS by name, protocols found out by looking.
 
-import { type Case, type ServiceSpec, http, raw } from '../case.ts';
-import { between } from '../harness/match.ts';
+import { type Case, type HttpStep, type ServiceSpec, http, raw } from '../case.ts';
+import { between, oneOf } from '../harness/match.ts';
+import { subsets } from './parts.ts';
 
 const tcp = (name: string, ...endpoints: ServiceSpec['endpoints']): ServiceSpec => ({
   name,
   ports: [{ name: 'tcp', number: 9000 }],
   endpoints: endpoints.length === 0 ? [{ app: 'echo' }] : endpoints,
 });
+
+const tls = (name: string, ...endpoints: ServiceSpec['endpoints']): ServiceSpec => ({
+  name,
+  ports: [{ name: 'tls', number: 443 }],
+  endpoints: endpoints.length === 0 ? [{ app: 'tls' }] : endpoints,
+});
+/** Through the proxy as it is: the application sees the name. */
+const bySni = (sni: string, app: string, more: Partial<HttpStep> = {}): HttpStep =>
+  http({ ...more, tls: { sni }, expect: { status: 200, app, certificate: 'DNS:*.example.org', upstream: { tls: `sni=${sni}` } } });
 
 export const L4: readonly Case[] = [
   {
@@ -88,6 +98,58 @@ spec:
         send: ['GET /s HTTP/1.1\r\nHost: secure.example.com\r\nConnection: close\r\n\r\n'],
         expect: { text: /^HTTP\/1\.1 200 OK[^]*sni=secure\.example\.com/ },
       }),
+    ],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'tls routes: by SNI, exact and by suffix, the first rule that names it; other names go to the service itself',
+    services: [tls('tls-names'), tls('tls-names-two', { app: 'tls2' })],
+    differs: { _bytes_total: 'signatures of the handshake vary in length' },
+    objects: `
+kind: VirtualService
+metadata: { name: tls-names }
+spec:
+  hosts: [tls-names, "*.names.example.org"]
+  tls:
+  - match: [{ port: 443, sniHosts: [two.names.example.org] }, { sniHosts: [also.names.example.org] }]
+    route: [{ destination: { host: tls-names-two } }]
+  - { match: [{ port: 444, sniHosts: [port.names.example.org] }], route: [{ destination: { host: tls-names-two } }] }
+  - { match: [{ sniHosts: [who.names.example.org], sourceLabels: { app: other } }], route: [{ destination: { host: tls-names-two } }] }
+  - { match: [{ sniHosts: [two.names.example.org] }], route: [{ destination: { host: tls-names } }] }
+  - { match: [{ sniHosts: ["*.deep.names.example.org"] }], route: [{ destination: { host: tls-names-two } }] }
+`,
+    steps: [
+      ...['two', 'also', 'a.deep', 'TWO'].map((name) => bySni(`${name}.names.example.org`, 'tls2')),
+      ...['one', 'port', 'who', 'deep'].map((name) => bySni(`${name}.names.example.org`, 'tls')),
+      bySni('who.names.example.org', 'tls2', { from: 'other' }),
+      // Not TLS at all, for an application that only speaks TLS.
+      raw({ send: ['GET / HTTP/1.1\r\nHost: x\r\n\r\n'], expect: { failed: oneOf('closed', 'reset'), text: '' } }),
+    ],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'tls routes: weights between subsets, of one service and another',
+    random: true,
+    services: [tls('tls-shares', { app: 'tls', version: 'v1' }, { app: 'tls2', version: 'v2' }), tls('tls-shares-two', { app: 'tls2' })],
+    objects: `${subsets('tls-shares')}
+kind: VirtualService
+metadata: { name: tls-shares }
+spec:
+  hosts: [tls-shares, "*.shares.example.org"]
+  tls:
+  - match: [{ sniHosts: [subsets.shares.example.org] }]
+    route: [{ destination: { host: tls-shares, subset: v1 }, weight: 75 }, { destination: { host: tls-shares, subset: v2 }, weight: 25 }]
+  - match: [{ sniHosts: [none.shares.example.org] }]
+    route: [{ destination: { host: tls-shares, subset: v1 }, weight: 100 }, { destination: { host: tls-shares-two }, weight: 0 }]
+  - match: [{ sniHosts: [services.shares.example.org] }]
+    route: [{ destination: { host: tls-shares, subset: v1 }, weight: 25 }, { destination: { host: tls-shares-two }, weight: 75 }]
+`,
+    steps: [
+      ...(['subsets', 'services'] as const).map((name) => {
+        const [tls, tls2] = name === 'subsets' ? [between(43, 77), between(3, 37)] : [between(3, 37), between(43, 77)];
+        return http({ tls: { sni: `${name}.shares.example.org` }, times: 80, parallel: 4, expect: { statuses: { 200: 80 }, apps: { tls, tls2 } } });
+      }),
+      http({ tls: { sni: 'none.shares.example.org' }, times: 12, expect: { apps: { tls: 12 } } }),
     ],
   },
   {

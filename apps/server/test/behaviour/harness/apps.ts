@@ -90,15 +90,17 @@ export async function startApps(certificates: Certificates): Promise<Apps> {
     'late',
     createServer((socket) => setTimeout(() => socket.end('late:'), LATE_MS)),
   );
-  const secure = createSecureServer(
-    {
-      ...{ cert: certificates.text('server.pem'), key: certificates.text('server.key'), allowHTTP1: true },
-      ...{ ca: certificates.text('ca.pem'), requestCert: true, rejectUnauthorized: false },
-    },
-    (request, response) => void answer('tls', state, request, response),
-  );
-  secure.on('sessionError', () => undefined);
-  await listen('tls', secure);
+  for (const app of ['tls', 'tls2'] as const) {
+    const secure = createSecureServer(
+      {
+        ...{ cert: certificates.text('server.pem'), key: certificates.text('server.key'), allowHTTP1: true },
+        ...{ ca: certificates.text('ca.pem'), requestCert: true, rejectUnauthorized: false },
+      },
+      (request, response) => void answer(app, state, request, response),
+    );
+    secure.on('sessionError', () => undefined);
+    await listen(app, secure);
+  }
   await listen('forward', forwardProxy());
   const dead = createServer();
   dead.listen(0, '127.0.0.1');
@@ -212,7 +214,7 @@ async function answer(app: AppName, state: AppState, request: Request, response:
     headers: namesAndValues(request.rawHeaders),
     body: Buffer.concat(chunks).toString(),
     ...(Object.keys(request.trailers).length === 0 ? {} : { trailers: request.trailers }),
-    ...(app === 'tls' ? { tls: tlsOf(request.socket as TLSSocket) } : {}),
+    ...(app === 'tls' || app === 'tls2' ? { tls: tlsOf(request.socket as TLSSocket) } : {}),
   };
   const body = act.size === undefined ? (act.body ?? JSON.stringify(echo)) : Buffer.alloc(act.size, 'x');
   response.statusCode = act.status ?? 200;

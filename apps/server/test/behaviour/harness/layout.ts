@@ -34,6 +34,7 @@ const INBOUND: readonly { name: string; app: string; servicePort: number }[] = [
   ...['a', 'b'].map((app, i) => ({ name: `http2-${app}`, app, servicePort: 9190 + i })),
   ...['echo', 'echo2', 'first'].map((app, i) => ({ name: `tcp-${app}`, app, servicePort: 9000 + i })),
   { name: 'tls-tls', app: 'tls', servicePort: 9443 },
+  { name: 'tls-tls2', app: 'tls2', servicePort: 9445 },
   { name: 'https-tls', app: 'tls', servicePort: 9444 },
   ...['a', 'echo', 'first'].map((app, i) => ({ name: `auto-${app}`, app, servicePort: 7000 + i })),
   { name: 'strict', app: 'a', servicePort: 8443 },

@@ -116,7 +116,7 @@ async function start(
   stops.push(() => plane.stop());
 
   await store.write(
-    planes.flatMap((p) => commonObjects(p, layout)).map((object) => ({ op: 'put' as const, object })),
+    planes.flatMap((p) => objectsOf(COMMON, p, layout)).map((object) => ({ op: 'put' as const, object })),
     { actor: 'suite' },
   );
   const specs = planes.flatMap((p) => proxySpecs(p, layout));
@@ -263,12 +263,11 @@ function marker(count: number): MeshObject {
 }
 
 /** Objects every case may rely on: the observed service and its one workload, modes of the server's ports. */
-function commonObjects(plane: Plane, layout: Layout): MeshObject[] {
-  const common: Case = {
-    area: '',
-    name: '',
-    steps: [],
-    objects: `
+export const COMMON: Case = {
+  area: '',
+  name: 'what every case may rely on',
+  steps: [],
+  objects: `
 kind: Service
 metadata: { name: observed }
 spec: { selector: { app: observed }, ports: [${OBSERVED.ports.map((p) => `{ name: ${p.name}, port: ${p.number} }`).join(', ')}] }
@@ -277,7 +276,7 @@ kind: WorkloadEntry
 metadata: { name: observed-v1 }
 spec:
   address: 127.0.0.1
-  ports: { ${OBSERVED.ports.map((p) => `${p.name}: ${layout.inboundPort(plane, p.name)}`).join(', ')} }
+  ports: { ${OBSERVED.ports.map((p) => `${p.name}: $INBOUND(${p.name})`).join(', ')} }
   labels: { app: observed, version: v1, security.istio.io/tlsMode: istio }
   serviceAccount: observed
 ---
@@ -299,9 +298,7 @@ spec:
   - port: { number: $AT(gateway), name: http, protocol: HTTP }
     hosts: ["*"]
 `,
-  };
-  return objectsOf(common, plane, layout);
-}
+};
 
 async function eventually<T>(probe: () => Promise<T | undefined>, what: string): Promise<T> {
   const deadline = performance.now() + ANSWER_WITHIN_MS;

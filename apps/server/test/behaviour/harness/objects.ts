@@ -5,6 +5,9 @@ import { type MeshObject, KINDS, apiVersionOf } from '@weft/mesh-core/model';
 import { type Case, type EndpointSpec, type Plane, type ServiceSpec, namespaceOf, otherNamespaceOf } from '../case.ts';
 import type { Layout } from './layout.ts';
 
+/** What of a layout objects need. */
+type Places = Pick<Layout, 'appPort' | 'inboundPort' | 'openedPort' | 'certificates'>;
+
 const DEFAULT_PORTS = [{ name: 'http', number: 80 }];
 
 export function portsOf(service: ServiceSpec): readonly { name: string; number: number }[] {
@@ -12,18 +15,18 @@ export function portsOf(service: ServiceSpec): readonly { name: string; number: 
 }
 
 /** Everything a case needs on one data plane; throws with the problems when its YAML is not valid. */
-export function objectsOf(behaviour: Case, plane: Plane, layout: Layout): MeshObject[] {
+export function objectsOf(behaviour: Case, plane: Plane, layout: Places): MeshObject[] {
   const services = (behaviour.services ?? []).flatMap((service) => serviceObjects(service, plane, layout));
   return [...services, ...yamlObjects(behaviour.objects ?? '', plane, layout)];
 }
 
 /** With those that come in the middle of it. */
-export function everyObjectOf(behaviour: Case, plane: Plane, layout: Layout): MeshObject[] {
+export function everyObjectOf(behaviour: Case, plane: Plane, layout: Places): MeshObject[] {
   const later = behaviour.steps.flatMap((step) => (step.kind === 'apply' ? yamlObjects(step.objects, plane, layout) : []));
   return [...objectsOf(behaviour, plane, layout), ...later];
 }
 
-function serviceObjects(service: ServiceSpec, plane: Plane, layout: Layout): MeshObject[] {
+function serviceObjects(service: ServiceSpec, plane: Plane, layout: Places): MeshObject[] {
   const ports = portsOf(service);
   return [
     {
@@ -58,7 +61,7 @@ function serviceObjects(service: ServiceSpec, plane: Plane, layout: Layout): Mes
   ];
 }
 
-function endpointPort({ app, direct, mode }: EndpointSpec, portName: string, plane: Plane, layout: Layout): number {
+function endpointPort({ app, direct, mode }: EndpointSpec, portName: string, plane: Plane, layout: Places): number {
   if (direct === true) return layout.appPort(app);
   const protocol = mode !== undefined || app === 'dead' ? 'http' : (portName.split('-')[0] ?? 'http');
   return layout.inboundPort(plane, mode ?? `${protocol}-${app}`);
@@ -68,7 +71,7 @@ function endpointPort({ app, direct, mode }: EndpointSpec, portName: string, pla
  * Placeholders: `$NS`, `$OTHER` (namespaces), `$PLANE`, `$PORT(app)` of an application, `$INBOUND(name)` of the server sidecar,
  * `$AT(name)` a port this configuration opens, `$FILE(name)` and `$BASE64(name)` of the certificates of the outside.
  */
-export function yamlObjects(text: string, plane: Plane, layout: Layout): MeshObject[] {
+export function yamlObjects(text: string, plane: Plane, layout: Places): MeshObject[] {
   const filled = text
     .replaceAll('$NS', namespaceOf(plane))
     .replaceAll('$PLANE', plane)
