@@ -6,6 +6,10 @@ import { type ProxySpec, nodeId } from '../proxy/config/proxy-spec.ts';
 import { post } from '../proxy/telemetry/otlp-exporter.ts';
 
 const INTERVAL_MS = 1_000;
+/** What a scrape costs Envoy and us grows with the series, so there is a pause of this many times what the last one took. */
+const REST = 2;
+/** Counters are a line each; a histogram is twenty and more, so they have a pace of their own. In Envoy's names a dot may stand after `istio`. */
+const SCRAPES = ['istio.[a-z_]+_total', 'istio.(request|response)_(duration_milliseconds|bytes)'];
 /** Of an Envoy with many series on a busy machine. */
 const SCRAPE_MS = 10_000;
 const COUNTERS: ReadonlySet<string> = new Set([METRIC.requests, METRIC.tcpOpened, METRIC.tcpClosed, METRIC.tcpSent, METRIC.tcpReceived]);
@@ -22,26 +26,48 @@ export function startStatsForwarder(spec: ProxySpec): () => Promise<void> {
     'weft.node_id': nodeId(spec),
   };
   const known: KnownTags = new Map();
-  let busy = false;
-  const forward = async (): Promise<void> => {
-    if (busy) return;
-    busy = true;
+  const forward = async (filter: string): Promise<void> => {
+    const query = `usedonly&filter=${encodeURIComponent(filter)}`;
     try {
-      const response = await fetch(`http://127.0.0.1:${spec.adminPort}/stats/prometheus?filter=istio`, { signal: AbortSignal.timeout(SCRAPE_MS) });
+      const response = await fetch(`http://127.0.0.1:${spec.adminPort}/stats/prometheus?${query}`, { signal: AbortSignal.timeout(SCRAPE_MS) });
       const metrics = parseIstioStats(await response.text(), startMs, Date.now(), known);
       if (metrics.length > 0) await post(agent, `${spec.otlpEndpoint}/v1/metrics`, encodeMetrics([{ resource, metrics }]));
     } catch {
-      // Envoy is starting, or gone: the next second tries again.
-    } finally {
-      busy = false;
+      // Envoy is starting, or gone: the next time tries again.
     }
   };
-  const timer = setInterval(() => void forward(), INTERVAL_MS);
+  const stops = SCRAPES.map((filter) => repeat(() => forward(filter)));
   return async () => {
-    clearInterval(timer);
-    await forward();
+    await Promise.all(stops.map((stop) => stop()));
     agent.destroy();
   };
+}
+
+/** Again and again, with pauses; the stop function does it once more. */
+function repeat(work: () => Promise<void>): () => Promise<void> {
+  let stopped = false;
+  let timer: NodeJS.Timeout;
+  let running: Promise<void> = Promise.resolve();
+  const round = async (): Promise<void> => {
+    const start = performance.now();
+    await work();
+    if (!stopped) schedule(pauseAfter(performance.now() - start));
+  };
+  const schedule = (pauseMs: number): void => {
+    timer = setTimeout(() => void (running = round()), pauseMs);
+  };
+  schedule(INTERVAL_MS);
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await running;
+    await work();
+  };
+}
+
+/** Until the next scrape, of one that took so long. */
+export function pauseAfter(tookMs: number): number {
+  return Math.max(INTERVAL_MS - tookMs, REST * tookMs);
 }
 
 const LINE = /^(\w+)(?:\{(.*)\})? ([\d.eE+-]+|NaN)$/;
