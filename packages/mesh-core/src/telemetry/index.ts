@@ -4,4 +4,4 @@ export { BUCKET_BOUNDS, LABELS, METRIC, UNKNOWN_PEER, labelsFor, parsePeerHeader
 export type { Attributes, AttributeValue, OtlpMetric, OtlpPoint, OtlpResourceMetrics, OtlpResourceSpans, OtlpSpan } from './otlp.ts';
 export { decodeMetrics, decodeTraces, encodeMetrics, encodeTraces } from './otlp.ts';
 export type { B3Parent, TraceParent } from './trace-context.ts';
-export { b3Decision, formatB3, formatTraceparent, markTraced, parseB3, parseTraceparent, requestIdSaysTraced } from './trace-context.ts';
+export { b3Decision, formatB3, formatTraceparent, markTraced, parseB3, parseTraceparent, requestIdIsTraceable, requestIdSaysTraced } from './trace-context.ts';

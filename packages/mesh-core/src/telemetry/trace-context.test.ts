@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { b3Decision, formatB3, formatTraceparent, markTraced, parseB3, parseTraceparent, requestIdSaysTraced } from './trace-context.ts';
+import { b3Decision, formatB3, formatTraceparent, markTraced, parseB3, parseTraceparent, requestIdIsTraceable, requestIdSaysTraced } from './trace-context.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const spanId = '00f067aa0ba902b7';
@@ -61,6 +61,11 @@ test('B3 goes on in the form it came in', () => {
     `x-b3-traceid: ${traceId}\r\nx-b3-spanid: ${'a'.repeat(16)}\r\nx-b3-parentspanid: ${spanId}\r\nx-b3-sampled: 1\r\n`,
   );
   expect(formatB3(headers({}), span, '')).toBeUndefined();
+});
+
+test('an x-request-id that begins with no number is never recorded', () => {
+  expect(['6f1a2b3c-1234-4234-8234-123456789abc', 'DEADBEEF', '12345678x'].map(requestIdIsTraceable)).toEqual([true, true, true]);
+  expect(['', 'mine', '1234567', 'not-a-uuid-at-all'].map(requestIdIsTraceable)).toEqual([false, false, false, false]);
 });
 
 test('x-request-id carries the decision where Envoy puts it', () => {

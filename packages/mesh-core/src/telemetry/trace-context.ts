@@ -68,6 +68,13 @@ export function requestIdSaysTraced(requestId: string): boolean {
   return reason === 0x39 || reason === 0x61 || reason === 0x62;
 }
 
+const NUMBER = /^[\da-f]{8}/i;
+
+/** Whether a trace may be recorded under this x-request-id at all: Envoy draws from the number it begins with, and gives up where there is none. */
+export function requestIdIsTraceable(requestId: string): boolean {
+  return NUMBER.test(requestId);
+}
+
 /** The id with the reason in it (9: chance, a: the proxy's own, b: the client asked); what is no UUID stays as it is. */
 export function markTraced(requestId: string, reason: '9' | 'b'): string {
   if (requestId.length !== UUID_LENGTH) return requestId;

@@ -1,6 +1,15 @@
 // Continues the caller's trace or starts one; whether it is recorded is decided before any id is made.
 
-import { type OtlpSpan, b3Decision, formatB3, formatTraceparent, parseB3, parseTraceparent, requestIdSaysTraced } from '@weft/mesh-core/telemetry';
+import {
+  type OtlpSpan,
+  b3Decision,
+  formatB3,
+  formatTraceparent,
+  parseB3,
+  parseTraceparent,
+  requestIdIsTraceable,
+  requestIdSaysTraced,
+} from '@weft/mesh-core/telemetry';
 import { type LogFormatter, compileTagFormat } from '../access-log/format.ts';
 import type { CustomTag } from '../config/model.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
@@ -43,7 +52,8 @@ export function createTracer(random: () => number): Tracer {
       // As Envoy: what the id says, else a client that names its trace, else chance; what was found goes on in the id.
       const told = always === true || requestIdSaysTraced(requestId);
       const named = !told && traced && headers.get('x-client-trace-id') !== undefined;
-      const wanted = told || named || random() * 100 < (manager.tracing?.samplingPercent ?? 0);
+      const drawn = told || named || random() * 100 < (manager.tracing?.samplingPercent ?? 0);
+      const wanted = drawn && (always === true || requestIdIsTraceable(requestId));
       // A W3C parent has a say only against it. B3, which Envoy's tracer leaves alone, decides.
       const sampled = w3c === undefined ? ((traced ? b3Decision(get) : undefined) ?? wanted) : wanted && w3c.sampled;
       const mark = told || !(wanted || sampled) ? '' : named ? 'b' : '9';
