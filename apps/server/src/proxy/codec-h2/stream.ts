@@ -213,10 +213,10 @@ export abstract class Http2Stream {
   }
 
   /** The peer broke a rule that concerns this stream only. */
-  breakOff(code: number = ErrorCode.protocol): void {
+  breakOff(code: number = ErrorCode.protocol, kind: 'protocol' | 'remote-reset' = 'protocol'): void {
     this.session.sendReset(this.id, code);
     this.localClosed = this.remoteClosed = true;
-    this.onAborted('protocol');
+    this.onAborted(kind);
     this.close();
   }
 

@@ -1,7 +1,7 @@
 // A multiplexed connection to an endpoint: many requests at a time, each on its stream.
 
 import type { Socket } from 'node:net';
-import { TrailerBlock } from '../codec-h2/field-block.ts';
+import { Fault, TrailerBlock } from '../codec-h2/field-block.ts';
 import type { ClusterConfig } from '../config/model.ts';
 import { ErrorCode, frameHead, FrameType, goawayFrame, preface } from '../codec-h2/frames.ts';
 import { ResponseFields } from '../codec-h2/response-fields.ts';
@@ -156,7 +156,9 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
     }
     this.fields.begin(stream.response);
     if (!this.decode(bytes, start, end, this.fields)) return;
-    if (!this.fields.finish(end - start, endStream, stream.toHead)) return stream.breakOff();
+    if (!this.fields.finish(end - start, endStream, stream.toHead))
+      // Of a head beyond the limits Envoy tells as if the peer had reset the stream.
+      return this.fields.fault === Fault.tooLarge ? stream.breakOff(ErrorCode.internal, 'remote-reset') : stream.breakOff();
     // Interim responses without end bring nothing forward.
     if (stream.response.status < 200 && !this.guard.spend(5)) return this.onFrameError(ErrorCode.enhanceYourCalm, '1xx flood');
     stream.onHead(endStream);
