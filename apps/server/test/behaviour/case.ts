@@ -32,7 +32,7 @@ export interface EndpointSpec {
 export interface ServiceSpec {
   name: string;
   /** Default: `http` 80. The name tells the protocol, as in Istio. */
-  ports?: readonly { name: string; number: number }[];
+  ports?: readonly { name: string; number: number; appProtocol?: string }[];
   endpoints: readonly EndpointSpec[];
 }
 
@@ -43,8 +43,9 @@ export interface AppAction {
   status?: number;
   headers?: Record<string, string>;
   body?: string;
-  /** Body of that many bytes. */
+  /** Body of that many bytes; a header of that many. */
   size?: number;
+  headSize?: number;
   trailers?: Record<string, string>;
   /** 1xx before the answer. */
   informational?: readonly number[];
@@ -126,6 +127,8 @@ export interface RawStep extends StepBase {
   send: readonly string[];
   /** What must have arrived before the next text is sent, and before the end; default: the peer closes. */
   until?: readonly (string | RegExp)[];
+  /** Waits this long before each text but the first. */
+  pauseMs?: number;
 }
 
 export interface GrpcStep extends StepBase {
@@ -219,6 +222,8 @@ export interface Seen {
   upstream?: { method: string; path: string; protocol: string; headers: Record<string, string>; body: string; trailers?: Record<string, string>; tls?: string };
   grpc?: { status: number; message: string; messages: string[] };
   messages?: string[];
+  /** HTTP/2: the connection is to be left; the last stream it still takes. */
+  goaway?: number;
   text?: string;
   /** Of TLS to the address: names of the server's certificate, protocol agreed on. */
   certificate?: string;

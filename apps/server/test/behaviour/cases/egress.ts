@@ -92,6 +92,22 @@ spec:
   },
   {
     area,
+    name: 'a VirtualService for a host nobody has registered holds on port 80, by Host',
+    services: [service('unregistered')],
+    objects: `
+kind: VirtualService
+metadata: { name: unregistered }
+spec: { hosts: [unregistered.$NS.example.com, "*.unregistered.$NS.example.com"], http: [{ route: [{ destination: { host: unregistered } }], headers: { request: { set: { x-via: rule } } } }] }
+`,
+    steps: [
+      ...['unregistered', 'x.unregistered'].map((name) =>
+        out(`${name}.of-\${plane}.example.com`, { expect: { status: 200, app: 'a', upstream: { headers: { 'x-via': 'rule' } } } }),
+      ),
+      out('unregistered.of-${plane}.example.com:8080', { expect: { status: 503 } }),
+    ],
+  },
+  {
+    area,
     name: 'a ServiceEntry inside the mesh: its endpoints speak mutual TLS, those a selector finds too',
     services: [service('inside-found')],
     objects: `

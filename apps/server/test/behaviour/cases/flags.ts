@@ -53,11 +53,22 @@ spec: { hosts: [flag-cluster], http: [{ route: [{ destination: { host: flag-clus
   },
   {
     area,
-    name: 'UR: the application resets the stream',
+    name: 'UR: the application resets the stream, or answers in HTTP/2 with a head beyond the limits',
     services: [{ name: 'flag-remote', ports: [{ name: 'http2', number: 80 }], endpoints: [bare] }],
     objects: noRetries('flag-remote'),
-    steps: [http({ do: { reset: 'before-headers' }, expect: { status: 503 } })],
+    steps: [http({ do: { reset: 'before-headers' }, expect: { status: 503 } }), http({ do: { headSize: 70_000 }, expect: { status: 503 } })],
     telemetry: { logs: [{ status: '503', flags: 'UR', details: 'upstream_reset_before_response_started{remote_reset}' }] },
+  },
+  {
+    area,
+    name: 'UPE: the application answers in no HTTP, or with a head beyond the limits; 502',
+    services: [service('flag-garbage', { app: 'first', direct: true }), service('flag-head', bare)],
+    objects: `${noRetries('flag-garbage')}---${noRetries('flag-head')}`,
+    steps: [
+      http({ expect: { status: 502, body: 'upstream connect error or disconnect/reset before headers. reset reason: protocol error' } }),
+      http({ to: 'flag-head', do: { headSize: 100_000 }, expect: { status: 502 } }),
+    ],
+    telemetry: { logs: [{ status: '502', flags: 'UPE', details: /^upstream_reset_before_response_started\{protocol_error/ }] },
   },
   {
     area,

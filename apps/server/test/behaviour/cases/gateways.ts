@@ -7,7 +7,7 @@ import { subsets, twoVersions } from './parts.ts';
 const area = 'gateways';
 
 /** Through the gateway of all cases, by this Host. */
-const byHost = (host: string, step: Omit<HttpStep, 'kind'>): HttpStep => http({ at: 'gateway', ...step, headers: { host, ...step.headers } });
+export const byHost = (host: string, step: Omit<HttpStep, 'kind'>): HttpStep => http({ at: 'gateway', ...step, headers: { host, ...step.headers } });
 
 /** A VirtualService of one rule, to the whole service. */
 const bound = (name: string, { gateway = 'gateway', host = `${name}.example.com`, to = name } = {}): string => `
@@ -17,7 +17,7 @@ spec: { hosts: ["${host}"], gateways: [${gateway}], http: [{ route: [{ destinati
 ---`;
 
 /** A Gateway of one server on the port \`$AT(name)\`; fields in flow YAML. */
-const gateway = (name: string, { protocol = 'HTTPS', hosts, tls }: { protocol?: string; hosts: string; tls?: string }): string => `
+export const gateway = (name: string, { protocol = 'HTTPS', hosts, tls }: { protocol?: string; hosts: string; tls?: string }): string => `
 kind: Gateway
 metadata: { name: ${name} }
 spec:
@@ -25,14 +25,14 @@ spec:
   servers: [{ port: { number: $AT(${name}), name: p, protocol: ${protocol} }, hosts: [${hosts}]${tls === undefined ? '' : `, tls: ${tls}`} }]
 ---`;
 
-const secret = (name: string, leaf = 'edge'): string => `
+export const secret = (name: string, leaf = 'edge'): string => `
 kind: Secret
 metadata: { name: ${name} }
 data: { tls.crt: $BASE64(${leaf}.pem), tls.key: $BASE64(${leaf}.key), ca.crt: $BASE64(ca.pem) }
 ---`;
 
-const EDGE: ClientTls = { sni: 'edge.example.com' };
-const edgeHost = { host: 'edge.example.com' };
+export const EDGE: ClientTls = { sni: 'edge.example.com' };
+export const edgeHost = { host: 'edge.example.com' };
 /** A server that only listens once its certificate is there may close the first connections. */
 const ended = { failed: oneOf('tls', 'closed', 'reset') };
 const ALERT = 'of a certificate it does not trust Envoy says so by an alert; Node only ends the connection';
@@ -74,6 +74,11 @@ export const GATEWAYS: readonly Case[] = [
             },
           },
         },
+      }),
+      // An id of its own: nobody outside chooses what is traced.
+      raw({
+        ...{ at: 'gateway', send: ['GET / HTTP/1.1\r\nhost: gw-headers.example.com\r\nx-request-id: mine\r\nconnection: close\r\n\r\n'] },
+        expect: { text: /"x-request-id":"<id>"/ },
       }),
     ],
   },

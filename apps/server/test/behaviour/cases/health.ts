@@ -1,6 +1,6 @@
 // Whom requests are kept from: active health checks, outlier detection, panic, priorities of localities, slow start.
 
-import { type Case, type EndpointSpec, http, raw, service, until } from '../case.ts';
+import { type Case, type EndpointSpec, type ServiceSpec, grpc, http, raw, service, until } from '../case.ts';
 import { absent, between, oneOf } from '../harness/match.ts';
 import { envoyFilter, onCluster, policy, rule } from './parts.ts';
 
@@ -12,6 +12,7 @@ const [a, b, c, d] = (['a', 'b', 'c', 'd'] as const).map((app): EndpointSpec => 
   EndpointSpec,
 ];
 const dead: EndpointSpec = { app: 'dead', direct: true };
+const grpcOn = (name: string, ...endpoints: EndpointSpec[]): ServiceSpec => ({ name, ports: [{ name: 'grpc', number: 80 }], endpoints });
 const noRetries = (name: string): string => rule(name, 'retries: { attempts: 0 }');
 const often = 'timeout: 5s, interval: 0.2s, unhealthy_threshold: 1, healthy_threshold: 1, no_traffic_interval: 0.2s';
 const outliers = (name: string, fields: string, balance = 'loadBalancer: { simple: ROUND_ROBIN }, '): string =>
@@ -62,6 +63,27 @@ export const HEALTH: readonly Case[] = [
   },
   {
     area,
+    name: 'active health checks, gRPC: who says SERVING of the service that is named; nobody left: UNAVAILABLE, flag UH',
+    own: {},
+    random: true,
+    services: [grpcOn('checked-grpc', a, b, dead), grpcOn('checked-grpc-none', a)],
+    objects: envoyFilter(
+      'checked-grpc',
+      onCluster('checked-grpc', `health_checks: [{ ${often}, grpc_health_check: { service_name: shop-of-b, authority: health.example.com } }]`),
+      onCluster(
+        'checked-grpc-none',
+        `common_lb_config: { healthy_panic_threshold: { value: 0 } }, health_checks: [{ ${often}, grpc_health_check: { service_name: shop-of-b } }]`,
+      ),
+    ),
+    steps: [
+      until({ kind: 'grpc', times: 12, expect: { statuses: { 200: 12 }, apps: { b: 12 } } }),
+      { kind: 'grpc', times: 12, expect: { apps: { b: 12 } } },
+      until(grpc({ to: 'checked-grpc-none', expect: { status: 200, grpc: { status: 14, message: 'no healthy upstream' } } })),
+    ],
+    telemetry: { logs: [{ status: '200', flags: 'UH', details: 'no_healthy_upstream', upstream: '-' }] },
+  },
+  {
+    area,
     name: 'outlier detection: consecutive 5xx eject; an ejection ends after its time, and another takes longer',
     random: true,
     services: [service('outlier-back', a, b)],
@@ -84,6 +106,21 @@ export const HEALTH: readonly Case[] = [
       http({ to: 'outlier-half', times: 16, do: { status: 500 }, expect: {} }),
       until(http({ to: 'outlier-half', times: 24, expect: { statuses: { 200: 24 }, distinct: 2 } })),
     ],
+  },
+  {
+    area,
+    name: 'outlier detection: an answer that is no error begins the count anew; which statuses are errors (outlierDetectionHttpErrorCodes)',
+    services: [service('outlier-anew', a), service('outlier-codes', a)],
+    objects: `${outliers('outlier-anew', 'consecutive5xxErrors: 3, maxEjectionPercent: 100')}---${outliers('outlier-codes', 'consecutive5xxErrors: 2, maxEjectionPercent: 100, outlierDetectionHttpErrorCodes: [429]')}`,
+    steps: [
+      ...[500, 500, 200, 500, 500, 404].map((status) => http({ do: { status }, expect: { status } })),
+      ...[500, 500, 500].map((status) => http({ to: 'outlier-codes', do: { status }, expect: { status } })),
+      ...[429, 429].map((status) => http({ to: 'outlier-codes', do: { status }, expect: { status } })),
+      until(http({ to: 'outlier-codes', times: 1, expect: { statuses: { 503: 1 } } })),
+      ...[500, 500, 500].map((status) => http({ do: { status }, expect: { status } })),
+      until(http({ times: 1, expect: { statuses: { 503: 1 } } })),
+    ],
+    random: true,
   },
   {
     area,
@@ -152,7 +189,7 @@ export const HEALTH: readonly Case[] = [
     area,
     name: 'outlier detection of gRPC: by grpc-status',
     random: true,
-    services: [{ name: 'outlier-grpc', ports: [{ name: 'grpc', number: 80 }], endpoints: [a, b] }],
+    services: [grpcOn('outlier-grpc', a, b)],
     objects: outliers('outlier-grpc', 'consecutive5xxErrors: 2, maxEjectionPercent: 50'),
     steps: [
       { kind: 'grpc', times: 6, do: { grpcStatus: 14, trailersOnly: true, only: 'a' }, expect: {} },

@@ -7,6 +7,8 @@ import { BALANCING } from './balancing.ts';
 import { DRAIN } from './drain.ts';
 import { EGRESS } from './egress.ts';
 import { FLAGS } from './flags.ts';
+import { GATEWAY_API } from './gateway-api.ts';
+import { GATEWAY_UPGRADES } from './gateway-upgrades.ts';
 import { GATEWAYS } from './gateways.ts';
 import { HASHING } from './hashing.ts';
 import { HEALTH } from './health.ts';
@@ -28,6 +30,7 @@ export const CASES: readonly Case[] = [
   ...MATCHES,
   ...PRECEDENCE,
   ...ACTIONS,
+  ...GATEWAY_API,
   ...BALANCING,
   ...HASHING,
   ...HEALTH,
@@ -45,4 +48,5 @@ export const CASES: readonly Case[] = [
   ...ORIGINATION,
   ...SCOPE,
   ...GATEWAYS,
+  ...GATEWAY_UPGRADES,
 ];

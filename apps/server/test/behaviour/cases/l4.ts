@@ -2,7 +2,7 @@
 
 import { type Case, type HttpStep, type ServiceSpec, http, raw } from '../case.ts';
 import { between, oneOf } from '../harness/match.ts';
-import { subsets } from './parts.ts';
+import { policy, subsets } from './parts.ts';
 
 const tcp = (name: string, ...endpoints: ServiceSpec['endpoints']): ServiceSpec => ({
   name,
@@ -146,10 +146,35 @@ spec:
 `,
     steps: [
       ...(['subsets', 'services'] as const).map((name) => {
-        const [tls, tls2] = name === 'subsets' ? [between(43, 77), between(3, 37)] : [between(3, 37), between(43, 77)];
-        return http({ tls: { sni: `${name}.shares.example.org` }, times: 80, parallel: 4, expect: { statuses: { 200: 80 }, apps: { tls, tls2 } } });
+        const [tls, tls2] = name === 'subsets' ? [between(21, 39), between(1, 19)] : [between(1, 19), between(21, 39)];
+        return http({ tls: { sni: `${name}.shares.example.org` }, times: 40, parallel: 4, expect: { statuses: { 200: 40 }, apps: { tls, tls2 } } });
       }),
       http({ tls: { sni: 'none.shares.example.org' }, times: 12, expect: { apps: { tls: 12 } } }),
+    ],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'ports of protocols that speak first (25, 53, 3306, 27017) are TCP without a word',
+    services: [25, 53, 3306, 27_017].map((number) => ({
+      name: `known-${number}`,
+      ports: [{ name: 'auto', number }],
+      endpoints: [{ app: 'first', direct: true }],
+    })),
+    steps: [25, 53, 3306, 27_017].map((number) =>
+      raw({ to: `known-${number}`, send: ['', 'HELO'], until: ['220 ready\n', 'first:HELO'], expect: { text: '220 ready\nfirst:HELO' } }),
+    ),
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'proxyProtocol: the application learns of the client by a line of its own, version 1 or 2',
+    random: true,
+    services: [tcp('told-client', { app: 'echo', direct: true }), tcp('told-client-two', { app: 'echo', direct: true })],
+    objects: `${policy('told-client', '{ proxyProtocol: { version: V1 } }')}
+---
+${policy('told-client-two', '{ proxyProtocol: { version: V2 } }')}`,
+    steps: [
+      raw({ send: ['hello'], until: [/hello/], expect: { text: /^echo:PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\n(echo:)?hello$/ } }),
+      raw({ to: 'told-client-two', send: ['hello'], until: [/hello/], expect: { text: /^echo:\r\n\r\n[^]\r\nQUIT\n![^]{8,40}hello$/ } }),
     ],
   },
   {

@@ -169,6 +169,17 @@ ${policy('pool-kept', '{ connectionPool: { tcp: { maxConnectionDuration: 60s, co
   },
   {
     area,
+    name: 'idleTimeout of TCP: connections nothing moves on end',
+    random: true,
+    services: [service('tcp-idle')].map((s) => ({ ...s, ports: [{ name: 'tcp', number: 9000 }], endpoints: [{ app: 'echo', direct: true }] })),
+    objects: policy('tcp-idle', '{ connectionPool: { tcp: { idleTimeout: 1s } } }'),
+    steps: [
+      raw({ send: ['x'], expect: { failed: 'closed', text: 'echo:x' } }),
+      raw({ send: ['x', 'y', 'z'], pauseMs: 600, until: [/x/, /y/, /z/], expect: { text: 'echo:xecho:yecho:z' } }),
+    ],
+  },
+  {
+    area,
     name: 'maxRequestsPerConnection: as many on each connection',
     random: true,
     services: [service('per-connection', bare), service('per-two', bare), service('per-none', bare)],

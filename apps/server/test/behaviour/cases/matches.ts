@@ -127,9 +127,13 @@ export const MATCHES: readonly Case[] = [
   },
   {
     area,
-    name: 'authority and scheme as the client sent them',
+    name: 'authority and scheme, as the client or a proxy before it says',
     ...matching('by-authority', '[{ authority: { prefix: shop.example } }, { scheme: { exact: https } }]'),
-    steps: [http({ headers: { host: 'shop.example.com' }, expect: v2 }), http({ headers: { host: 'x.shop.example.com' }, expect: v1 })],
+    steps: [
+      http({ headers: { host: 'shop.example.com' }, expect: v2 }),
+      http({ headers: { host: 'x.shop.example.com' }, expect: v1 }),
+      http({ headers: { 'x-forwarded-proto': 'https' }, expect: v2 }),
+    ],
   },
   {
     area,

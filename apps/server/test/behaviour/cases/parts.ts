@@ -60,6 +60,11 @@ export const onManager = (value: string): string => `{
   applyTo: NETWORK_FILTER, match: { listener: { filterChain: { filter: { name: envoy.filters.network.http_connection_manager } } } },
   patch: { operation: MERGE, value: { typed_config: { ${typed('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager')}, ${value} } } } }`;
 
+/** Clients on this machine are internal: their `x-envoy-*` headers are believed where `LOOPBACK` says who asks. By default nobody's are. */
+export const internalClients = (name: string): string =>
+  envoyFilter(name, onManager('internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }'));
+export const LOOPBACK = { 'x-forwarded-for': '127.0.0.1' };
+
 const RATE_LIMIT = typed('envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit');
 const all = 'default_value: { numerator: 100, denominator: HUNDRED }';
 

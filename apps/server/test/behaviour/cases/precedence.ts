@@ -60,6 +60,28 @@ spec:
   },
   {
     area,
+    name: 'rules and matches have names: the log tells the route’s',
+    services: [service('named-rules')],
+    objects: `
+kind: VirtualService
+metadata: { name: named-rules }
+spec:
+  hosts: [named-rules]
+  http:
+  - { name: first, match: [{ name: by-uri, uri: { prefix: /a } }, { uri: { prefix: /b } }], route: [{ destination: { host: named-rules } }] }
+  - { match: [{ name: alone, uri: { prefix: /c } }], route: [{ destination: { host: named-rules } }] }
+  - { route: [{ destination: { host: named-rules } }] }
+`,
+    steps: ['/a', '/b', '/c', '/d'].map((path) => http({ path, expect: v1 })),
+    telemetry: {
+      logs: [
+        { request: 'GET /a HTTP/1.1', route: 'first.by-uri' },
+        { request: 'GET /b HTTP/1.1', route: 'first' },
+      ],
+    },
+  },
+  {
+    area,
     name: 'no rule for a request: 404, flag NR',
     services: [service('no-rule')],
     objects: `

@@ -2,7 +2,7 @@
 
 import { type Case, type ServiceSpec, grpc, http, raw, service, websocket } from '../case.ts';
 import { absent, oneOf } from '../harness/match.ts';
-import { rule } from './parts.ts';
+import { policy, rule } from './parts.ts';
 
 const area = 'protocols';
 const http2Service = (name: string): ServiceSpec[] => [{ name, ports: [{ name: 'http2', number: 80 }], endpoints: [{ app: 'a' }] }];
@@ -263,6 +263,54 @@ spec:
       http({ path: '/b', expect: { status: 200, upstream: { protocol: 'HTTP/2.0' } } }),
       http({ http2: true, do: { size: 500_000 }, expect: { status: 200, body: '500000 bytes' } }),
       http({ http2: true, do: { trailers: { 'x-out': '2' }, body: 'ok' }, expect: { status: 200, body: 'ok', trailers: { 'x-out': '2' } } }),
+    ],
+  },
+  {
+    area,
+    name: 'which protocol applications are asked by: h2UpgradePolicy, useClientProtocol; never HTTP/2 where a rule forbids it',
+    services: ['speak-upgrade', 'speak-client', 'speak-no'].map((name) => service(name, { app: 'a', direct: true })),
+    objects: `${policy('speak-upgrade', '{ connectionPool: { http: { h2UpgradePolicy: UPGRADE } } }')}
+---
+${policy('speak-client', '{ connectionPool: { http: { useClientProtocol: true } } }')}
+---
+${policy('speak-no', '{ connectionPool: { http: { h2UpgradePolicy: DO_NOT_UPGRADE } } }')}`,
+    steps: [false, true].flatMap((http2) => {
+      const asked = (to: string, protocol: string): ReturnType<typeof http> =>
+        http({ to, ...(http2 ? { http2: true as const } : {}), expect: { status: 200, upstream: { protocol } } });
+      return [asked('speak-upgrade', 'HTTP/2.0'), asked('speak-client', http2 ? 'HTTP/2.0' : 'HTTP/1.1'), asked('speak-no', 'HTTP/1.1')];
+    }),
+  },
+  {
+    area,
+    name: 'appProtocol beats the port’s name; grpc and h2c are HTTP/2',
+    services: (
+      [
+        ['app-http', 'tcp-web', 'http'],
+        ['app-h2c', 'web', 'kubernetes.io/h2c'],
+        ['app-grpc', 'web', 'grpc'],
+        ['app-tcp', 'http-web', 'tcp'],
+        ['app-ws', 'tcp-web', 'kubernetes.io/ws'],
+      ] as const
+    ).map(([name, port, appProtocol]) => ({
+      name,
+      ports: [{ name: port, number: 80, appProtocol }],
+      endpoints: [{ app: name === 'app-tcp' ? 'echo' : 'a', direct: true }],
+    })),
+    steps: [
+      http({ expect: { status: 200, headers: { server: 'envoy' }, upstream: { protocol: 'HTTP/1.1' } } }),
+      http({ to: 'app-h2c', expect: { status: 200, upstream: { protocol: 'HTTP/2.0' } } }),
+      http({ to: 'app-grpc', expect: { status: 200, upstream: { protocol: 'HTTP/2.0' } } }),
+      raw({ to: 'app-tcp', send: ['\u0001x'], until: [/echo:/], expect: { text: 'echo:\u0001x' } }),
+      http({ to: 'app-ws', expect: { status: 200, upstream: { protocol: 'HTTP/1.1' } } }),
+    ],
+  },
+  {
+    area,
+    name: 'request ids: made where there is none, kept where there is one, whatever it looks like',
+    services: [service('ids')],
+    steps: [
+      raw({ send: ['GET / HTTP/1.1\r\nHost: x\r\nx-request-id: mine\r\nConnection: close\r\n\r\n'], expect: { text: /"x-request-id":"mine"/ } }),
+      raw({ send: ['GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'], expect: { text: /"x-request-id":"<id>"/ } }),
     ],
   },
   {

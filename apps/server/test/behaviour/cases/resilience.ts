@@ -1,9 +1,11 @@
 // Timeouts, what retries do by themselves, circuit breakers: what a client sees and the flag that says why.
 
-import { type Case, arrivals, http, service, until } from '../case.ts';
-import { policy, rule } from './parts.ts';
+import { type Case, type EndpointSpec, arrivals, http, raw, service, until } from '../case.ts';
+import { absent } from '../harness/match.ts';
+import { LOOPBACK, envoyFilter, internalClients, onRoutes, policy, rule } from './parts.ts';
 
 const area = 'resilience';
+const bare: EndpointSpec = { app: 'a', direct: true };
 
 export const RESILIENCE: readonly Case[] = [
   {
@@ -16,6 +18,26 @@ export const RESILIENCE: readonly Case[] = [
       logs: [{ status: '504', flags: 'UT', details: 'response_timeout' }],
       metrics: [{ metric: 'istio_requests_total', reporter: 'source', response_code: '504', response_flags: 'UT' }],
     },
+  },
+  {
+    area,
+    name: 'route timeout runs from the end of the request, and is never retried',
+    services: [service('timeout-from', bare)],
+    objects: rule('timeout-from', 'timeout: 600ms, retries: { attempts: 3, retryOn: "5xx,gateway-error,reset", backoff: 1ms }'),
+    steps: [
+      raw({
+        send: [
+          'POST / HTTP/1.1\r\nHost: ${host}\r\nx-key: ${key}\r\nx-request-id: ${id}\r\ncontent-length: 3\r\nconnection: close\r\nx-do: {"informational":[]}\r\n\r\n',
+          'abc',
+        ],
+        pauseMs: 1_000,
+        until: [/^/, /(?!)/],
+        expect: { text: /^HTTP\/1\.1 200 OK[^]*"body":"abc"/ },
+      }),
+      http({ do: { hold: true }, expect: { status: 504, body: 'upstream request timeout' } }),
+      arrivals([{ app: 'a' }]),
+    ],
+    telemetry: { logs: [{ status: '504', flags: 'UT', details: 'response_timeout' }] },
   },
   {
     area,
@@ -38,10 +60,55 @@ export const RESILIENCE: readonly Case[] = [
   },
   {
     area,
-    name: 'x-envoy-upstream-rq-timeout-ms from the application beats the route’s',
-    services: [service('timeout-header')],
-    objects: rule('timeout-header', 'timeout: 10s'),
-    steps: [http({ headers: { 'x-envoy-upstream-rq-timeout-ms': '150' }, do: { hold: true }, expect: { status: 504 } })],
+    name: 'x-envoy-upstream-rq-timeout-ms and -per-try-timeout-ms of an application say nothing, as in Istio: no address is internal',
+    services: [service('timeout-stranger', bare)],
+    objects: rule('timeout-stranger', 'timeout: 30s, retries: { attempts: 1, retryOn: gateway-error, backoff: 1ms }'),
+    steps: [{}, LOOPBACK].flatMap((more) => [
+      http({
+        headers: { ...more, 'x-envoy-upstream-rq-timeout-ms': '100', 'x-envoy-upstream-rq-per-try-timeout-ms': '50' },
+        do: { delayMs: 700, first: 1 },
+        expect: { status: 200, upstream: { headers: { 'x-envoy-upstream-rq-timeout-ms': absent, 'x-envoy-expected-rq-timeout-ms': /^(30000|29\d{3})$/ } } },
+      }),
+      arrivals([{ app: 'a' }]),
+    ]),
+  },
+  {
+    area,
+    name: 'x-envoy-upstream-rq-timeout-ms of an internal client beats the route’s, whether shorter or longer; -per-try-timeout-ms too',
+    own: {},
+    services: [service('timeout-none', bare), service('timeout-short', bare), service('timeout-try', bare)],
+    objects: `${rule('timeout-short', 'timeout: 500ms')}---${rule('timeout-try', 'timeout: 20s, retries: { attempts: 1, retryOn: gateway-error, perTryTimeout: 15s, backoff: 1ms }')}---${internalClients('timeout-internal')}`,
+    steps: [
+      http({
+        headers: { ...LOOPBACK, 'x-envoy-upstream-rq-timeout-ms': '600' },
+        do: { hold: true },
+        expect: { status: 504, body: 'upstream request timeout' },
+      }),
+      http({ to: 'timeout-short', headers: { ...LOOPBACK, 'x-envoy-upstream-rq-timeout-ms': '15000' }, do: { delayMs: 1_200 }, expect: { status: 200 } }),
+      http({ to: 'timeout-short', headers: LOOPBACK, do: { delayMs: 15_000 }, expect: { status: 504 } }),
+      http({
+        to: 'timeout-try',
+        headers: { ...LOOPBACK, 'x-envoy-upstream-rq-per-try-timeout-ms': '1500' },
+        do: { hold: true, first: 1 },
+        expect: { status: 200 },
+      }),
+      arrivals([{ app: 'a' }, { app: 'a' }]),
+    ],
+    telemetry: { logs: [{ status: '504', flags: 'UT', details: 'response_timeout' }] },
+  },
+  {
+    area,
+    name: 'per-try idle timeout (by EnvoyFilter: Istio has no word for it): the next try answers; without one left 504',
+    own: {},
+    services: [service('try-idle', bare), service('try-idle-out', bare)],
+    objects: `${rule('try-idle', 'retries: { attempts: 1, retryOn: gateway-error, backoff: 1ms }')}---${rule('try-idle-out', 'retries: { attempts: 1, retryOn: connect-failure }')}---${envoyFilter('try-idle', onRoutes('route: { retry_policy: { per_try_idle_timeout: 1.5s } }'))}`,
+    steps: [
+      http({ do: { hold: true, first: 1 }, expect: { status: 200, upstream: { headers: { 'x-envoy-attempt-count': '2' } } } }),
+      arrivals([{ app: 'a' }, { app: 'a' }]),
+      http({ to: 'try-idle-out', do: { hold: true }, expect: { status: 504 } }),
+      arrivals([{ app: 'a' }]),
+    ],
+    telemetry: { logs: [{ status: '504', details: 'upstream_per_try_idle_timeout' }] },
   },
   {
     area,

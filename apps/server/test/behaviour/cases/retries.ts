@@ -2,7 +2,7 @@
 
 import { type AppAction, type Case, type EndpointSpec, type HttpStep, type ServiceSpec, arrivals, grpc, http, service } from '../case.ts';
 import { between, oneOf } from '../harness/match.ts';
-import { envoyFilter, onManager, onRoutes, policy, rule } from './parts.ts';
+import { LOOPBACK, envoyFilter, internalClients, onRoutes, policy, rule, subsets } from './parts.ts';
 
 const area = 'retries';
 const bare: EndpointSpec = { app: 'a', direct: true };
@@ -15,11 +15,6 @@ const speaking = (protocol: 'http2' | 'grpc', name: string, ...endpoints: Endpoi
 const once = (fields: string): string => `retries: { attempts: 1, backoff: 1ms, ${fields} }`;
 const tries = (n: number): ReturnType<typeof arrivals> => arrivals(Array.from({ length: n }, () => ({ app: 'a' })));
 
-/** Whose `x-envoy-*` headers are believed: nobody's, unless addresses are named. */
-const LOOPBACK = { 'x-forwarded-for': '127.0.0.1' };
-const internal = (name: string): string =>
-  envoyFilter(name, onManager('internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }'));
-
 /** What a retry on this word mends, and what it leaves. */
 const word = (on: string, mends: AppAction, leaves: AppAction, left: number, more: Partial<HttpStep> = {}, protocol?: 'http2'): Case => {
   const name = `retry-on-${on}`;
@@ -29,7 +24,7 @@ const word = (on: string, mends: AppAction, leaves: AppAction, left: number, mor
     area,
     name: `retryOn ${on}`,
     services: [protocol === undefined ? service(name, bare) : speaking(protocol, name)],
-    objects: `${rule(name, once(`retryOn: ${on}`))}${asked ? `---${internal(name)}` : ''}`,
+    objects: `${rule(name, once(`retryOn: ${on}`))}${asked ? `---${internalClients(name)}` : ''}`,
     steps: [
       http({ ...more, do: { ...mends, first: 1 }, expect: { status: 200, upstream: { headers: { 'x-envoy-attempt-count': '2' } } } }),
       tries(2),
@@ -77,6 +72,48 @@ export const RETRIES: readonly Case[] = [
   },
   {
     area,
+    name: 'x-envoy-ratelimited keeps an answer from being tried again, whatever its status',
+    services: [service('retry-limited', bare)],
+    objects: rule('retry-limited', once('retryOn: "5xx,503"')),
+    steps: [http({ do: { status: 503, headers: { 'x-envoy-ratelimited': 'true' }, first: 1 }, expect: { status: 503 } }), tries(1)],
+  },
+  {
+    area,
+    name: 'a retry stays with the destination the weights chose',
+    random: true,
+    services: [service('retry-chosen', { ...bare, version: 'v1' }, { app: 'b', direct: true, version: 'v2' })],
+    objects: `${subsets('retry-chosen')}
+kind: VirtualService
+metadata: { name: retry-chosen }
+spec:
+  hosts: [retry-chosen]
+  http:
+  - route: [{ destination: { host: retry-chosen, subset: v1 }, weight: 50 }, { destination: { host: retry-chosen, subset: v2 }, weight: 50 }]
+    ${once('retryOn: 5xx')}
+`,
+    steps: Array.from({ length: 6 }).flatMap(() => [
+      http({ do: { status: 500, first: 1 }, expect: { status: 200 } }),
+      arrivals(oneOf([{ app: 'a' }, { app: 'a' }], [{ app: 'b' }, { app: 'b' }])),
+    ]),
+  },
+  {
+    area,
+    name: 'back-off as the answer asks for (rate_limited_retry_back_off, by EnvoyFilter)',
+    own: {},
+    random: true,
+    services: [service('retry-asked-wait', bare)],
+    objects: `${rule('retry-asked-wait', once('retryOn: 5xx'))}---${envoyFilter(
+      'retry-asked-wait',
+      onRoutes('route: { retry_policy: { rate_limited_retry_back_off: { reset_headers: [{ name: retry-after, format: SECONDS }], max_interval: 2s } } }'),
+    )}`,
+    steps: [
+      http({ times: 1, do: { status: 503, headers: { 'retry-after': '1' }, first: 1 }, expect: { statuses: { 200: 1 }, slowestMs: between(990, 20_000) } }),
+      // More than it may ask for, so the usual one.
+      http({ times: 1, do: { status: 503, headers: { 'retry-after': '30' }, first: 1 }, expect: { statuses: { 200: 1 } } }),
+    ],
+  },
+  {
+    area,
     name: 'a gRPC status that comes in trailers is too late for a retry',
     services: [speaking('grpc', 'retry-trailers')],
     objects: rule('retry-trailers', once('retryOn: unavailable')),
@@ -110,7 +147,7 @@ export const RETRIES: readonly Case[] = [
       services: [service(name, bare), speaking('grpc', `${name}-grpc`)],
       objects: [name, `${name}-grpc`]
         .map((s) => rule(s, 'retries: { attempts: 1, retryOn: reset, backoff: 1ms }'))
-        .concat(believed ? [internal(name)] : [])
+        .concat(believed ? [internalClients(name)] : [])
         .join('---'),
       steps: [
         http({

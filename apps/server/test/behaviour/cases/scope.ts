@@ -50,6 +50,77 @@ spec: { host: dr-own.$NS.svc.cluster.local, exportTo: ["."], subsets: [{ name: v
   },
   {
     area,
+    name: 'of two DestinationRules of a host the subsets are joined, the policy is the older one’s',
+    services: twoVersions('dr-joined'),
+    objects: `
+kind: DestinationRule
+metadata: { name: dr-joined-1, creationTimestamp: "2020-01-01T00:00:00Z" }
+spec: { host: dr-joined, trafficPolicy: { connectionPool: { http: { http2MaxRequests: 1 } } }, subsets: [{ name: v1, labels: { version: v1 } }, { name: both, labels: { version: v1 } }] }
+---
+kind: DestinationRule
+metadata: { name: dr-joined-2, creationTimestamp: "2021-01-01T00:00:00Z" }
+spec: { host: dr-joined, trafficPolicy: { connectionPool: { http: { http2MaxRequests: 100 } } }, subsets: [{ name: v2, labels: { version: v2 } }, { name: both, labels: { version: v2 } }] }
+---
+kind: VirtualService
+metadata: { name: dr-joined }
+spec:
+  hosts: [dr-joined]
+  http:
+  - { match: [{ uri: { prefix: /v1 } }], route: [{ destination: { host: dr-joined, subset: v1 } }] }
+  - { match: [{ uri: { prefix: /both } }], route: [{ destination: { host: dr-joined, subset: both } }] }
+  - { route: [{ destination: { host: dr-joined, subset: v2 } }] }
+`,
+    steps: [
+      http({ to: 'dr-joined', path: '/v1', expect: v1 }),
+      http({ to: 'dr-joined', path: '/both', expect: v1 }),
+      http({ to: 'dr-joined', path: '/v2', background: true, do: { hold: true }, expect: v2 }),
+      http({ to: 'dr-joined', path: '/v2', expect: { status: 503, headers: { 'x-envoy-overloaded': 'true' } } }),
+    ],
+    random: true,
+  },
+  {
+    area,
+    name: 'DestinationRules: for some workloads only (workloadSelector), and of a port: its settings in place of all others',
+    services: [
+      ...twoVersions('dr-selected'),
+      {
+        name: 'dr-port',
+        ports: [
+          { name: 'http-one', number: 80 },
+          { name: 'http-two', number: 81 },
+        ],
+        endpoints: [{ app: 'a', direct: true }],
+      },
+    ],
+    objects: `
+kind: DestinationRule
+metadata: { name: dr-selected }
+spec: { host: dr-selected, workloadSelector: { matchLabels: { app: client } }, subsets: [{ name: v2, labels: { version: v2 } }] }
+---
+kind: VirtualService
+metadata: { name: dr-selected }
+spec: { hosts: [dr-selected], http: [{ route: [{ destination: { host: dr-selected, subset: v2 } }] }] }
+---
+kind: DestinationRule
+metadata: { name: dr-port }
+spec:
+  host: dr-port
+  trafficPolicy:
+    connectionPool: { http: { http2MaxRequests: 1 } }
+    portLevelSettings: [{ port: { number: 81 }, loadBalancer: { simple: ROUND_ROBIN } }]
+`,
+    steps: [
+      http({ expect: v2 }),
+      http({ from: 'told', expect: { status: 503 } }),
+      ...[80, 81].flatMap((port) => [
+        http({ to: `dr-port:${port}`, background: true, do: { hold: true }, expect: { status: 200 } }),
+        http({ to: `dr-port:${port}`, expect: port === 80 ? { status: 503, headers: { 'x-envoy-overloaded': 'true' } } : { status: 200 } }),
+      ]),
+    ],
+    random: true,
+  },
+  {
+    area,
     name: 'delegates: of another namespace when exported, with its short names; what they leave out the root says; contradictions drop',
     services: twoVersions('shared-root'),
     objects: `${subsets('shared-root')}

@@ -22,6 +22,11 @@ export function unframe(body: Buffer): string[] {
   return messages;
 }
 
+/** The health protocol's answer: SERVING for what is named after the application, else NOT_SERVING. */
+function health(app: AppName, request: string): string {
+  return request.endsWith(`-of-${app}`) ? '\x08\x01' : '\x08\x02';
+}
+
 export async function answerGrpc(app: AppName, act: AppAction, request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
   const { stream } = response;
   stream.on('error', () => undefined);
@@ -39,6 +44,7 @@ export async function answerGrpc(app: AppName, act: AppAction, request: Http2Ser
   response.writeHead(act.status ?? 200, { 'content-type': 'application/grpc', ...act.headers });
   response.addTrailers(end);
   const incoming = unframe(Buffer.concat(chunks));
+  if (request.url === '/grpc.health.v1.Health/Check') return void response.end(frame(health(app, incoming[0] ?? '')));
   const outgoing = act.messages === undefined ? incoming : Array.from({ length: act.messages }, (_, i) => `${incoming[0] ?? ''}${i}`);
   const metadata = Object.fromEntries(
     Object.entries(request.headers)

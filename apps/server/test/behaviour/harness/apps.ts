@@ -67,7 +67,7 @@ export async function startApps(certificates: Certificates): Promise<Apps> {
     });
     acceptWebSockets(one, app);
     http.push(one);
-    const two = createHttp2((request, response) => void answer(app, state, request, response));
+    const two = createHttp2({ maxSendHeaderBlockLength: 1_000_000 }, (request, response) => void answer(app, state, request, response));
     two.on('sessionError', () => undefined);
     await listen(app, byFirstBytes(one, two));
   }
@@ -219,6 +219,7 @@ async function answer(app: AppName, state: AppState, request: Request, response:
   const body = act.size === undefined ? (act.body ?? JSON.stringify(echo)) : Buffer.alloc(act.size, 'x');
   response.statusCode = act.status ?? 200;
   for (const [name, value] of Object.entries(act.headers ?? {})) response.setHeader(name, name === 'set-cookie' ? value.split('\n') : value);
+  if (act.headSize !== undefined) response.setHeader('x-long', 'x'.repeat(act.headSize));
   if (act.body === undefined && act.size === undefined && act.chunks === undefined) response.setHeader('content-type', 'application/json');
   if (act.trailers !== undefined) {
     if (request.httpVersionMajor === 1) response.setHeader('trailer', Object.keys(act.trailers).join(','));

@@ -6,7 +6,7 @@ import { request as httpsRequest } from 'node:https';
 import { type Socket, connect } from 'node:net';
 import { type ConnectionOptions, type TLSSocket, connect as connectTls } from 'node:tls';
 import { WebSocket } from 'ws';
-import type { AppName, GrpcStep, HttpStep, RawStep, Seen, WebSocketStep } from '../case.ts';
+import type { AppName, GrpcStep, HttpStep, RawStep, Seen, ServiceSpec, WebSocketStep } from '../case.ts';
 import { frame, unframe } from './app-grpc.ts';
 
 export interface Target {
@@ -16,6 +16,8 @@ export interface Target {
   /** Names this execution of a step to application and telemetry. */
   key: string;
   requestId: string;
+  /** What is asked, where it is a service of the case. */
+  service: ServiceSpec | undefined;
   /** Ends the request from the client's side. */
   signal?: AbortSignal;
   /** TLS to the port. */
@@ -110,6 +112,8 @@ interface Http2Answer {
   trailers: Record<string, string>;
   body: Buffer;
   reset: number;
+  /** The last stream each GOAWAY allowed, until the answer was whole. */
+  goaways: number[];
 }
 
 function exchangeHttp2(target: Target, headers: Record<string, string | readonly string[]>, body: Buffer | undefined): Promise<Http2Answer | Seen> {
@@ -128,7 +132,16 @@ function exchangeHttp2(target: Target, headers: Record<string, string | readonly
     // A stream of a session that never connects ends like one the other side has reset.
     session.on('connect', () => {
       const stream = session.request({ ':authority': target.host, ...headers });
-      const answer: Http2Answer = { secured: secured(target, session.socket as Socket), headers: {}, status: 0, trailers: {}, body: Buffer.alloc(0), reset: 0 };
+      const answer: Http2Answer = {
+        secured: secured(target, session.socket as Socket),
+        headers: {},
+        status: 0,
+        trailers: {},
+        body: Buffer.alloc(0),
+        reset: 0,
+        goaways: [],
+      };
+      session.on('goaway', (_, last: number) => answer.goaways.push(last));
       target.signal?.addEventListener('abort', () => stream.close(8));
       stream.on('response', (received) => {
         answer.status = Number(received[':status']);
@@ -155,6 +168,8 @@ async function sendHttp2(step: HttpStep, target: Target): Promise<Seen> {
     ...(answer.status === 0 ? {} : { status: answer.status, headers: answer.headers, ...readBody(answer.body) }),
     ...(Object.keys(answer.trailers).length === 0 ? {} : { trailers: answer.trailers }),
     ...(answer.reset === 0 ? {} : { failed: 'reset' as const }),
+    // The first allows all streams there may be; whether the second comes before the answer's end or after it is a matter of time.
+    ...(answer.goaways[0] === undefined ? {} : { goaway: answer.goaways[0] }),
   };
 }
 
@@ -204,12 +219,19 @@ export function sendRaw(step: RawStep, target: Target): Promise<Seen> {
       if (bytes !== undefined)
         socket.write(bytes.replaceAll('${host}', target.host).replaceAll('${key}', target.key).replaceAll('${id}', target.requestId), 'latin1');
     };
+    let pausing = false;
     const advance = (): void => {
       const wanted = step.until?.[sent - 1];
-      if (wanted === undefined || !(typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text))) return;
+      if (pausing || wanted === undefined || !(typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text))) return;
       if (sent >= (step.until?.length ?? 0)) return end({});
-      next();
-      advance();
+      const go = (): void => {
+        pausing = false;
+        next();
+        advance();
+      };
+      if (step.pauseMs === undefined) return go();
+      pausing = true;
+      setTimeout(go, step.pauseMs);
     };
     socket.on(target.tls === undefined ? 'connect' : 'secureConnect', () => {
       peer = secured(target, socket);
@@ -229,7 +251,8 @@ export function sendRaw(step: RawStep, target: Target): Promise<Seen> {
 export function sendWebSocket(step: WebSocketStep, target: Target): Promise<Seen> {
   return new Promise((resolve, reject) => {
     const messages: string[] = [];
-    const socket = new WebSocket(`ws://127.0.0.1:${target.port}${step.path ?? '/'}`, {
+    const socket = new WebSocket(`${target.tls === undefined ? 'ws' : 'wss'}://127.0.0.1:${target.port}${step.path ?? '/'}`, {
+      ...target.tls,
       headers: { host: step.host ?? target.host, 'x-request-id': target.requestId, 'x-key': target.key },
       handshakeTimeout: PATIENCE_MS,
     });

@@ -195,6 +195,7 @@ async function start(
       );
     });
 
+  const there = new Set<string>();
   return {
     apps,
     layout,
@@ -208,11 +209,12 @@ async function start(
         { name: 'ROOTCA', validationContext: { trustedCa: inline(ca.rootCaPem) } },
       ];
     },
-    put: (objects) => write(objects.map((object) => ({ op: 'put' as const, object }))),
-    remove: (objects) => {
-      const refs = new Map(objects.map(refOf).map((ref) => [refKey(ref), ref]));
-      return write([...refs.values()].map((ref) => ({ op: 'delete' as const, ref })));
+    put(objects) {
+      for (const object of objects) there.add(refKey(refOf(object)));
+      return write(objects.map((object) => ({ op: 'put' as const, object })));
     },
+    // Those that a step has taken away are gone already.
+    remove: (objects) => write(objects.map(refOf).flatMap((ref) => (there.delete(refKey(ref)) ? [{ op: 'delete' as const, ref }] : []))),
     status: (workload, namespace) => plane.proxies().find((p) => p.workload === workload && p.namespace === namespace),
     stop,
   };

@@ -10,7 +10,7 @@ type Places = Pick<Layout, 'appPort' | 'inboundPort' | 'openedPort' | 'certifica
 
 const DEFAULT_PORTS = [{ name: 'http', number: 80 }];
 
-export function portsOf(service: ServiceSpec): readonly { name: string; number: number }[] {
+export function portsOf(service: ServiceSpec): NonNullable<ServiceSpec['ports']> {
   return service.ports ?? DEFAULT_PORTS;
 }
 
@@ -33,7 +33,7 @@ function serviceObjects(service: ServiceSpec, plane: Plane, layout: Places): Mes
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { name: service.name, namespace: namespaceOf(plane) },
-      spec: { selector: { app: service.name }, ports: ports.map(({ name, number }) => ({ name, port: number })) },
+      spec: { selector: { app: service.name }, ports: ports.map(({ number, ...rest }) => ({ ...rest, port: number })) },
     },
     ...service.endpoints.map((endpoint, i): MeshObject => ({
       apiVersion: 'networking.istio.io/v1',

@@ -10,6 +10,10 @@ export interface Row {
   differs?: Record<string, string> | undefined;
 }
 
+/** Without those the case says are meant. */
+export const unmeant = ({ differs }: Row, differences: readonly string[]): string[] =>
+  differences.filter((d) => !Object.keys(differs ?? {}).some((path) => d.includes(path)));
+
 export function printTable(rows: readonly Row[], write: (text: string) => void): number {
   const width = Math.min(78, Math.max(...rows.map((r) => r.name.length), 4));
   const lines: string[] = [];

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ConnectionOptions } from 'node:tls';
 import { type AdminStep, type Case, type ClientTls, type HttpStep, type Plane, type Seen, type SpreadStep, type Step, namespaceOf } from '../case.ts';
+import type { Arrival } from './apps.ts';
 import { sendGrpc, sendHttp, sendRaw, sendWebSocket, type Target } from './clients.ts';
 import type { Certificates } from './certificates.ts';
 import { type Expected, mismatches } from './match.ts';
@@ -16,6 +17,10 @@ export interface Outcome {
   /** What each step saw, without what differs from run to run. */
   seen: unknown[];
   requestIds: ReadonlySet<string>;
+  /** By request id, what is reported of it at least: by the client's proxy, and by those that have passed it on with their certificate. */
+  due: ReadonlyMap<string, { lines: number; spans: number }>;
+  /** Connections that passed as TCP. */
+  connections: number;
   /** What the case's own client has logged. */
   ownLines?: () => string[];
 }
@@ -35,6 +40,8 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
   saved.set('plane', server);
   for (const app of ['a', 'b', 'c', 'd']) saved.set(`port_${app}`, String(mesh.layout.appPort(app)));
   const answered: string[] = [];
+  const due = new Map<string, () => { lines: number; spans: number }>();
+  let connections = 0;
   const send = async (step: Sendable): Promise<Seen> => {
     const target = targetOf(behaviour, step, client, server, mesh, portOf);
     // As long on one data plane as on the other.
@@ -52,6 +59,12 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
     // A gateway gives requests an id of its own.
     const id = result.upstream?.headers['x-request-id'];
     if (id !== undefined) requestIds.add(id);
+    const { key, requestId, service } = target;
+    const { appProtocol, name } = (service === undefined ? undefined : portsOf(service)[0]) ?? { name: '' };
+    // Gateways change the id, or let nobody in; one client has a log filter of its own.
+    if (step.at !== undefined || step.from === 'told') return result;
+    if (/^(tcp|tls|https)/.test(appProtocol ?? name)) connections += 1;
+    else if (result.status !== undefined) due.set(requestId, () => reportsOf(mesh.apps.arrived(key)));
     return result;
   };
   let before: readonly string[] = [];
@@ -124,7 +137,14 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
   await becomes(() => answered.every((key) => mesh.apps.holding(key) === 0));
   for (const key of keys) mesh.apps.release(key);
   await Promise.all(running);
-  return { plane: client, problems, seen, requestIds };
+  return { plane: client, problems, seen, requestIds, connections, due: new Map([...due].map(([id, reports]) => [id, reports()])) };
+}
+
+function reportsOf(arrivals: readonly Arrival[]): { lines: number; spans: number } {
+  const passed = arrivals.filter(({ headers }) => headers['x-forwarded-client-cert']?.startsWith('By=') === true);
+  const recorded = ({ headers }: Arrival): boolean => headers['traceparent']?.endsWith('-00') !== true;
+  const own = arrivals.length === 0 || arrivals.some(recorded) ? 1 : 0;
+  return { lines: 1 + passed.length, spans: own + passed.filter(recorded).length };
 }
 
 async function once(step: Sendable, send: (step: Sendable) => Promise<Seen>, saved: Map<string, string>): Promise<unknown> {
@@ -232,7 +252,7 @@ function targetOf(behaviour: Case, step: Sendable, client: Plane, server: Plane,
   const number = portText === undefined ? (service === undefined ? 8080 : (portsOf(service)[0]?.number ?? 80)) : Number(portText);
   // Names of the outside are whole.
   const host = name.includes('.') ? name : `${name}.${namespaceOf(server)}.svc.cluster.local`;
-  const base = { key: '', requestId: randomUUID(), ...(step.tls === undefined ? {} : { tls: tlsTo(step.tls, server, layout.certificates) }) };
+  const base = { key: '', requestId: randomUUID(), service, ...(step.tls === undefined ? {} : { tls: tlsTo(step.tls, server, layout.certificates) }) };
   if (step.at !== undefined) return { ...base, port: layout.openedPort(client, step.at), host: 'gateway.example.com' };
   if (step.from === 'http-proxy') return { ...base, port: layout.proxyPort(client), host: `${host}:${number}` };
   const port = portOf?.(`${host}_${number}`) ?? layout.upstreamPort(client, step.from ?? 'client', host, number);

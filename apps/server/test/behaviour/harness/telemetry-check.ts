@@ -3,7 +3,7 @@
 import { type Case, type Plane, namespaceOf } from '../case.ts';
 import { differences, mismatches } from './match.ts';
 import type { SuiteMesh } from './mesh.ts';
-import type { Row } from './report.ts';
+import { type Row, unmeant } from './report.ts';
 import { type Outcome, neutral } from './run.ts';
 import type { SpanSeen, Series } from './telemetry.ts';
 
@@ -121,7 +121,7 @@ const VARIES = new Set([
   'retry.attempt',
 ]);
 
-/** Adds to the rows what the planes report differently: label sets with their counts, spans, log lines. */
+/** Adds to the rows what the planes report differently, label sets with their counts, spans, log lines; and what they had to report and did not. */
 export async function compareTelemetry(
   rows: ReadonlyMap<Case, Row>,
   outcomes: ReadonlyMap<Case, ReadonlyMap<string, Outcome>>,
@@ -134,8 +134,13 @@ export async function compareTelemetry(
     let open = 0;
     for (const [behaviour, row] of waiting) {
       if (settled.has(row)) continue;
-      const found = telemetryDifferences(behaviour, outcomes.get(behaviour), mesh);
-      row.differences = [...row.differences.filter((d) => !/^(metrics|spans|logs) /.test(d)), ...found];
+      const of = (plane: Plane): Outcome | undefined => outcomes.get(behaviour)?.get(`${plane}>${plane}`);
+      const [embedded, envoy] = [of('embedded'), of('envoy')];
+      if (embedded === undefined || envoy === undefined) continue;
+      // Nothing is like nothing: compared is only what is there.
+      const missing = [embedded, envoy].flatMap((outcome) => notYetIn(behaviour, outcome, mesh));
+      const found = missing.length > 0 ? missing : unmeant(row, telemetryDifferences(behaviour, embedded, envoy, mesh));
+      row.differences = [...row.differences.filter((d) => !/^(metrics|spans|logs|not in:) /.test(d)), ...found];
       if (found.length > 0) open += 1;
       else settled.add(row);
     }
@@ -144,10 +149,31 @@ export async function compareTelemetry(
   }
 }
 
-function telemetryDifferences(behaviour: Case, outcomes: ReadonlyMap<string, Outcome> | undefined, mesh: SuiteMesh): string[] {
-  const of = (plane: Plane): Outcome | undefined => outcomes?.get(`${plane}>${plane}`);
-  const [embedded, envoy] = [of('embedded'), of('envoy')];
-  if (embedded === undefined || envoy === undefined) return [];
+/** What must be reported of the requests and connections of a case, and is not yet there. */
+function notYetIn({ own, services = [] }: Case, outcome: Outcome, mesh: SuiteMesh): string[] {
+  // A client of its own has written everything when it ends; its other telemetry goes nowhere.
+  if (own !== undefined) return [];
+  const hosts = services.map(({ name }) => `${name}.${namespaceOf(outcome.plane)}.svc.cluster.local`);
+  const counted = (metric: string): number =>
+    hosts
+      .flatMap((host) => mesh.telemetry.metrics(host))
+      .reduce((sum, { name, labels, value }) => (name === metric && labels['reporter'] === 'source' ? sum + value : sum), 0);
+  const missing: string[] = [];
+  const expect = (what: string, wanted: number, there: number): unknown =>
+    there < wanted && missing.push(`not in: ${what} of ${outcome.plane}, ${there} of ${wanted}`);
+  let requests = 0;
+  for (const [id, due] of outcome.due) {
+    const lines = mesh.telemetry.logs(new Set([id]));
+    expect(`lines of ${id}`, due.lines, lines.length);
+    expect(`spans of ${id}`, due.spans, mesh.telemetry.spans(new Set([id])).length);
+    requests += lines.filter((line) => hosts.some((host) => / outbound\|/.test(line) && line.includes(`|${host} `))).length;
+  }
+  expect('requests in metrics', requests, counted('istio_requests_total'));
+  expect('connections in metrics', outcome.connections, counted('istio_tcp_connections_closed_total'));
+  return missing;
+}
+
+function telemetryDifferences(behaviour: Case, embedded: Outcome, envoy: Outcome, mesh: SuiteMesh): string[] {
   return (['metrics', 'logs', 'spans'] as const).flatMap((what) => {
     const view = (outcome: Outcome): Record<string, unknown> =>
       Object.fromEntries(views[what](behaviour, outcome, mesh).toSorted(([a], [b]) => (a < b ? -1 : 1)));
