@@ -111,7 +111,7 @@ for (const area of new Set(together.map((c) => c.area)))
         for (const server of planes) {
           if (client !== server && behaviour.mixed !== true) continue;
           const column = client === server ? client : `${client} to ${server}`;
-          test(`${behaviour.name} [${column}]`, { timeout: 60_000 }, () => run(behaviour, client, server));
+          test(`${behaviour.name} [${column}]`, { timeout: 120_000 }, () => run(behaviour, client, server));
         }
   });
 
@@ -121,7 +121,7 @@ const compared = (those: readonly Case[]): Map<Case, Row> =>
 const objectsOfAll = (those: readonly Case[]): MeshObject[] => those.flatMap((c) => planes.flatMap((plane) => everyObjectOf(c, plane, mesh.layout)));
 
 // A change of the whole mesh is little work where the mesh is small. With a listener go its counters, in Envoy.
-test('what these report is in; their objects go', { timeout: 60_000 }, async () => {
+test('what these report is in; their objects go', { timeout: 120_000 }, async () => {
   if (planes.length === 2) await compareTelemetry(compared(together), outcomes, mesh);
   await mesh.remove(objectsOfAll(together.filter((c) => c.own === undefined)));
 });

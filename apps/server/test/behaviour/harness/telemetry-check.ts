@@ -183,13 +183,14 @@ function telemetryDifferences(behaviour: Case, embedded: Outcome, envoy: Outcome
 
 const views: Readonly<Record<'metrics' | 'logs' | 'spans', (behaviour: Case, outcome: Outcome, mesh: SuiteMesh) => [string, unknown][]>> = {
   metrics: (behaviour, outcome, mesh) =>
-    (behaviour.services ?? []).flatMap(({ name }) =>
-      mesh.telemetry
-        .metrics(`${name}.${namespaceOf(outcome.plane)}.svc.cluster.local`)
+    numbered(
+      (behaviour.services ?? [])
+        .flatMap(({ name }) => mesh.telemetry.metrics(`${name}.${namespaceOf(outcome.plane)}.svc.cluster.local`))
         // A request no upstream saw has no messages: a series that says 0 is none.
         .filter((series) => !series.name.endsWith('_messages_total') || series.value !== 0)
-        .map((series): [string, unknown] => {
-          const { metric, ...rest } = seriesOf(series);
+        .map(seriesOf)
+        .toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
+        .map(({ metric, ...rest }): [string, unknown] => {
           const key = ['reporter', 'source_workload', 'destination_workload', 'response_code', 'grpc_response_status']
             .map((label) => String(rest[label]))
             .join(' ');

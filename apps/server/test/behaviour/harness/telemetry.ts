@@ -45,7 +45,9 @@ export async function startTelemetrySink(accessLogFile: string): Promise<Telemet
             const host = labels['destination_service'] ?? '';
             const ofHost = series.get(host) ?? new Map<string, Series>();
             series.set(host, ofHost);
-            ofHost.set(JSON.stringify([node, metric.name, labels]), { name: metric.name, labels, value: point.value ?? point.count ?? 0, node });
+            const key = JSON.stringify([node, metric.name, labels]);
+            const before = metric.temporality === 'delta' ? (ofHost.get(key)?.value ?? 0) : 0;
+            ofHost.set(key, { name: metric.name, labels, value: before + (point.value ?? point.count ?? 0), node });
           }
     },
     traces(resources: OtlpResourceSpans[]) {
