@@ -26,7 +26,7 @@ export function compilePathRules(rules: PathRules): ((path: string) => Normalize
 }
 
 /** What may need work: a dot segment, a doubled slash, an escape, a backslash, or a character that has no place in a path. */
-const suspicious = /^[^/]|[%\\#]|\/\/|\/\.|[^!-~]/;
+const suspicious = /^[^/]|[%\\#"<>^`{|}]|\/\/|\/\.|[^!-~]/;
 
 function apply(given: string, rules: PathRules): NormalizedPath {
   const query = given.indexOf('?');
@@ -42,11 +42,19 @@ function apply(given: string, rules: PathRules): NormalizedPath {
   }
   if (rules.normalize) {
     if (/%00/.test(path) || given.includes('#')) return { path: undefined, redirect: false };
-    path = removeDotSegments(path.replaceAll(/%[0-9a-f]{2}/gi, unescapeUnreserved).replaceAll('\\', '/'));
+    path = removeDotSegments(
+      path
+        .replaceAll(/%[0-9a-f]{2}/gi, unescapeUnreserved)
+        .replaceAll('\\', '/')
+        .replaceAll(/["<>^`{|}]/g, escaped),
+    );
   }
   if (rules.mergeSlashes) path = path.replaceAll(/\/{2,}/g, '/');
   return { path: path + rest, redirect };
 }
+
+/** What is no character of a path goes on escaped. */
+const escaped = (char: string): string => `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
 
 /** Unreserved characters lose their escape (RFC 3986 §6.2.2.2); all others keep it as it is. */
 function unescapeUnreserved(escape: string): string {

@@ -100,6 +100,8 @@ test.each<[string, string | undefined, boolean?]>([
   ['/a/..', '/'],
   ['/%41%2D%5f~%20!$', '/A-_~%20!$'],
   ['/a;x=1/../b', '/b'],
+  ['/a"<b>{c}|^`?"{|}"', '/a%22%3Cb%3E%7Bc%7D%7C%5E%60?"{|}"'],
+  ["/[a]!$&'()*+,;=:@", "/[a]!$&'()*+,;=:@"],
   ['*', '*'],
 ])('path %s is judged and forwarded as %s', (path, expected, redirect = false) => {
   expect(compilePathRules(allRules)?.(path)).toEqual({ path: expected, redirect });

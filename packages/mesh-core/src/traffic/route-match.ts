@@ -84,7 +84,9 @@ function compilePath(spec: PathMatchSpec, caseSensitive: boolean): StringPredica
   const value = fold(spec.value);
   switch (spec.kind) {
     case 'prefix':
-      if (value === '/' || value === '') return () => true;
+      if (value === '') return () => true;
+      // All but the * of OPTIONS.
+      if (value === '/') return (path) => path.charCodeAt(0) === 0x2f;
       // The query is no part of what is matched: a prefix with a question mark never holds (as Envoy).
       return value.includes('?') ? () => false : (path) => fold(path).startsWith(value);
     case 'exact':
