@@ -38,7 +38,7 @@ beforeAll(async () => {
   const refusals = mesh.put(first.flatMap((c) => planes.flatMap((plane) => objectsOf(c, plane, mesh.layout))));
   for (const behaviour of first) applied.set(behaviour, refusals);
   await refusals;
-}, 120_000);
+}, 240_000);
 afterAll(async () => {
   closeClients();
   await mesh?.stop();

@@ -4,6 +4,7 @@ import type { Case } from '../case.ts';
 import { ACTIONS } from './actions.ts';
 import { ADMIN } from './admin.ts';
 import { BALANCING } from './balancing.ts';
+import { CORNERS } from './corners.ts';
 import { DRAIN } from './drain.ts';
 import { EGRESS } from './egress.ts';
 import { FLAGS } from './flags.ts';
@@ -27,6 +28,7 @@ import { ORIGINATION } from './tls.ts';
 
 export const CASES: readonly Case[] = [
   ...PROTOCOLS,
+  ...CORNERS,
   ...MATCHES,
   ...PRECEDENCE,
   ...ACTIONS,

@@ -63,7 +63,7 @@ export interface SuiteMesh {
 
 const verbose = (message: string): unknown => process.env['SUITE_VERBOSE'] !== undefined && process.stderr.write(`${message}\n`);
 
-const ANSWER_WITHIN_MS = 60_000;
+const ANSWER_WITHIN_MS = 180_000;
 
 /** `envoy`: path of the binary; undefined leaves that column out. */
 export async function startMesh(cases: readonly Case[], envoy: string | undefined): Promise<SuiteMesh> {
