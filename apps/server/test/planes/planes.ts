@@ -10,7 +10,7 @@ import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route
 import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type MeshSettings, type ProxyNode } from '@weft/mesh-core/model';
 import { type Mesh, buildMesh, registry, translate } from '@weft/mesh-core/translate';
-import { type ResourceSet, TYPE_URL } from '@weft/mesh-core/xds';
+import { type ResourceSet, TYPE_URL, bytesOf } from '@weft/mesh-core/xds';
 import { onTestFinished } from 'vitest';
 import { validateObject } from '@weft/mesh-core/config';
 import { openAccessLogs } from '../../src/proxy/access-log/access-log.ts';
@@ -100,7 +100,9 @@ export async function runPlane(
   objects: readonly MeshObject[],
   { node: changes, settings, routes, secrets = [], overloaded = false }: PlaneOptions = {},
 ): Promise<RunningPlane> {
-  const all = { ...DEFAULT_MESH_SETTINGS, ...settings };
+  // Nobody listens there: a mesh of the user's own on this machine, with the usual ports, is not told of tests.
+  const otlp = { host: '127.0.0.1', grpcPort: 9, httpPort: 9 };
+  const all = { ...DEFAULT_MESH_SETTINGS, otlp, ...settings };
   const mesh = buildMesh(objects, all);
   const node = nodeOf(plane, changes);
   const translated = translate(mesh, node, all);
@@ -113,10 +115,10 @@ export async function runPlane(
 
 function withRoutes(set: ResourceSet, change: (table: JsonObject) => void): ResourceSet[typeof TYPE_URL.route] {
   return new Map(
-    [...set[TYPE_URL.route]].map(([name, resource]) => {
+    [...set[TYPE_URL.route]].map(([name, { typeUrl, version }]) => {
       const table = decoded(set, TYPE_URL.route, name);
       change(table);
-      return [name, { ...resource, body: toBinary(RouteConfigurationSchema, fromJson(RouteConfigurationSchema, table, { registry })) }];
+      return [name, { typeUrl, name, version, body: toBinary(RouteConfigurationSchema, fromJson(RouteConfigurationSchema, table, { registry })) }];
     }),
   );
 }
@@ -138,7 +140,7 @@ async function startEmbedded(set: ResourceSet, more: readonly JsonObject[], over
   try {
     for (const { body, name } of set[TYPE_URL.cluster].values()) runtime.applyCluster(decodeCluster(body, name));
     for (const { body, name } of set[TYPE_URL.endpoint].values()) runtime.applyEndpoints(decodeEndpoints(body, name));
-    for (const { body, name } of set[TYPE_URL.route].values()) runtime.applyRoutes(decodeRouteConfig(body, name));
+    for (const resource of set[TYPE_URL.route].values()) runtime.applyRoutes(decodeRouteConfig(bytesOf(resource), resource.name));
     for (const { body, name } of set[TYPE_URL.secret].values()) runtime.applySecret(decodeSecret(body, name));
     for (const secret of more) runtime.applySecret(decodeSecret(toBinary(SecretSchema, fromJson(SecretSchema, secret)), String(secret['name'])));
     await runtime.applyListeners([...set[TYPE_URL.listener].values()].map(({ body, name }) => ({ ...decodeListener(body, name), port: 0 })));
