@@ -29,10 +29,7 @@ function toJson(schema: MessageSchema, bytes: Uint8Array, context: Context): Jso
   const form = wellKnownForms.get(schema.name);
   const values = read(schema, bytes);
   const json: JsonObject = {};
-  for (const field of schema.fields.values()) {
-    const value = values.get(field);
-    if (value !== undefined) json[context.protoNames && form === undefined ? field.name : field.jsonName] = fieldJson(field, value, inner);
-  }
+  for (const [field, value] of inOrder(values)) json[context.protoNames && form === undefined ? field.name : field.jsonName] = fieldJson(field, value, inner);
   return form === undefined ? json : form(json);
 }
 
@@ -54,6 +51,16 @@ function anyJson(bytes: Uint8Array, context: Context): JsonObject {
   const json = toJson(schema, body, context);
   const own = schema.name === anyName || wellKnownForms.has(schema.name);
   return { ...(own ? { value: json } : (json as JsonObject)), '@type': typeUrl };
+}
+
+/** By number, as most who write messages write them anyway. */
+function inOrder(values: ReadonlyMap<FieldSchema, Read>): Iterable<[FieldSchema, Read]> {
+  let last = 0;
+  for (const { number } of values.keys()) {
+    if (number < last) return [...values].toSorted(([a], [b]) => a.number - b.number);
+    last = number;
+  }
+  return values;
 }
 
 /** The fields that are set. */

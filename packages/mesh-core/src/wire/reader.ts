@@ -8,12 +8,16 @@ export class WireReader {
   pos = 0;
   readonly len: number;
   private readonly buf: Uint8Array;
-  private readonly view: DataView;
+  private made: DataView | undefined;
 
   constructor(buf: Uint8Array) {
     this.buf = buf;
     this.len = buf.length;
-    this.view = new DataView(buf.buffer, buf.byteOffset, buf.byteLength);
+  }
+
+  /** Most messages have nothing in them it is needed for. */
+  private get view(): DataView {
+    return (this.made ??= new DataView(this.buf.buffer, this.buf.byteOffset, this.buf.byteLength));
   }
 
   tag(): [field: number, wireType: number] {
