@@ -145,6 +145,8 @@ export interface WebSocketStep extends StepBase {
   path?: string;
   host?: string;
   messages: readonly string[];
+  /** Waits this long before each message. */
+  pauseMs?: number;
 }
 
 /** One request per key, `$key` in its path and headers: which application got which, and how many moved away from each since the last such step. */

@@ -229,6 +229,17 @@ spec:
   },
   {
     area,
+    name: 'WebSocket: the timeout of a route, and of a try, ends with the handshake',
+    // After the closing handshake both ends close at once: which one the flags name is a race.
+    random: true,
+    services: [service('ws-timeout'), service('ws-try', { app: 'a', direct: true })],
+    objects: `${rule('ws-timeout', 'timeout: 700ms')}---${rule('ws-try', 'timeout: 20s, retries: { attempts: 1, retryOn: 5xx, perTryTimeout: 700ms }')}`,
+    steps: ['ws-timeout', 'ws-try'].map((to) =>
+      websocket({ to, messages: ['one', 'two'], pauseMs: 1_200, expect: { status: 101, messages: ['a:one', 'a:two'] } }),
+    ),
+  },
+  {
+    area,
     name: 'server-sent events arrive one by one',
     services: [service('events')],
     mixed: true,

@@ -269,7 +269,7 @@ export function sendWebSocket(step: WebSocketStep, target: Target): Promise<Seen
     socket.on('message', (data: Buffer) => {
       messages.push(data.toString());
       const next = step.messages[messages.length - 1];
-      if (next !== undefined) return socket.send(next);
+      if (next !== undefined) return void setTimeout(() => socket.send(next), step.pauseMs ?? 0);
       socket.removeAllListeners('close');
       socket.close();
       const { app, headers } = JSON.parse(messages[0] ?? '{}') as { app: AppName; headers: Record<string, string> };
