@@ -138,16 +138,16 @@ spec:
   hosts: [tls-shares, "*.shares.example.org"]
   tls:
   - match: [{ sniHosts: [subsets.shares.example.org] }]
-    route: [{ destination: { host: tls-shares, subset: v1 }, weight: 75 }, { destination: { host: tls-shares, subset: v2 }, weight: 25 }]
+    route: [{ destination: { host: tls-shares, subset: v1 }, weight: 85 }, { destination: { host: tls-shares, subset: v2 }, weight: 15 }]
   - match: [{ sniHosts: [none.shares.example.org] }]
     route: [{ destination: { host: tls-shares, subset: v1 }, weight: 100 }, { destination: { host: tls-shares-two }, weight: 0 }]
   - match: [{ sniHosts: [services.shares.example.org] }]
-    route: [{ destination: { host: tls-shares, subset: v1 }, weight: 25 }, { destination: { host: tls-shares-two }, weight: 75 }]
+    route: [{ destination: { host: tls-shares, subset: v1 }, weight: 15 }, { destination: { host: tls-shares-two }, weight: 85 }]
 `,
     steps: [
       ...(['subsets', 'services'] as const).map((name) => {
-        const [tls, tls2] = name === 'subsets' ? [between(21, 39), between(1, 19)] : [between(1, 19), between(21, 39)];
-        return http({ tls: { sni: `${name}.shares.example.org` }, times: 40, parallel: 4, expect: { statuses: { 200: 40 }, apps: { tls, tls2 } } });
+        const [tls, tls2] = name === 'subsets' ? [between(40, 59), between(1, 20)] : [between(1, 20), between(40, 59)];
+        return http({ tls: { sni: `${name}.shares.example.org` }, times: 60, parallel: 4, expect: { statuses: { 200: 60 }, apps: { tls, tls2 } } });
       }),
       http({ tls: { sni: 'none.shares.example.org' }, times: 12, expect: { apps: { tls: 12 } } }),
     ],
