@@ -33,6 +33,16 @@ test('what stands in front of gateways, and the access log, are read; other defa
   expect(checked('accessLogEncoding: JSON\naccessLogFormat: "[%PROTOCOL%]"').problems).toMatchObject([{ severity: 'error' }]);
 });
 
+test('path normalization is read; its default is none of ours', () => {
+  const normalization = (mesh: string) => {
+    const { object } = checked(mesh);
+    return effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object]).pathNormalization;
+  };
+  expect(normalization('pathNormalization: { normalization: DECODE_AND_MERGE_SLASHES }')).toBe('DECODE_AND_MERGE_SLASHES');
+  expect(['pathNormalization: {}', 'pathNormalization: { normalization: DEFAULT }'].map(normalization)).toEqual([undefined, undefined]);
+  expect(checked('pathNormalization: { normalization: SOME }').problems).toMatchObject([{ severity: 'error' }]);
+});
+
 test('as in Istio a policy without mode is REGISTRY_ONLY', () => {
   const { object } = checked('outboundTrafficPolicy: {}');
   expect(effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object]).outboundTrafficPolicy).toBe('REGISTRY_ONLY');

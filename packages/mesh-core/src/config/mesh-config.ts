@@ -6,6 +6,7 @@ import { duration, durationMs, durationOrZero, uint32 } from './schema-parts.ts'
 import { parseYaml } from './yaml-text.ts';
 
 const FORWARD = ['UNDEFINED', 'SANITIZE', 'FORWARD_ONLY', 'APPEND_FORWARD', 'SANITIZE_SET', 'ALWAYS_FORWARD_ONLY'] as const;
+const NORMALIZATION = ['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'] as const;
 const defaultConfig = z.looseObject({
   tracing: z.looseObject({ sampling: z.number().min(0).max(100).optional() }).optional(),
   gatewayTopology: z
@@ -25,6 +26,7 @@ const meshConfig = z
     connectTimeout: duration.optional(),
     protocolDetectionTimeout: durationOrZero.optional(),
     defaultConfig: defaultConfig.optional(),
+    pathNormalization: z.strictObject({ normalization: z.enum(NORMALIZATION).optional() }).optional(),
     accessLogEncoding: z.enum(['TEXT', 'JSON']).optional(),
     accessLogFormat: z.string().optional(),
   })
@@ -62,7 +64,8 @@ export function readMeshConfig(text: string): MeshConfigReading {
   const parsed = meshConfig.safeParse(value);
   const errors = [...problems.map((p) => p.message), ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? [])];
   if (!parsed.success || errors.length > 0) return { settings: {}, errors, unread: [] };
-  const { outboundTrafficPolicy, accessLogFile, connectTimeout, protocolDetectionTimeout, accessLogEncoding, accessLogFormat } = parsed.data;
+  const { outboundTrafficPolicy, accessLogFile, connectTimeout, protocolDetectionTimeout, accessLogEncoding, accessLogFormat, pathNormalization } = parsed.data;
+  const { normalization = 'DEFAULT' } = pathNormalization ?? {};
   const { tracing, gatewayTopology, ...defaults } = parsed.data.defaultConfig ?? {};
   const sampling = tracing?.sampling;
   return {
@@ -75,6 +78,7 @@ export function readMeshConfig(text: string): MeshConfigReading {
       ...(connectTimeout === undefined ? {} : { connectTimeoutMs: durationMs(connectTimeout) ?? 0 }),
       ...(protocolDetectionTimeout === undefined ? {} : { protocolDetectionTimeoutMs: durationMs(protocolDetectionTimeout) ?? 0 }),
       ...(sampling === undefined ? {} : { tracingSamplingPercent: sampling }),
+      ...(normalization === 'DEFAULT' ? {} : { pathNormalization: normalization }),
       ...(accessLogEncoding === undefined ? {} : { accessLogEncoding }),
       ...(accessLogFormat ? { accessLogFormat } : {}),
       ...(gatewayTopology === undefined ? {} : { gatewayTopology: gatewayTopology as MeshSettings['gatewayTopology'] & object }),

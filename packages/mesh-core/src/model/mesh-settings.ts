@@ -19,6 +19,8 @@ export interface MeshSettings {
   accessLogEncoding: 'TEXT' | 'JSON';
   /** A format of the operator's own, in place of Istio's: text with `%COMMAND%`s, or with JSON encoding an object of such. */
   accessLogFormat?: string;
+  /** What is made of paths before they are judged and forwarded; BASE unless told. */
+  pathNormalization?: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
   /** What stands in front of gateways. */
   gatewayTopology?: {
     /** Proxies whose x-forwarded-for is believed. */

@@ -142,7 +142,7 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
         ...clientAndCertificate(mesh, options.edge),
         upgradeConfigs: [{ upgradeType: 'websocket' }],
         streamIdleTimeout: '0s',
-        normalizePath: true,
+        ...PATHS[mesh.settings.pathNormalization ?? 'BASE'],
         httpProtocolOptions: { acceptHttp10: true },
         http2ProtocolOptions: { allowConnect: true },
         ...telemetry.fields,
@@ -150,6 +150,13 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
     ),
   };
 }
+
+const PATHS = {
+  NONE: { normalizePath: false },
+  BASE: { normalizePath: true },
+  MERGE_SLASHES: { normalizePath: true, mergeSlashes: true },
+  DECODE_AND_MERGE_SLASHES: { normalizePath: true, mergeSlashes: true, pathWithEscapedSlashesAction: 'UNESCAPE_AND_FORWARD' },
+} as const;
 
 /** Whom an edge believes about its clients is a matter of what stands in front of it. */
 function clientAndCertificate(mesh: Mesh, edge: boolean): JsonObject {

@@ -249,7 +249,7 @@ spec: { mtls: { mode: STRICT } }
   },
   {
     area,
-    name: 'MeshConfig: REGISTRY_ONLY but for who says ALLOW_ANY; servers that speak first on sniffed ports; numTrustedProxies',
+    name: 'MeshConfig: REGISTRY_ONLY but for who says ALLOW_ANY; path normalization; servers that speak first on sniffed ports; numTrustedProxies',
     alone: true,
     // A port whose listener is being replaced may refuse once: counts differ.
     differs: { istio_tcp: 'how often the first port was asked' },
@@ -261,11 +261,12 @@ data:
   mesh: |
     outboundTrafficPolicy: { mode: REGISTRY_ONLY }
     protocolDetectionTimeout: 100ms
+    pathNormalization: { normalization: DECODE_AND_MERGE_SLASHES }
     defaultConfig: { gatewayTopology: { numTrustedProxies: 2, forwardClientCertDetails: ALWAYS_FORWARD_ONLY } }
 ---
 ${ownGateway('trusted')}`,
     steps: [
-      http({ from: 'http-proxy', expect: { status: 200, app: 'a' } }),
+      http({ from: 'http-proxy', path: '/a//b%2fc/../d%5Ce?f=//%2f', expect: { status: 200, app: 'a', upstream: { path: '/a/b/d/e?f=//%2f' } } }),
       http({ from: 'http-proxy', headers: { host: '127.0.0.1:${port_d}' }, expect: { status: 502, body: '' } }),
       until(raw({ to: 'auto-first', send: ['', 'HELO'], until: ['220 ready\n', 'first:HELO'], expect: { text: '220 ready\nfirst:HELO' } })),
       http({
