@@ -35,7 +35,7 @@ const settled = async (revision) => {
   for (;;) {
     const spread = plane.propagation(revision);
     // Nobody was connected, or everybody who was is gone or has answered.
-    if (!spread?.proxies.some((p) => p.state === 'pending' || p.state === 'sent')) return spread;
+    if (plane.waiting() === 0 && !spread?.proxies.some((p) => p.state === 'pending' || p.state === 'sent')) return spread;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 };

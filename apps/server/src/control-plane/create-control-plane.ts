@@ -159,7 +159,11 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   return {
     ports: () => servers?.ports ?? { plain: 0, tls: 0 },
     proxies: () => registry.connections().map((connection) => ({ ...connection.status(), ...snapshots.factsOf(connection.node) })),
-    propagation: (revision) => propagation.get(revision),
+    propagation: (revision) =>
+      propagation.get(
+        revision,
+        pushes.holds((commit) => commit.revision === revision),
+      ),
     connections: () => registry.live().map((c) => ({ status: c.status(), peerAddress: c.peerAddress, nonces: c.nonces() })),
     loads: () => [...loads.values()],
     waiting: () => pushes.size,

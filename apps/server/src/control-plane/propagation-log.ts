@@ -83,10 +83,11 @@ export class PropagationLog {
     return moved;
   }
 
-  get(revision: string): Propagation | undefined {
+  /** `more`: there are proxies that it has not been worked out for. */
+  get(revision: string, more: boolean): Propagation | undefined {
     const edit = this.#edits.get(revision);
     if (edit === undefined) return undefined;
-    let settled = true;
+    let settled = !more;
     let completeMs = -1;
     const proxies = edit.spreads.map(({ proxy, types, state, sentMs, answeredMs, error }) => {
       if (state === 'pending' || state === 'sent') settled = false;

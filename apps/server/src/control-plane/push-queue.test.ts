@@ -25,6 +25,7 @@ test('a few are told at once; a long line is cut into turns, and edits meanwhile
   line.add(['slow1', 'slow2', 'c'], [2]);
   expect(pushed.slice(2)).toEqual(['slow1:2']);
   line.add(['a', 'slow2', 'c'], [3]);
+  expect([1, 2, 3].map((reason) => line.holds((r) => r === reason))).toEqual([false, true, true]);
   while (line.size > 0) await turn();
   expect(pushed.slice(2)).toEqual(['slow1:2', 'slow2:2+3', 'c:2+3', 'a:3']);
 });
@@ -36,6 +37,7 @@ test('a client with full buffers is left aside until they drain, then told the n
   line.add(['stuck', 'a'], [2]);
   expect(pushed).toEqual(['a:1', 'a:2']);
   expect(line.size).toBe(1);
+  expect(line.holds((reason) => reason === 1)).toBe(true);
   full.clear();
   line.drained('stuck');
   await turn();

@@ -15,6 +15,8 @@ export interface PushQueue<C, R> {
   readonly size: number;
   /** Whether some could be told now. */
   readonly busy: boolean;
+  /** Whether a client is in line because of such a reason. */
+  holds(reason: (reason: R) => boolean): boolean;
 }
 
 /** `push` tells one client; `congested` clients are left aside until {@link PushQueue.drained}. `waited` hears how long each was in line (ms). */
@@ -76,5 +78,6 @@ export function createPushQueue<C, R>(options: {
     get busy() {
       return line.size > 0;
     },
+    holds: (reason) => [...line.values(), ...aside.values()].some((entry) => entry.reasons.some(reason)),
   };
 }

@@ -71,7 +71,9 @@ async function run(behaviour: Case, client: Plane, server: Plane): Promise<void>
     console.warn(`asked again: ${behaviour.area} / ${behaviour.name} [${client} to ${server}]: ${problems.join('; ')}`);
     askedAgain.add(behaviour);
     // From the beginning: its steps may have changed what it relies on.
-    if (behaviour.own === undefined) await mesh.put(objectsOf(behaviour, server, mesh.layout));
+    const objects = objectsOf(behaviour, server, mesh.layout);
+    if (behaviour.alone === true) await mesh.remove(everyObjectOf(behaviour, server, mesh.layout).slice(objects.length));
+    if (behaviour.own === undefined) await mesh.put(objects);
     problems = await ask();
   }
   // The two mixed pairs share a column: it passes when both do.

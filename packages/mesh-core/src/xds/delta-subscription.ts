@@ -76,12 +76,12 @@ export class DeltaSubscription extends TypeState {
     }
     if (request.initialVersions.size === 0) return;
     const covered = this.wildcard || request.subscribe.includes('*');
-    const named = new Set(request.subscribe);
+    const named = covered ? undefined : new Set(request.subscribe);
     const same: Resource[] = [];
     const other = new Map<string, Resource>();
     let missing = view.size;
     for (const [name, version] of request.initialVersions) {
-      if (!covered && !named.has(name)) continue;
+      if (named?.has(name) === false) continue;
       const current = view.get(name);
       if (current !== undefined) missing -= 1;
       if (current?.version === version) same.push(current);

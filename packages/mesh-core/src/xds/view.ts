@@ -33,8 +33,10 @@ export class LayeredView implements ReadonlyMap<string, Resource> {
   }
 
   get(name: string): Resource | undefined {
-    for (const layer of this.layers) {
-      const resource = layer.get(name);
+    // Asked of every name of every proxy that reconnects.
+    const { layers } = this;
+    for (let i = 0; i < layers.length; i += 1) {
+      const resource = layers[i]?.get(name);
       if (resource !== undefined) return resource;
     }
     return undefined;

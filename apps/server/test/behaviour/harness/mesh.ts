@@ -186,7 +186,7 @@ async function start(
   const answered = (revision: string): Promise<Refusals> =>
     eventually(async () => {
       const spread = plane.propagation(revision);
-      if (spread === undefined || spread.proxies.some((p) => p.state === 'pending' || p.state === 'sent')) return undefined;
+      if (spread?.completeMs === undefined) return undefined;
       return new Map(spread.proxies.flatMap((p) => (p.state === 'nacked' ? [[p.proxyId, p.error ?? 'refused']] : [])));
     }, `every proxy's answer to revision ${revision}`).catch((error: unknown) => {
       const waiting = plane.propagation(revision)?.proxies.filter((p) => p.state === 'pending' || p.state === 'sent') ?? [];
