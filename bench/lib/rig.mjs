@@ -19,6 +19,7 @@ export function option(name, fallback) {
 export function openRig() {
   const dir = mkdtempSync(join(tmpdir(), 'weft-bench-'));
   const children = [];
+  const stopping = new Set();
   return {
     dir,
     /** Starts a command on a core; resolves with its pid once `ready` accepts a line of its output (at once without it). */
@@ -26,8 +27,10 @@ export function openRig() {
       const child = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
       children.push(child);
       let output = '';
-      const gone = new Promise((_, reject) => child.once('exit', (code) => reject(new Error(`${command} ended with ${code}: ${output.slice(-500)}`))));
-      gone.catch(() => undefined);
+      const gone = new Promise((_, reject) =>
+        child.once('exit', (code) => reject(new Error(`${[command, ...args].join(' ')} ended with ${code}: ${output.slice(-500)}`))),
+      );
+      gone.catch(({ message }) => stopping.has(child) || console.error(message));
       const lines = new Promise((resolve) => {
         for (const stream of [child.stdout, child.stderr])
           stream.on('data', (chunk) => {
@@ -41,6 +44,7 @@ export function openRig() {
     /** Ends one of them early. */
     async stop(pid) {
       const child = children.find((one) => one.pid === pid);
+      stopping.add(child);
       const ended = once(child, 'exit');
       child.kill('SIGTERM');
       await ended;
@@ -48,6 +52,7 @@ export function openRig() {
     async end() {
       const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
       const ended = running.map((child) => once(child, 'exit'));
+      for (const child of running) stopping.add(child);
       for (const child of running) child.kill('SIGTERM');
       await Promise.all(ended);
       rmSync(dir, { recursive: true, force: true });
