@@ -52,8 +52,10 @@ export function openRig() {
     async end() {
       const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
       const ended = running.map((child) => once(child, 'exit'));
-      for (const child of running) stopping.add(child);
-      for (const child of running) child.kill('SIGTERM');
+      for (const child of running) {
+        stopping.add(child);
+        child.kill('SIGTERM');
+      }
       await Promise.all(ended);
       rmSync(dir, { recursive: true, force: true });
     },

@@ -7,6 +7,7 @@ import { createSecureContext } from 'node:tls';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { NodeSchema } from '../../packages/mesh-core/dist/gen/envoy/config/core/v3/base_pb.js';
+import { WireType, WireWriter } from '../../packages/mesh-core/dist/wire/index.js';
 import { TYPE_URL } from '../../packages/mesh-core/dist/xds/index.js';
 import { upstreamsOf } from './mesh.mjs';
 
@@ -37,14 +38,7 @@ function readResponse(bytes) {
 }
 
 /** A length-delimited field. */
-function field(number, bytes) {
-  const length = [];
-  for (let rest = bytes.length; ; rest >>>= 7) {
-    length.push(rest > 0x7f ? (rest & 0x7f) | 0x80 : rest);
-    if (rest <= 0x7f) break;
-  }
-  return Buffer.concat([Uint8Array.of((number << 3) | 2, ...length), bytes]);
-}
+const field = (number, bytes) => new WireWriter().tag(number, WireType.bytes).bytes(bytes).finish();
 
 const known = new Map();
 /** Bytes of a field, made once for all proxies. */
