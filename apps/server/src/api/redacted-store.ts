@@ -47,9 +47,24 @@ function hide<T extends MeshObject>(object: T): T {
   const known = hidden.get(object) as T | undefined;
   if (known !== undefined) return known;
   const spec = object.spec as SecretSpec;
-  const result = { ...object, spec: { ...spec, data: Object.fromEntries(Object.keys(spec.data).map((key) => [key, REDACTED])) } };
+  // kubectl apply keeps the whole object, values and all, in an annotation.
+  const { [LAST_APPLIED]: applied, ...annotations } = object.metadata.annotations ?? {};
+  const metadata = applied === undefined ? object.metadata : { ...object.metadata, annotations: { ...annotations, [LAST_APPLIED]: withoutValues(applied) } };
+  const result = { ...object, metadata, spec: { ...spec, data: Object.fromEntries(Object.keys(spec.data).map((key) => [key, REDACTED])) } };
   hidden.set(object, result);
   return result;
+}
+
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** The annotation without `data`: kubectl then finds all of them changed and sends them anew. */
+function withoutValues(applied: string): string {
+  try {
+    const { data: _, stringData: __, ...rest } = JSON.parse(applied) as Record<string, unknown>;
+    return JSON.stringify(rest);
+  } catch {
+    return '{}';
+  }
 }
 
 /** Puts the values back that the writer was not shown; the text of a Secret is not kept. */

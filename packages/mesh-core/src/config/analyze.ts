@@ -10,6 +10,7 @@ import { duplicatePeerAuthentications, peerAuthenticationProblems } from './anal
 import { duplicateHosts, virtualServiceProblems } from './analyze-routes.ts';
 import { selectorProblems } from './analyze-selectors.ts';
 import { noEffectProblems } from './analyze-no-effect.ts';
+import { meshConfigProblems } from './analyze-mesh-config.ts';
 import { sidecarProblems } from './analyze-sidecars.ts';
 import { protocolConflicts, serviceEntryProblems } from './analyze-service-entries.ts';
 
@@ -44,5 +45,6 @@ export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {
     ),
     ...envoyFilterProblems(mesh.envoyFilters),
     ...objects.flatMap(noEffectProblems),
+    ...objects.flatMap(meshConfigProblems),
   ];
 }

@@ -33,12 +33,17 @@ export interface SecretSpec {
 
 /** Stands for a value that is not shown. Written back it means the value as it is. */
 export const REDACTED = '[redacted]';
+/** The same as Kubernetes' clients read it: their Secrets are base64. */
+const REDACTED_BASE64 = base64Encode(getTextEncoding().encodeUtf8(REDACTED));
 
 export const configMapSpec = z.strictObject({ data: texts.optional(), binaryData: texts.optional(), immutable: z.boolean().optional() });
 
 /** The stored form of a valid Secret: everything in `data`. */
 export function storedSecret(spec: z.infer<typeof secretSpec>): SecretSpec {
-  const own = Object.entries(spec.data ?? {}).map(([key, value]): [string, string] => [key, value === REDACTED ? value : value.replaceAll(/\s/g, '')]);
+  const own = Object.entries(spec.data ?? {}).map(([key, value]): [string, string] => [
+    key,
+    value === REDACTED_BASE64 ? REDACTED : value === REDACTED ? value : value.replaceAll(/\s/g, ''),
+  ]);
   const plain = Object.entries(spec.stringData ?? {}).map(([key, value]): [string, string] => [key, base64Encode(getTextEncoding().encodeUtf8(value))]);
   return { ...(spec.type === undefined ? {} : { type: spec.type }), data: Object.fromEntries([...own, ...plain]) };
 }
@@ -54,5 +59,8 @@ export function bodyOf(kind: string, record: Readonly<Record<string, unknown>>):
 export function presented<T extends { kind: string; spec: unknown }>(object: T): T {
   if (DATA_FIELDS[object.kind] === undefined) return object;
   const { spec, ...rest } = object;
-  return { ...rest, ...(spec as object) } as unknown as T;
+  const { data, ...others } = spec as { data?: Readonly<Record<string, string>> };
+  const shown =
+    data === undefined ? {} : { data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, value === REDACTED ? REDACTED_BASE64 : value])) };
+  return { ...rest, ...others, ...shown } as unknown as T;
 }

@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
 import { DEFAULT_MESH_SETTINGS } from '../model/index.ts';
+import { analyzeObjects } from './analyze.ts';
 import { effectiveSettings } from './mesh-config.ts';
 import { validateObject } from './validate.ts';
 
 const configMap = (mesh: string, name = 'istio') => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'istio-system' }, data: { mesh } });
 const checked = (mesh: string, name?: string) => validateObject(configMap(mesh, name));
+const told = (mesh: string, name?: string) => {
+  const { object } = checked(mesh, name);
+  return object === undefined ? [] : analyzeObjects([object]);
+};
 
 test('the MeshConfig of the ConfigMap istio is in force for the keys Weft reads', () => {
   const { object, problems } = checked(
@@ -23,10 +28,10 @@ test('the MeshConfig of the ConfigMap istio is in force for the keys Weft reads'
 });
 
 test('what stands in front of gateways, and the access log, are read; other defaults of proxies are told', () => {
-  const { object, problems } = checked(
-    'accessLogEncoding: JSON\naccessLogFormat: \'{"a": "%PROTOCOL%"}\'\ndefaultConfig: { concurrency: 2, gatewayTopology: { numTrustedProxies: 1 } }',
-  );
-  expect(problems.map((p) => p.message)).toEqual(['defaultConfig.concurrency of MeshConfig has no effect here']);
+  const mesh =
+    'accessLogEncoding: JSON\naccessLogFormat: \'{"a": "%PROTOCOL%"}\'\ndefaultConfig: { concurrency: 2, gatewayTopology: { numTrustedProxies: 1 } }';
+  const { object } = checked(mesh);
+  expect(told(mesh).map((p) => p.message)).toEqual(['defaultConfig.concurrency of MeshConfig has no effect here']);
   expect(effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object])).toMatchObject({
     ...{ accessLogEncoding: 'JSON', accessLogFormat: '{"a": "%PROTOCOL%"}', gatewayTopology: { numTrustedProxies: 1 } },
   });
@@ -52,6 +57,7 @@ test("a value that does not fit is refused, a key without effect is a warning, o
   const refused = checked('connectTimeout: fast');
   expect(refused.object).toBeUndefined();
   expect(refused.problems).toMatchObject([{ severity: 'error', path: 'data.mesh', message: expect.stringContaining('connectTimeout') as string }]);
-  expect(checked('mixerCheckServer: x').problems).toMatchObject([{ severity: 'warning', code: 'WEFT_MESH_CONFIG_UNREAD' }]);
+  expect(told('mixerCheckServer: x')).toMatchObject([{ severity: 'warning', code: 'WEFT_MESH_CONFIG_UNREAD', path: 'data.mesh', ref: { name: 'istio' } }]);
+  expect(told('mixerCheckServer: x', 'other')).toEqual([]);
   expect(checked('connectTimeout: fast', 'other').problems).toEqual([]);
 });

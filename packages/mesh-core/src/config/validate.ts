@@ -101,7 +101,7 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
   const exported: unknown = (spec?.data as { exportTo?: unknown } | undefined)?.exportTo;
   const home = nameIn(record, 'namespace') ?? 'default';
   if (Array.isArray(exported) && exported.includes('.') && exported.includes(home)) add(['spec', 'exportTo'], `. and ${home} are the same namespace: keep one`);
-  const unread = kind.kind === 'ConfigMap' ? meshConfigProblems(record, spec?.data, (message) => add(['data', 'mesh'], message)) : [];
+  if (kind.kind === 'ConfigMap') for (const message of meshConfigErrors(record, spec?.data)) add(['data', 'mesh'], message);
   if (problems.length > 0 || !metadata.success) {
     const ref = { kind: kind.kind, namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };
     return { problems: problems.map((p) => ({ ...p, ref })) };
@@ -123,24 +123,15 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
       },
       spec: kind.kind === 'Secret' ? storedSecret(spec?.data as Parameters<typeof storedSecret>[0]) : (spec?.data ?? {}),
     },
-    problems: unread,
+    problems: [],
   };
 }
 
-/** Errors go to `refuse`; keys that have no effect are warnings. */
-function meshConfigProblems(record: Readonly<Record<string, unknown>>, spec: unknown, refuse: (message: string) => void): Problem[] {
-  const ref = { kind: 'ConfigMap', namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };
+/** What a MeshConfig says that cannot be. */
+function meshConfigErrors(record: Readonly<Record<string, unknown>>, spec: unknown): readonly string[] {
+  const metadata = { namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };
   const text = (spec as { data?: Record<string, string> } | undefined)?.data?.['mesh'];
-  if (text === undefined || !isMeshConfig({ kind: ref.kind, metadata: ref }, DEFAULT_MESH_SETTINGS.rootNamespace)) return [];
-  const { errors, unread } = readMeshConfig(text);
-  for (const error of errors) refuse(error);
-  return unread.map((key) => ({
-    severity: 'warning',
-    code: 'WEFT_MESH_CONFIG_UNREAD',
-    message: `${key} of MeshConfig has no effect here`,
-    path: 'data.mesh',
-    ref,
-  }));
+  return text === undefined || !isMeshConfig({ kind: 'ConfigMap', metadata }, DEFAULT_MESH_SETTINGS.rootNamespace) ? [] : readMeshConfig(text).errors;
 }
 
 function nameIn(record: Record<string, unknown>, key: 'name' | 'namespace'): string | undefined {

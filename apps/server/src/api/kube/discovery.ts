@@ -45,7 +45,7 @@ export function resourceList(group: string, version: string, kinds: readonly Kin
     singularName: 'namespace',
     namespaced: false,
     kind: 'Namespace',
-    verbs: ['get', 'list', 'patch'],
+    verbs: ['create', 'delete', 'get', 'list', 'patch'],
     shortNames: ['ns'],
   };
   return {

@@ -41,7 +41,10 @@ test.skipIf(missing)(
     const file = join(home, 'reviews.yaml');
     writeFileSync(file, REVIEWS_YAML);
     const created = await kubectl(['apply', '-f', file]);
-    expect(created.err).toBe('');
+    // What is odd about it: nobody runs reviews here.
+    expect(created.err.trim().split('\n')).toEqual(
+      ['1', '2'].map((n) => expect.stringMatching(new RegExp(`^Warning: KIA0203 spec.subsets.*version=v${n}`)) as unknown),
+    );
     expect(created.out).toContain('virtualservice.networking.istio.io/reviews created');
     expect((await kubectl(['apply', '-f', file])).out).toContain('service/reviews unchanged');
 
@@ -87,6 +90,50 @@ test.skipIf(missing)(
     });
     expect((await weights.next()).value).toBe('60');
     child.kill();
+  },
+  60_000,
+);
+
+test.skipIf(missing)(
+  'kubectl create makes secrets, configmaps, services and namespaces; namespaces go with what is in them',
+  async () => {
+    for (const name of ['tls.key', 'tls.crt']) writeFileSync(join(home, name), name);
+    const run = async (...args: string[]) => {
+      const { out, err } = await kubectl(args);
+      return out + err;
+    };
+    expect(await run('create', 'ns', 'foo')).toBe('namespace/foo created\n');
+    expect(await run('label', 'ns', 'foo', 'istio-injection=enabled')).toBe('namespace/foo labeled\n');
+    expect(await run('create', '-n', 'foo', 'secret', 'generic', 'cacert', `--from-file=ca.crt=${join(home, 'tls.crt')}`)).toBe('secret/cacert created\n');
+    expect(api.services.store.get({ kind: 'Secret', namespace: 'foo', name: 'cacert' })?.spec).toMatchObject({
+      data: { 'ca.crt': Buffer.from('tls.crt').toString('base64') },
+    });
+    expect(await run('create', '-n', 'foo', 'configmap', 'cm', '--from-literal=a=b')).toBe('configmap/cm created\n');
+    expect(api.services.store.get({ kind: 'ConfigMap', namespace: 'foo', name: 'cm' })?.spec).toMatchObject({ data: { a: 'b' } });
+    expect(await run('create', '-n', 'foo', 'service', 'clusterip', 'web', '--tcp=80:8080')).toBe('service/web created\n');
+    expect(api.services.store.get({ kind: 'Service', namespace: 'foo', name: 'web' })?.spec).toMatchObject({
+      ports: [{ name: '80-8080', port: 80, targetPort: 8080 }],
+      selector: { app: 'web' },
+    });
+    expect(await run('create', 'ns', 'foo')).toContain('AlreadyExists');
+    expect(await run('create', 'sa', 'me')).toContain('the server could not find the requested resource');
+    expect(await run('delete', 'ns', 'foo')).toContain('namespace "foo" deleted');
+    expect(api.services.store.list({ namespace: 'foo' }).items).toEqual([]);
+  },
+  60_000,
+);
+
+test.skipIf(missing)(
+  'kubectl prints what is odd about an object, and says of kinds which are not here that they are not',
+  async () => {
+    const odd = 'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: { name: a, namespace: foo }\nspec: { host: nowhere }\n';
+    const applied = await kubectl(
+      ['apply', '-f', '-'],
+      `${odd}---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: a, namespace: foo }\n`,
+    );
+    expect(applied.out).toContain('destinationrule.networking.istio.io/a created');
+    expect(applied.err).toContain('Warning: KIA0202 spec.host: No Service has the host nowhere');
+    expect(applied.err).toContain('no matches for kind "AuthorizationPolicy" in version "security.istio.io/v1"');
   },
   60_000,
 );

@@ -1,7 +1,7 @@
 // The Kubernetes-style door: kubectl and istio tools read and write the same objects as the console.
 
 import { presented } from '@weft/mesh-core/config';
-import { type MeshObject, KINDS, type Kind, type ObjectRef } from '@weft/mesh-core/model';
+import { type MeshObject, KINDS, type Kind, type ObjectRef, refOf } from '@weft/mesh-core/model';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { parse } from 'yaml';
 import type { StoredObject } from '../../config-store/config-store.ts';
@@ -12,10 +12,13 @@ import type { Queries } from '../queries.ts';
 import { actorOf } from '../security.ts';
 import type { ReadyServices } from '../services.ts';
 import { GROUP_VERSIONS, apiGroup, apiGroups, basePath, groupVersion, openApiIndex, openApiOf, resourceList } from './discovery.ts';
+import { namespaceRoutes } from './namespaces.ts';
 import { mergePatch, strategicPatch } from './patch.ts';
+import { fromKubeProtobuf } from './protobuf.ts';
 import { selectorOf } from './selectors.ts';
 import { statusOf } from './status.ts';
 import { tableOf } from './table.ts';
+import { warningsOf } from './warnings.ts';
 import { streamWatch } from './watch.ts';
 
 interface Query {
@@ -28,6 +31,7 @@ interface Query {
 }
 type Request = FastifyRequest<{ Params: { namespace?: string; name?: string }; Querystring: Query }>;
 
+const OPENAPI_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 const PATCH_TYPES = ['application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml'];
 
 export function kubeRoutes(services: ReadyServices, queries: Queries): FastifyPluginAsync {
@@ -39,6 +43,9 @@ export function kubeRoutes(services: ReadyServices, queries: Queries): FastifyPl
         throw new RefusedError(400, 'WEFT_BAD_REQUEST', `the body is neither JSON nor YAML: ${(error as Error).message}`);
       }
     });
+    app.addContentTypeParser('application/vnd.kubernetes.protobuf', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) =>
+      fromKubeProtobuf(body),
+    );
     app.setErrorHandler((error, request, reply) => {
       const { status, body } = toAnswer(error instanceof SyntaxError ? new RefusedError(400, 'WEFT_BAD_REQUEST', error.message) : error, () => undefined);
       if (status >= 500) services.log(`${request.method} ${request.url} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
@@ -58,18 +65,25 @@ export function kubeRoutes(services: ReadyServices, queries: Queries): FastifyPl
     }));
     app.get('/api', hidden, async () => ({ kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] }));
     app.get('/apis', hidden, async () => apiGroups());
+    // kubectl asks for it about kinds that are not here. Without any schema it goes on to say that there is no such kind.
+    app.get('/openapi/v2', hidden, async (_request, reply) => reply.type(OPENAPI_V2).send(Buffer.alloc(0)));
     app.get('/openapi/v3', hidden, async () => openApiIndex());
     for (const group of new Set(KINDS.map((k) => k.group).filter((g) => g !== ''))) app.get(`/apis/${group}`, hidden, async () => apiGroup(group));
     for (const { group, version, kinds } of GROUP_VERSIONS) {
       app.get(basePath(group, version), hidden, async () => resourceList(group, version, kinds));
       app.get(`/openapi/v3${basePath(group, version)}`, hidden, async () => openApiOf(group, version, kinds));
-      for (const kind of kinds) resourceRoutes(app, services, kind, group, version);
+      for (const kind of kinds) resourceRoutes(app, services, queries, { kind, group, version });
     }
-    namespaceRoutes(app, queries);
+    namespaceRoutes(app, services, queries);
   };
 }
 
-function resourceRoutes(app: FastifyInstance, services: ReadyServices, kind: Kind, group: string, version: string): void {
+function resourceRoutes(
+  app: FastifyInstance,
+  services: ReadyServices,
+  queries: Queries,
+  { kind, group, version }: { kind: Kind; group: string; version: string },
+): void {
   const { store } = services;
   const base = basePath(group, version);
   const apiVersion = groupVersion(group, version);
@@ -85,9 +99,11 @@ function resourceRoutes(app: FastifyInstance, services: ReadyServices, kind: Kin
   const asTable = (request: Request): boolean => (request.headers.accept ?? '').includes('as=Table');
   const context = (request: Request) => ({ actor: actorOf(request.headers), dryRun: request.query.dryRun === 'All' });
 
-  const put = async (request: Request, input: unknown, resourceVersion: string | undefined): Promise<MeshObject> => {
+  const put = async (request: Request, reply: FastifyReply, input: unknown, resourceVersion: string | undefined): Promise<MeshObject> => {
     const object = validated(inNamespace(input, apiVersion, kind.kind, request));
     const commit = await store.write([{ op: 'put', object, ...(resourceVersion === undefined ? {} : { resourceVersion }) }], context(request));
+    // Programs that write much do not read it, and it takes looking at everything.
+    if (context(request).actor === 'kubectl' && !context(request).dryRun) reply.header('warning', warningsOf(queries.problems(), refOf(object)));
     return shown(commit.changes[0]?.after ?? store.get({ kind: kind.kind, namespace: object.metadata.namespace, name: object.metadata.name }) ?? object);
   };
 
@@ -122,7 +138,7 @@ function resourceRoutes(app: FastifyInstance, services: ReadyServices, kind: Kin
     const name = (request.body as { metadata?: { name?: string } } | null)?.metadata?.name;
     if (typeof name === 'string' && store.get({ ...refIn(request), name }) !== undefined)
       throw new RefusedError(409, 'WEFT_EXISTS', `${kind.plural}${group === '' ? '' : `.${group}`} "${name}" already exists`);
-    return reply.code(201).send(await put(request, request.body, ''));
+    return reply.code(201).send(await put(request, reply, request.body, ''));
   });
   app.delete(collection, hidden, async (raw) => {
     const request = raw as Request;
@@ -147,21 +163,23 @@ function resourceRoutes(app: FastifyInstance, services: ReadyServices, kind: Kin
     const request = raw as Request;
     const before = store.get(refIn(request));
     const version = (request.body as { metadata?: { resourceVersion?: string } } | null)?.metadata?.resourceVersion;
-    return reply.code(before === undefined ? 201 : 200).send(await put(request, request.body, version === undefined || version === '' ? undefined : version));
+    return reply
+      .code(before === undefined ? 201 : 200)
+      .send(await put(request, reply, request.body, version === undefined || version === '' ? undefined : version));
   });
   app.patch(one, hidden, async (raw, reply) => {
     const request = raw as Request;
     const type = (request.headers['content-type'] ?? '').split(';')[0] ?? '';
     if (!PATCH_TYPES.includes(type)) throw new RefusedError(415, 'WEFT_PATCH_TYPE', `the patch type ${type} is not taken; use ${PATCH_TYPES.join(', ')}`);
     const before = store.get(refIn(request));
-    if (before === undefined && type === 'application/apply-patch+yaml') return reply.code(201).send(await put(request, request.body, ''));
+    if (before === undefined && type === 'application/apply-patch+yaml') return reply.code(201).send(await put(request, reply, request.body, ''));
     const current = shown(existing(request));
     const next = (type === 'application/strategic-merge-patch+json' ? strategicPatch : mergePatch)(current, request.body) as {
       metadata?: { resourceVersion?: string };
     };
     // The patch was made against `current`: whoever writes in between wins, and this one is told.
     const wanted = next.metadata?.resourceVersion ?? current.metadata.resourceVersion;
-    return put(request, next, wanted);
+    return put(request, reply, next, wanted);
   });
   app.delete(one, hidden, async (raw) => {
     const request = raw as Request;
@@ -195,13 +213,4 @@ function inNamespace(input: unknown, apiVersion: string, kind: string, request: 
     kind,
     metadata: { ...record.metadata, namespace, ...(name === undefined ? {} : { name }) },
   };
-}
-
-/** Namespaces exist as soon as an object is in one; they are not made or deleted. */
-function namespaceRoutes(app: FastifyInstance, queries: Queries): void {
-  const hidden = { schema: { hide: true } };
-  const shown = (name: string) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name }, spec: {}, status: { phase: 'Active' } });
-  app.get('/api/v1/namespaces', hidden, async () => ({ apiVersion: 'v1', kind: 'NamespaceList', metadata: {}, items: queries.namespaces().map(shown) }));
-  app.get('/api/v1/namespaces/:name', hidden, async (request) => shown((request.params as { name: string }).name));
-  app.patch('/api/v1/namespaces/:name', hidden, async (request) => shown((request.params as { name: string }).name));
 }
