@@ -1,8 +1,8 @@
 // What agents and the supervisor ask the server, over its public API.
 
-import type { Revision } from '@weft/mesh-core/api';
+import type { Propagation, Revision } from '@weft/mesh-core/api';
 import type { MeshObject, ObjectRef, Problem } from '@weft/mesh-core/model';
-import { findKind, apiVersionOf } from '@weft/mesh-core/model';
+import { findKind, apiVersionOf, refKey } from '@weft/mesh-core/model';
 import { StartError } from './errors.ts';
 
 /** By then proxies a revision concerns are on its list. */
@@ -16,7 +16,9 @@ export interface ControlClient {
   /** Writes all objects in one revision; waits for the fsync. */
   apply(objects: readonly MeshObject[], reason: string): Promise<void>;
   /** Answers what is odd about the objects, though they were taken. */
-  applyYaml(yaml: string, reason: string): Promise<readonly Problem[]>;
+  applyYaml(yaml: string, reason: string): Promise<{ revision: string; problems: readonly Problem[] }>;
+  /** How far an edit has come when all proxies it concerns have answered, or after `limitMs`. */
+  propagationOf(revision: string, limitMs: number): Promise<Propagation | undefined>;
   list(kind: string, namespace?: string): Promise<MeshObject[]>;
   remove(ref: ObjectRef): Promise<void>;
   /** Resolves when all proxies have acknowledged the newest revision, or after `limitMs`. */
@@ -48,11 +50,24 @@ export function createControlClient(server: string, actor: string): ControlClien
     return text === '' ? undefined : JSON.parse(text);
   };
 
+  const answered = async (path: string, of: (body: unknown) => Propagation | undefined, limitMs: number): Promise<Propagation | undefined> => {
+    const start = Date.now();
+    for (;;) {
+      const propagation = of(await call('GET', path));
+      const passed = Date.now() - start;
+      // A revision that changes nothing for any proxy is never told of.
+      if (propagation === undefined ? passed > UNTOLD_MS : propagation.completeMs !== undefined) return propagation;
+      if (passed > limitMs) return propagation;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+
   return {
     apply: async (objects, reason) => {
       await call('POST', '/api/v1/config/apply', { yaml: objects.map((o) => JSON.stringify(o)).join('\n---\n'), reason });
     },
-    applyYaml: async (yaml, reason) => ((await call('POST', '/api/v1/config/apply', { yaml, reason })) as { problems: Problem[] }).problems,
+    applyYaml: async (yaml, reason) => (await call('POST', '/api/v1/config/apply', { yaml, reason })) as { revision: string; problems: Problem[] },
+    propagationOf: (revision, limitMs) => answered(`/api/v1/revisions/${revision}`, (body) => (body as Revision).propagation, limitMs),
     list: async (kind, namespace) => {
       const answer = (await call('GET', collectionPath(kind, namespace))) as { items: MeshObject[] };
       return answer.items;
@@ -61,16 +76,7 @@ export function createControlClient(server: string, actor: string): ControlClien
       await call('DELETE', `${collectionPath(ref.kind, ref.namespace)}/${ref.name}`);
     },
     untilAcknowledged: async (limitMs) => {
-      const start = Date.now();
-      for (;;) {
-        const { items } = (await call('GET', '/api/v1/revisions?limit=1')) as RevisionList;
-        const propagation = items[0]?.propagation;
-        const passed = Date.now() - start;
-        // A revision that changes nothing for any proxy is never told of.
-        if (propagation === undefined ? passed > UNTOLD_MS : propagation.completeMs !== undefined) return;
-        if (passed > limitMs) return;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await answered('/api/v1/revisions?limit=1', (body) => (body as RevisionList).items[0]?.propagation, limitMs);
     },
     joinToken: async (workload) => (await call('POST', '/api/v1/join-tokens', workload)) as Awaited<ReturnType<ControlClient['joinToken']>>,
     getJson: (path) => call('GET', path),
@@ -88,7 +94,7 @@ function collectionPath(kindName: string, namespace?: string): string {
 interface Refusal {
   /** Of a Kubernetes Status. */
   message?: string;
-  error?: { message?: string; fix?: string; problems?: { severity: string; message: string; path?: string; line?: number }[] };
+  error?: { message?: string; fix?: string; problems?: { severity: string; message: string; ref?: ObjectRef; path?: string; line?: number }[] };
 }
 
 /** What the server said, one line a problem; `otherwise` when it said nothing a person can use. */
@@ -103,7 +109,10 @@ function reasonOf(text: string, otherwise: string): string {
   if (errors.length > 1)
     return [
       `refused, ${errors.length} problems:`,
-      ...errors.map((p) => `  ${p.line === undefined ? '' : `line ${p.line}: `}${p.path === undefined ? '' : `${p.path}: `}${p.message}`),
+      ...errors.map(
+        (p) =>
+          `  ${p.line === undefined ? '' : `line ${p.line}: `}${p.ref === undefined ? '' : `${refKey(p.ref)} `}${p.path === undefined ? '' : `${p.path}: `}${p.message}`,
+      ),
     ].join('\n');
   const message = body.error?.message ?? body.message;
   return message === undefined ? otherwise : `${message}${body.error?.fix === undefined ? '' : ` ${body.error.fix}`}`;

@@ -9,6 +9,10 @@ import { parseAllDocuments } from 'yaml';
 import { createControlClient } from '../agent/control-client.ts';
 import { StartError } from '../agent/errors.ts';
 import { print, show, table } from './print.ts';
+import { refusalLines } from './refusals.ts';
+
+/** How long `weft apply` waits for proxies to say what they think of it. */
+const ANSWER_MS = 3_000;
 
 export function clientOf(command: Command): ReturnType<typeof createControlClient> {
   return createControlClient(String(command.optsWithGlobals()['server']), 'cli');
@@ -62,12 +66,14 @@ export function registerObjects(program: Command): void {
     .option('-n, --namespace <namespace>', 'namespace of objects that name none (default: "default")')
     .action(async (options: { filename: string[]; namespace?: string }, command: Command) => {
       const yaml = inNamespace(readFiles(options.filename), options.namespace);
-      const problems = await clientOf(command).applyYaml(yaml, 'weft apply');
+      const client = clientOf(command);
+      const { revision, problems } = await client.applyYaml(yaml, 'weft apply');
       for (const { value } of parseYaml(yaml).documents) {
         const object = value as MeshObject;
         print(`${object.kind}/${object.metadata.name} applied`);
       }
       for (const p of problems) process.stderr.write(`weft: ${p.severity}: ${p.ref === undefined ? '' : `${refKey(p.ref)} `}${p.path ?? ''}: ${p.message}\n`);
+      for (const line of refusalLines(await client.propagationOf(revision, ANSWER_MS))) process.stderr.write(`weft: error: ${line}\n`);
     });
 
   program
@@ -97,22 +103,29 @@ export function registerObjects(program: Command): void {
     .description('delete an object, or the objects of files')
     .argument('[kind]')
     .argument('[name]')
-    .option('-n, --namespace <namespace>', 'namespace', 'default')
+    .option('-n, --namespace <namespace>', 'namespace; with -f of objects that name none (default: "default")')
     .option('-f, --filename <path...>', 'files, directories, or -')
-    .action(async (kindName: string | undefined, name: string | undefined, options: { namespace: string; filename?: string[] }, command: Command) => {
+    .action(async (kindName: string | undefined, name: string | undefined, options: { namespace?: string; filename?: string[] }, command: Command) => {
       const client = clientOf(command);
       const refs =
         options.filename === undefined
-          ? [{ kind: kindOf(kindName ?? '').kind, namespace: options.namespace, name: name ?? '' }]
-          : parseYaml(readFiles(options.filename)).documents.map(({ value }) => {
+          ? [{ kind: kindOf(kindName ?? '').kind, namespace: options.namespace ?? 'default', name: name ?? '' }]
+          : parseYaml(inNamespace(readFiles(options.filename), options.namespace)).documents.map(({ value }) => {
               const object = value as MeshObject;
               return { kind: kindOf(object.kind).kind, namespace: object.metadata.namespace ?? 'default', name: object.metadata.name };
             });
       if (refs.some((r) => r.name === '')) throw new StartError('WEFT_USAGE', 'say what to delete: weft delete <kind> <name>, or -f <file>');
-      for (const ref of refs) {
-        await client.remove(ref);
-        print(`${ref.kind}/${ref.name} deleted`);
-      }
+      // What is not there any more must not keep the others.
+      const failed: string[] = [];
+      for (const ref of refs)
+        await client.remove(ref).then(
+          () => print(`${ref.kind}/${ref.name} deleted`),
+          (error: unknown) => {
+            if (!(error instanceof StartError && error.code === 'WEFT_REFUSED')) throw error;
+            failed.push(error.message);
+          },
+        );
+      if (failed.length > 0) throw new StartError('WEFT_REFUSED', failed.join('\nweft: '));
     });
 
   program

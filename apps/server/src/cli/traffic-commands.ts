@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 import { StartError } from '../agent/errors.ts';
 import { clientOf } from './objects-commands.ts';
 import { print, table } from './print.ts';
+import { nackLines } from './refusals.ts';
 
 const TELEMETRY = { embedded: 'own', stats: 'stats logger', als: 'gRPC access log', none: '-' } as const;
 
@@ -41,7 +42,7 @@ export function registerTraffic(program: Command): void {
               ? 'SYNCED'
               : 'STALE';
       };
-      return print(
+      print(
         table(
           ['PROXY', 'DATA PLANE', 'STATE', ...types.map((t) => t.toUpperCase()), 'TELEMETRY', 'ENVOYFILTERS'],
           items.map((p) => [
@@ -54,6 +55,8 @@ export function registerTraffic(program: Command): void {
           ]),
         ),
       );
+      const refused = nackLines(items);
+      if (refused.length > 0) print(`\nRefused, so that what was there before goes on:\n${refused.map((line) => `  ${line}`).join('\n')}`);
     });
 
   program
