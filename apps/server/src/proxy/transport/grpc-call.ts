@@ -69,7 +69,8 @@ export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
     ...{ ':method': 'POST', ':path': options.method, 'content-type': 'application/grpc', te: 'trailers' },
     ...options.headers,
   });
-  session.on('connect', () => session.setLocalWindowSize(windowBytes));
+  // It is told of a turn late: by then the call may have ended.
+  session.on('connect', () => session.destroyed || session.setLocalWindowSize(windowBytes));
   session.on('error', end);
   session.on('close', () => end(new Error('the connection was closed')));
 
