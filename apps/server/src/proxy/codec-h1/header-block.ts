@@ -86,6 +86,15 @@ export class HeaderBlock {
     return found;
   }
 
+  /** Takes the fields with these lower-case names away: they have no name any more, and are not passed on. */
+  hide(names: ReadonlySet<string>): void {
+    for (let i = 0; i < this.count; i++) {
+      if (!names.has(this.lowerName(i))) continue;
+      this.kinds[i] = Field.stripped;
+      this.at[i * 4 + 1] = this.at[i * 4] as number;
+    }
+  }
+
   /** Start of the line of field `index`; of `count`, the end of all lines. */
   lineStart(index: number): number {
     return index >= this.count ? this.end : (this.at[index * 4] ?? 0);

@@ -204,6 +204,11 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.active = true;
     this.generation++;
     this.head = head;
+    if (context.manager.trustedHops !== undefined) this.believe(context.manager.trustedHops, head.fields.known(Field.forwardedFor));
+    this.internal = this.policy.isInternal(this.sourceIp, head.fields.known(Field.forwardedFor));
+    // Before anything is read of them: no route is found by what does not count.
+    const ofInside = context.routes.table?.internalOnlyHeaders;
+    if (ofInside !== undefined && !this.internal && this.redirects === 0) head.fields.hide(ofInside);
     this.method = head.method;
     this.path = head.path;
     this.authority = this.policy.hostOf(head.authority, context.listener.port);
@@ -251,8 +256,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     if (record.direction === 'inbound' && (record.trace?.sampled === true || context.manager.accessLog.length > 0))
       record.path = head.fields.get('x-envoy-original-path') ?? record.path;
     record.callerOperation = record.trace?.sampled === true && record.direction === 'inbound' ? (head.fields.known(Field.decorator) ?? '') : '';
-    if (context.manager.trustedHops !== undefined) this.believe(context.manager.trustedHops, head.fields.known(Field.forwardedFor));
-    this.internal = this.policy.isInternal(this.sourceIp, head.fields.known(Field.forwardedFor));
     this.setIdle(context.manager.streamIdleTimeoutMs);
   }
 

@@ -186,7 +186,6 @@ export class Exchange extends ExchangeTries {
       drop: union(target.requestHeaders.drop, this.requestDrop),
       internal: this.internal,
       grpcTimeout: this.ownsGrpcTimeout,
-      internalOnly: context.routes.table?.internalOnlyHeaders,
       attemptCount: this.route?.host.attemptCount === true,
       lines,
       peerHeader: this.policy.peerHeader,

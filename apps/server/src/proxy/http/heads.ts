@@ -68,8 +68,6 @@ export interface RequestAdditions {
   internal: boolean;
   /** `grpc-timeout` is written anew for each try. */
   grpcTimeout: boolean;
-  /** Fields only such a request may bring. */
-  internalOnly: ReadonlySet<string> | undefined;
   /** Ours replaces the request's. */
   attemptCount: boolean;
   /** Lines of header operations. */
@@ -93,8 +91,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
       case Field.other:
         if (peerHeader !== '' && head.fields.isNamed(index, peerHeader)) return true;
         if (extra.grpcTimeout && head.fields.isNamed(index, 'grpc-timeout')) return true;
-        if (isOneOf(unwanted, head.fields, index)) return true;
-        return !extra.internal && extra.internalOnly?.has(head.fields.lowerName(index)) === true;
+        return isOneOf(unwanted, head.fields, index);
       case Field.b3:
         return extra.b3 !== undefined;
       case Field.attemptCount:

@@ -14,15 +14,10 @@ const steering: ReadonlySet<string> = new Set([
   'x-envoy-upstream-rq-timeout-alt-response',
   'x-envoy-hedge-on-per-try-timeout',
   'x-envoy-expected-rq-timeout-ms',
+  'x-envoy-upstream-alt-stat-name',
   'x-envoy-internal',
 ]);
-const external: ReadonlySet<string> = new Set([
-  ...steering,
-  'x-envoy-upstream-alt-stat-name',
-  'x-envoy-force-trace',
-  'x-envoy-ip-tags',
-  'x-envoy-original-url',
-]);
+const external: ReadonlySet<string> = new Set([...steering, 'x-envoy-force-trace', 'x-envoy-ip-tags', 'x-envoy-original-url']);
 /** Where the request enters the mesh. */
 const edge: ReadonlySet<string> = new Set([
   ...external,
