@@ -48,6 +48,14 @@ test('path normalization is read; its default is none of ours', () => {
   expect(checked('pathNormalization: { normalization: SOME }').problems).toMatchObject([{ severity: 'error' }]);
 });
 
+test('preferences of localities are read, with the checks a DestinationRule has', () => {
+  const localityLbSetting = { failover: [{ from: 'eu', to: 'us' }] };
+  const { object, problems } = checked(JSON.stringify({ localityLbSetting }));
+  expect(problems).toEqual([]);
+  expect(effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object])).toMatchObject({ localityLbSetting });
+  expect(checked('localityLbSetting: { failover: [{ from: eu, to: eu }] }').problems).toMatchObject([{ severity: 'error' }]);
+});
+
 test('as in Istio a policy without mode is REGISTRY_ONLY', () => {
   const { object } = checked('outboundTrafficPolicy: {}');
   expect(effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object]).outboundTrafficPolicy).toBe('REGISTRY_ONLY');

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { MeshObject, MeshSettings } from '../model/index.ts';
+import { localityLb } from './locality-settings.ts';
 import { duration, durationMs, durationOrZero, uint32 } from './schema-parts.ts';
 import { parseYaml } from './yaml-text.ts';
 
@@ -24,6 +25,7 @@ const meshConfig = z
     outboundTrafficPolicy: z.strictObject({ mode: z.enum(['REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS']).optional() }).optional(),
     accessLogFile: z.string().optional(),
     connectTimeout: duration.optional(),
+    localityLbSetting: localityLb.optional(),
     protocolDetectionTimeout: durationOrZero.optional(),
     defaultConfig: defaultConfig.optional(),
     pathNormalization: z.strictObject({ normalization: z.enum(NORMALIZATION).optional() }).optional(),
@@ -65,6 +67,7 @@ export function readMeshConfig(text: string): MeshConfigReading {
   const errors = [...problems.map((p) => p.message), ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? [])];
   if (!parsed.success || errors.length > 0) return { settings: {}, errors, unread: [] };
   const { outboundTrafficPolicy, accessLogFile, connectTimeout, protocolDetectionTimeout, accessLogEncoding, accessLogFormat, pathNormalization } = parsed.data;
+  const { localityLbSetting } = parsed.data;
   const { normalization = 'DEFAULT' } = pathNormalization ?? {};
   const { tracing, gatewayTopology, ...defaults } = parsed.data.defaultConfig ?? {};
   const sampling = tracing?.sampling;
@@ -81,6 +84,7 @@ export function readMeshConfig(text: string): MeshConfigReading {
       ...(normalization === 'DEFAULT' ? {} : { pathNormalization: normalization }),
       ...(accessLogEncoding === undefined ? {} : { accessLogEncoding }),
       ...(accessLogFormat ? { accessLogFormat } : {}),
+      ...(localityLbSetting === undefined ? {} : { localityLbSetting }),
       ...(gatewayTopology === undefined ? {} : { gatewayTopology: gatewayTopology as MeshSettings['gatewayTopology'] & object }),
     },
     errors,

@@ -21,6 +21,13 @@ export interface MeshSettings {
   accessLogFormat?: string;
   /** What is made of paths before they are judged and forwarded; BASE unless told. */
   pathNormalization?: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
+  /** Which endpoints are preferred by where they are, unless a DestinationRule says so itself. */
+  localityLbSetting?: {
+    enabled?: boolean | undefined;
+    distribute?: { from: string; to: Record<string, number> }[] | undefined;
+    failover?: { from: string; to: string }[] | undefined;
+    failoverPriority?: string[] | undefined;
+  };
   /** What stands in front of gateways. */
   gatewayTopology?: {
     /** Proxies whose x-forwarded-for is believed. */

@@ -7,7 +7,18 @@ import { ADS, SERVICE_METADATA, clusterName, seconds, without } from './common.t
 import { loadAssignment, speaksMtls } from './endpoints.ts';
 import { externalDiscovery } from './external-clusters.ts';
 import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor } from './mesh.ts';
-import { HTTP_OPTIONS, commonLbConfig, connectionOptions, effectivePolicy, httpOptions, loadBalancer, ms, outlier, thresholds } from './traffic-policy.ts';
+import {
+  HTTP_OPTIONS,
+  commonLbConfig,
+  connectionOptions,
+  effectivePolicy,
+  httpOptions,
+  loadBalancer,
+  ms,
+  outlier,
+  thresholds,
+  withMeshLocality,
+} from './traffic-policy.ts';
 import { transport } from './upstream-tls.ts';
 
 export interface ClusterPair {
@@ -47,7 +58,8 @@ export function tcpClusterName(service: MeshService, port: ServicePort | undefin
 }
 
 function clusterPair({ mesh, service, port, name, node, rule, subset }: PairContext): ClusterPair {
-  const policy = withEntryTls(service, effectivePolicy(rule?.trafficPolicy, subset?.trafficPolicy, port.port));
+  const ruled = withEntryTls(service, effectivePolicy(rule?.trafficPolicy, subset?.trafficPolicy, port.port));
+  const policy = withMeshLocality(ruled, mesh.settings);
   const { dataPlane } = node;
   const http = port.protocol !== 'tcp' && port.protocol !== 'https';
   const proxyless = dataPlane === 'grpc';

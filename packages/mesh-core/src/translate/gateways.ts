@@ -12,7 +12,7 @@ import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, dest
 import { serverTls } from './server-tls.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { type L4Context, l4Applies, tcpProxyFilter, tcpProxyTo } from './tcp-routes.ts';
-import { effectivePolicy } from './traffic-policy.ts';
+import { effectivePolicy, withMeshLocality } from './traffic-policy.ts';
 import { hostsOf, virtualServicesFor } from './virtual-services.ts';
 
 interface GatewayPort {
@@ -41,6 +41,7 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
         serverName: 'istio-envoy',
         edge: true,
         mtls,
+        grpcWeb: first?.server.port.protocol === 'GRPC-WEB',
       });
     const base = { name, address: socketAddress(first?.server.bind || node.ip, port), trafficDirection: 'OUTBOUND' };
     // Who is behind the load balancer comes before everything else.
@@ -215,7 +216,7 @@ function passthroughTargets(mesh: Mesh, node: ProxyNode, hosts: readonly string[
     return service.ports.flatMap((port) =>
       [undefined, ...(rule?.subsets ?? [])].map((subset) => ({
         ...{ sni: `outbound_.${port.port}_.${subset?.name ?? ''}_.${service.host}`, service, port, subset },
-        policy: effectivePolicy(rule?.trafficPolicy, subset?.trafficPolicy, port.port),
+        policy: withMeshLocality(effectivePolicy(rule?.trafficPolicy, subset?.trafficPolicy, port.port), mesh.settings),
       })),
     );
   });

@@ -5,7 +5,7 @@ import { DEFAULT_MESH_SETTINGS as SETTINGS, type MeshObject, type ProxyNode } fr
 import { TYPE_URL } from '../xds/index.ts';
 import { buildMesh } from './mesh.ts';
 import { decoded } from './testing/static-envoy.ts';
-import { effectivePolicy } from './traffic-policy.ts';
+import { effectivePolicy, withMeshLocality } from './traffic-policy.ts';
 import { translate } from './translate.ts';
 
 const HOST = 'reviews.shop.svc.cluster.local';
@@ -214,4 +214,13 @@ test('localities are weighted only where a rule shares them out; a rule with a s
   const selected = rule({ workloadSelector: { matchLabels: { app: 'web' } }, trafficPolicy: { loadBalancer: { simple: 'RANDOM' } } });
   expect(clusterOf([selected])).toMatchObject({ lbPolicy: 'RANDOM' });
   expect(clusterOf([selected], { labels: { app: 'other' } })).toMatchObject({ lbPolicy: 'LEAST_REQUEST' });
+});
+
+test('the mesh’s preferences of localities hold where a rule has none, neither to say others nor to switch them off', () => {
+  const localityLbSetting = { failover: [{ from: 'us-west', to: 'us-east' }] };
+  const held = (policy: TrafficPolicySpec): unknown => withMeshLocality(policy, { ...SETTINGS, localityLbSetting }).loadBalancer;
+  expect([held({}), held({ loadBalancer: { simple: 'RANDOM' } })]).toEqual([{ localityLbSetting }, { simple: 'RANDOM', localityLbSetting }]);
+  for (const loadBalancer of [{ localityLbSetting: { enabled: false } }, { localityLbSetting: {} }, { zoneAwareLbSetting: {} }])
+    expect(held({ loadBalancer })).toBe(loadBalancer);
+  expect(withMeshLocality(a, SETTINGS)).toBe(a);
 });

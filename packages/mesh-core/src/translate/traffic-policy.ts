@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type TrafficPolicySpec, durationMs } from '../config/index.ts';
-import type { ProxyNode } from '../model/index.ts';
+import type { MeshSettings, ProxyNode } from '../model/index.ts';
 import { any, seconds, without } from './common.ts';
 import type { ServicePort } from './mesh.ts';
 
@@ -22,6 +22,13 @@ export function effectivePolicy(rule: TrafficPolicySpec | undefined, subset: Tra
   const { connectionPool, outlierDetection, loadBalancer, tls, portLevelSettings: _, ...rest } = { ...base, ...own };
   const replaced = own === subset ? { connectionPool, outlierDetection, loadBalancer, tls } : own;
   return { ...rest, ...replaced } as TrafficPolicySpec;
+}
+
+/** A rule without a word of localities leaves them to the mesh. */
+export function withMeshLocality(policy: TrafficPolicySpec, { localityLbSetting }: MeshSettings): TrafficPolicySpec {
+  const { loadBalancer } = policy;
+  if (localityLbSetting === undefined || loadBalancer?.localityLbSetting !== undefined || loadBalancer?.zoneAwareLbSetting !== undefined) return policy;
+  return { ...policy, loadBalancer: { ...loadBalancer, localityLbSetting } };
 }
 
 function ofPort(policy: TrafficPolicySpec, port: number): TrafficPolicySpec {
@@ -197,7 +204,7 @@ export function usesClientProtocol(port: ServicePort, policy: TrafficPolicySpec)
 
 export function isHttp2(port: ServicePort, policy: TrafficPolicySpec): boolean {
   const http = policy.connectionPool?.http;
-  return port.protocol === 'http2' || port.protocol === 'grpc' || (http?.h2UpgradePolicy === 'UPGRADE' && http.useClientProtocol !== true);
+  return ['http2', 'grpc', 'grpc-web'].includes(port.protocol) || (http?.h2UpgradePolicy === 'UPGRADE' && http.useClientProtocol !== true);
 }
 
 export function connectionOptions(policy: TrafficPolicySpec): JsonObject | undefined {
