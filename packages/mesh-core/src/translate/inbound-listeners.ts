@@ -36,6 +36,7 @@ export function inboundListener(mesh: Mesh, node: ProxyNode, port: Inbound): Jso
       serverName: 'istio-envoy',
       edge: false,
       mtls,
+      grpcWeb: protocol === 'grpc-web',
     }),
   ];
   const tcp = [tcpProxyFilter(mesh, node, { statPrefix: cluster, clusters: [{ name: cluster, weight: 1 }], port: port.servicePort, reporter: 'destination' })];
@@ -75,6 +76,7 @@ export function inboundListener(mesh: Mesh, node: ProxyNode, port: Inbound): Jso
       case 'http':
       case 'http2':
       case 'grpc':
+      case 'grpc-web':
         return { mtls: [secure('mtls', http(true), [], ['h2', 'http/1.1'])], plaintext: [plain('plaintext', http(false))] };
     }
   })();

@@ -20,6 +20,8 @@ interface HcmOptions {
   edge: boolean;
   /** Peers prove who they are on this chain. */
   mtls: boolean;
+  /** Browsers may speak gRPC-Web here. */
+  grpcWeb?: boolean;
   /** Some of its routes resolve the name a request carries. */
   forward?: boolean;
 }
@@ -37,6 +39,7 @@ export function upstreamListener(mesh: Mesh, node: ProxyNode, service: MeshServi
       serverName: 'envoy',
       edge: false,
       mtls: false,
+      grpcWeb: protocol === 'grpc-web',
     });
   const tcp = { name, filters: protocol === 'http' ? [] : serviceTcpFilters(mesh, node, service, port) };
   switch (protocol) {
@@ -66,6 +69,7 @@ export function upstreamListener(mesh: Mesh, node: ProxyNode, service: MeshServi
     case 'http':
     case 'http2':
     case 'grpc':
+    case 'grpc-web':
       return { ...base, filterChains: [{ name, filters: [http()] }] };
   }
 }
@@ -119,6 +123,7 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
   const filters: JsonObject[] = [];
   if (options.mtls)
     filters.push({ name: 'weft.peer_metadata', typedConfig: any('envoy.extensions.filters.http.header_to_metadata.v3.Config', { requestRules: peerRules() }) });
+  if (options.grpcWeb === true) filters.push(GRPC_WEB);
   if (options.direction === 'outbound') {
     filters.push({ name: 'envoy.filters.http.fault', typedConfig: any('envoy.extensions.filters.http.fault.v3.HTTPFault') });
     filters.push({ name: 'envoy.filters.http.cors', typedConfig: any('envoy.extensions.filters.http.cors.v3.Cors') });
@@ -150,6 +155,12 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
     ),
   };
 }
+
+/** Without its own message, which has no fields. */
+const GRPC_WEB: JsonObject = {
+  name: 'envoy.filters.http.grpc_web',
+  typedConfig: any('xds.type.v3.TypedStruct', { typeUrl: 'type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb' }),
+};
 
 const PATHS = {
   NONE: { normalizePath: false },

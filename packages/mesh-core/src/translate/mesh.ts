@@ -23,7 +23,7 @@ import { Memo, derived, fact, once, sameContent, sameElements, sameEntries } fro
 import { type EntryFacts, entryServices } from './service-entries.ts';
 
 /** `https`: TLS that is passed on as it is. `auto`: not declared, told by the first bytes. */
-export type Protocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'https' | 'auto';
+export type Protocol = 'http' | 'http2' | 'grpc' | 'grpc-web' | 'tcp' | 'https' | 'auto';
 
 export interface ServicePort {
   name: string;
@@ -213,7 +213,8 @@ const WELL_KNOWN_TCP = new Set([25, 53, 3306, 27017]);
 export function protocolOf(name: string, appProtocol: string | undefined, port: number): Protocol {
   const declared = (appProtocol ?? name).toLowerCase();
   if (declared === 'kubernetes.io/h2c') return 'http2';
-  const word = declared.startsWith('grpc-web') ? 'http' : (declared.split(/[-/]/)[0] ?? '');
+  if (declared.startsWith('grpc-web')) return 'grpc-web';
+  const word = declared.split(/[-/]/)[0] ?? '';
   switch (word) {
     case 'http':
     case 'http2':

@@ -55,5 +55,5 @@ function applicationCluster(mesh: Mesh, node: ProxyNode, port: Inbound): JsonObj
 function protocolOptions(port: Inbound, http2: JsonObject): JsonObject {
   const protocol = port.protocol ?? protocolOf(port.name, undefined, port.servicePort);
   if (protocol === 'auto') return { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: http2 } };
-  return { explicitHttpConfig: protocol === 'grpc' || protocol === 'http2' ? { http2ProtocolOptions: http2 } : { httpProtocolOptions: {} } };
+  return { explicitHttpConfig: ['http2', 'grpc', 'grpc-web'].includes(protocol) ? { http2ProtocolOptions: http2 } : { httpProtocolOptions: {} } };
 }

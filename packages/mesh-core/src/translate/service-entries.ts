@@ -56,7 +56,7 @@ export function protocolByName(name: string): Protocol {
 const PROTOCOLS: Readonly<Record<string, Protocol>> = {
   '': 'auto',
   HTTP: 'http',
-  'GRPC-WEB': 'http',
+  'GRPC-WEB': 'grpc-web',
   HTTP_PROXY: 'http',
   HTTP2: 'http2',
   GRPC: 'grpc',

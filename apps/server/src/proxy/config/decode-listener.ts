@@ -179,12 +179,12 @@ const ROUTE_FILTERS: Readonly<Record<string, 'fault' | 'cors' | 'local-ratelimit
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': 'local-ratelimit',
 };
 /** The one order requests meet them in. */
-const FILTER_ORDER: readonly HttpFilter['kind'][] = ['fault', 'cors', 'local-ratelimit', 'router'];
+const FILTER_ORDER: readonly HttpFilter['kind'][] = ['grpc-web', 'fault', 'cors', 'local-ratelimit', 'router'];
 
 function checkFilterOrder(fields: Fields, filters: readonly HttpFilter[]): void {
   const places = filters.map((filter) => FILTER_ORDER.indexOf(filter.kind)).filter((place) => place >= 0);
   if (places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)))
-    fields.problem('httpFilters', 'fault, cors, local_ratelimit and router run in this order only');
+    fields.problem('httpFilters', 'grpc_web, fault, cors, local_ratelimit and router run in this order only');
 }
 
 function decodeHttpFilter(fields: Fields): HttpFilter[] {
@@ -201,6 +201,7 @@ function decodeHttpFilter(fields: Fields): HttpFilter[] {
     config?.end();
     return [{ kind: 'router' }];
   }
+  if (type === 'xds.type.v3.TypedStruct' && config?.text('typeUrl').endsWith('.grpc_web.v3.GrpcWeb') === true) return [{ kind: 'grpc-web' }];
   // Clusters resolve by themselves here; Envoy needs this filter to.
   if (type.endsWith('.dynamic_forward_proxy.v3.FilterConfig')) return [];
   if (type.endsWith('.header_to_metadata.v3.Config')) {

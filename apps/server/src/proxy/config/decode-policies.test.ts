@@ -128,6 +128,8 @@ test('managers: path rules, limits, internal addresses; filters in the one order
   const filter = (name: string, type: string): JsonObject => ({ name, typedConfig: { '@type': `type.googleapis.com/envoy.extensions.filters.http.${type}` } });
   const fault = filter('f', 'fault.v3.HTTPFault');
   const cors = filter('c', 'cors.v3.Cors');
+  const webType = 'type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb';
+  const web = { name: 'w', typedConfig: { '@type': 'type.googleapis.com/xds.type.v3.TypedStruct', typeUrl: webType } };
   const base = {
     rds: { routeConfigName: 'r', configSource: { ads: {} } },
     normalizePath: true,
@@ -138,13 +140,17 @@ test('managers: path rules, limits, internal addresses; filters in the one order
     commonHttpProtocolOptions: { maxStreamDuration: '7s', maxConnectionDuration: '60s' },
     internalAddressConfig: { cidrRanges: [{ addressPrefix: '10.0.0.0', prefixLen: 8 }] },
   };
-  expect(decodeListener(listener({ ...base, httpFilters: [fault, cors] }), 'l').chains[0]?.http).toMatchObject({
+  expect(decodeListener(listener({ ...base, httpFilters: [web, fault, cors] }), 'l').chains[0]?.http).toMatchObject({
     path: { normalize: true, mergeSlashes: true, escapedSlashes: 'reject' },
     ...{ requestTimeoutMs: 5000, requestHeadersTimeoutMs: 3000, maxStreamDurationMs: 7000, maxConnectionDurationMs: 60_000 },
     internalAddresses: [{ address: '10.0.0.0', prefixLength: 8 }],
-    filters: [{ kind: 'fault' }, { kind: 'cors' }],
+    filters: [{ kind: 'grpc-web' }, { kind: 'fault' }, { kind: 'cors' }],
   });
-  expect(problems(() => decodeListener(listener({ ...base, httpFilters: [cors, fault] }), 'l'))).toEqual([
-    expect.stringMatching(/typedConfig\.httpFilters: .* in this order only$/),
-  ]);
+  for (const httpFilters of [
+    [cors, fault],
+    [fault, web],
+  ])
+    expect(problems(() => decodeListener(listener({ ...base, httpFilters }), 'l'))).toEqual([
+      expect.stringMatching(/typedConfig\.httpFilters: .* in this order only$/),
+    ]);
 });

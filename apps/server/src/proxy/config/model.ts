@@ -197,7 +197,7 @@ export interface MetricOverride {
   set?: Readonly<Record<string, string>>;
 }
 
-export type HttpFilter = { kind: 'router' } | { kind: 'peer-metadata'; header: string } | { kind: 'fault' | 'cors' | 'local-ratelimit' };
+export type HttpFilter = { kind: 'router' } | { kind: 'peer-metadata'; header: string } | { kind: 'grpc-web' | 'fault' | 'cors' | 'local-ratelimit' };
 
 export interface CustomTag {
   tag: string;

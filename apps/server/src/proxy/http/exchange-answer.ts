@@ -59,6 +59,10 @@ export abstract class ExchangeAnswer extends ExchangeState {
     this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
   }
 
+  protected get answersInGrpc(): boolean {
+    return this.grpc;
+  }
+
   /** A response of our own; after the upstream's head has gone out the only way to say so is to break off. */
   answer(status: number, body: string, flag: string, details: string, extra = '', grpcStatus = grpcStatusOf(status)): void {
     this.flag(flag);
@@ -75,7 +79,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     const added = `${extra}${ops?.lines(this) ?? ''}${this.attemptCount()}${this.responseLinesAdded}`;
     const rest = `date: ${new Date().toUTCString()}\r\n${server}`;
     // A redirect is for whoever understands it.
-    if (this.grpc && (status < 300 || status >= 400)) {
+    if (this.answersInGrpc && (status < 300 || status >= 400)) {
       this.record.grpcStatus = String(grpcStatus);
       this.writeHead(200, 'OK', `${added}${grpcAnswerLines(grpcStatus, body)}${rest}`, -1, false);
       return this.finish('');

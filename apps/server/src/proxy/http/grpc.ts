@@ -40,7 +40,7 @@ export function grpcAnswerLines(grpcStatus: number, message: string): string {
   return `content-type: application/grpc\r\ngrpc-status: ${grpcStatus}\r\n${message === '' ? '' : `grpc-message: ${percentEncode(message)}\r\n`}`;
 }
 
-function percentEncode(text: string): string {
+export function percentEncode(text: string): string {
   return text.replaceAll(/[^ -$&-~]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }
 

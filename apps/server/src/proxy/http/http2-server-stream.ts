@@ -6,7 +6,8 @@ import { ErrorCode } from '../codec-h2/frames.ts';
 import { Http2Stream } from '../codec-h2/stream.ts';
 import type { Http2Session } from '../codec-h2/session.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
-import { Exchange } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
+import { createExchange } from './grpc-web-exchange.ts';
 
 export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   readonly request: RequestHead = new RequestHead();
@@ -18,7 +19,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
 
   constructor(session: Http2Session, context: ConnectionContext, onFree: (stream: Http2ServerStream) => void) {
     super(session);
-    this.exchange = new Exchange(context, this);
+    this.exchange = createExchange(context, this);
     this.onFree = onFree;
   }
 

@@ -9,7 +9,8 @@ import { readDirectly } from '../transport/direct-reads.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
 import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './downstream.ts';
-import { Exchange } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
+import { createExchange } from './grpc-web-exchange.ts';
 import { noBodyStatus } from './heads.ts';
 import { contentLengthLine, statusLine } from './kept-lines.ts';
 import { newRecord } from './record.ts';
@@ -46,7 +47,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.context = context;
     this.onRequest = onRequest;
     this.out = new WireWriter(socket);
-    this.exchange = new Exchange(context, this);
+    this.exchange = createExchange(context, this);
     readDirectly(socket, (chunk) => this.onData(chunk));
     socket.on('drain', () => this.onDrain());
     socket.on('end', () => this.onEnd());
