@@ -72,8 +72,11 @@ export interface ClientTls {
   alpn?: readonly string[];
   /** Client certificate: one of the known authority, or of one nobody trusts. */
   as?: 'client' | 'stranger';
-  /** Highest version. */
+  /** Highest and lowest version. */
   maxVersion?: 'TLSv1.2';
+  minVersion?: 'TLSv1.3';
+  /** Ciphers of TLS 1.2 it offers, as OpenSSL names them. */
+  ciphers?: string;
 }
 
 interface StepBase {
@@ -168,6 +171,8 @@ export interface UntilStep extends StepBase {
 /** What has reached the applications under the key of the step before: `[{app, path, headers, ...}]` by application. */
 export interface ArrivalsStep {
   kind: 'arrivals';
+  /** Instead: of all requests of the case, how many reached each application, `{a: 20, b: 9}`. */
+  counts?: true;
   expect: Expected;
   background?: undefined;
 }
@@ -241,8 +246,9 @@ export interface Telemetry {
   logs?: readonly Expected[];
   /** All that is logged by the case's own client, in order: `GET /path HTTP/1.1`. End with one that always is. */
   logged?: readonly string[];
-  /** No series may match. */
+  /** No series and no line may match. */
   noMetrics?: readonly Expected[];
+  noLogs?: readonly Expected[];
 }
 
 export interface Case {
@@ -286,6 +292,7 @@ export const admin = (workload: string, path: string, expect: Expected, method?:
   ...(method === undefined ? {} : { method }),
 });
 export const arrivals = (expect: Expected): ArrivalsStep => ({ kind: 'arrivals', expect });
+export const arrivalCounts = (expect: Expected): ArrivalsStep => ({ kind: 'arrivals', counts: true, expect });
 
 /** A service of one application in one version. */
 export const service = (name: string, ...endpoints: EndpointSpec[]): ServiceSpec => ({ name, endpoints: endpoints.length === 0 ? [{ app: 'a' }] : endpoints });

@@ -1,6 +1,6 @@
 // VirtualService http rules: what is done with a request that matched.
 
-import { type Case, arrivals, http, service } from '../case.ts';
+import { type Case, http, service } from '../case.ts';
 import { absent, between } from '../harness/match.ts';
 import { rule, subsets, twoVersions } from './parts.ts';
 
@@ -197,42 +197,6 @@ spec:
         expect: { status: 200, headers: { 'x-code': '200' }, upstream: { headers: { 'x-protocol': 'HTTP/1.1', 'x-percent': '100%', 'x-path': '/p?q' } } },
       }),
     ],
-  },
-  {
-    area,
-    name: 'mirror: a copy goes to the other subset, its answer is dropped',
-    services: twoVersions('mirror'),
-    objects: `${subsets('mirror')}
-kind: VirtualService
-metadata: { name: mirror }
-spec:
-  hosts: [mirror]
-  http:
-  - route: [{ destination: { host: mirror, subset: v1 } }]
-    mirror: { host: mirror, subset: v2 }
-`,
-    steps: [
-      http({ method: 'POST', path: '/m?q', body: 'copied', expect: { status: 200, app: 'a', upstream: { body: 'copied' } } }),
-      arrivals([
-        { app: 'a', path: '/m?q' },
-        { app: 'b', method: 'POST', path: '/m?q', headers: { host: /^mirror\.<ns>\.svc\.cluster\.local:80$/ } },
-      ]),
-    ],
-  },
-  {
-    area,
-    name: 'mirrors: several, each with its percentage; 0 means none',
-    services: [service('mirrors', { app: 'a', version: 'v1' }), service('mirrors-b', { app: 'b' }), service('mirrors-c', { app: 'c' })],
-    objects: `
-kind: VirtualService
-metadata: { name: mirrors }
-spec:
-  hosts: [mirrors]
-  http:
-  - route: [{ destination: { host: mirrors } }]
-    mirrors: [{ destination: { host: mirrors-b }, percentage: { value: 100 } }, { destination: { host: mirrors-c }, percentage: { value: 0 } }]
-`,
-    steps: [http({ expect: { status: 200, app: 'a' } }), arrivals([{ app: 'a' }, { app: 'b' }])],
   },
   {
     area,

@@ -9,29 +9,36 @@ import { DRAIN } from './drain.ts';
 import { EGRESS } from './egress.ts';
 import { FLAGS } from './flags.ts';
 import { GATEWAY_API } from './gateway-api.ts';
+import { GATEWAY_TLS } from './gateway-tls.ts';
 import { GATEWAY_UPGRADES } from './gateway-upgrades.ts';
 import { GATEWAYS } from './gateways.ts';
+import { GRPC_WEB } from './grpc-web.ts';
 import { HASHING } from './hashing.ts';
 import { HEALTH } from './health.ts';
 import { L4 } from './l4.ts';
 import { LIMITS } from './limits.ts';
 import { MATCHES } from './matches.ts';
+import { MIRRORS } from './mirrors.ts';
 import { OBSERVABILITY } from './observability.ts';
 import { PRECEDENCE } from './precedence.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { RESILIENCE } from './resilience.ts';
 import { RETRIES } from './retries.ts';
+import { ROOT_NAMESPACE } from './root-namespace.ts';
 import { SCOPE } from './scope.ts';
 import { SECURITY } from './security.ts';
 import { TELEMETRY } from './telemetry.ts';
 import { ORIGINATION } from './tls.ts';
+import { WILDCARD_RULES } from './wildcard-rules.ts';
 
 export const CASES: readonly Case[] = [
   ...PROTOCOLS,
+  ...GRPC_WEB,
   ...CORNERS,
   ...MATCHES,
   ...PRECEDENCE,
   ...ACTIONS,
+  ...MIRRORS,
   ...GATEWAY_API,
   ...BALANCING,
   ...HASHING,
@@ -49,6 +56,9 @@ export const CASES: readonly Case[] = [
   ...EGRESS,
   ...ORIGINATION,
   ...SCOPE,
+  ...WILDCARD_RULES,
+  ...ROOT_NAMESPACE,
   ...GATEWAYS,
+  ...GATEWAY_TLS,
   ...GATEWAY_UPGRADES,
 ];

@@ -82,6 +82,80 @@ spec:
   },
   {
     area: 'TCP and TLS',
+    name: 'tcp and tls rules by destinationSubnets: the service’s own address, not a wider block it is in',
+    outside: ['subnets.$NS.test:9000', 'tls-subnets.$NS.test:443'],
+    objects: [
+      ['subnets', 9000, 'TCP', 'echo', 'echo2'],
+      ['tls-subnets', 443, 'TLS', 'tls', 'tls2'],
+    ]
+      .map(([name, port, protocol, one, two]) => {
+        const entry = (entryName: string, host: string, app: string): string => `
+kind: ServiceEntry
+metadata: { name: ${entryName} }
+spec:
+  hosts: [${host}]
+  addresses: [10.77.0.1]
+  resolution: STATIC
+  ports: [{ number: ${port}, name: p, protocol: ${protocol} }]
+  endpoints: [{ address: 127.0.0.1, ports: { p: $PORT(${app}) } }]
+---`;
+        const match = (subnets: string): string =>
+          `match: [{ destinationSubnets: [${subnets}]${protocol === 'TLS' ? `, sniHosts: [${name}.$NS.test, by.${name}.test]` : ''} }]`;
+        const to = (host: string): string => `route: [{ destination: { host: ${host} } }]`;
+        return `${entry(String(name), `${name}.$NS.test`, String(one))}${entry(`${name}-two`, `${name}-two.$NS.test`, String(two))}
+kind: VirtualService
+metadata: { name: ${name} }
+spec:
+  hosts: [${name}.$NS.test${protocol === 'TLS' ? `, by.${name}.test` : ''}]
+  ${String(protocol).toLowerCase()}:
+  - { ${match('10.77.0.2/32, 10.77.0.0/16')}, ${to(`nobody.$NS.test`)} }
+  - { ${match('10.78.0.0/16, 10.77.0.1/32')}, ${to(`${name}-two.$NS.test`)} }
+`;
+      })
+      .join('---'),
+    steps: [
+      raw({ to: 'subnets.$NS.test:9000', send: ['x'], until: [/:x/], expect: { text: 'echo2:x' } }),
+      bySni('by.tls-subnets.test', 'tls2', { to: 'tls-subnets.$NS.test:443' }),
+    ],
+  },
+  {
+    area: 'TCP and TLS',
+    name: 'tcp and tls rules with gateways: one for the gateway, the next for the mesh',
+    random: true,
+    services: [tcp('l4-gateways'), tcp('l4-gateways-two', { app: 'echo2' }), tls('tls-gateways'), tls('tls-gateways-two', { app: 'tls2' })],
+    objects: [
+      ['l4-gateways', 'TCP', ''],
+      ['tls-gateways', 'TLS', ', sniHosts: [both.gateways.example.org]'],
+    ]
+      .map(([name, protocol, more]) => {
+        const rule = (where: string, to: string): string => `  - { match: [{ gateways: [${where}]${more} }], route: [{ destination: { host: ${to} } }] }`;
+        return `
+kind: Gateway
+metadata: { name: ${name} }
+spec:
+  selector: { istio: ingress-$PLANE }
+  servers: [{ port: { number: $AT(${name}), name: p, protocol: ${protocol} }, hosts: ["*"]${protocol === 'TLS' ? ', tls: { mode: PASSTHROUGH }' : ''} }]
+---
+kind: VirtualService
+metadata: { name: ${name} }
+spec:
+  hosts: [${name}.$NS.svc.cluster.local${protocol === 'TLS' ? ', both.gateways.example.org' : ''}]
+  gateways: [mesh, ${name}]
+  ${String(protocol).toLowerCase()}:
+${rule(String(name), `${name}-two`)}
+${rule('mesh', String(name))}
+`;
+      })
+      .join('---'),
+    steps: [
+      raw({ send: ['x'], until: [/:x/], expect: { text: 'echo:x' } }),
+      raw({ at: 'l4-gateways', send: ['x'], until: [/:x/], expect: { text: 'echo2:x' } }),
+      bySni('both.gateways.example.org', 'tls', { to: 'tls-gateways' }),
+      bySni('both.gateways.example.org', 'tls2', { at: 'tls-gateways' }),
+    ],
+  },
+  {
+    area: 'TCP and TLS',
     name: 'nobody behind a TCP port: the connection ends',
     services: [tcp('tcp-dead', { app: 'dead', direct: true })],
     // Nothing is sent: what a proxy has not read when it closes makes the end a reset.

@@ -7,7 +7,7 @@ import { objectsOf, yamlObjects } from './objects.ts';
 let given = 0;
 const port = (): number => 1 + (given++ % 60_000);
 /** Names do not depend on ports and certificates. */
-const NOWHERE = { appPort: port, inboundPort: port, openedPort: port, certificates: { path: () => 'x', text: () => 'x' } };
+const NOWHERE = { appPort: port, inboundPort: port, openedPort: port, certificates: { path: () => 'x', text: () => 'x', hash: () => 'x', spki: () => 'x' } };
 
 /**
  * Objects that two cases have, as lines that name both. Cases that run alone may have the same: each is taken back before the

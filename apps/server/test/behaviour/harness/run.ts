@@ -110,7 +110,8 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
       judge(step, i, await askByKey(step));
     } else if (step.kind === 'arrivals') {
       const deadline = performance.now() + BECOMES_WITHIN_MS / 3;
-      const look = (): unknown => comparable(mesh.apps.arrived(keys.at(-1) ?? ''));
+      const look = (): unknown =>
+        step.counts === true ? countsOf(keys.flatMap((key) => mesh.apps.arrived(key))) : comparable(mesh.apps.arrived(keys.at(-1) ?? ''));
       while (mismatches(look(), step.expect).length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
       judge(step, i, look());
     } else {
@@ -138,6 +139,12 @@ export async function runSteps(behaviour: Case, client: Plane, server: Plane, me
   for (const key of keys) mesh.apps.release(key);
   await Promise.all(running);
   return { plane: client, problems, seen, requestIds, connections, due: new Map([...due].map(([id, reports]) => [id, reports()])) };
+}
+
+function countsOf(arrivals: readonly Arrival[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { app } of arrivals) counts[app] = (counts[app] ?? 0) + 1;
+  return counts;
 }
 
 function reportsOf(arrivals: readonly Arrival[]): { lines: number; spans: number } {
@@ -260,12 +267,12 @@ function targetOf(behaviour: Case, step: Sendable, client: Plane, server: Plane,
 }
 
 /** Looks at certificates instead of refusing them. */
-function tlsTo({ sni, alpn, as, maxVersion }: ClientTls, server: Plane, certificates: Certificates): ConnectionOptions {
+function tlsTo({ sni, alpn, as, ...limits }: ClientTls, server: Plane, certificates: Certificates): ConnectionOptions {
   return {
     ...{ servername: sni.replace('$NS', namespaceOf(server)), rejectUnauthorized: false },
     ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
     ...(as === undefined ? {} : { cert: certificates.text(`${as}.pem`), key: certificates.text(`${as}.key`) }),
-    ...(maxVersion === undefined ? {} : { maxVersion }),
+    ...limits,
   };
 }
 

@@ -37,9 +37,13 @@ function check({ services, telemetry }: Case, outcome: Outcome, mesh: SuiteMesh)
   const unwanted = (telemetry?.noMetrics ?? [])
     .filter((w) => metrics.some((series) => mismatches(series, w).length === 0))
     .map((w) => `a series like ${JSON.stringify(w)}`);
+  const unwantedLines = (telemetry?.noLogs ?? [])
+    .filter((w) => logs.some((line) => mismatches(line, w).length === 0))
+    .map((w) => `a line like ${JSON.stringify(w)}`);
   return [
     ...logged,
     ...unwanted,
+    ...unwantedLines,
     ...some('series', metrics, telemetry?.metrics),
     ...some('span', spans, telemetry?.spans),
     ...some('log line', logs, telemetry?.logs),
