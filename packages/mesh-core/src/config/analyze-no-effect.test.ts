@@ -13,4 +13,5 @@ test('what is taken and does nothing is told at its place: a warning where Istio
     'info spec.servers[1].port.targetPort',
   ]);
   expect(told('Gateway', { servers: [{ port: { number: 1 } }] })).toEqual([]);
+  expect(told('VirtualService', { tcp: [{ match: [{ port: 1 }, { sourceSubnet: '10.0.0.0/8' }] }] })).toEqual(['info spec.tcp[0].match[1].sourceSubnet']);
 });

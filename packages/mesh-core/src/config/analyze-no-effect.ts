@@ -22,6 +22,7 @@ const PROVIDER = 'there is one provider of each kind here, and it answers to any
 const INBOUND = 'to the application its own port says what is spoken';
 
 const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
+  VirtualService: [{ path: 'tcp[].match[].sourceSubnet', why: 'the clients of a proxy are told apart by sourceLabels', nowhere: true }],
   DestinationRule: [
     ...['trafficPolicy', 'trafficPolicy.portLevelSettings[]', 'subsets[].trafficPolicy', 'subsets[].trafficPolicy.portLevelSettings[]'].map(
       (policy): Entry => ({

@@ -4,11 +4,12 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { type DestinationSpec, MESH, type TrafficPolicySpec, type VirtualServiceSpec, gatewayKey, matches, resolveHost } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { tcpClusterName } from './clusters.ts';
-import { any, clusterName, seconds, without } from './common.ts';
+import { any, clusterName, grouped, seconds, without } from './common.ts';
 import { isDynamic, sniForwardFilter } from './external-clusters.ts';
 import { tcpAccessLog } from './manager-telemetry.ts';
 import { type Mesh, type MeshService, type ServicePort, destinationRuleFor, serviceOf } from './mesh.ts';
 import type { Reporter } from './stats-logger.ts';
+import { narrowestHolding } from './subnets.ts';
 import { effectivePolicy, ms } from './traffic-policy.ts';
 import { claimants } from './virtual-services.ts';
 
@@ -26,13 +27,22 @@ export interface L4Context {
   addresses: readonly string[];
 }
 
-export function l4Applies({ node, gateway, port, addresses }: L4Context, match: L4Match, namespace: string): boolean {
+/** But for the subnets, which gateways do not look at, as in Istio. */
+export function l4Applies({ node, gateway, port }: L4Context, match: L4Match, namespace: string): boolean {
   if (match.port !== undefined && match.port !== port) return false;
-  const subnets = match.destinationSubnets ?? [];
-  if (subnets.length > 0 && !subnets.some((subnet) => addresses.includes(subnet) || addresses.includes(subnet.replace(/\/(32|128)$/, '')))) return false;
   if ((match.gateways ?? []).length > 0) return match.gateways?.some((name) => gatewayKey(name, namespace) === gateway) === true;
   if (gateway !== MESH) return true;
   return matches(node.labels, match.sourceLabels) && (match.sourceNamespace === undefined || match.sourceNamespace === node.namespace);
+}
+
+/** How well a rule's matches fit: 0 where one asks for no subnet, bits of the narrowest that holds the service's address; undefined = not at all. */
+function fitOf(context: L4Context, matches: readonly L4Match[], namespace: string): number | undefined {
+  const applying = matches.filter((m) => l4Applies(context, m, namespace));
+  if (matches.length === 0 || applying.some((m) => (m.destinationSubnets ?? []).length === 0)) return 0;
+  return narrowestHolding(
+    applying.flatMap((m) => m.destinationSubnets ?? []),
+    context.addresses,
+  );
 }
 
 /** `tcp_proxy` to the destinations of a rule. Of several those without weight get nothing; a single one gets everything. */
@@ -94,39 +104,52 @@ function tunnelingConfig({ targetHost, targetPort, protocol }: NonNullable<Traff
   return { hostname: `${targetHost.includes(':') ? `[${targetHost}]` : targetHost}:${targetPort}`, usePost: protocol === 'POST' };
 }
 
-/** TCP of a service's port: the first `tcp` rule of its VirtualService that fits this client, else the service itself. */
+/**
+ * TCP of a service's port: of the `tcp` rules of its VirtualService up to the first without subnets the one with the narrowest that
+ * holds its address, else that first one, else the service itself.
+ */
 export function serviceTcpFilters(mesh: Mesh, node: ProxyNode, service: MeshService, port: ServicePort): JsonObject[] {
   const context: L4Context = { mesh, node, gateway: MESH, port: port.port, addresses: service.entry?.addresses ?? [] };
   const statPrefix = `${service.host}_${port.port}`;
-  for (const vs of claimants(mesh, service.host, node.namespace))
-    for (const rule of vs.spec.tcp ?? [])
-      if ((rule.match ?? []).length === 0 || rule.match?.some((m) => l4Applies(context, m, vs.metadata.namespace)) === true)
-        return [tcpProxyTo(context, statPrefix, vs.metadata.namespace, rule.route)];
+  const fitting: { fit: number; namespace: string; route: L4Route }[] = [];
+  for (const { spec, metadata } of claimants(mesh, service.host, node.namespace))
+    for (const { match = [], route } of spec.tcp ?? []) {
+      const fit = fitting.at(-1)?.fit === 0 ? undefined : fitOf(context, match, metadata.namespace);
+      if (fit !== undefined) fitting.push({ fit, namespace: metadata.namespace, route });
+    }
+  const [best] = fitting.toSorted((a, b) => b.fit - a.fit);
+  if (best !== undefined) return [tcpProxyTo(context, statPrefix, best.namespace, best.route)];
   const own = tcpProxyFilter(mesh, node, { statPrefix, clusters: [{ name: tcpClusterName(service, port, undefined), weight: 1 }], service, port: port.port });
   const target = typeof port.targetPort === 'number' ? port.targetPort : port.port;
   return port.protocol === 'https' && isDynamic(service.entry, service.host) ? [sniForwardFilter(target), own] : [own];
 }
 
-/** Chains by SNI: the `tls` rules of a host's VirtualService, in order; a name that an earlier rule has is taken. */
+/** Chains by SNI: the `tls` rules of a host's VirtualService, narrower subnets first, then in order; a name that an earlier rule has is taken. */
 export function sniChains(mesh: Mesh, node: ProxyNode, service: MeshService, port: number): JsonObject[] {
   const context: L4Context = { mesh, node, gateway: MESH, port, addresses: service.entry?.addresses ?? [] };
   const taken = new Set<string>();
-  return claimants(mesh, service.host, node.namespace).flatMap((vs) =>
-    (vs.spec.tls ?? []).flatMap((rule, i) => {
-      const names = rule.match
-        .filter((m) => l4Applies(context, m, vs.metadata.namespace))
-        .flatMap((m) => m.sniHosts)
-        .map((name) => name.toLowerCase())
-        .filter((name) => name !== '*' && !taken.has(name) && taken.add(name));
-      if (names.length === 0) return [];
-      const name = `${vs.metadata.namespace}/${vs.metadata.name}/tls[${i}]`;
-      return [
-        {
-          name,
-          filterChainMatch: { transportProtocol: 'tls', serverNames: names },
-          filters: [tcpProxyTo(context, `${service.host}_${port}`, vs.metadata.namespace, rule.route)],
-        },
-      ];
-    }),
+  const rules = claimants(mesh, service.host, node.namespace).flatMap(({ spec, metadata }) =>
+    (spec.tls ?? []).flatMap((rule, i) =>
+      rule.match.flatMap((match) => {
+        const fit = fitOf(context, [match], metadata.namespace);
+        return fit === undefined
+          ? []
+          : [{ fit, match, route: rule.route, namespace: metadata.namespace, name: `${metadata.namespace}/${metadata.name}/tls[${i}]` }];
+      }),
+    ),
   );
+  const chains = grouped(
+    rules.toSorted((a, b) => b.fit - a.fit),
+    ({ name }) => name,
+  );
+  return [...chains].flatMap(([name, group]) => {
+    const names = group
+      .flatMap(({ match }) => match.sniHosts)
+      .map((host) => host.toLowerCase())
+      .filter((host) => host !== '*' && !taken.has(host) && taken.add(host));
+    const [first] = group;
+    if (first === undefined || names.length === 0) return [];
+    const filters = [tcpProxyTo(context, `${service.host}_${port}`, first.namespace, first.route)];
+    return [{ name, filterChainMatch: { transportProtocol: 'tls', serverNames: names }, filters }];
+  });
 }

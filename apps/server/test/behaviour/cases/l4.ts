@@ -82,7 +82,7 @@ spec:
   },
   {
     area: 'TCP and TLS',
-    name: 'tcp and tls rules by destinationSubnets: the service’s own address, not a wider block it is in',
+    name: 'tcp and tls rules by destinationSubnets: the narrowest block the service’s address is in; a rule without for the others',
     outside: ['subnets.$NS.test:9000', 'tls-subnets.$NS.test:443'],
     objects: [
       ['subnets', 9000, 'TCP', 'echo', 'echo2'],
@@ -109,7 +109,8 @@ spec:
   hosts: [${name}.$NS.test${protocol === 'TLS' ? `, by.${name}.test` : ''}]
   ${String(protocol).toLowerCase()}:
   - { ${match('10.77.0.2/32, 10.77.0.0/16')}, ${to(`nobody.$NS.test`)} }
-  - { ${match('10.78.0.0/16, 10.77.0.1/32')}, ${to(`${name}-two.$NS.test`)} }
+  - { ${match('10.78.0.0/16, 10.77.0.0/24')}, ${to(`${name}-two.$NS.test`)} }
+  - { ${match('')}, ${to(`nobody.$NS.test`)} }
 `;
       })
       .join('---'),
