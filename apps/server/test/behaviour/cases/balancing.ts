@@ -123,6 +123,27 @@ ${policy('failover-gone', '{ loadBalancer: { localityLbSetting: { failoverPriori
   },
   {
     area,
+    name: 'zoneAwareLbSetting: the client’s own region with all its zones, then the one it fails over to, then the others',
+    random: true,
+    services: [
+      service('zone-near', { app: 'a', locality: 'r1/z1' }, { app: 'b', locality: 'r1/z2' }, { app: 'c', locality: 'r2/z1' }),
+      service('zone-gone', { app: 'a', locality: 'r1/z1', healthy: false }, { app: 'b', locality: 'r2/z1' }, { app: 'c', locality: 'r3/z1' }),
+    ],
+    objects: ['zone-near', 'zone-gone']
+      .map((name) =>
+        policy(
+          name,
+          '{ loadBalancer: { simple: ROUND_ROBIN, zoneAwareLbSetting: { failover: [{ from: r1, to: r3 }] } }, outlierDetection: { consecutive5xxErrors: 100 } }',
+        ),
+      )
+      .join('---'),
+    steps: [
+      http({ from: 'told', times: 20, expect: { apps: { a: 10, b: 10, c: absent } } }),
+      http({ to: 'zone-gone', from: 'told', times: 20, expect: { apps: { b: absent, c: 20 } } }),
+    ],
+  },
+  {
+    area,
     name: 'a subset has its own policy',
     services: [service('subset-policy', { app: 'a', version: 'v1' }, { app: 'b', version: 'v1' }, { app: 'c', version: 'v2' })],
     objects: `

@@ -127,17 +127,17 @@ export const GATEWAY_API: readonly Case[] = [
   {
     area,
     name: 'RequestRedirect: 302 where no code is given, the port of the request stays unless the scheme changes',
-    services: [service('api-redirect')],
+    services: [{ ...service('api-redirect'), ports: [{ name: 'http', number: 8080 }] }],
     objects: route(
       'api-redirect',
       `{ matches: [{ path: { value: /host } }], filters: [{ type: RequestRedirect, requestRedirect: { hostname: new.example.com } }] }`,
       `{ matches: [{ path: { value: /scheme } }], filters: [{ type: RequestRedirect, requestRedirect: { scheme: https, statusCode: 301 } }] }`,
-      `{ matches: [{ path: { value: /path } }], filters: [{ type: RequestRedirect, requestRedirect: { port: 8080, path: { type: ReplacePrefixMatch, replacePrefixMatch: /to } } }] }`,
-    ),
+      `{ matches: [{ path: { value: /path } }], filters: [{ type: RequestRedirect, requestRedirect: { port: 8081, path: { type: ReplacePrefixMatch, replacePrefixMatch: /to } } }] }`,
+    ).replace('port: 80 }', 'port: 8080 }'),
     steps: [
-      http({ path: '/host?q', headers: { host: 'x.example.com:8443' }, expect: { status: 302 } }),
-      http({ path: '/scheme', headers: { host: 'x.example.com:8443' }, expect: { status: 301 } }),
-      http({ path: '/path/x?q', headers: { host: 'x.example.com' }, expect: { status: 302, headers: { location: 'http://x.example.com:8080/to/x?q' } } }),
+      http({ path: '/host?q', headers: { host: 'x.example.com:8443' }, expect: { status: 302, headers: { location: 'http://new.example.com:8080/host?q' } } }),
+      http({ path: '/scheme', headers: { host: 'x.example.com:8443' }, expect: { status: 301, headers: { location: 'https://x.example.com:8443/scheme' } } }),
+      http({ path: '/path/x?q', headers: { host: 'x.example.com' }, expect: { status: 302, headers: { location: 'http://x.example.com:8081/to/x?q' } } }),
     ],
   },
   {

@@ -77,6 +77,8 @@ spec:
       logs: [
         { request: 'GET /a HTTP/1.1', route: 'first.by-uri' },
         { request: 'GET /b HTTP/1.1', route: 'first' },
+        { request: 'GET /c HTTP/1.1', route: '.alone' },
+        { request: 'GET /d HTTP/1.1', route: '-' },
       ],
     },
   },
