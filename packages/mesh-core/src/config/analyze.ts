@@ -12,6 +12,7 @@ import { selectorProblems } from './analyze-selectors.ts';
 import { noEffectProblems } from './analyze-no-effect.ts';
 import { meshConfigProblems } from './analyze-mesh-config.ts';
 import { sidecarProblems } from './analyze-sidecars.ts';
+import { telemetryProblems } from './analyze-telemetry.ts';
 import { protocolConflicts, serviceEntryProblems } from './analyze-service-entries.ts';
 
 export { MESH, gatewayKey, hostMatches, matches, publicity, resolveHost, visible } from './analyze-mesh.ts';
@@ -44,6 +45,7 @@ export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {
       mesh,
     ),
     ...envoyFilterProblems(mesh.envoyFilters),
+    ...mesh.telemetries.flatMap(telemetryProblems),
     ...objects.flatMap(noEffectProblems),
     ...objects.flatMap(meshConfigProblems),
   ];

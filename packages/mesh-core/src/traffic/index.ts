@@ -1,4 +1,5 @@
 export * from './backoff.ts';
+export { type CelAttribute, celProblem } from './cel-names.ts';
 export { type CelAttributes, CelError, type CelValue, compileCel } from './cel.ts';
 export * from './circuit-breaker.ts';
 export * from './cors.ts';

@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { IstioMetric } from '../config/index.ts';
+import { celProblem } from '../traffic/cel-names.ts';
 import { any } from './common.ts';
 import { METRIC_NAMES, type MetricSettings } from './telemetry.ts';
 
@@ -14,7 +15,10 @@ export function metricOverrides({ disabled, tags }: MetricSettings): JsonObject[
   const value: Record<string, JsonObject> = {};
   for (const [metric, name] of Object.entries(METRIC_NAMES) as [IstioMetric, string][]) {
     const list = [...(tags.get(metric) ?? [])];
-    const set = Object.fromEntries(list.filter((tag): tag is [string, string] => tag[1] !== undefined));
+    // As in Istio a tag that cannot be worked out is there all the same; the analysis tells of it.
+    const set = Object.fromEntries(
+      list.flatMap(([tag, cel]): [string, string][] => (cel === undefined ? [] : [[tag, celProblem(cel) === undefined ? cel : `'unknown'`]])),
+    );
     const remove = list.filter(([, expression]) => expression === undefined).map(([tag]) => tag);
     if (disabled.has(metric)) value[name] = { disabled: true };
     else if (list.length > 0) value[name] = { remove, set };

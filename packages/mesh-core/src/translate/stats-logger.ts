@@ -31,13 +31,14 @@ type Counted = (metric: IstioMetric, value: JsonObject) => JsonObject[];
 /** One logger for gRPC and one for other requests: which of the two a request is, its content type tells. */
 export function statsLoggers(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
   return [false, true].map((grpc) => {
-    const counted = countedWith(options.metrics, {
+    const tags = {
       ...peerTags(node, clusterId, options),
       request_protocol: grpc ? 'grpc' : 'http',
       response_code: '%RESPONSE_CODE%',
       grpc_response_status: grpc ? '%GRPC_STATUS_NUMBER%' : '',
       response_flags: '%RESPONSE_FLAGS%',
-    });
+    };
+    const counted = countedWith(options.metrics, tags, node);
     const isGrpc = { name: 'content-type', stringMatch: { prefix: 'application/grpc' } };
     return logger({
       filter: { headerFilter: { header: grpc ? isGrpc : { ...isGrpc, invertMatch: true, treatMissingHeaderAsEmpty: true } } },
@@ -53,7 +54,8 @@ export function statsLoggers(node: ProxyNode, clusterId: string, options: StatsO
 
 /** A TCP connection is counted when it is open to the upstream and once more, with its bytes, when it ends. */
 export function tcpStatsLoggers(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
-  const counted = countedWith(options.metrics, { ...peerTags(node, clusterId, options), request_protocol: 'tcp', response_flags: '%RESPONSE_FLAGS%' });
+  const tags = { ...peerTags(node, clusterId, options), request_protocol: 'tcp', response_flags: '%RESPONSE_FLAGS%' };
+  const counted = countedWith(options.metrics, tags, node);
   const at = (type: string, counters: JsonObject[]): JsonObject => logger({ filter: { logTypeFilter: { types: [type] } }, counters });
   return [
     at('TcpUpstreamConnected', counted('TCP_OPENED_CONNECTIONS', { value_fixed: 1 })),
@@ -66,10 +68,10 @@ export function tcpStatsLoggers(node: ProxyNode, clusterId: string, options: Sta
 }
 
 /** Nothing for a metric that is switched off, else its stat with the tags a Telemetry leaves or changes. */
-function countedWith(metrics: MetricSettings, tags: Tags): Counted {
+function countedWith(metrics: MetricSettings, tags: Tags, { version }: ProxyNode): Counted {
   return (metric, value) => {
     if (metrics.disabled.has(metric)) return [];
-    const overrides = [...(metrics.tags.get(metric) ?? [])].map(([tag, cel]) => [tag, cel === undefined ? '' : (tagFormat(cel) ?? '')] as const);
+    const overrides = [...(metrics.tags.get(metric) ?? [])].map(([tag, cel]) => [tag, cel === undefined ? '' : tagFormat(cel, version)] as const);
     const tagList = Object.entries({ ...tags, ...Object.fromEntries(overrides) })
       .filter(([, format]) => format !== '')
       .map(([tag, value_format]) => ({ name: tag, value_format }));

@@ -1,4 +1,9 @@
-// CEL expressions of Telemetry tags as Envoy's substitution format, for those that have a counterpart there.
+// CEL expressions of Telemetry tags as Envoy's substitution format: its own words where it has some, else %CEL()%.
+
+import { celProblem } from '../traffic/cel-names.ts';
+
+/** Where the substitution command CEL was seen to need no configuration. */
+const WITH_CEL = [1, 40] as const;
 
 const ATTRIBUTES: Readonly<Record<string, string>> = {
   'request.method': '%REQ(:METHOD)%',
@@ -12,7 +17,6 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   'request.protocol': '%PROTOCOL%',
   'response.code': '%RESPONSE_CODE%',
   'response.code_details': '%RESPONSE_CODE_DETAILS%',
-  'response.flags': '%RESPONSE_FLAGS%',
   'response.grpc_status': '%GRPC_STATUS_NUMBER%',
   'connection.requested_server_name': '%REQUESTED_SERVER_NAME%',
   'connection.uri_san_peer_certificate': '%DOWNSTREAM_PEER_URI_SAN%',
@@ -25,12 +29,18 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   'xds.route_name': '%ROUTE_NAME%',
 };
 
-/** The format that gives the expression's value; undefined when Envoy's format has no words for it. */
-export function tagFormat(expression: string): string | undefined {
-  const text = expression.trim();
+/** The format that gives the expression's value; `unknown` where an Envoy of that version cannot. */
+export function tagFormat(expression: string, version: string): string {
+  // What is written is a text in any case, and Envoy has no string() here.
+  const text = /^string\(([^()]*)\)$/.exec(expression.trim())?.[1]?.trim() ?? expression.trim();
   const literal = /^(?:'([^'\\]*)'|"([^"\\]*)")$/.exec(text);
   if (literal !== null) return (literal[1] ?? literal[2] ?? '').replaceAll('%', '%%');
   const header = /^(request|response)\.headers\[['"]([A-Za-z0-9-]+)['"]\]$/.exec(text);
   if (header !== null) return `%${header[1] === 'request' ? 'REQ' : 'RESP'}(${header[2]})%`;
-  return ATTRIBUTES[text];
+  const words = ATTRIBUTES[text];
+  if (words !== undefined) return words;
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const knowsCel = major > WITH_CEL[0] || (major === WITH_CEL[0] && minor >= WITH_CEL[1]);
+  // `)%` ends a command.
+  return knowsCel && celProblem(text) === undefined && !/\bstring\(/.test(text) && !text.includes(')%') ? `%CEL(${text})%` : 'unknown';
 }

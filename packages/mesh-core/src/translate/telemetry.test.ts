@@ -94,11 +94,28 @@ test('an access log to stdout is a file to embedded proxies and a stream to Envo
   expect(manager('envoy')).toContain('"expression":"response.code >= 500"');
 });
 
-test('expressions become formats where Envoy has one', () => {
-  expect(["'50%'", 'request.headers["x-a"]', 'response.code', 'request.host + "x"'].map(tagFormat)).toEqual([
+test('expressions become formats where Envoy has words, else CEL where its version knows that, and where nobody knows better, unknown', () => {
+  const formats = (version: string, ...expressions: string[]): string[] => expressions.map((expression) => tagFormat(expression, version));
+  expect(formats('1.37.0', "'50%'", 'request.headers["x-a"]', 'response.code', 'string(destination.port)')).toEqual([
     '50%%',
     '%REQ(x-a)%',
     '%RESPONSE_CODE%',
-    undefined,
+    '%DOWNSTREAM_LOCAL_PORT%',
   ]);
+  const chosen = "request.path.startsWith('/a') ? 'a' : 'other'";
+  expect(formats('1.40.1', chosen, 'istio_operationId', "'a' + string(response.code)", "request.path == ')%'")).toEqual([
+    `%CEL(${chosen})%`,
+    'unknown',
+    'unknown',
+    'unknown',
+  ]);
+  expect(formats('1.39.2', chosen)).toEqual(['unknown']);
+});
+
+test('embedded proxies get no expression they would refuse: the tag is unknown then', () => {
+  const objects = [
+    telemetry('t', { metrics: [{ overrides: [{ tagOverrides: { operation: { value: 'istio_operationId' }, host: { value: 'request.host' } } }] }] }),
+  ];
+  const listener = decoded(translate(buildMesh(objects, DEFAULT_MESH_SETTINGS), node('embedded'), DEFAULT_MESH_SETTINGS), TYPE_URL.listener, 'http_proxy');
+  expect(JSON.stringify(listener)).toContain('"set":{"operation":"\'unknown\'","host":"request.host"}');
 });

@@ -1,6 +1,6 @@
 // Envoy's CEL over a finished request or connection: filters of access logs, tags of metrics.
 
-import { type CelAttributes, type CelValue, compileCel, pathWithoutQuery } from '@weft/mesh-core/traffic';
+import { type CelAttribute, type CelAttributes, type CelValue, compileCel, pathWithoutQuery } from '@weft/mesh-core/traffic';
 import type { HeaderValueSource } from '../http/header-values.ts';
 
 type Read = (source: HeaderValueSource) => CelValue;
@@ -22,7 +22,7 @@ const http =
 const header = (name: string): Read => http((source) => some(source.request(name)));
 const metadata = (owner: { metadata: object } | undefined): CelValue => (owner === undefined ? undefined : { filter_metadata: owner.metadata });
 
-const ATTRIBUTES: Readonly<Record<string, Read>> = {
+const ATTRIBUTES: Readonly<Record<CelAttribute, Read>> = {
   'request.path': http(({ record }) => record.path),
   'request.url_path': http(({ record }) => pathWithoutQuery(record.path)),
   'request.query': http(({ record }) => /\?([^#]*)/.exec(record.path)?.[1] ?? ''),
@@ -70,7 +70,7 @@ function pseudoHeader({ record }: HeaderValueSource, name: string): string | und
   return name === ':method' ? record.method : name === ':path' ? record.path : name === ':authority' || name === 'host' ? record.authority : undefined;
 }
 
-const attributes: CelAttributes<HeaderValueSource> = (name) => ATTRIBUTES[name];
+const attributes: CelAttributes<HeaderValueSource> = (name) => (Object.hasOwn(ATTRIBUTES, name) ? ATTRIBUTES[name as CelAttribute] : undefined);
 
 /** Whether a request passes the filter; an expression that cannot be evaluated for it lets it not, as in Envoy. @throws CelError */
 export function compileLogFilter(expression: string): (source: HeaderValueSource) => boolean {

@@ -263,6 +263,9 @@ spec:
         response_flags: { operation: REMOVE }
         request_path: { value: "request.url_path" }
         tier: { value: "'gold'" }
+        volume: { value: "request.path.startsWith('/quiet') ? 'low' : 'high'" }
+        request_operation: { value: "istio_operationId" }
+        code: { value: "string(response.code)" }
   accessLogging: [{ filter: { expression: "response.code >= 400" } }]
   tracing:
   - randomSamplingPercentage: 100
@@ -281,6 +284,10 @@ spec:
           response_code: '200',
           request_path: '/quiet',
           tier: 'gold',
+          volume: 'low',
+          // Nobody knows what that is: Istio has its value from a plugin.
+          request_operation: 'unknown',
+          code: '200',
           response_flags: absent,
         },
         { metric: 'istio_response_bytes', reporter: 'source', source_workload: 'told', response_code: '200' },

@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import { analyzeObjects } from './analyze.ts';
+
+const telemetry = (spec: unknown) => ({ apiVersion: 'telemetry.istio.io/v1', kind: 'Telemetry', metadata: { name: 't', namespace: 'istio-system' }, spec });
+const told = (spec: unknown): string[] => analyzeObjects([telemetry(spec)]).map((p) => `${p.code} ${p.path}: ${p.message}`);
+
+test('a tag nobody can work out and a filter nobody can evaluate are told, with the name that is not known', () => {
+  const tagOverrides = { request_operation: { value: 'istio_operationId' }, request_host: { value: 'request.host' }, response_flags: { operation: 'REMOVE' } };
+  expect(told({ metrics: [{ overrides: [{ tagOverrides }] }] })).toEqual([
+    'WEFT_TAG_UNKNOWN spec.metrics[0].overrides[0].tagOverrides["request_operation"].value: The tag request_operation will always be unknown: of istio_operationId, istio_operationId is not known here.',
+  ]);
+  expect(told({ accessLogging: [{ filter: { expression: 'response.code >= 400' } }, { filter: { expression: 'response.code >' } }] })).toEqual([
+    'WEFT_FILTER_UNKNOWN spec.accessLogging[1].filter.expression: Embedded proxies refuse the filter response.code >: it ends too early at position 15.',
+  ]);
+});
