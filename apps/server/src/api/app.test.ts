@@ -184,3 +184,24 @@ test('status, metrics, OpenAPI, proxies, join tokens and a missing demo answer',
   expect((await call('GET', '/api/v1/graph?windowSec=1')).status).toBe(400);
   expect((await call('GET', '/api/v1/traffic-split/a/b')).status).toBe(404);
 });
+
+test('a Gateway is told of by the gateway proxies there are: one that none opens, and a certificate that none finds', async () => {
+  const router = {
+    id: 'router~1',
+    workload: 'edge',
+    namespace: 'ingress',
+    role: 'router',
+    dataPlane: 'envoy',
+    version: '1.40.0',
+    address: '127.0.0.1',
+  } as const;
+  const status = { adminPort: 1, state: 'synced', lastSeenAt: 1, identity: 'x', types: [], labels: { istio: 'ingressgateway' } } as const;
+  const gateway = (istio: string): string =>
+    `apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: { name: gw }\nspec:\n  selector: { istio: ${istio} }\n  servers:\n    - { port: { number: 443, name: a, protocol: HTTPS }, hosts: ["*"], tls: { mode: SIMPLE, credentialName: c } }\n`;
+  const told = async (yaml: string): Promise<unknown> => (await apply(yaml)).body.problems;
+  expect(await told(gateway('ingressgateway'))).toEqual([]);
+  api.proxies.push({ ...router, ...status, types: [] });
+  expect(await told(gateway('ingressgateway'))).toMatchObject([{ code: 'IST0101', path: 'spec.servers[0].tls.credentialName', line: 7, severity: 'error' }]);
+  expect(await told(gateway('egressgateway'))).toMatchObject([{ code: 'IST0101', path: 'spec.selector', line: 5, severity: 'warning' }]);
+  expect((await call('GET', '/api/v1/config/Gateway/default/gw')).body.problems).toMatchObject([{ code: 'IST0101' }]);
+});

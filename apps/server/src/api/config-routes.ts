@@ -87,7 +87,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
         ref: refOf(object),
         resourceVersion: object.metadata.resourceVersion,
         yaml,
-        problems: read.objects.length === 1 ? crossProblems(services, read) : problemsOf(object),
+        problems: read.objects.length === 1 ? [...read.problems, ...crossProblems(services, read)] : problemsOf(object),
       };
     });
 
@@ -116,7 +116,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
         if (query.force !== 'true' && refusing.length > 0) throw invalid(refusing);
         const ops = opsOf(read, body.resourceVersions);
         const commit = await store.write(ops, { actor: actorOf(headers), ...(body.reason === undefined ? {} : { reason: body.reason }) });
-        return appliedOf(commit, ops, cross);
+        return appliedOf(commit, ops, [...read.problems, ...cross]);
       },
     );
 

@@ -53,7 +53,8 @@ export function readText(text: string): ReadText {
 /** Findings that need the other objects too, for the objects of the text only, with their lines. */
 export function crossProblems(services: ReadyServices, read: ReadText): Problem[] {
   const documents = new Map(read.objects.map((o) => [refKey(refOf(o.object)), o.document]));
-  return [...analyzeObjects(merged(services, read)), ...deliveryProblems(services.controlPlane.proxies())].flatMap((problem) => {
+  const objects = merged(services, read);
+  return [...analyzeObjects(objects), ...deliveryProblems(objects, services.controlPlane.proxies())].flatMap((problem) => {
     const document = problem.ref === undefined ? undefined : documents.get(refKey(problem.ref));
     return document === undefined ? [] : [{ ...problem, ...document.locate(pathOf(problem.path ?? '')) }];
   });

@@ -1,10 +1,18 @@
-// Findings no text shows: EnvoyFilters that do not reach proxies they select.
+// Findings no text shows: EnvoyFilters that do not reach proxies they select, Gateways without a proxy or a certificate.
 
+import { gatewayProxyProblems } from '@weft/mesh-core/config';
 import type { ProxyStatus } from '@weft/mesh-core/api';
-import type { Problem } from '@weft/mesh-core/model';
+import type { MeshObject, Problem } from '@weft/mesh-core/model';
+
+export function deliveryProblems(objects: readonly MeshObject[], proxies: readonly ProxyStatus[]): Problem[] {
+  const routers = proxies.flatMap(({ role, state, workload, namespace, labels }) =>
+    role === 'router' && state !== 'disconnected' && labels !== undefined ? [{ workload, namespace, labels }] : [],
+  );
+  return [...gatewayProxyProblems(objects, routers), ...filterProblems(proxies)];
+}
 
 /** One problem per EnvoyFilter and reason. Where Envoy's configuration cannot take the patch it is an error, else a warning. */
-export function deliveryProblems(proxies: readonly ProxyStatus[]): Problem[] {
+function filterProblems(proxies: readonly ProxyStatus[]): Problem[] {
   const groups = new Map<string, { filter: string; reason: string; error: boolean; proxies: string[] }>();
   for (const proxy of proxies)
     for (const { filter, applied, reason = '' } of proxy.envoyFilters ?? []) {

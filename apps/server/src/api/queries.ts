@@ -32,7 +32,7 @@ export function createQueries(services: ReadyServices): Queries {
   const problems = (): readonly Problem[] => {
     const { items, revision } = store.list();
     if (analysed?.revision !== revision) analysed = { revision, problems: analyzeObjects(items) };
-    return [...analysed.problems, ...deliveryProblems(controlPlane.proxies())];
+    return [...analysed.problems, ...deliveryProblems(items, controlPlane.proxies())];
   };
   const changeTime = async (revision: string): Promise<number> => {
     const known = changedAt.get(revision);

@@ -12,13 +12,13 @@ export interface Translator<Mesh> {
   /** Proxies with the same class get the same resources. */
   proxyClass(node: ProxyNode): string;
   /** What a proxy's status says about its translation. */
-  proxyFacts?(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Pick<ProxyStatus, 'telemetry' | 'envoyFilters'>;
+  proxyFacts?(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Pick<ProxyStatus, 'telemetry' | 'labels' | 'envoyFilters'>;
 }
 
 export interface Snapshots {
   /** Resources of a proxy from the current mesh. */
   of(node: ProxyNode): ResourceSet;
-  factsOf(node: ProxyNode): Pick<ProxyStatus, 'telemetry' | 'envoyFilters'>;
+  factsOf(node: ProxyNode): Pick<ProxyStatus, 'telemetry' | 'labels' | 'envoyFilters'>;
   /** Starts over with these objects. */
   rebuild(objects: Iterable<MeshObject>): void;
   /** What proxies would get if these were the objects; nothing is kept. */

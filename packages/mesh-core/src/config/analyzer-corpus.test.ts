@@ -24,8 +24,8 @@ const KIALI: Readonly<Record<string, string>> = {
 /** Cases Weft decides otherwise, and why. */
 const DEVIATIONS: Readonly<Record<string, string>> = {
   gatewayCustomIngressGatewayBadPort: 'a gateway proxy opens its ports itself; no Service has to list them',
-  gatewaySecret: 'Secrets are not configuration objects of Weft',
-  gatewaySecretValidations: 'Secrets are not configuration objects of Weft',
+  gatewaySecret: 'Secrets are looked for in the namespaces of connected gateway proxies (analyze-gateway-proxies)',
+  gatewaySecretValidations: 'what is in a Secret is not looked at, only whether it has the keys',
   sidecarDefaultSelector: 'there is no ambient mode, so no IST0167',
   virtualServiceJWTClaimRoute: 'whether a gateway checks tokens is not looked at: a RequestAuthentication may come from anywhere',
   'missing Addresses and Protocol in Service Entry with ISTIO_META_DNS_AUTO_ALLOCATE enabled': 'no DNS proxy, so no addresses are allocated',

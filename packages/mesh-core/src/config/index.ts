@@ -1,3 +1,4 @@
+export { gatewayProxyProblems } from './analyze-gateway-proxies.ts';
 export { MESH, analyzeObjects, gatewayKey, hostMatches, matches, publicity, resolveHost, visible } from './analyze.ts';
 export { YamlEditError } from './errors.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';

@@ -68,10 +68,20 @@ export function envoyFilterOutcomes(mesh: Mesh, node: ProxyNode, settings: MeshS
   return envoyFiltersFor(mesh, node).map((filter) => ({ filter: refKey(refOf(filter)), applied: false, reason: 'EnvoyFilter patches stock Envoy only' }));
 }
 
+interface ProxyFacts {
+  telemetry: TelemetryMode;
+  labels?: Record<string, string>;
+  envoyFilters?: FilterOutcome[];
+}
+
 /** What a proxy's status says about how it was translated for. */
-export function proxyFacts(mesh: Mesh, node: ProxyNode, settings: MeshSettings): { telemetry: TelemetryMode; envoyFilters?: FilterOutcome[] } {
+export function proxyFacts(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ProxyFacts {
   const outcomes = envoyFilterOutcomes(mesh, node, settings);
-  return { telemetry: telemetryMode(node), ...(outcomes.length === 0 ? {} : { envoyFilters: [...outcomes] }) };
+  return {
+    telemetry: telemetryMode(node),
+    ...(node.role === 'router' ? { labels: { ...node.labels } } : {}),
+    ...(outcomes.length === 0 ? {} : { envoyFilters: [...outcomes] }),
+  };
 }
 
 function translated(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Filtered['result'] {

@@ -1,0 +1,71 @@
+// Gateways against the gateway proxies there are: one no proxy opens, and certificates the proxies do not find.
+
+import { type MeshObject, type Problem, type ProxyNode } from '../model/index.ts';
+import { matches, problem } from './analyze-mesh.ts';
+import type { SecretSpec } from './data-kinds.ts';
+import type { GatewaySpec } from './gateway.ts';
+
+/** A gateway proxy that is connected. */
+export type GatewayProxy = Pick<ProxyNode, 'workload' | 'namespace' | 'labels'>;
+type Gateway = MeshObject<GatewaySpec>;
+type Tls = NonNullable<GatewaySpec['servers'][number]['tls']>;
+
+/** Nothing while no gateway proxy is connected: they may be about to start. */
+export function gatewayProxyProblems(objects: readonly MeshObject[], proxies: readonly GatewayProxy[]): Problem[] {
+  if (proxies.length === 0) return [];
+  const gateways = objects.filter((o) => o.kind === 'Gateway') as Gateway[];
+  const secrets = objects.filter((o) => o.kind === 'Secret') as MeshObject<SecretSpec>[];
+  return gateways.flatMap((gateway) => {
+    const selected = proxies.filter((p) => matches(p.labels, gateway.spec.selector));
+    if (selected.length === 0) return [unselected(gateway, proxies)];
+    return selected.flatMap((proxy) => gateway.spec.servers.flatMap(({ tls }, i) => (tls === undefined ? [] : missing(gateway, tls, i, proxy, secrets))));
+  });
+}
+
+function unselected(gateway: Gateway, proxies: readonly GatewayProxy[]): Problem {
+  const wanted = Object.entries(gateway.spec.selector ?? {});
+  const text = (labels: readonly (readonly [string, string | undefined])[]): string => labels.map(([key, value]) => `${key}=${value ?? ''}`).join(', ');
+  const there = proxies.map((p) => `${nameOf(p)} (${text(wanted.map(([key]) => [key, p.labels[key]]))})`);
+  const message = `No gateway proxy has the labels ${text(wanted)}: the ports of this Gateway are open nowhere. Gateway proxies here: ${there.join(', ')}.`;
+  return problem(gateway, 'warning', 'IST0101', 'spec.selector', message);
+}
+
+/** Credentials a server names that its proxy cannot have: they are Secrets of the proxy's own namespace. */
+function missing(gateway: Gateway, tls: Tls, i: number, proxy: GatewayProxy, secrets: readonly MeshObject<SecretSpec>[]): Problem[] {
+  const names = tls.credentialNames ?? (tls.credentialName ? [tls.credentialName] : []);
+  const path = `spec.servers[${i}].tls.${tls.credentialNames === undefined ? 'credentialName' : 'credentialNames'}`;
+  const dataOf = (name: string): SecretSpec['data'] | undefined =>
+    secrets.find((s) => s.metadata.name === name && s.metadata.namespace === proxy.namespace)?.spec.data;
+  const found: Problem[] = [];
+  const tell = (name: string, needs: string): void => {
+    const there = dataOf(name) === undefined ? [] : [`the one there lacks ${needs}`];
+    const elsewhere = secrets.filter((s) => s.metadata.name === name && s.metadata.namespace !== proxy.namespace).map((s) => s.metadata.namespace);
+    const [hint] = [...there, ...(elsewhere.length === 0 ? [] : [`there is one in ${elsewhere.join(', ')}, which the proxy may not read`])];
+    const message = `Gateway proxy ${nameOf(proxy)} finds no Secret ${name} with ${needs} in its namespace ${proxy.namespace}${hint === undefined ? '' : ` (${hint})`}: TLS connections to this server fail. Create it in ${proxy.namespace}.`;
+    found.push({ ...problem(gateway, 'error', 'IST0101', path, message), unresolved: true });
+  };
+  for (const credential of names) {
+    const name = plainName(credential, proxy.namespace);
+    if (name === undefined) continue;
+    const data = dataOf(name) ?? {};
+    if (!has(data, 'cert', 'key') && !has(data, 'tls.crt', 'tls.key')) tell(name, 'tls.crt and tls.key');
+  }
+  const bundle = names[0] === undefined ? undefined : plainName(names[0], proxy.namespace);
+  const checksClients = tls.mode === 'MUTUAL' || tls.mode === 'OPTIONAL_MUTUAL';
+  if (checksClients && !tls.caCertificates && !tls.caCertCredentialName && bundle !== undefined) {
+    const trusted = [dataOf(`${bundle}-cacert`), dataOf(bundle)].some((data) => data !== undefined && (has(data, 'cacert') || has(data, 'ca.crt')));
+    if (!trusted && found.length === 0) tell(bundle, 'ca.crt (or a Secret of that name with -cacert behind it)');
+  }
+  return found;
+}
+
+const has = (data: SecretSpec['data'], ...keys: string[]): boolean => keys.every((key) => data[key] !== undefined);
+const nameOf = ({ workload, namespace }: GatewayProxy): string => `${workload}.${namespace}`;
+
+/** The Secret's name; undefined where it is no Secret of that namespace that is named. */
+function plainName(credential: string, namespace: string): string | undefined {
+  const [, type, place = credential] = /^(?:(\w+):\/\/)?(.*)$/.exec(credential) ?? [];
+  if (type !== undefined && type !== 'kubernetes') return undefined;
+  const [first = '', second] = place.split('/');
+  return second === undefined ? first : first === namespace ? second : undefined;
+}
