@@ -15,9 +15,10 @@ export interface PortBook {
   save(): void;
 }
 
-export function openPortBook(file: string, base: number): PortBook {
+/** `reserved`: ports programs are about to listen on, which are never given. */
+export function openPortBook(file: string, base: number, reserved: readonly number[] = []): PortBook {
   const known = read(file);
-  const given = new Set<number>();
+  const given = new Set<number>(reserved);
   const remembered = (): Set<number> => new Set(Object.values(known));
   return {
     async allocate(purpose) {

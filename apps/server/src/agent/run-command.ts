@@ -10,7 +10,7 @@ export function registerRun(program: Command): void {
     .command('run')
     .description('put a program into the mesh: registers it, starts its sidecar, injects the addresses of its upstreams, takes it out when it ends')
     .requiredOption('--service <name>', 'service the program belongs to')
-    .requiredOption('--port <port>', 'port the program listens on')
+    .option('--port <port>', 'port the program listens on; without it the program is a client only')
     .option('--namespace <namespace>', 'namespace of the service', 'default')
     .option('--service-version <version>', 'version label', 'v1')
     .option('--service-account <name>', 'identity; default = the service name')
@@ -24,7 +24,7 @@ export function registerRun(program: Command): void {
     .passThroughOptions()
     .addHelpText(
       'after',
-      '\nThe program finds its upstreams in <SERVICE>_URL, <SERVICE>_SERVICE_HOST, <SERVICE>_SERVICE_PORT and WEFT_UPSTREAM_<SERVICE>.\n\nExample: weft run --service hello --port 9000 -- node app.js',
+      "\nThe program finds its upstreams in <SERVICE>_URL, <SERVICE>_SERVICE_HOST, <SERVICE>_SERVICE_PORT and WEFT_UPSTREAM_<SERVICE>. They are of a service's first port; of another one: <SERVICE>_<PORT>_URL and so on.\n\nExamples: weft run --service hello --port 9000 -- node app.js\n          weft run --service curl -- bash",
     )
     .action(async (words: string[], flags: Record<string, unknown>, command: Command) => {
       const [first, ...rest] = words;
@@ -39,7 +39,7 @@ export function registerRun(program: Command): void {
           namespace: String(flags['namespace']),
           version: String(flags['serviceVersion']),
           ...(typeof flags['serviceAccount'] === 'string' ? { serviceAccount: flags['serviceAccount'] } : {}),
-          port: parsePort(String(flags['port']), '--port'),
+          ...(flags['port'] === undefined ? {} : { port: parsePort(String(flags['port']), '--port') }),
           protocol: String(flags['protocol']),
           upstreams: flags['upstream'] as string[],
           ...(typeof flags['healthPath'] === 'string' ? { healthPath: flags['healthPath'] } : {}),

@@ -1,21 +1,16 @@
 // `weft run`: puts one program of the user into the mesh for as long as it runs.
 
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import type { MeshObject } from '@weft/mesh-core/model';
-import { type Child, startChild } from './child.ts';
 import { type ControlClient, createControlClient } from './control-client.ts';
 import { untilApplicationIdle } from './drain.ts';
-import { findEnvoy, startEnvoy } from './envoy.ts';
+import { findEnvoy } from './envoy.ts';
 import { StartError } from './errors.ts';
-import { startHealthCheck } from './health-check.ts';
+import { type HealthCheckOptions, startHealthCheck } from './health-check.ts';
 import { openPortBook } from './ports.ts';
-import { PROXY_FLAGS } from './proxy-flags.ts';
+import { startProxy } from './start-proxy.ts';
 import { type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
-
-const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** How long peers may take to take notice, and requests under way to end. */
 const FINISH_MS = 5_000;
@@ -26,8 +21,8 @@ export interface RunOptions {
   namespace: string;
   version: string;
   serviceAccount?: string;
-  /** Where the program listens. */
-  port: number;
+  /** Where the program listens; absent = it only calls others. */
+  port?: number;
   protocol: string;
   /** `reviews.bookinfo` or `reviews.bookinfo:9080`; empty = every service of the mesh. */
   upstreams: readonly string[];
@@ -46,15 +41,14 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   const binary = options.proxy === 'envoy' ? findEnvoy(process.env) : undefined;
   const client = createControlClient(options.server, `weft run ${options.service}`);
   const services = await client.list('Service');
-  const ports = openPortBook(join(options.stateDir, 'ports.json'), options.portBase);
+  const ports = openPortBook(join(options.stateDir, 'ports.json'), options.portBase, options.port === undefined ? [] : [options.port]);
   const plan = await planWorkload(
     {
       service: options.service,
       namespace: options.namespace,
       version: options.version,
       ...(options.serviceAccount === undefined ? {} : { serviceAccount: options.serviceAccount }),
-      servicePort: options.port,
-      appPort: options.port,
+      ...(options.port === undefined ? {} : { servicePort: options.port, appPort: options.port }),
       portName: options.protocol,
       upstreams: chooseUpstreams(options, services, await client.list('ServiceEntry')),
     },
@@ -63,11 +57,14 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   const secondAdminPort = binary !== undefined && options.envoyPair ? await ports.allocate(`${plan.workload}.${plan.namespace}/second admin`) : undefined;
   const adminPorts = [plan.adminPort, ...(secondAdminPort === undefined ? [] : [secondAdminPort])];
   ports.save();
-  const ownService = services.some((s) => s.metadata.name === plan.service && s.metadata.namespace === plan.namespace) ? undefined : serviceFor(plan);
+  const hasService = options.port === undefined || hasServiceOf(plan, services);
+  const ownService = hasService ? undefined : serviceFor(plan);
 
   // The sidecar first, then the program, then the registration: no peer is sent to a port nobody serves.
-  const sidecar = await startSidecar({ ...options, binary, secondAdminPort }, plan, client, log);
-  const environment = { ...process.env, PORT: String(options.port), ...upstreamEnvironment(plan) };
+  const name = `run-${plan.workload}.${plan.namespace}`;
+  const spec = await proxySpec(plan, client, join(options.stateDir, 'proxies'));
+  const sidecar = await startProxy({ name, spec, binary, secondAdminPort, stateDir: options.stateDir, client, log });
+  const environment = { ...process.env, ...(options.port === undefined ? {} : { PORT: String(options.port) }), ...upstreamEnvironment(plan) };
   const [command, ...args] = options.command;
   const program = spawn(command, args, { stdio: 'inherit', env: environment });
   const ended = new Promise<number>((resolve, reject) => {
@@ -80,8 +77,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   const write = (work: () => Promise<void>): void => {
     writing = writing.then(work).catch((error: unknown) => log((error as Error).message));
   };
-  const stopHealthCheck = startHealthCheck({
-    port: options.port,
+  const healthCheck: Omit<HealthCheckOptions, 'port'> = {
     ...(options.healthPath === undefined ? {} : { path: options.healthPath }),
     intervalMs: 1_000,
     failureThreshold: 3,
@@ -89,7 +85,9 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
       if (health === 'healthy' && !registered) {
         registered = true;
         write(async () => {
-          await client.apply([...(ownService === undefined ? [] : [ownService]), workloadEntry(plan)], `weft run ${plan.workload}`);
+          // Another instance may have made it meanwhile, with its own port: two of them must not take turns.
+          const missing = ownService !== undefined && !hasServiceOf(plan, await client.list('Service', plan.namespace));
+          await client.apply([...(missing ? [ownService] : []), workloadEntry(plan)], `weft run ${plan.workload}`);
           log(`${plan.workload}.${plan.namespace} is in the mesh`);
         });
       } else if (registered) {
@@ -97,7 +95,10 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
         write(() => client.apply([workloadEntry(plan, health)], `${plan.workload} is ${health}`));
       }
     },
-  });
+  };
+  // Who only calls others is nothing peers could look up.
+  if (options.port === undefined) log(`${plan.workload}.${plan.namespace} is in the mesh, as a client`);
+  const stopHealthCheck = options.port === undefined ? () => undefined : startHealthCheck({ port: options.port, ...healthCheck });
   let left: Promise<void> | undefined;
   const leaveMesh = (): Promise<void> => {
     left ??= (async () => {
@@ -127,45 +128,8 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   }
 }
 
-async function startSidecar(
-  options: RunOptions & { binary: string | undefined; secondAdminPort: number | undefined },
-  plan: WorkloadPlan,
-  client: ControlClient,
-  log: (line: string) => void,
-): Promise<Pick<Child, 'stop'>> {
-  const name = `run-${plan.workload}.${plan.namespace}`;
-  const spec = await proxySpec(plan, client, join(options.stateDir, 'proxies'));
-  const logFile = join(options.stateDir, 'logs', `${name}.log`);
-  const onExit = (reason: string): void => log(`sidecar ${reason}; starting it again (log: ${logFile})`);
-  if (options.binary !== undefined)
-    return startEnvoy({
-      spec,
-      ...(options.secondAdminPort === undefined ? {} : { secondAdminPort: options.secondAdminPort }),
-      binary: options.binary,
-      dir: join(options.stateDir, 'run', name),
-      logFile,
-      log,
-      filters: await client.list('EnvoyFilter'),
-    });
-  const specFile = join(options.stateDir, 'run', `${name}.json`);
-  mkdirSync(dirname(specFile), { recursive: true });
-  writeFileSync(specFile, JSON.stringify([spec]), { mode: 0o600 });
-  const child = startChild({
-    name: `sidecar of ${plan.workload}`,
-    command: process.execPath,
-    args: [...PROXY_FLAGS, join(dist, 'proxy/main.js'), specFile],
-    logFile,
-    readyLine: (line) => line.startsWith('{"ready"'),
-    keepSockets: true,
-    onExit,
-  });
-  try {
-    await child.ready();
-  } catch (error) {
-    await child.stop();
-    throw error;
-  }
-  return child;
+function hasServiceOf({ service, namespace }: WorkloadPlan, services: readonly MeshObject[]): boolean {
+  return services.some((s) => s.metadata.name === service && s.metadata.namespace === namespace);
 }
 
 /** Takes the workload out; the Service goes too when this run made it and nothing else serves it. */

@@ -23,8 +23,8 @@ export interface WorkloadRequest {
   namespace: string;
   version: string;
   serviceAccount?: string;
-  /** The Service's port. */
-  servicePort: number;
+  /** The Service's port; absent = the program serves nobody. */
+  servicePort?: number;
   /** Fixed port of the application; absent = allocate one. */
   appPort?: number;
   portName?: string;
@@ -34,8 +34,12 @@ export interface WorkloadRequest {
 export async function planWorkload(request: WorkloadRequest, ports: PortBook): Promise<WorkloadPlan> {
   const workload = `${request.service}-${request.version}`;
   const key = `${workload}.${request.namespace}`;
-  const listenPort = await ports.allocate(`${key}/inbound`);
-  const appPort = request.appPort ?? (await ports.allocate(`${key}/app`));
+  const { servicePort } = request;
+  const inbound: InboundPort[] = [];
+  if (servicePort !== undefined) {
+    const listenPort = await ports.allocate(`${key}/inbound`);
+    inbound.push({ name: request.portName ?? 'http', servicePort, listenPort, appPort: request.appPort ?? (await ports.allocate(`${key}/app`)) });
+  }
   const upstreams: UpstreamPort[] = [];
   for (const upstream of request.upstreams)
     upstreams.push({ ...upstream, listenPort: await ports.allocate(`${key}/upstream/${upstream.host}:${upstream.port}`) });
@@ -45,7 +49,7 @@ export async function planWorkload(request: WorkloadRequest, ports: PortBook): P
     service: request.service,
     serviceAccount: request.serviceAccount ?? request.service,
     version: request.version,
-    inbound: [{ name: request.portName ?? 'http', servicePort: request.servicePort, listenPort, appPort }],
+    inbound,
     upstreams,
     httpProxyPort: await ports.allocate(`${key}/http-proxy`),
     adminPort: await ports.allocate(`${key}/admin`),
@@ -115,6 +119,7 @@ export async function withGrant(own: Omit<ProxySpec, Granted>, client: ControlCl
 /**
  * Addresses of the upstreams for the application: `REVIEWS_URL`, `REVIEWS_SERVICE_HOST`, `REVIEWS_SERVICE_PORT` and
  * `WEFT_UPSTREAM_REVIEWS` (host:port); a service outside the workload's namespace is named `<SERVICE>_<NAMESPACE>`.
+ * As in Kubernetes these are of a service's first port; further ones have their number behind them: `WEFT_UPSTREAM_REVIEWS_9081`.
  */
 export function upstreamEnvironment(plan: WorkloadPlan): Record<string, string> {
   const environment: Record<string, string> = { WEFT_HTTP_PROXY: `http://127.0.0.1:${plan.httpProxyPort}` };
@@ -122,7 +127,8 @@ export function upstreamEnvironment(plan: WorkloadPlan): Record<string, string> 
     const [service = upstream.host, namespace = '', kind] = upstream.host.split('.');
     // A host of a ServiceEntry is named in full: API_EXAMPLE_COM.
     const plain = kind !== 'svc' ? upstream.host : namespace === plan.namespace ? service : `${service}_${namespace}`;
-    const name = plain.toUpperCase().replaceAll(/[-.]/g, '_');
+    const first = plan.upstreams.find(({ host }) => host === upstream.host) === upstream;
+    const name = `${plain.toUpperCase().replaceAll(/[-.]/g, '_')}${first ? '' : `_${upstream.port}`}`;
     const address = `127.0.0.1:${upstream.listenPort}`;
     environment[`${name}_URL`] = `http://${address}`;
     environment[`${name}_SERVICE_HOST`] = '127.0.0.1';

@@ -76,9 +76,15 @@ function upstreamUrl(upstream: UpstreamPort): [string, string] {
   return [upstream.host.split('.')[0] ?? upstream.host, `http://127.0.0.1:${upstream.listenPort}`];
 }
 
-/** The ingress gateway is a proxy without an application; Gateway objects find it by the label Istio's own gateway has. */
+/** From 8080 to 8443. */
+const HTTPS_BESIDE = 363;
+
+/**
+ * The ingress gateway is a proxy without an application; Gateway objects find it by the label Istio's own gateway has. As behind
+ * that one's Service ports 80 and 443 are others here, so that Gateways of istio.io need no root.
+ */
 export function gatewaySpec(gateway: GatewayPlan, client: ControlClient, stateDir: string): Promise<ProxySpec> {
-  const { namespace, workload, adminPort } = gateway;
+  const { namespace, workload, adminPort, port } = gateway;
   const labels = {
     app: workload,
     istio: 'ingressgateway',
@@ -94,7 +100,10 @@ export function gatewaySpec(gateway: GatewayPlan, client: ControlClient, stateDi
     role: 'router',
     labels,
     httpProxyPort: 0,
-    inbound: [],
+    inbound: [
+      { name: 'http2', servicePort: 80, listenPort: port, appPort: port },
+      { name: 'https', servicePort: 443, listenPort: port + HTTPS_BESIDE, appPort: port + HTTPS_BESIDE },
+    ],
     upstreams: [],
     stateDir,
   } as const;

@@ -48,6 +48,19 @@ function virtualHosts(
   return decoded(translate(mesh, NODE, DEFAULT_MESH_SETTINGS), TYPE_URL.route, name)['virtualHosts'] as never;
 }
 
+test('ports of the Service are opened where the node says, together with the Gateways that name that port; matches go by the number of the Gateway', () => {
+  const node: ProxyNode = { ...NODE, inbound: [{ name: 'http2', servicePort: 80, listenPort: 8080, appPort: 8080 }] };
+  const at = (number: number, host: string): object => ({ port: { number, name: `p${number}`, protocol: 'HTTP' }, hosts: [host] });
+  const mesh = buildMesh(
+    [gateway(at(80, 'a.test'), at(8080, 'b.test')), vs('all', ['*'], [to('eighty', { port: 80 }), to('other', { port: 8080 })])],
+    DEFAULT_MESH_SETTINGS,
+  );
+  const set = translate(mesh, node, DEFAULT_MESH_SETTINGS);
+  expect(decoded(set, TYPE_URL.listener, '127.0.0.1_8080')).toMatchObject({ address: { socketAddress: { portValue: 8080 } } });
+  const hosts = decoded(set, TYPE_URL.route, 'http.8080')['virtualHosts'] as { domains: string[]; routes: { route: { cluster: string } }[] }[];
+  expect(hosts.map((h) => [h.domains, h.routes.map((r) => r.route.cluster.split('|')[3]?.split('.')[0])])).toEqual([[['a.test', 'b.test'], ['eighty']]]);
+});
+
 test('rules of several VirtualServices for one host are joined by age, catch-alls last; without any there is a black hole', () => {
   const hosts = virtualHosts([
     gateway(server('HTTP', ['*'])),

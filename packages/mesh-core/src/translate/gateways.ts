@@ -26,7 +26,7 @@ interface GatewayPort {
  * they are for PASSTHROUGH, AUTO_PASSTHROUGH and TCP.
  */
 export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
-  return [...grouped(serversOf(mesh, node), (s) => s.server.port.number)].flatMap(([port, servers]): GatewayPort[] => {
+  return [...grouped(serversOf(mesh, node), (s) => listenPort(node, s.server.port.number))].flatMap(([port, servers]): GatewayPort[] => {
     // Plaintext HTTP, plaintext TCP and TLS cannot share a port: the oldest Gateway decides which it is.
     const [first] = servers;
     const kind = first === undefined ? 'http' : kindOf(first);
@@ -69,6 +69,11 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
       ? []
       : [{ listener: { ...base, ...inspector, filterChains: chains }, routes: secure.map((s) => gatewayRouteConfig(mesh, node, secureName(s), [s])) }];
   });
+}
+
+/** A Gateway names the port of the gateway's Service; where the proxy of it listens, as Istio's on 8080 for 80, its node tells. */
+function listenPort({ inbound }: ProxyNode, port: number): number {
+  return inbound.find((p) => p.servicePort === port)?.listenPort ?? port;
 }
 
 const PROXY_PROTOCOL: JsonObject = {

@@ -37,6 +37,8 @@ export function serviceBehind(mesh: Mesh, node: ProxyNode, port: { servicePort: 
  * without iptables nothing else reaches them.
  */
 export function inboundPorts(mesh: Mesh, node: ProxyNode): readonly Inbound[] {
+  // A gateway has no application; its ports are those of Gateways.
+  if (node.role === 'router') return [];
   const sidecar = node.role === 'sidecar' ? sidecarOf(mesh, node)?.spec : undefined;
   const ingress = sidecar?.ingress ?? [];
   const pool = sidecar?.inboundConnectionPool;

@@ -1,0 +1,51 @@
+// The command line of `weft gateway`.
+
+import { type Command, Option } from 'commander';
+import { parsePort, stateDirectory } from '../fleet/up-options.ts';
+import { StartError } from './errors.ts';
+import { type GatewayPort, runGateway } from './gateway.ts';
+
+export function registerGateway(program: Command): void {
+  program
+    .command('gateway')
+    .description('run a gateway proxy: it opens the ports of the Gateways that select its labels')
+    .requiredOption('--name <name>', 'name of the gateway, and of its Service')
+    .option('--namespace <namespace>', 'namespace; Secrets of its certificates belong there', 'istio-system')
+    .option('--label <label...>', 'labels Gateways select it by, like istio=egressgateway; default: istio=<name without istio->', [])
+    .option('--port <port...>', 'ports of its Service, for programs of the mesh that call it, and where the proxy listens for each: http:80:21080', [])
+    .addOption(new Option('--proxy <kind>', 'data plane').choices(['embedded', 'envoy']).default('embedded'))
+    .option('--port-base <port>', 'first of the loopback ports given to its admin interface', '22000')
+    .addHelpText('after', '\nExample: weft gateway --name istio-egressgateway --port http:80:21080')
+    .action(async (flags: Record<string, unknown>, command: Command) => {
+      const name = String(flags['name']);
+      if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
+        throw new StartError('WEFT_USAGE', `--name is ${name}; it must be a DNS label: lower-case letters, digits and -, starting with a letter`);
+      const labels = (flags['label'] as string[]).map(parseLabel);
+      await runGateway(
+        {
+          server: String(command.optsWithGlobals()['server'] ?? process.env['WEFT_SERVER'] ?? 'http://127.0.0.1:20001'),
+          name,
+          namespace: String(flags['namespace']),
+          labels: labels.length === 0 ? { istio: name.replace(/^istio-/, '') } : Object.fromEntries(labels),
+          ports: (flags['port'] as string[]).map(parseGatewayPort),
+          proxy: flags['proxy'] === 'envoy' ? 'envoy' : 'embedded',
+          portBase: parsePort(String(flags['portBase']), '--port-base'),
+          stateDir: stateDirectory(process.env),
+        },
+        (line) => process.stderr.write(`weft: ${line}\n`),
+      );
+    });
+}
+
+export function parseGatewayPort(text: string): GatewayPort {
+  const [, name, port, listen] = /^([a-z][-a-z0-9]*):(\d+)(?::(\d+))?$/.exec(text) ?? [];
+  if (name === undefined || port === undefined)
+    throw new StartError('WEFT_USAGE', `--port ${text}: write <name>:<port>, like http:80, or <name>:<port>:<where the proxy listens>, like http:80:21080`);
+  return { name, port: parsePort(port, '--port'), listen: parsePort(listen ?? port, '--port') };
+}
+
+function parseLabel(text: string): [string, string] {
+  const at = text.indexOf('=');
+  if (at <= 0) throw new StartError('WEFT_USAGE', `--label ${text}: write <key>=<value>, like istio=egressgateway`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { parseGatewayPort } from './gateway-command.ts';
+import { gatewayObjects } from './gateway.ts';
+
+test('ports are those of the Service, and where the Gateway has others, these too', () => {
+  expect(parseGatewayPort('http:80')).toEqual({ name: 'http', port: 80, listen: 80 });
+  expect(parseGatewayPort('tls:443:21443')).toEqual({ name: 'tls', port: 443, listen: 21_443 });
+  for (const wrong of ['80', 'http', 'http:80:', 'http:x']) expect(() => parseGatewayPort(wrong)).toThrow(`--port ${wrong}: write`);
+});
+
+test('the mesh finds a gateway by its Service, and speaks no mutual TLS of its own to it; without ports nobody looks', () => {
+  const gateway = { name: 'istio-egressgateway', namespace: 'istio-system', labels: { istio: 'egressgateway' } };
+  const [service, entry] = gatewayObjects({ ...gateway, ports: [{ name: 'http', port: 80, listen: 21_080 }] });
+  expect(service?.spec).toEqual({ selector: { app: 'istio-egressgateway' }, ports: [{ name: 'http', port: 80 }] });
+  expect(entry?.spec).toMatchObject({ ports: { http: 21_080 }, labels: { app: 'istio-egressgateway', istio: 'egressgateway' } });
+  expect(entry?.spec).not.toHaveProperty(['labels', 'security.istio.io/tlsMode']);
+  expect(gatewayObjects({ ...gateway, ports: [] })).toEqual([]);
+});

@@ -1,0 +1,60 @@
+// One proxy in a process of its own: embedded, or stock Envoy.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
+import { type Child, startChild } from './child.ts';
+import type { ControlClient } from './control-client.ts';
+import { startEnvoy } from './envoy.ts';
+import { PROXY_FLAGS } from './proxy-flags.ts';
+
+const dist = dirname(dirname(fileURLToPath(import.meta.url)));
+
+export interface ProxyProcess {
+  /** Of its files in the state directory. */
+  name: string;
+  spec: ProxySpec;
+  /** Envoy's; absent = the embedded proxy. */
+  binary: string | undefined;
+  /** See EnvoyOptions. */
+  secondAdminPort: number | undefined;
+  stateDir: string;
+  client: ControlClient;
+  log: (line: string) => void;
+}
+
+/** Resolves when it has its configuration. */
+export async function startProxy({ name, spec, binary, secondAdminPort, stateDir, client, log }: ProxyProcess): Promise<Pick<Child, 'stop'>> {
+  const logFile = join(stateDir, 'logs', `${name}.log`);
+  const onExit = (reason: string): void => log(`the proxy ${reason}; starting it again (log: ${logFile})`);
+  if (binary !== undefined)
+    return startEnvoy({
+      spec,
+      ...(secondAdminPort === undefined ? {} : { secondAdminPort }),
+      binary,
+      dir: join(stateDir, 'run', name),
+      logFile,
+      log,
+      filters: await client.list('EnvoyFilter'),
+    });
+  const specFile = join(stateDir, 'run', `${name}.json`);
+  mkdirSync(dirname(specFile), { recursive: true });
+  writeFileSync(specFile, JSON.stringify([spec]), { mode: 0o600 });
+  const child = startChild({
+    name: `proxy of ${spec.workload}`,
+    command: process.execPath,
+    args: [...PROXY_FLAGS, join(dist, 'proxy/main.js'), specFile],
+    logFile,
+    readyLine: (line) => line.startsWith('{"ready"'),
+    keepSockets: true,
+    onExit,
+  });
+  try {
+    await child.ready();
+  } catch (error) {
+    await child.stop();
+    throw error;
+  }
+  return child;
+}

@@ -1,0 +1,45 @@
+import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { type PortBook, openPortBook } from './ports.ts';
+import { planWorkload, upstreamEnvironment } from './workload.ts';
+
+let next = 1_000;
+const ports: PortBook = { allocate: async () => (next += 1), save: () => undefined };
+const own = { service: 'curl', namespace: 'foo', version: 'v1' };
+const echo = 'tcp-echo.foo.svc.cluster.local';
+
+test('the names of a service are those of its first port; further ones have their number in them', async () => {
+  const upstreams = [
+    { host: echo, port: 9000 },
+    { host: echo, port: 9001 },
+    { host: 'reviews.bookinfo.svc.cluster.local', port: 9080 },
+  ];
+  const plan = await planWorkload({ ...own, servicePort: 80, upstreams }, ports);
+  const [first, second, third] = plan.upstreams.map((u) => u.listenPort);
+  expect(upstreamEnvironment(plan)).toMatchObject({
+    TCP_ECHO_URL: `http://127.0.0.1:${first}`,
+    TCP_ECHO_SERVICE_PORT: String(first),
+    TCP_ECHO_9001_URL: `http://127.0.0.1:${second}`,
+    WEFT_UPSTREAM_TCP_ECHO_9001: `127.0.0.1:${second}`,
+    WEFT_UPSTREAM_REVIEWS_BOOKINFO: `127.0.0.1:${third}`,
+  });
+});
+
+test('a program without a port has a sidecar that takes nothing in', async () => {
+  expect((await planWorkload({ ...own, upstreams: [] }, ports)).inbound).toEqual([]);
+});
+
+test('the port a program is about to listen on is not given to its sidecar', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  const file = join(mkdtempSync(join(tmpdir(), 'weft-ports-')), 'ports.json');
+  expect(await openPortBook(file, port).allocate('a')).toBe(port);
+  expect(await openPortBook(file, port, [port]).allocate('a')).toBeGreaterThan(port);
+});
