@@ -12,11 +12,13 @@ interface RevisionList {
   items: Revision[];
 }
 
+type PlaceOf = (line: number) => string;
+
 export interface ControlClient {
   /** Writes all objects in one revision; waits for the fsync. */
   apply(objects: readonly MeshObject[], reason: string): Promise<void>;
-  /** Answers what is odd about the objects, though they were taken. */
-  applyYaml(yaml: string, reason: string): Promise<{ revision: string; problems: readonly Problem[] }>;
+  /** Answers what is odd about the objects, though they were taken. `placeOf` names a line of the text. */
+  applyYaml(yaml: string, reason: string, placeOf?: PlaceOf): Promise<{ revision: string; problems: readonly Problem[] }>;
   /** How far an edit has come when all proxies it concerns have answered, or after `limitMs`. */
   propagationOf(revision: string, limitMs: number): Promise<Propagation | undefined>;
   list(kind: string, namespace?: string): Promise<MeshObject[]>;
@@ -33,7 +35,7 @@ export interface ControlClient {
 }
 
 export function createControlClient(server: string, actor: string): ControlClient {
-  const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+  const call = async (method: string, path: string, body?: unknown, placeOf: PlaceOf = (line) => `line ${line}`): Promise<unknown> => {
     let response: Response;
     try {
       response = await fetch(`${server}${path}`, {
@@ -46,7 +48,7 @@ export function createControlClient(server: string, actor: string): ControlClien
       throw new StartError('WEFT_SERVER_UNREACHABLE', `no Weft server at ${server}: start one with "npm start" or name it with --server`, { cause: error });
     }
     const text = await response.text();
-    if (!response.ok) throw new StartError('WEFT_REFUSED', reasonOf(text, `the server answered ${response.status} to ${method} ${path}`));
+    if (!response.ok) throw new StartError('WEFT_REFUSED', reasonOf(text, `the server answered ${response.status} to ${method} ${path}`, placeOf));
     return text === '' ? undefined : JSON.parse(text);
   };
 
@@ -66,7 +68,8 @@ export function createControlClient(server: string, actor: string): ControlClien
     apply: async (objects, reason) => {
       await call('POST', '/api/v1/config/apply', { yaml: objects.map((o) => JSON.stringify(o)).join('\n---\n'), reason });
     },
-    applyYaml: async (yaml, reason) => (await call('POST', '/api/v1/config/apply', { yaml, reason })) as { revision: string; problems: Problem[] },
+    applyYaml: async (yaml, reason, placeOf) =>
+      (await call('POST', '/api/v1/config/apply', { yaml, reason }, placeOf)) as { revision: string; problems: Problem[] },
     propagationOf: (revision, limitMs) => answered(`/api/v1/revisions/${revision}`, (body) => (body as Revision).propagation, limitMs),
     list: async (kind, namespace) => {
       const answer = (await call('GET', collectionPath(kind, namespace))) as { items: MeshObject[] };
@@ -98,7 +101,7 @@ interface Refusal {
 }
 
 /** What the server said, one line a problem; `otherwise` when it said nothing a person can use. */
-function reasonOf(text: string, otherwise: string): string {
+function reasonOf(text: string, otherwise: string, placeOf: PlaceOf): string {
   let body: Refusal;
   try {
     body = JSON.parse(text) as Refusal;
@@ -106,12 +109,12 @@ function reasonOf(text: string, otherwise: string): string {
     return otherwise;
   }
   const errors = body.error?.problems?.filter((p) => p.severity === 'error') ?? [];
-  if (errors.length > 1)
+  if (errors.length > 0)
     return [
-      `refused, ${errors.length} problems:`,
+      `refused, ${errors.length === 1 ? 'one problem' : `${errors.length} problems`}:`,
       ...errors.map(
         (p) =>
-          `  ${p.line === undefined ? '' : `line ${p.line}: `}${p.ref === undefined ? '' : `${refKey(p.ref)} `}${p.path === undefined ? '' : `${p.path}: `}${p.message}`,
+          `  ${p.line === undefined ? '' : `${placeOf(p.line)}: `}${p.ref === undefined ? '' : `${refKey(p.ref)} `}${p.path === undefined ? '' : `${p.path}: `}${p.message}`,
       ),
     ].join('\n');
   const message = body.error?.message ?? body.message;

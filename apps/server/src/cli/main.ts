@@ -1,11 +1,13 @@
 // `weft`: the command line. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no server.
 
 import { Command, CommanderError } from 'commander';
+import { registerGateway } from '../agent/gateway-command.ts';
 import { registerRun } from '../agent/run-command.ts';
 import { registerUp } from '../fleet/up-command.ts';
 import { StartError } from '../agent/errors.ts';
 import { VERSION } from '../version.ts';
 import { registerObjects } from './objects-commands.ts';
+import { registerProxy } from './proxy-commands.ts';
 import { registerTraffic } from './traffic-commands.ts';
 
 // `weft ... | head` closes our output: that is not an error.
@@ -19,7 +21,9 @@ const program = new Command('weft')
   .exitOverride();
 registerUp(program);
 registerRun(program);
+registerGateway(program);
 registerObjects(program);
+registerProxy(program);
 registerTraffic(program);
 
 try {

@@ -1,13 +1,11 @@
 // weft apply, get, delete, describe.
 
-import { readFileSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseYaml } from '@weft/mesh-core/config';
 import { type Kind, type MeshObject, KINDS, findKind, refKey } from '@weft/mesh-core/model';
 import { type Command, Option } from 'commander';
-import { parseAllDocuments } from 'yaml';
 import { createControlClient } from '../agent/control-client.ts';
 import { StartError } from '../agent/errors.ts';
+import { readFiles } from './config-files.ts';
 import { print, show, table } from './print.ts';
 import { refusalLines } from './refusals.ts';
 
@@ -24,38 +22,6 @@ function kindOf(name: string): Kind {
   return kind;
 }
 
-function readFiles(paths: readonly string[]): string {
-  const texts = paths.flatMap((path): string[] => {
-    if (path === '-') return [readFileSync(0, 'utf8')];
-    const files = statSync(path, { throwIfNoEntry: false });
-    if (files === undefined) throw new StartError('WEFT_USAGE', `there is no file ${path}`);
-    return files.isDirectory()
-      ? readdirSync(path)
-          .filter((f) => /\.(ya?ml|json)$/.test(f))
-          .toSorted()
-          .map((f) => readFileSync(join(path, f), 'utf8'))
-      : [readFileSync(path, 'utf8')];
-  });
-  return texts.join('\n---\n');
-}
-
-/** The text with `namespace` written into the objects that name none; comments stay. An object of another namespace is refused, as kubectl does. */
-function inNamespace(text: string, namespace: string | undefined): string {
-  if (namespace === undefined) return text;
-  return parseAllDocuments(text)
-    .map((document) => {
-      const own = document.getIn(['metadata', 'namespace']);
-      if (own !== undefined && own !== namespace)
-        throw new StartError(
-          'WEFT_USAGE',
-          `${String(document.get('kind'))} ${String(document.getIn(['metadata', 'name']))} is of namespace ${String(own)}, not ${namespace}: leave -n out, or change the file`,
-        );
-      if (own === undefined && document.has('metadata')) document.setIn(['metadata', 'namespace'], namespace);
-      return document.toString();
-    })
-    .join('---\n');
-}
-
 export function registerObjects(program: Command): void {
   const output = (): Option => new Option('-o, --output <form>', 'output form').choices(['table', 'json', 'yaml']).default('table');
 
@@ -65,9 +31,9 @@ export function registerObjects(program: Command): void {
     .requiredOption('-f, --filename <path...>', 'files, directories, or - for standard input')
     .option('-n, --namespace <namespace>', 'namespace of objects that name none (default: "default")')
     .action(async (options: { filename: string[]; namespace?: string }, command: Command) => {
-      const yaml = inNamespace(readFiles(options.filename), options.namespace);
+      const { text: yaml, placeOf } = readFiles(options.filename, options.namespace);
       const client = clientOf(command);
-      const { revision, problems } = await client.applyYaml(yaml, 'weft apply');
+      const { revision, problems } = await client.applyYaml(yaml, 'weft apply', placeOf);
       for (const { value } of parseYaml(yaml).documents) {
         const object = value as MeshObject;
         print(`${object.kind}/${object.metadata.name} applied`);
@@ -110,7 +76,7 @@ export function registerObjects(program: Command): void {
       const refs =
         options.filename === undefined
           ? [{ kind: kindOf(kindName ?? '').kind, namespace: options.namespace ?? 'default', name: name ?? '' }]
-          : parseYaml(inNamespace(readFiles(options.filename), options.namespace)).documents.map(({ value }) => {
+          : parseYaml(readFiles(options.filename, options.namespace).text).documents.map(({ value }) => {
               const object = value as MeshObject;
               return { kind: kindOf(object.kind).kind, namespace: object.metadata.namespace ?? 'default', name: object.metadata.name };
             });

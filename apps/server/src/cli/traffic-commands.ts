@@ -1,63 +1,13 @@
-// weft proxy status, traffic split, load.
+// weft traffic split, load.
 
-import { type Load, type ProxyStatus, type TrafficSplit, proxyName } from '@weft/mesh-core/api';
+import type { Load, TrafficSplit } from '@weft/mesh-core/api';
 import { type Command, Option } from 'commander';
 import { StartError } from '../agent/errors.ts';
 import { clientOf } from './objects-commands.ts';
 import { print, table } from './print.ts';
-import { nackLines } from './refusals.ts';
-
-const TELEMETRY = { embedded: 'own', stats: 'stats logger', als: 'gRPC access log', none: '-' } as const;
-
-/** `2`, or `1, 1 NOT APPLIED`. */
-function envoyFilterCell({ envoyFilters = [] }: ProxyStatus): string {
-  const missing = envoyFilters.filter((f) => !f.applied).length;
-  return missing === 0
-    ? envoyFilters.length === 0
-      ? '-'
-      : String(envoyFilters.length)
-    : [...(missing < envoyFilters.length ? [String(envoyFilters.length - missing)] : []), `${missing} NOT APPLIED`].join(', ');
-}
 
 export function registerTraffic(program: Command): void {
   const output = (): Option => new Option('-o, --output <form>', 'output form').choices(['table', 'json']).default('table');
-
-  program
-    .command('proxy')
-    .description('proxies of the mesh')
-    .command('status')
-    .description('how far each proxy is in step with the configuration')
-    .addOption(output())
-    .action(async (options: { output: string }, command: Command) => {
-      const { items } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
-      if (options.output === 'json') return print(JSON.stringify(items, undefined, 2));
-      const types = ['cluster', 'listener', 'endpoint', 'route', 'secret'];
-      const cell = (proxy: ProxyStatus, type: string): string => {
-        const t = proxy.types.find((p) => p.type === type);
-        return t === undefined
-          ? '-'
-          : t.nack !== undefined && t.ackedVersion !== t.sentVersion
-            ? 'NACK'
-            : t.ackedVersion === t.sentVersion
-              ? 'SYNCED'
-              : 'STALE';
-      };
-      print(
-        table(
-          ['PROXY', 'DATA PLANE', 'STATE', ...types.map((t) => t.toUpperCase()), 'TELEMETRY', 'ENVOYFILTERS'],
-          items.map((p) => [
-            `${proxyName(p.id)}.${p.namespace}`,
-            `${p.dataPlane} ${p.version}`,
-            p.state.toUpperCase(),
-            ...types.map((t) => cell(p, t)),
-            TELEMETRY[p.telemetry ?? 'none'],
-            envoyFilterCell(p),
-          ]),
-        ),
-      );
-      const refused = nackLines(items);
-      if (refused.length > 0) print(`\nRefused, so that what was there before goes on:\n${refused.map((line) => `  ${line}`).join('\n')}`);
-    });
 
   program
     .command('traffic')

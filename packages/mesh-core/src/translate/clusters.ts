@@ -86,6 +86,7 @@ function clusterPair({ mesh, service, port, name, node, rule, subset }: PairCont
     metadata: {
       filterMetadata: {
         istio: {
+          ...(rule === undefined ? {} : { config: rule.source }),
           services: [{ host: service.host, name: service.name, namespace: service.namespace }],
           ...(subset === undefined ? {} : { subset: subset.name }),
         },

@@ -267,6 +267,8 @@ export interface RuleClient {
 export interface EffectiveRule extends DestinationRuleSpec {
   /** Asked for by annotation (`weft.dev/load-balancer: PEAK_EWMA`), since DestinationRule has no word for it. */
   peakEwma: boolean;
+  /** Path of the oldest of them, as Istio writes it into a cluster's metadata. */
+  source: string;
 }
 
 interface HostRule {
@@ -304,7 +306,9 @@ function findDestinationRule(mesh: Mesh, service: { host: string; namespace: str
     const names = new Set<string>();
     const subsets = same.flatMap((r) => r.subsets ?? []).filter((s) => !names.has(s.name) && names.add(s.name));
     const trafficPolicy = same.find((r) => r.trafficPolicy !== undefined)?.trafficPolicy;
-    return { host: best.host, subsets, peakEwma, ...(trafficPolicy === undefined ? {} : { trafficPolicy }) };
+    const { namespace: home, name } = (rules[0] ?? best.rule).metadata;
+    const source = `/apis/networking.istio.io/v1/namespaces/${home}/destination-rule/${name}`;
+    return { host: best.host, subsets, peakEwma, source, ...(trafficPolicy === undefined ? {} : { trafficPolicy }) };
   }
   return undefined;
 }

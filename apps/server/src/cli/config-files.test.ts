@@ -1,0 +1,29 @@
+import { parseAllDocuments } from 'yaml';
+import { expect, test } from 'vitest';
+import { joined } from './config-files.ts';
+
+const block = 'kind: A # a comment\nmetadata:\n  name: a\nspec: 1\n';
+const flow = 'kind: B\nmetadata: { name: b }\nspec: 1\n';
+const part = (name: string, text: string) => ({ name, text });
+
+test('lines of the whole are told as lines of the files', () => {
+  const { text, placeOf } = joined([part('a.yaml', block), part('b.yaml', flow)]);
+  const lines = text.split('\n');
+  expect(placeOf(lines.indexOf('spec: 1') + 1)).toBe('a.yaml line 4');
+  expect(placeOf(lines.lastIndexOf('spec: 1') + 1)).toBe('b.yaml line 3');
+  expect(joined([part('a.yaml', block)]).placeOf(4)).toBe('line 4');
+});
+
+test('a namespace is written into objects that name none; comments stay, and so do the lines that are told', () => {
+  const { text, placeOf } = joined([part('a.yaml', `${block}---\n${flow}`), part('c.yaml', block)], 'foo');
+  expect(parseAllDocuments(text).map((d) => d.getIn(['metadata', 'namespace']) as unknown)).toEqual(['foo', 'foo', 'foo']);
+  expect(text).toContain('kind: A # a comment\nmetadata:\n  namespace: foo\n  name: a\n');
+  const lines = text.split('\n');
+  expect(placeOf(lines.indexOf('spec: 1') + 1)).toBe('a.yaml line 4');
+  expect(placeOf(lines.indexOf('spec: 1', lines.indexOf('kind: B')) + 1)).toBe('a.yaml line 8');
+  expect(placeOf(lines.lastIndexOf('spec: 1') + 1)).toBe('c.yaml line 4');
+});
+
+test('an object of another namespace is refused', () => {
+  expect(() => joined([part('a.yaml', 'kind: A\nmetadata: { name: a, namespace: bar }\n')], 'foo')).toThrow('A a is of namespace bar, not foo');
+});

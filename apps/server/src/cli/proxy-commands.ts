@@ -1,0 +1,118 @@
+// weft proxy status, weft proxy config.
+
+import { type ProxyStatus, proxyName } from '@weft/mesh-core/api';
+import { Argument, type Command, Option } from 'commander';
+import { StartError } from '../agent/errors.ts';
+import { clientOf } from './objects-commands.ts';
+import { print, table } from './print.ts';
+import { type ClusterStatuses, type ConfigDump, type Table, clusterTable, endpointTable, listenerTable, routeTable } from './proxy-config.ts';
+import { nackLines } from './refusals.ts';
+
+const TELEMETRY = { embedded: 'own', stats: 'stats logger', als: 'gRPC access log', none: '-' } as const;
+
+interface Part {
+  /** Of the proxy's admin interface. */
+  path: string;
+  /** Without one it is JSON only. */
+  table?: (json: unknown) => Table;
+}
+const PARTS: Readonly<Record<string, Part>> = {
+  clusters: { path: '/config_dump', table: (json) => clusterTable(json as ConfigDump) },
+  listeners: { path: '/config_dump', table: (json) => listenerTable(json as ConfigDump) },
+  routes: { path: '/config_dump', table: (json) => routeTable(json as ConfigDump) },
+  endpoints: { path: '/clusters?format=json', table: (json) => endpointTable(json as ClusterStatuses) },
+  secrets: { path: '/certs' },
+  all: { path: '/config_dump?include_eds' },
+};
+
+/** `2`, or `1, 1 NOT APPLIED`. */
+function envoyFilterCell({ envoyFilters = [] }: ProxyStatus): string {
+  const missing = envoyFilters.filter((f) => !f.applied).length;
+  return missing === 0
+    ? envoyFilters.length === 0
+      ? '-'
+      : String(envoyFilters.length)
+    : [...(missing < envoyFilters.length ? [String(envoyFilters.length - missing)] : []), `${missing} NOT APPLIED`].join(', ');
+}
+
+export function registerProxy(program: Command): void {
+  const output = (): Option => new Option('-o, --output <form>', 'output form').choices(['table', 'json']).default('table');
+
+  const proxy = program.command('proxy').description('proxies of the mesh');
+  proxy
+    .command('status')
+    .description('how far each proxy is in step with the configuration')
+    .addOption(output())
+    .action(async (options: { output: string }, command: Command) => {
+      const { items } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
+      if (options.output === 'json') return print(JSON.stringify(items, undefined, 2));
+      const types = ['cluster', 'listener', 'endpoint', 'route', 'secret'];
+      const cell = (proxy: ProxyStatus, type: string): string => {
+        const t = proxy.types.find((p) => p.type === type);
+        return t === undefined
+          ? '-'
+          : t.nack !== undefined && t.ackedVersion !== t.sentVersion
+            ? 'NACK'
+            : t.ackedVersion === t.sentVersion
+              ? 'SYNCED'
+              : 'STALE';
+      };
+      print(
+        table(
+          ['PROXY', 'DATA PLANE', 'STATE', ...types.map((t) => t.toUpperCase()), 'TELEMETRY', 'ENVOYFILTERS'],
+          items.map((p) => [
+            `${proxyName(p.id)}.${p.namespace}`,
+            `${p.dataPlane} ${p.version}`,
+            p.state.toUpperCase(),
+            ...types.map((t) => cell(p, t)),
+            TELEMETRY[p.telemetry ?? 'none'],
+            envoyFilterCell(p),
+          ]),
+        ),
+      );
+      const refused = nackLines(items);
+      if (refused.length > 0) print(`\nRefused, so that what was there before goes on:\n${refused.map((line) => `  ${line}`).join('\n')}`);
+    });
+
+  proxy
+    .command('config')
+    .description('what a proxy has, asked of the proxy itself: as istioctl proxy-config')
+    .addArgument(new Argument('<part>').choices(Object.keys(PARTS)))
+    .argument('<proxy>', 'as proxy status names it (reviews-v1.bookinfo); the namespace may be left out')
+    .option('--filter <text>', 'only lines with this text')
+    .addOption(output())
+    .action(async (part: string, name: string, options: { filter?: string; output: string }, command: Command) => {
+      const { items } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
+      const { path, table: shape } = PARTS[part] as Part;
+      const json = await ofAdmin(proxyNamed(name, items), path);
+      if (shape === undefined || options.output === 'json') return print(JSON.stringify(json, undefined, 2));
+      const { head, rows } = shape(json);
+      return print(
+        table(
+          head,
+          rows.filter((row) => row.join('  ').includes(options.filter ?? '')),
+        ),
+      );
+    });
+}
+
+function proxyNamed(name: string, proxies: readonly ProxyStatus[]): ProxyStatus {
+  const there = proxies.filter((p) => p.state !== 'disconnected');
+  const full = (p: ProxyStatus): string => `${proxyName(p.id)}.${p.namespace}`;
+  const found = there.filter((p) => full(p) === name || proxyName(p.id) === name);
+  const [proxy] = found;
+  if (proxy !== undefined && found.length === 1) return proxy;
+  const names = (found.length === 0 ? there : found).map(full).join(', ');
+  throw new StartError('WEFT_USAGE', `${found.length === 0 ? 'no' : 'more than one'} connected proxy is called ${name}; use one of ${names || 'none'}`);
+}
+
+async function ofAdmin(proxy: ProxyStatus, path: string): Promise<unknown> {
+  const address = `http://127.0.0.1:${proxy.adminPort}`;
+  try {
+    const response = await fetch(`${address}${path}`, { signal: AbortSignal.timeout(10_000) });
+    return await response.json();
+  } catch (error) {
+    const reason = `the admin interface of ${proxyName(proxy.id)}.${proxy.namespace} does not answer at ${address}: it is reachable from the proxy's own machine only`;
+    throw new StartError('WEFT_PROXY_UNREACHABLE', reason, { cause: error });
+  }
+}
