@@ -119,6 +119,8 @@ export function thresholds(policy: TrafficPolicySpec, dataPlane: ProxyNode['data
     maxPendingRequests: pool?.http?.http1MaxPendingRequests || UNLIMITED,
     maxRequests: pool?.http?.http2MaxRequests || UNLIMITED,
     maxRetries: pool?.http?.maxRetries || UNLIMITED,
+    // As Istio asks for them; embedded proxies always tell what is left.
+    trackRemaining: dataPlane === 'envoy' ? true : undefined,
     retryBudget:
       budget === undefined
         ? undefined

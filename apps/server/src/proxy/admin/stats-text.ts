@@ -1,6 +1,6 @@
 // Runtime counters as /stats prints them, under Envoy's names where Envoy has one.
 
-import type { RuntimeStats } from '../http/hooks.ts';
+import type { ClusterStats, RuntimeStats } from '../http/hooks.ts';
 
 /** Which to show. */
 export interface StatsFilter {
@@ -23,10 +23,19 @@ export function collectStats(stats: RuntimeStats, extra: Readonly<Record<string,
     put('upstream_rq_retry', c.retries);
     put('upstream_rq_retry_overflow', c.retryOverflow);
     put('upstream_rq_pending_overflow', c.overflow);
+    put('upstream_rq_pending_total', c.pendingTotal);
+    put('upstream_cx_overflow', c.connectionOverflow);
+    for (const [name, value] of breakerGauges(c)) put(`circuit_breakers.default.${name}`, value);
     put('upstream_rq_timeout', c.timeouts);
     put('membership_total', c.endpoints.length);
     put('membership_healthy', c.endpoints.filter((e) => !e.ejected && (e.health === 'healthy' || e.health === 'unknown')).length);
     put('outlier_detection.ejections_active', c.endpoints.filter((e) => e.ejected).length);
+    let ejections = 0;
+    for (const [reason, count] of c.ejections) {
+      if (reason !== 'overflow') ejections += count;
+      put(`outlier_detection.${reason === 'overflow' ? 'ejections_overflow' : `ejections_enforced_${reason}`}`, count);
+    }
+    put('outlier_detection.ejections_enforced_total', ejections);
   }
   for (const l of stats.listeners) {
     lines.set(`listener.${l.address}_${l.port}.downstream_cx_active`, l.activeConnections);
@@ -37,9 +46,25 @@ export function collectStats(stats: RuntimeStats, extra: Readonly<Record<string,
   return new Map([...lines].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
+/** Whether a limit is reached, and how much is left, as Envoy has them with track_remaining. */
+function breakerGauges({ breaker }: ClusterStats): [string, number][] {
+  const { limits } = breaker;
+  const left = (limit: number, used: number): number => Math.max(0, limit - used);
+  return [
+    ['cx_open', breaker.mayConnect() ? 0 : 1],
+    ['rq_pending_open', breaker.mayWait() ? 0 : 1],
+    ['rq_open', breaker.mayRequest() ? 0 : 1],
+    ['rq_retry_open', breaker.mayRetry() ? 0 : 1],
+    ['remaining_cx', left(limits.maxConnections, breaker.connections)],
+    ['remaining_pending', left(limits.maxPendingRequests, breaker.pending)],
+    ['remaining_rq', left(limits.maxRequests, breaker.requests)],
+    ...(limits.retryBudget === undefined ? [['remaining_retries', left(limits.maxRetries, breaker.retries)] as [string, number]] : []),
+  ];
+}
+
 /** What a reset does not touch. */
 function isGauge(name: string): boolean {
-  return /(_active|_state|\.membership_\w+|\.uptime)$/.test(name);
+  return /(_active|_state|\.membership_\w+|\.circuit_breakers\.\S+|\.uptime)$/.test(name);
 }
 
 /** Counters since the last reset. */
@@ -58,11 +83,20 @@ export class StatsView {
   }
 }
 
+function limitLines({ name, breaker: { limits } }: ClusterStats): string[] {
+  const { maxConnections, maxPendingRequests, maxRequests, maxRetries } = limits;
+  const by = { max_connections: maxConnections, max_pending_requests: maxPendingRequests, max_requests: maxRequests, max_retries: maxRetries };
+  return Object.entries(by).map(([limit, value]) => `${name}::default_priority::${limit}::${value}`);
+}
+
 /** Envoy's /clusters text. */
 export function clustersText(stats: RuntimeStats): string {
   return stats.clusters
     .flatMap((c) => [
+      `${c.name}::observability_name::${c.name}`,
+      ...limitLines(c),
       `${c.name}::added_via_api::true`,
+      ...(c.discovered ? [`${c.name}::eds_service_name::${c.name}`] : []),
       ...c.endpoints.flatMap((e) => {
         const put = (name: string, value: string | number): string => `${c.name}::${e.address}::${name}::${value}`;
         const flags = [
@@ -72,12 +106,19 @@ export function clustersText(stats: RuntimeStats): string {
         ].join('');
         return [
           put('cx_active', e.activeConnections),
+          put('cx_connect_fail', e.connectFailures),
+          put('cx_total', e.totalConnections),
           put('rq_active', e.activeRequests),
           put('rq_total', e.totalRequests),
           put('rq_success', e.success),
           put('rq_error', e.errors),
+          put('hostname', e.hostname),
           put('health_flags', flags === '' ? 'healthy' : flags),
           put('weight', e.weight),
+          put('region', e.locality.region),
+          put('zone', e.locality.zone),
+          put('sub_zone', e.locality.subZone),
+          put('canary', 'false'),
           put('priority', e.priority),
         ];
       }),

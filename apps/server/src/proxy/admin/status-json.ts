@@ -11,7 +11,23 @@ const DAY_MS = 86_400_000;
 
 export function clusterStatuses({ clusters }: RuntimeStats): JsonObject {
   return {
-    cluster_statuses: clusters.map((c) => ({ name: c.name, added_via_api: true, host_statuses: c.endpoints.map(hostStatus), observability_name: c.name })),
+    cluster_statuses: clusters.map((c) => ({
+      name: c.name,
+      added_via_api: true,
+      host_statuses: c.endpoints.map(hostStatus),
+      circuit_breakers: {
+        thresholds: [
+          {
+            max_connections: c.breaker.limits.maxConnections,
+            max_pending_requests: c.breaker.limits.maxPendingRequests,
+            max_requests: c.breaker.limits.maxRequests,
+            max_retries: c.breaker.limits.maxRetries,
+          },
+        ],
+      },
+      observability_name: c.name,
+      ...(c.discovered ? { eds_service_name: c.name } : {}),
+    })),
   };
 }
 
@@ -22,9 +38,12 @@ function hostStatus(e: EndpointStats): JsonObject {
     name,
     ...(value === 0 ? {} : { value: String(value) }),
   });
+  const { region, zone, subZone } = e.locality;
   return {
     address: socketAddress(e.address),
     stats: [
+      stat('cx_connect_fail', e.connectFailures),
+      stat('cx_total', e.totalConnections),
       stat('rq_error', e.errors),
       stat('rq_success', e.success),
       stat('rq_total', e.totalRequests),
@@ -34,7 +53,12 @@ function hostStatus(e: EndpointStats): JsonObject {
     health_status: { eds_health_status: e.health.toUpperCase(), ...(e.ejected ? { failed_outlier_check: true } : {}) },
     weight: e.weight,
     ...(e.priority === 0 ? {} : { priority: e.priority }),
-    locality: {},
+    locality: {
+      ...(region === '' ? {} : { region }),
+      ...(zone === '' ? {} : { zone }),
+      ...(subZone === '' ? {} : { sub_zone: subZone }),
+    },
+    ...(e.hostname === '' ? {} : { hostname: e.hostname }),
   };
 }
 

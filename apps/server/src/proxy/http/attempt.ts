@@ -55,7 +55,6 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     this.tunnel = upgrade;
     this.startedAt = now;
     endpoint.active++;
-    endpoint.total++;
     this.waiting = true;
     if (endpoint.acquire(this, http2Downstream)) return true;
     this.waiting = false;
@@ -122,8 +121,12 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   onStream(stream: UpstreamStream): void {
     this.waiting = false;
     this.stream = stream;
-    this.countedBy = this.endpoint?.cluster.breaker;
-    if (this.countedBy !== undefined) this.countedBy.requests++;
+    const { endpoint } = this;
+    if (endpoint !== undefined) {
+      endpoint.total++;
+      this.countedBy = endpoint.cluster.breaker;
+      this.countedBy.requests++;
+    }
     this.owner.onAttemptStream(this, stream);
   }
 

@@ -2,6 +2,7 @@
 // offers (ProxyRuntime), and what it tells about each request (RequestRecord). Telemetry, tracing and admin know only this file.
 
 import type { ClusterConfig, Endpoint, HttpConnectionManager, ListenerConfig, LoadAssignment, Route, RouteConfig, Secret, TcpProxy } from '../config/model.ts';
+import type { CircuitBreaker, OutlierDetector } from '@weft/mesh-core/traffic';
 import type { ListeningSockets } from '../listener/listening-sockets.ts';
 import type { HeaderValueSource } from './header-values.ts';
 import type { ResolveName } from '../upstream/dns-discovery.ts';
@@ -182,19 +183,31 @@ export interface ClusterStats {
   totalRequests: number;
   retries: number;
   retryOverflow: number;
+  /** Requests refused since as many were waiting, or under way, as may be. */
   overflow: number;
+  connectionOverflow: number;
+  /** Requests that had to wait for a connection. */
+  pendingTotal: number;
   timeouts: number;
+  /** Its endpoints come by EDS. */
+  discovered: boolean;
+  breaker: CircuitBreaker;
+  ejections: OutlierDetector['ejections'];
   endpoints: readonly EndpointStats[];
 }
 
 export interface EndpointStats {
   address: string;
+  hostname: string;
+  locality: { region: string; zone: string; subZone: string };
   health: Endpoint['health'];
   weight: number;
   priority: number;
   ejected: boolean;
   activeRequests: number;
   activeConnections: number;
+  totalConnections: number;
+  connectFailures: number;
   totalRequests: number;
   success: number;
   errors: number;

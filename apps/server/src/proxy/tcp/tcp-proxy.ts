@@ -115,7 +115,7 @@ export class TcpConnection implements TimerTarget {
     // A tunnel is a request: the pool that carries it counts its connections.
     this.counts = tunneling === undefined ? 1 : 0;
     if (tunneling === undefined && !cluster.breaker.mayConnect()) {
-      cluster.overflow++;
+      cluster.connectionOverflow++;
       return this.fail('UO');
     }
     const { hashSourceIp } = context.proxy;

@@ -33,6 +33,9 @@ export class ClusterRuntime implements TimerTarget {
   retries = 0;
   retryOverflow = 0;
   overflow = 0;
+  connectionOverflow = 0;
+  /** Requests that had to wait for a connection. */
+  pendingTotal = 0;
   timeouts = 0;
   readonly deps: RuntimeDeps;
   private readonly endpoints = new Map<string, EndpointState>();
@@ -147,6 +150,7 @@ export class ClusterRuntime implements TimerTarget {
         else if (!isDeepStrictEqual(state.config.metadata, config.metadata)) state.closeIdle();
         state.config = config;
         state.priority = locality.priority;
+        state.locality = locality;
       }
     }
     for (const [key, state] of this.endpoints) {
@@ -258,25 +262,32 @@ export class ClusterRuntime implements TimerTarget {
       idle += endpoint.idleCount;
       endpoints.push({
         address: endpoint.address,
+        hostname: endpoint.config.hostname,
+        locality: endpoint.locality,
         health: endpoint.checker?.health.failed === true ? 'unhealthy' : endpoint.config.health,
         weight: endpoint.config.weight,
         priority: endpoint.priority,
         ejected: endpoint.outlier.ejected,
         activeRequests: endpoint.active,
         activeConnections: endpoint.connectionCount,
+        totalConnections: endpoint.load.connects,
+        connectFailures: endpoint.load.connectFailures,
         totalRequests: endpoint.total,
         success: endpoint.success,
         errors: endpoint.errors,
       });
     }
-    const { totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, timeouts } = this;
+    const { breaker, totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, timeouts, connectionOverflow, pendingTotal } = this;
     return {
       name: this.config.name,
       activeConnections: active,
       idleConnections: idle,
-      activeRequests: this.breaker.requests,
-      pendingRequests: this.breaker.pending,
-      ...{ totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, timeouts },
+      activeRequests: breaker.requests,
+      pendingRequests: breaker.pending,
+      ...{ totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, timeouts, connectionOverflow, pendingTotal },
+      discovered: this.config.endpoints === undefined && this.config.onDemand === undefined,
+      breaker,
+      ejections: this.detector?.ejections ?? new Map(),
       endpoints,
     };
   }

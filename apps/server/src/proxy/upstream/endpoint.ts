@@ -14,7 +14,16 @@ interface Load {
   total: number;
   success: number;
   errors: number;
+  connects: number;
+  connectFailures: number;
 }
+
+export interface Locality {
+  region: string;
+  zone: string;
+  subZone: string;
+}
+const NOWHERE: Locality = { region: '', zone: '', subZone: '' };
 
 interface VariantOf {
   endpoint: EndpointState;
@@ -26,6 +35,7 @@ interface VariantOf {
 export class EndpointState implements BalancedHost {
   config: Endpoint;
   priority = 0;
+  locality: Locality = NOWHERE;
   readonly outlier: OutlierState;
   readonly ewma: PeakEwma;
   /** Clock since which it takes requests, ms. */
@@ -41,7 +51,8 @@ export class EndpointState implements BalancedHost {
   /** Whom its connections announce. */
   readonly client: ClientAddresses | undefined;
   private readonly of: VariantOf | undefined;
-  private readonly load: Load;
+  /** Counts, one for all that stand for one endpoint. */
+  readonly load: Load;
   private readonly pools: Partial<Record<PoolProtocol, Pool>> = {};
   private removed = false;
 
@@ -55,7 +66,7 @@ export class EndpointState implements BalancedHost {
     this.serverName = of?.serverName ?? config.hostname;
     this.outlier = of?.endpoint.outlier ?? new OutlierState();
     this.ewma = of?.endpoint.ewma ?? new PeakEwma();
-    this.load = of?.endpoint.load ?? { active: 0, total: 0, success: 0, errors: 0 };
+    this.load = of?.endpoint.load ?? { active: 0, total: 0, success: 0, errors: 0, connects: 0, connectFailures: 0 };
   }
 
   /** Requests that chose this endpoint and have not ended. */

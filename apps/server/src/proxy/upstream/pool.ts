@@ -73,6 +73,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     }
     if (!breaker.mayWait()) return false;
     breaker.pending++;
+    cluster.pendingTotal++;
     this.waiting.push(waiter);
     this.dialMore();
     return true;
@@ -122,6 +123,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     this.dials.delete(dial);
     cluster.breaker.connections--;
     cluster.connectFailures++;
+    this.endpoint.load.connectFailures++;
     // A connection of HTTP/1.1 was meant for one of them, any other for all.
     let failing = this.speaks === 'http1' ? 1 : this.waiting.length;
     while (failing-- > 0) this.takeWaiter()?.onConnectFailed(reason);
@@ -182,7 +184,10 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     const perDial = this.speaks === 'http1' ? 1 : expectedStreams;
     if (this.dials.size * perDial >= this.waiting.length) return;
     // An endpoint without any connection may have one, or it could starve behind the others (as Envoy does).
-    if (!breaker.mayConnect() && this.connectionCount > 0) return;
+    if (!breaker.mayConnect()) {
+      cluster.connectionOverflow++;
+      if (this.connectionCount > 0) return;
+    }
     const tls = this.tls();
     const { autoSni, autoSanValidation } = cluster.config.http;
     const plan = tls === undefined ? undefined : planUpstreamTls(tls, cluster.secrets, autoSni ? this.endpoint.serverName : '', autoSanValidation);
@@ -194,6 +199,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     }
     breaker.connections++;
     cluster.totalConnections++;
+    this.endpoint.load.connects++;
     const { wheel, config: of } = cluster;
     const announce = of.proxyProtocol === undefined ? undefined : { version: of.proxyProtocol, client: this.endpoint.client };
     this.dials.add(new Dial(this, { endpoint: config, tls: plan, protocol: this.protocol, timeoutMs: of.connectTimeoutMs || 5000, wheel, announce }));

@@ -1,6 +1,7 @@
 // The admin interface: Envoy's paths, and what each gives in its shape.
 
 import { type Case, admin, http, service } from '../case.ts';
+import { policy } from './parts.ts';
 import { holds, oneOf } from '../harness/match.ts';
 
 const area = 'admin';
@@ -66,6 +67,36 @@ export const ADMIN: readonly Case[] = [
       ),
       page('/config_dump?resource=dynamic_listeners', 'configs.@type', 'configs.name', 'configs.active_state.listener.name'),
       page('/config_dump?resource=dynamic_active_clusters&mask=cluster.name', 'configs.cluster.name'),
+    ],
+  },
+  {
+    area,
+    name: 'circuit breaking, as one looks at it: limits, what is left, what was refused and what had to wait',
+    random: true,
+    services: [service('admin-breaker', { app: 'a', direct: true })],
+    objects: policy('admin-breaker', '{ connectionPool: { tcp: { maxConnections: 1 }, http: { http1MaxPendingRequests: 1 } } }'),
+    steps: [
+      http({ do: { hold: true }, background: true, expect: { status: 200 } }),
+      http({ times: 6, parallel: 6, background: 5, expect: { statuses: { 200: 1, 503: 5 } } }),
+      ...[
+        'circuit_breakers\\.default\\.rq_pending_open: 1',
+        'circuit_breakers\\.default\\.cx_open: 1',
+        'circuit_breakers\\.default\\.remaining_pending: 0',
+        'circuit_breakers\\.default\\.remaining_cx: 0',
+        'upstream_rq_pending_active: 1',
+        'upstream_rq_pending_overflow: 5',
+        'upstream_rq_pending_total: 2',
+        'upstream_cx_overflow: [1-9]\\d*',
+      ].map((line) =>
+        text('/stats?filter=admin-breaker', new RegExp(`^cluster\\.outbound\\|80\\|\\|admin-breaker\\.<ns>\\.svc\\.cluster\\.local;?\\.${line}$`, 'm')),
+      ),
+      ...[
+        'default_priority::max_connections::1',
+        'default_priority::max_pending_requests::1',
+        '<local>::rq_total::1',
+        '<local>::cx_total::1',
+        '<local>::zone::',
+      ].map((line) => text('/clusters', new RegExp(`^outbound\\|80\\|\\|admin-breaker\\.<ns>\\.svc\\.cluster\\.local::${line}$`, 'm'))),
     ],
   },
   {
