@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type CallResult, getJson } from './calls.ts';
 import type { DemoServiceSpec } from './demo-spec.ts';
 import { type Book, type Review, renderProductPage } from './product-page.ts';
+import { session, userOf } from './session.ts';
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
 
@@ -28,10 +29,27 @@ export function createHandler(spec: DemoServiceSpec): Handler {
   };
 }
 
-function upstream(spec: DemoServiceSpec, name: 'details' | 'reviews' | 'ratings', path: string, request: IncomingMessage): Promise<CallResult> {
+interface Call {
+  path: string;
+  timeoutMs: number;
+}
+
+function upstream(spec: DemoServiceSpec, name: 'details' | 'reviews' | 'ratings', { path, timeoutMs }: Call, request: IncomingMessage): Promise<CallResult> {
   const base = spec.upstreams[name];
   if (base === undefined) return Promise.resolve({ ok: false, status: 0, reason: `no address for ${name}: set ${name.toUpperCase()}_URL` });
-  return getJson(`${base}${path}`, request.headers);
+  const user = userOf(request);
+  return getJson(`${base}${path}`, user === undefined ? request.headers : { ...request.headers, 'end-user': user }, timeoutMs);
+}
+
+/** Bookinfo's own times. That reviews v2 waits longer for ratings than the page waits for reviews is the bug istio.io's fault injection task finds. */
+const PAGE_PATIENCE_MS = 3_000;
+const REVIEWS_PATIENCE_MS: Readonly<Record<string, number>> = { v2: 10_000, v3: 2_500 };
+
+/** The page asks for reviews a second time when no answer comes. */
+async function reviewsOf(spec: DemoServiceSpec, id: string, request: IncomingMessage): Promise<CallResult> {
+  const ask = (): Promise<CallResult> => upstream(spec, 'reviews', { path: `/reviews/${id}`, timeoutMs: PAGE_PATIENCE_MS }, request);
+  const first = await ask();
+  return first.ok || first.status !== 0 ? first : ask();
 }
 
 async function productpage(spec: DemoServiceSpec, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -39,17 +57,22 @@ async function productpage(spec: DemoServiceSpec, request: IncomingMessage, resp
   if (path === '/api/v1/products') return json(response, 200, [{ id: BOOK.id, title: BOOK.title }]);
   const api = /^\/api\/v1\/products\/(\d+)(?:\/(reviews|ratings))?$/.exec(path);
   if (api !== null) {
-    const [, id, part] = api;
-    const result = await (part === undefined ? upstream(spec, 'details', `/details/${id}`, request) : upstream(spec, 'reviews', `/reviews/${id}`, request));
+    const [, id = '', part] = api;
+    const result = await (part === undefined ? detailsOf(spec, id, request) : reviewsOf(spec, id, request));
     return result.ok ? json(response, 200, result.body) : json(response, result.status || 503, { error: result.reason });
   }
+  if (path === '/login' || path === '/logout') return session(path, request, response);
   if (path !== '/' && path !== '/productpage') return json(response, 404, { error: `no page ${path}` });
   // The page asks one after the other, as Bookinfo's does, so that a trace shows both.
-  const detailsResult = await upstream(spec, 'details', '/details/0', request);
-  const reviewsResult = await upstream(spec, 'reviews', '/reviews/0', request);
-  const html = renderProductPage(BOOK.title, detailsResult, reviewsResult);
+  const detailsResult = await detailsOf(spec, '0', request);
+  const reviewsResult = await reviewsOf(spec, '0', request);
+  const html = renderProductPage(BOOK.title, userOf(request), { details: detailsResult, reviews: reviewsResult });
   response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': Buffer.byteLength(html) });
   response.end(html);
+}
+
+function detailsOf(spec: DemoServiceSpec, id: string, request: IncomingMessage): Promise<CallResult> {
+  return upstream(spec, 'details', { path: `/details/${id}`, timeoutMs: PAGE_PATIENCE_MS }, request);
 }
 
 function details(_spec: DemoServiceSpec, request: IncomingMessage, response: ServerResponse): void {
@@ -65,7 +88,7 @@ async function reviews(spec: DemoServiceSpec, request: IncomingMessage, response
     { reviewer: 'Reviewer2', text: 'Absolutely fun and entertaining. The play lacks thematic depth when compared to other plays by Shakespeare.' },
   ];
   if (spec.version !== 'v1') {
-    const result = await upstream(spec, 'ratings', `/ratings/${id}`, request);
+    const result = await upstream(spec, 'ratings', { path: `/ratings/${id}`, timeoutMs: REVIEWS_PATIENCE_MS[spec.version] ?? 10_000 }, request);
     const color = spec.version === 'v2' ? 'black' : 'red';
     const stars = result.ok ? (result.body as { ratings: Record<string, number> }).ratings : {};
     for (const review of list) {

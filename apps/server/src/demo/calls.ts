@@ -10,14 +10,14 @@ const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 export type CallResult = { ok: true; body: unknown } | { ok: false; status: number; reason: string };
 
 /** GETs JSON; never throws: a failed call is a value, because a page shows what it has. `end-user` is an application header of Bookinfo. */
-export function getJson(url: string, incoming: IncomingHttpHeaders): Promise<CallResult> {
+export function getJson(url: string, incoming: IncomingHttpHeaders, timeoutMs: number): Promise<CallResult> {
   const headers: Record<string, string> = { accept: 'application/json' };
   for (const name of [...TRACE_HEADERS, 'end-user', 'user-agent']) {
     const value = incoming[name];
     if (typeof value === 'string') headers[name] = value;
   }
   return new Promise((resolve) => {
-    const request = httpRequest(url, { agent, headers, timeout: 10_000 }, (response) => {
+    const request = httpRequest(url, { agent, headers, timeout: timeoutMs }, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', (error) => resolve({ ok: false, status: 0, reason: error.message }));
@@ -32,7 +32,7 @@ export function getJson(url: string, incoming: IncomingHttpHeaders): Promise<Cal
         }
       });
     });
-    request.on('timeout', () => request.destroy(new Error('no answer within 10 s')));
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${timeoutMs / 1_000} s`)));
     request.on('error', (error) => resolve({ ok: false, status: 0, reason: error.message }));
     request.end();
   });
