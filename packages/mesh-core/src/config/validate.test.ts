@@ -168,3 +168,10 @@ test('larger edits keep comments and layout too', () => {
 test.each(['Service', 'VirtualService', 'DestinationRule', 'Gateway', 'WorkloadEntry', 'PeerAuthentication'])('%s has a JSON schema', (kind) => {
   expect(jsonSchemaOf(kind)).toMatchObject({ type: 'object', properties: expect.anything() as unknown });
 });
+
+test('a kind of the same name in another group is refused as that, not field by field', () => {
+  const { problems } = validateObject({ apiVersion: 'gateway.networking.k8s.io/v1', kind: 'Gateway', metadata: { name: 'a' }, spec: { listeners: [] } });
+  expect(problems).toMatchObject([
+    { code: 'WEFT_UNKNOWN_VERSION', path: 'apiVersion', message: expect.stringContaining('use networking.istio.io/v1') as string },
+  ]);
+});

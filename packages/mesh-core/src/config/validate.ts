@@ -87,6 +87,9 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
       `${record['apiVersion'] === undefined ? 'apiVersion is required' : `apiVersion ${String(record['apiVersion'])} is not one of ${kind.kind}`}: use ${versions.join(', ')}`,
       'WEFT_UNKNOWN_VERSION',
     );
+  // A kind of the same name in another group is another kind: what is in it says nothing.
+  const { apiVersion } = record;
+  if (typeof apiVersion === 'string' && groupOf(apiVersion) !== kind.group) return { problems };
   const topLevel = [...TOP_LEVEL, ...(DATA_FIELDS[kind.kind] ?? [])];
   for (const key of Object.keys(record)) if (!topLevel.includes(key)) add([key], `unknown field ${key}${didYouMean(key, topLevel)}`);
 
@@ -132,6 +135,10 @@ function meshConfigErrors(record: Readonly<Record<string, unknown>>, spec: unkno
   const metadata = { namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };
   const text = (spec as { data?: Record<string, string> } | undefined)?.data?.['mesh'];
   return text === undefined || !isMeshConfig({ kind: 'ConfigMap', metadata }, DEFAULT_MESH_SETTINGS.rootNamespace) ? [] : readMeshConfig(text).errors;
+}
+
+function groupOf(apiVersion: string): string {
+  return apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
 }
 
 function nameIn(record: Record<string, unknown>, key: 'name' | 'namespace'): string | undefined {

@@ -1,5 +1,6 @@
-// What kubectl asks before anything else: groups, versions, resources, and just enough OpenAPI to know that the server validates.
+// What kubectl asks before anything else: groups, versions, resources, and OpenAPI: that the server validates, and the fields for kubectl explain.
 
+import { jsonSchemaOf } from '@weft/mesh-core/config';
 import { KINDS, type Kind } from '@weft/mesh-core/model';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
@@ -64,6 +65,26 @@ export function openApiIndex(): unknown {
   };
 }
 
+/** Of Istio's kinds; with one of a core kind kubectl would make its patches by it. */
+function schemasOf(group: string, version: string, kinds: readonly Kind[]): Record<string, unknown> {
+  if (group === '') return {};
+  const text = { type: 'string' };
+  const object = (properties: object) => ({ type: 'object', properties });
+  const metadata = object({
+    ...{ name: text, namespace: text, resourceVersion: text },
+    ...{ labels: { type: 'object', additionalProperties: text }, annotations: { type: 'object', additionalProperties: text } },
+  });
+  return Object.fromEntries(
+    kinds.map(({ kind }) => [
+      `${group}.${version}.${kind}`,
+      {
+        ...object({ apiVersion: text, kind: text, metadata, spec: jsonSchemaOf(kind) }),
+        'x-kubernetes-group-version-kind': [{ group, version, kind }],
+      },
+    ]),
+  );
+}
+
 /** kubectl looks here for the parameter `fieldValidation` of each kind's PATCH: with it, the server checks fields and kubectl need not. */
 export function openApiOf(group: string, version: string, kinds: readonly Kind[]): unknown {
   const parameters = ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => ({ name, in: 'query', schema: { type: 'string', uniqueItems: true } }));
@@ -84,5 +105,10 @@ export function openApiOf(group: string, version: string, kinds: readonly Kind[]
       },
     },
   ]);
-  return { openapi: '3.0.0', info: { title: 'Weft', version }, paths: Object.fromEntries(paths) as unknown, components: { schemas: {} } };
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Weft', version },
+    paths: Object.fromEntries(paths) as unknown,
+    components: { schemas: schemasOf(group, version, kinds) },
+  };
 }

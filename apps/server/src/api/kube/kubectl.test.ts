@@ -137,3 +137,14 @@ test.skipIf(missing)(
   },
   60_000,
 );
+
+test.skipIf(missing)(
+  'kubectl explain tells the fields',
+  async () => {
+    const { out, err } = await kubectl(['explain', 'vs.spec.http.retries']);
+    expect(err).toBe('');
+    expect(out).toMatch(/KIND: +VirtualService\n/);
+    expect(out).toMatch(/ {2}perTryTimeout\t<string>/);
+  },
+  60_000,
+);
