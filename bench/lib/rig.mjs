@@ -28,7 +28,7 @@ export function openRig() {
       children.push(child);
       let output = '';
       const gone = new Promise((_, reject) =>
-        child.once('exit', (code) => reject(new Error(`${[command, ...args].join(' ')} ended with ${code}: ${output.slice(-500)}`))),
+        child.once('exit', (code, signal) => reject(new Error(`${[command, ...args].join(' ')} ended with ${code ?? signal}: ${output.slice(-500)}`))),
       );
       gone.catch(({ message }) => stopping.has(child) || console.error(message));
       const lines = new Promise((resolve) => {

@@ -74,6 +74,8 @@ class Proxy {
   open() {
     this.asked = new Set();
     this.session = connect(`https://127.0.0.1:${port}`, { ...this.tls, ALPNProtocols: ['h2'], checkServerIdentity: () => undefined });
+    // As Envoy does: who comes back resumes its TLS session.
+    this.session.once('connect', (_, socket) => socket.on('session', (session) => (this.tls.session = session)));
     let over = false;
     const again = () => {
       if (over) return;

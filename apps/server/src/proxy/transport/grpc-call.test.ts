@@ -1,28 +1,36 @@
 // The client against grpc-js as the server.
 
 import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js';
-import { createServer } from 'node:net';
+import { createSecureServer } from 'node:http2';
+import { createServer, type AddressInfo } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
-import { createCertificateAuthority } from '../../certificates/ca.ts';
+import { createCertificateAuthority, type CertificateAuthority } from '../../certificates/ca.ts';
 import { type GrpcCall, startGrpcCall } from './grpc-call.ts';
 
 type Stream = ServerDuplexStream<Buffer, Buffer>;
 const METHOD = '/test.Echo/Talk';
 
-async function serve(talk: (stream: Stream) => void): Promise<{ address: string; rootCaPem: string; server: Server }> {
+/** An authority with the key and certificate of a server. */
+async function createMeshAuthority(): Promise<{ ca: CertificateAuthority; key: string; cert: string }> {
   const dir = await mkdtemp(join(tmpdir(), 'weft-grpc-call-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
   const ca = await createCertificateAuthority({ stateDir: dir, trustDomain: 'cluster.local' });
   const leaf = await ca.issueLeaf({ trustDomain: 'cluster.local', namespace: 'a', serviceAccount: 's' }, { hostNames: [{ type: 'dns', value: 'localhost' }] });
+  return { ca, key: leaf.privateKeyPem, cert: leaf.certificatePem };
+}
+
+async function serve(talk: (stream: Stream) => void): Promise<{ address: string; rootCaPem: string; server: Server }> {
+  const { ca, key, cert } = await createMeshAuthority();
   const server = new Server();
   onTestFinished(() => server.forceShutdown());
   const same = (bytes: Buffer): Buffer => bytes;
   const coding = { requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same };
   server.addService({ Talk: { path: METHOD, requestStream: true, responseStream: true, ...coding } }, { Talk: talk });
-  const credentials = ServerCredentials.createSsl(null, [{ private_key: Buffer.from(leaf.privateKeyPem), cert_chain: Buffer.from(leaf.certificatePem) }]);
+  const credentials = ServerCredentials.createSsl(null, [{ private_key: Buffer.from(key), cert_chain: Buffer.from(cert) }]);
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync('127.0.0.1:0', credentials, (error, bound) => (error === null ? resolve(bound) : reject(error))),
   );
@@ -121,4 +129,42 @@ test('a message that cannot be read ends the call, a closed call says nothing mo
     closed.send(Buffer.from('x'));
   });
   expect(heard).toBe(1);
+});
+
+test('an identity that comes back resumes its TLS session and is still known by its certificate; another starts anew', async () => {
+  const { ca, ...server } = await createMeshAuthority();
+  const http2 = createSecureServer({ ...server, ca: ca.rootCaPem, requestCert: true, rejectUnauthorized: true });
+  onTestFinished(() => void http2.close());
+  const seen: { reused: boolean; name: string | undefined }[] = [];
+  http2.on('session', ({ socket }) => {
+    const tls = socket as TLSSocket;
+    seen.push({ reused: tls.isSessionReused(), name: tls.getPeerX509Certificate()?.subjectAltName });
+  });
+  http2.on('stream', (stream) => {
+    stream.respond({ 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end();
+  });
+  await new Promise<void>((resolve) => http2.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(http2.address() as AddressInfo).port}`;
+  const identityOf = async (serviceAccount: string): Promise<{ keyPem: string; chainPem: string }> => {
+    const leaf = await ca.issueLeaf({ trustDomain: 'cluster.local', namespace: 'a', serviceAccount });
+    return { keyPem: leaf.privateKeyPem, chainPem: leaf.certificatePem };
+  };
+  const [one, other] = [await identityOf('one'), await identityOf('other')];
+  for (const identity of [one, one, other, one])
+    await new Promise<void>((resolve, reject) => {
+      const made = startGrpcCall({
+        ...{ address, rootCaPem: ca.rootCaPem, identity, method: METHOD, onMessage: () => undefined },
+        onEnd: (error) => (error === undefined ? resolve() : reject(error)),
+      });
+      made.finish();
+    });
+  const name = (serviceAccount: string): string => `URI:spiffe://cluster.local/ns/a/sa/${serviceAccount}`;
+  expect(seen).toEqual([
+    { reused: false, name: name('one') },
+    { reused: true, name: name('one') },
+    { reused: false, name: name('other') },
+    { reused: true, name: name('one') },
+  ]);
 });

@@ -1,7 +1,7 @@
 // What the proxy needs of gRPC: one call, on a connection of its own over TLS. On node:http2, as the control plane's server is.
 
 import { connect, constants, type IncomingHttpHeaders } from 'node:http2';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { GrpcMessages } from '@weft/mesh-core/wire';
 import { hostAndPort } from '../upstream/host-and-port.ts';
 
@@ -42,11 +42,7 @@ export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
   const { host, port } = hostAndPort(options.address, 443);
   const session = connect('https://localhost', {
     settings: { enablePush: false, initialWindowSize: windowBytes },
-    createConnection: () =>
-      connectTls({
-        ...{ host, port, servername: 'localhost', ALPNProtocols: ['h2'], ca: options.rootCaPem },
-        ...(options.identity === undefined ? {} : { key: options.identity.keyPem, cert: options.identity.chainPem }),
-      }),
+    createConnection: () => secure(options, host, port),
   });
   let ended = false;
   const end = (error: Error | undefined, told = true): void => {
@@ -123,6 +119,17 @@ export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
       end(undefined, false);
     },
   };
+}
+
+/** Last TLS session of an identity. */
+const sessions = new WeakMap<object, Buffer>();
+
+/** Who comes back resumes its session, as Envoy does: after a loss of all connections nobody has to sign and verify again. */
+function secure({ identity, rootCaPem }: GrpcCallOptions, host: string, port: number): TLSSocket {
+  const options = { host, port, servername: 'localhost', ALPNProtocols: ['h2'], ca: rootCaPem };
+  if (identity === undefined) return connectTls(options);
+  const socket = connectTls({ ...options, key: identity.keyPem, cert: identity.chainPem, session: sessions.get(identity) });
+  return socket.on('session', (session) => sessions.set(identity, session));
 }
 
 /** `grpc-message` is percent-encoded. */
