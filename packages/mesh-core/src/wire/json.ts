@@ -4,6 +4,7 @@
 import { type FieldSchema, type MessageSchema, enumAt, messageAt, messageNamed } from './schemas.ts';
 import { WireReader, WireType } from './reader.ts';
 import { type JsonObject, type JsonValue, wellKnownForms } from './well-known.ts';
+import { joined } from './writer.ts';
 
 /** What was read for a field: a scalar as JSON, messages as their bytes, a list of either. */
 type Read = JsonValue | Uint8Array | Uint8Array[];
@@ -95,13 +96,6 @@ function take(schema: MessageSchema, field: FieldSchema, wireType: number, reade
   const value = type !== 'm' ? scalar(field, reader) : before === undefined ? reader.bytes() : joined(before as Uint8Array, reader.bytes());
   if (label === '=' && isZero(field, value)) values.delete(field);
   else values.set(field, value);
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const all = new Uint8Array(first.length + second.length);
-  all.set(first);
-  all.set(second, first.length);
-  return all;
 }
 
 function isZero({ type, ref }: FieldSchema, value: Read): boolean {

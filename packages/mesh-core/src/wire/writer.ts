@@ -95,3 +95,10 @@ export class WireWriter {
     return this;
   }
 }
+
+export function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const all = new Uint8Array(first.length + second.length);
+  all.set(first);
+  all.set(second, first.length);
+  return all;
+}

@@ -1,5 +1,7 @@
 // One xDS resource, encoded once and shared as bytes between all streams that carry it.
 
+import { joined } from '../wire/writer.ts';
+
 export const TYPE_URL = {
   listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
   route: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
@@ -23,11 +25,7 @@ export interface Resource {
 
 /** The whole encoded message. */
 export function bytesOf({ body, tail }: Resource): Uint8Array {
-  if (tail === undefined) return body;
-  const bytes = new Uint8Array(body.length + tail.length);
-  bytes.set(body);
-  bytes.set(tail, body.length);
-  return bytes;
+  return tail === undefined ? body : joined(body, tail);
 }
 
 /** Everything one class of proxies may be sent: per type, resources by name. */

@@ -1,11 +1,12 @@
-// Discovery messages to and from bytes. Written by hand on protobuf-es' reader: a reconnect of a thousand proxies brings
+// Discovery messages to and from bytes, by hand: a reconnect of a thousand proxies brings
 // millions of names and versions, and resource bodies go out as the bytes they were encoded to once, for all streams.
 
 import { fromBinary } from '@bufbuild/protobuf';
-import { BinaryReader, WireType, getTextEncoding } from '@bufbuild/protobuf/wire';
 import type { Node } from '../gen/envoy/config/core/v3/base_pb.ts';
 import { NodeSchema } from '../gen/envoy/config/core/v3/base_pb.ts';
 import { StatusSchema } from '../gen/google/rpc/status_pb.ts';
+import { WireReader, WireType } from '../wire/reader.ts';
+import { decodeText, encodeText } from '../wire/text.ts';
 import type { Dialect } from './ads-stream.ts';
 import type { Resource } from './resource.ts';
 import type { XdsRequest, XdsResponse } from './subscription.ts';
@@ -22,7 +23,7 @@ const REQUEST_FIELDS = {
  */
 export function decodeRequest(dialect: Dialect, bytes: Uint8Array): { request: XdsRequest; node: Uint8Array | undefined } {
   const fields = REQUEST_FIELDS[dialect];
-  const reader = new BinaryReader(bytes);
+  const reader = new WireReader(bytes);
   const message = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const names: string[] = [];
   const subscribe: string[] = [];
@@ -34,7 +35,7 @@ export function decodeRequest(dialect: Dialect, bytes: Uint8Array): { request: X
   let node: Uint8Array | undefined;
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
-    if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
+    if (wireType !== WireType.bytes) reader.skip(wireType, field);
     else if (field === fields.names) names.push(readText(reader, message));
     else if (field === fields.subscribe) subscribe.push(readText(reader, message));
     else if (field === fields.unsubscribe) unsubscribe.push(readText(reader, message));
@@ -52,14 +53,14 @@ export function decodeNode(bytes: Uint8Array): Node {
   return fromBinary(NodeSchema, bytes);
 }
 
-function readEntry(reader: BinaryReader, message: DataView, entries: Map<string, string>): void {
+function readEntry(reader: WireReader, message: DataView, entries: Map<string, string>): void {
   const end = reader.uint32() + reader.pos;
   let key = '';
   let value = '';
   while (reader.pos < end) {
     const [field, wireType] = reader.tag();
-    if (field === 1 && wireType === WireType.LengthDelimited) key = readText(reader, message);
-    else if (field === 2 && wireType === WireType.LengthDelimited) value = readText(reader, message);
+    if (field === 1 && wireType === WireType.bytes) key = readText(reader, message);
+    else if (field === 2 && wireType === WireType.bytes) value = readText(reader, message);
     else reader.skip(wireType, field);
   }
   if (reader.pos !== end) throw new RangeError('a map entry ends outside its field');
@@ -73,13 +74,13 @@ const LONGEST_KNOWN = 96;
 let known: { texts: string[]; lengths: Uint8Array; bytes: DataView } | undefined;
 
 /** Like `reader.string()`, but gives the string it gave before, when that is remembered: all clients name the same things. */
-function readText(reader: BinaryReader, message: DataView): string {
+function readText(reader: WireReader, message: DataView): string {
   const length = reader.uint32();
   const start = reader.pos;
   const end = start + length;
   if (end > message.byteLength) throw new RangeError('a string ends outside its message');
   reader.pos = end;
-  if (length > LONGEST_KNOWN) return decodeText(message, start, length);
+  if (length > LONGEST_KNOWN) return textOf(message, start, length);
   let hash = length;
   let i = start;
   for (; i + 4 <= end; i += 4) {
@@ -92,15 +93,15 @@ function readText(reader: BinaryReader, message: DataView): string {
   const { texts, lengths, bytes } = known;
   const cell = slot * LONGEST_KNOWN;
   if (lengths[slot] === length && sameBytes(message, start, bytes, cell, length)) return texts[slot] ?? '';
-  const text = decodeText(message, start, length);
+  const text = textOf(message, start, length);
   texts[slot] = text;
   lengths[slot] = length;
   for (let k = 0; k < length; k += 1) bytes.setUint8(cell + k, message.getUint8(start + k));
   return text;
 }
 
-function decodeText(message: DataView, start: number, length: number): string {
-  return getTextEncoding().decodeUtf8(new Uint8Array(message.buffer, message.byteOffset + start, length));
+function textOf(message: DataView, start: number, length: number): string {
+  return decodeText(new Uint8Array(message.buffer, message.byteOffset + start, length));
 }
 
 function sameBytes(a: DataView, startOfA: number, b: DataView, startOfB: number, length: number): boolean {
@@ -157,7 +158,7 @@ class Heads {
     this.#lengthField(field, length);
     this.#room(length);
     if (length === text.length) for (let i = 0; i < length; i += 1) scratch[this.length + i] = text.charCodeAt(i);
-    else scratch.set(getTextEncoding().encodeUtf8(text), this.length);
+    else scratch.set(encodeText(text), this.length);
     this.length += length;
   }
 
@@ -183,7 +184,7 @@ class Heads {
   /** Tag of a length-delimited field, and its length. */
   #lengthField(field: number, length: number): void {
     this.#room(8);
-    scratch[this.length++] = (field << 3) | WireType.LengthDelimited;
+    scratch[this.length++] = (field << 3) | WireType.bytes;
     let rest = length;
     for (; rest > 0x7f; rest >>>= 7) scratch[this.length++] = (rest & 0x7f) | 0x80;
     scratch[this.length++] = rest;
@@ -198,7 +199,7 @@ class Heads {
 }
 
 function utf8Length(text: string): number {
-  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) > 0x7f) return getTextEncoding().encodeUtf8(text).length;
+  for (let i = 0; i < text.length; i += 1) if (text.charCodeAt(i) > 0x7f) return encodeText(text).length;
   return text.length;
 }
 
