@@ -11,17 +11,34 @@ interface Fact<M> {
 interface Entry<M> {
   value: unknown;
   facts: readonly Fact<M>[];
-  /** Mesh for which the facts were last compared. */
-  checked: number;
+  /** Bits of the sources that it and its facts were read from. */
+  sources: number;
+  /** Sources of the mesh for which it was last found to hold. */
+  seen: Sources;
+}
+
+/** By the number of a source what its content is numbered; in the meshes of a memo equal numbers are equal contents. */
+export type Sources = readonly (number | undefined)[];
+
+/** What was looked up in a mesh, and the bits of the sources it came from. */
+interface Looked {
+  value: unknown;
+  sources: number;
+}
+
+/** A look-up under way: the facts read so far, where they count, and the bits of the sources. */
+interface Reading<M> {
+  facts: Map<string, Fact<M>> | undefined;
+  sources: number;
 }
 
 /** What {@link once} and its like need of a mesh. */
 export interface Remembering {
   readonly memo: Memo<this>;
   /** Look-ups of this mesh. */
-  readonly facts: Map<string, unknown>;
-  /** Number of this mesh; every mesh of a memo has another. */
-  readonly generation: number;
+  readonly facts: Map<string, Looked>;
+  /** What everything is read from in the end, see {@link source}: results are not even compared where none of theirs has changed. */
+  readonly sources: Sources;
 }
 
 /** Meshes until what none of them used is forgotten (twice as many at most): proxies that reconnect find their results again. */
@@ -33,23 +50,54 @@ const NO_FACTS: readonly never[] = [];
 export class Memo<M> {
   #entries = new Map<string, Entry<M>>();
   #older = new Map<string, Entry<M>>();
-  #generation = 0;
-  /** Facts read so far by the results under way, innermost last; undefined where reads do not count. */
-  readonly reading: (Map<string, Fact<M>> | undefined)[] = [];
+  #meshes = 0;
+  #contents = 0;
+  readonly #sources = new Map<string, number>();
+  #compared: { from: Sources; to: Sources; changed: number } = { from: [], to: [], changed: 0 };
+  /** Look-ups under way, innermost last. */
+  readonly reading: Reading<M>[] = [];
   /** Noted since the last mesh began. */
   readonly noted = new Map<string, Fact<M>>();
   /** Properties of the subject that {@link onceFor} saw read, by key; only ever more. */
   readonly reads = new Map<string, Set<string>>();
 
-  /** The number of a new mesh. */
-  begin(): number {
-    this.#generation += 1;
+  /** A new mesh. `same` tells sources whose content is that of `previous`, the mesh it follows. */
+  begin(names: Iterable<string>, previous: Sources, same: (name: string) => boolean): Sources {
+    this.#meshes += 1;
     this.noted.clear();
-    if (this.#generation % ROTATE_AFTER === 0) {
+    if (this.#meshes % ROTATE_AFTER === 0) {
       this.#older = this.#entries;
       this.#entries = new Map();
     }
-    return this.#generation;
+    const sources: (number | undefined)[] = [];
+    for (const name of names) {
+      const source = this.numberOf(name);
+      sources[source] = same(name) ? previous[source] : (this.#contents += 1);
+    }
+    return sources;
+  }
+
+  numberOf(source: string): number {
+    const number = this.#sources.get(source) ?? this.#sources.size;
+    this.#sources.set(source, number);
+    return number;
+  }
+
+  /** Bits of the sources that differ. */
+  changed(from: Sources, to: Sources): number {
+    if (from === to) return 0;
+    if (this.#compared.from !== from || this.#compared.to !== to) {
+      let changed = 0;
+      for (const number of this.#sources.values()) if (from[number] !== to[number]) changed |= bitOf(number);
+      this.#compared = { from, to, changed };
+    }
+    return this.#compared.changed;
+  }
+
+  /** The look-up under way has read from these. */
+  touch(sources: number): void {
+    const reading = this.reading.at(-1);
+    if (reading !== undefined) reading.sources |= sources;
   }
 
   get(key: string): Entry<M> | undefined {
@@ -70,13 +118,16 @@ export class Memo<M> {
   }
 
   remember(key: string, value: unknown): void {
-    this.set(key, { value, facts: NO_FACTS, checked: 0 });
+    this.set(key, { value, facts: NO_FACTS, sources: 0, seen: [] });
   }
 
   get size(): number {
     return this.#entries.size;
   }
 }
+
+/** Several may share a bit. */
+const bitOf = (source: number): number => 1 << (source % 31);
 
 const STALE = Symbol('stale');
 
@@ -106,6 +157,14 @@ export function fact<M extends Remembering, T>(mesh: M, key: string, read: (mesh
   const value = look(mesh, key, read);
   note(mesh, key, read, value);
   return value;
+}
+
+/** A fact that is read from nothing else. Its content changes with the number the mesh has for it, and only then. */
+export function source<M extends Remembering, T>(mesh: M, name: string, read: (mesh: M) => T): T {
+  return fact(mesh, `source|${name}`, (m) => {
+    m.memo.touch(bitOf(m.memo.numberOf(name)));
+    return read(m);
+  });
 }
 
 /**
@@ -162,39 +221,51 @@ function enter<M extends Remembering>(mesh: M, key: string, make: () => unknown)
 
 function made<M extends Remembering>(mesh: M, make: () => unknown): Entry<M> {
   const facts = new Map<string, Fact<M>>();
-  const { reading } = mesh.memo as Memo<M>;
-  reading.push(facts);
-  try {
-    const value = make();
-    return { value, facts: [...facts.values()], checked: mesh.generation };
-  } finally {
-    reading.pop();
-  }
+  const reading: Reading<M> = { facts, sources: 0 };
+  const value = under(mesh, reading, make);
+  return { value, facts: [...facts.values()], sources: reading.sources, seen: mesh.sources };
 }
 
 /** The entry, when it holds for this mesh. */
 function holding<M extends Remembering>(mesh: M, key: string): Entry<M> | undefined {
   const memo = mesh.memo as Memo<M>;
   const entry = memo.get(key);
-  if (entry === undefined || entry.checked === mesh.generation) return entry;
-  for (const { key: name, read, value } of entry.facts) if (look(mesh, name, read) !== value) return undefined;
-  entry.checked = mesh.generation;
+  if (entry === undefined) return undefined;
+  if ((memo.changed(entry.seen, mesh.sources) & entry.sources) !== 0) {
+    // What a fact is read from may be other sources than before.
+    const reading: Reading<M> = { facts: undefined, sources: 0 };
+    const same = under(mesh, reading, () => entry.facts.every((known) => look(mesh, known.key, known.read) === known.value));
+    if (!same) return undefined;
+    entry.sources = reading.sources;
+  }
+  entry.seen = mesh.sources;
+  memo.touch(entry.sources);
   return entry;
 }
 
 /** What is read on the way, or only to compare, is not read by the result under way. */
 function look<M extends Remembering, T>(mesh: M, key: string, read: (mesh: M) => T): T {
-  const { facts } = mesh;
+  const { facts, memo } = mesh;
   const known = facts.get(key);
-  if (known !== undefined || facts.has(key)) return known as T;
-  const { reading } = mesh.memo;
-  reading.push(undefined);
+  if (known !== undefined) {
+    memo.touch(known.sources);
+    return known.value as T;
+  }
+  const reading: Reading<M> = { facts: undefined, sources: 0 };
+  const value = under(mesh, reading, () => read(mesh));
+  facts.set(key, { value, sources: reading.sources });
+  return value;
+}
+
+/** What `work` reads from, so does who asked for it. */
+function under<M extends Remembering, T>(mesh: M, reading: Reading<M>, work: () => T): T {
+  const memo = mesh.memo as Memo<M>;
+  memo.reading.push(reading);
   try {
-    const value = read(mesh);
-    facts.set(key, value);
-    return value;
+    return work();
   } finally {
-    reading.pop();
+    memo.reading.pop();
+    memo.touch(reading.sources);
   }
 }
 
@@ -205,12 +276,12 @@ function noteEntry<M extends Remembering>(mesh: M, key: string, entry: Entry<M>)
 
 /** Whether a result under way depends on what is looked up now. */
 function isRead({ memo }: Remembering): boolean {
-  return memo.reading.at(-1) !== undefined;
+  return memo.reading.at(-1)?.facts !== undefined;
 }
 
 function note<M extends Remembering>(mesh: M, key: string, read: (mesh: M) => unknown, value: unknown): void {
   const { reading, noted } = mesh.memo as Memo<M>;
-  const facts = reading.at(-1);
+  const facts = reading.at(-1)?.facts;
   if (facts === undefined) return;
   let known = noted.get(key);
   if (known === undefined || known.value !== value) noted.set(key, (known = { key, read, value }));

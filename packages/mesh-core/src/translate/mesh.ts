@@ -19,7 +19,7 @@ import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts'
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
 import { meshRoutes } from './gateway-api.ts';
-import { Memo, derived, fact, once, sameContent, sameElements, sameEntries } from './memo.ts';
+import { Memo, type Remembering, type Sources, derived, fact, once, sameContent, sameElements, sameEntries, source } from './memo.ts';
 import { type EntryFacts, entryServices } from './service-entries.ts';
 
 /** `https`: TLS that is passed on as it is. `auto`: not declared, told by the first bytes. */
@@ -70,8 +70,8 @@ export interface Mesh {
   objects: ReadonlyMap<string, readonly MeshObject[]>;
   /** What was worked out from this mesh and those before it. */
   memo: Memo<Mesh>;
-  facts: Map<string, unknown>;
-  generation: number;
+  facts: Remembering['facts'];
+  sources: Sources;
 }
 
 /** Indexes the objects. `previous` hands over what was worked out from it and still holds. Fields are made when they are first read. */
@@ -89,7 +89,7 @@ export function buildMesh(objects: readonly MeshObject[], given: MeshSettings, p
     settings,
     memo,
     facts: new Map(),
-    generation: memo.begin(),
+    sources: memo.begin(groups.keys(), previous?.sources ?? [], (kind) => previous?.memo === memo && previous.objects.get(kind) === groups.get(kind)),
   } as unknown as Mesh;
   for (const [name, read] of Object.entries(FIELDS)) Object.defineProperty(mesh, name, { get: () => read(mesh) });
   return mesh;
@@ -118,11 +118,7 @@ const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
 
 /** Objects of one kind, oldest first. */
 export function ofKind<S>(mesh: Mesh, kind: string): readonly MeshObject<S>[] {
-  return derived(
-    mesh,
-    `kind|${kind}`,
-    (m) => fact(m, `objects|${kind}`, ({ objects }) => objects.get(kind))?.toSorted(byAge) ?? [],
-  ) as readonly MeshObject<S>[];
+  return derived(mesh, `kind|${kind}`, (m) => source(m, kind, ({ objects }) => objects.get(kind))?.toSorted(byAge) ?? []) as readonly MeshObject<S>[];
 }
 
 /** What a host is to a client; what reads only this one is not made again when another changes. */

@@ -1,0 +1,49 @@
+// What is remembered from mesh to mesh, on meshes of two texts.
+
+import { expect, test } from 'vitest';
+import { Memo, type Remembering, derived, once, source } from './memo.ts';
+
+interface Texts extends Remembering {
+  memo: Memo<this>;
+  texts: Readonly<Record<string, string>>;
+}
+
+function follow(texts: Readonly<Record<string, string>>, previous?: Texts): Texts {
+  const memo = (previous?.memo ?? new Memo<Texts>()) as Texts['memo'];
+  const sources = memo.begin(Object.keys(texts), previous?.sources ?? [], (name) => previous?.texts[name] === texts[name]);
+  return { memo, texts, facts: new Map(), sources };
+}
+
+const text = (mesh: Texts, name: string): string => source(mesh, name, ({ texts }) => texts[name] ?? '');
+/** Reads `b` only where `a` says so. */
+const inner = (mesh: Texts): string => derived(mesh, 'inner', (m) => (text(m, 'a') === 'see b' ? text(m, 'b') : 'plain'));
+
+test('a result follows a source that only a later mesh made it depend on', () => {
+  const outer = (mesh: Texts): string => once(mesh, 'outer', () => `<${inner(mesh)}>`);
+  const first = follow({ a: '', b: 'plain' });
+  expect(outer(first)).toBe('<plain>');
+  const second = follow({ a: 'see b', b: 'plain' }, first);
+  expect(outer(second)).toBe('<plain>');
+  expect(outer(follow({ a: 'see b', b: 'other' }, second))).toBe('<other>');
+});
+
+test('a result is made once and compared only where one of its sources has changed, also between a mesh that was tried and the next', () => {
+  let made = 0;
+  let read = 0;
+  const counted = (mesh: Texts): string =>
+    once(mesh, 'counted', () => {
+      made += 1;
+      return source(mesh, 'a', ({ texts }) => {
+        read += 1;
+        return texts['a'] ?? '';
+      });
+    });
+  const first = follow({ a: '1', b: '1' });
+  expect(counted(first)).toBe('1');
+  expect(counted(follow({ a: '1', b: '2' }, first))).toBe('1');
+  expect([made, read]).toEqual([1, 1]);
+  expect(counted(follow({ a: '2', b: '1' }, first))).toBe('2');
+  expect([made, read]).toEqual([2, 2]);
+  expect(counted(follow({ a: '1', b: '3' }, first))).toBe('1');
+  expect(counted(follow({ b: '3' }, first))).toBe('');
+});
