@@ -1,6 +1,6 @@
 // How fast an edit reaches every proxy: N simulated proxies on mTLS delta ADS against M services, all of them clients of the
 // service whose weight is edited. Prints propagation (commit -> last ACK), memory of the control plane, and the reconnect storm.
-//   npm run build && node bench/xds/run.mjs [--proxies 1000] [--services 1000] [--edits 100]
+//   npm run build && node bench/xds/run.mjs [--proxies 1000] [--services 1000] [--edits 100] [--rest 30]
 import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ const option = (name, fallback) => {
 const proxies = option('proxies', 1_000);
 const services = option('services', 1_000);
 const edits = option('edits', 100);
-const REST_MS = 30_000;
+const REST_MS = option('rest', 30) * 1_000;
 /** While proxies reconnect. */
 const EDITS_PER_SECOND = 1;
 const here = import.meta.dirname;

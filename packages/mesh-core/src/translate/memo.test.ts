@@ -47,3 +47,19 @@ test('a result is made once and compared only where one of its sources has chang
   expect(counted(follow({ a: '1', b: '3' }, first))).toBe('1');
   expect(counted(follow({ b: '3' }, first))).toBe('');
 });
+
+test('parts of a result in use are remembered, however long it was not made of them again; what is not in use is forgotten', () => {
+  const made = { part: 0, other: 0 };
+  const part = (mesh: Texts): string => once(mesh, 'part', () => `${text(mesh, 'a')}${(made.part += 1)}`);
+  const whole = (mesh: Texts): string => once(mesh, 'whole', () => part(mesh) + text(mesh, 'b'));
+  const other = (mesh: Texts): string => once(mesh, 'other', () => `${text(mesh, 'a')}${(made.other += 1)}`);
+  let mesh = follow({ a: 'a', b: 'b', c: '0' });
+  expect(whole(mesh) + other(mesh)).toBe('a1ba1');
+  for (let i = 1; i < 500; i += 1) {
+    mesh = follow({ a: 'a', b: 'b', c: String(i) }, mesh);
+    whole(mesh);
+  }
+  mesh = follow({ a: 'a', b: 'd', c: '' }, mesh);
+  expect(whole(mesh)).toBe('a1d');
+  expect(other(mesh)).toBe('a2');
+});

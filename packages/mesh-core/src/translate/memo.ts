@@ -103,8 +103,15 @@ export class Memo<M> {
   get(key: string): Entry<M> | undefined {
     const entry = this.#entries.get(key);
     if (entry !== undefined) return entry;
+    return this.#keep(key);
+  }
+
+  /** With what it was made of, which is not looked at as long as it holds. */
+  #keep(key: string): Entry<M> | undefined {
     const older = this.#older.get(key);
-    if (older !== undefined) this.#entries.set(key, older);
+    if (older === undefined) return undefined;
+    this.#entries.set(key, older);
+    for (const part of older.facts) if (part.key.startsWith('=') && !this.#entries.has(part.key.slice(1))) this.#keep(part.key.slice(1));
     return older;
   }
 
