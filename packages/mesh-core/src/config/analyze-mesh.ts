@@ -34,6 +34,11 @@ export function resolveHost(host: string, namespace: string, domainSuffix = 'clu
   return host.includes('.') || host.includes('*') || host.includes(':') ? host : `${host}.${namespace}.svc.${domainSuffix}`;
 }
 
+/** A host as it was written, and in full where that is another text. */
+export function inFull(written: string, host: string): string {
+  return written === host ? host : `${written} (${host})`;
+}
+
 /** Whether `pattern`, a name or a wildcard, covers `host`. */
 export function hostMatches(pattern: string, host: string): boolean {
   return pattern.startsWith('*') ? host.endsWith(pattern.slice(1)) : pattern === host;

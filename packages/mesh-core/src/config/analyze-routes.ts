@@ -3,7 +3,7 @@
 import { type MeshObject, type ObjectRef, type Problem, refOf } from '../model/index.ts';
 import { hostsInGateway } from './analyze-gateways.ts';
 import { matchProblems } from './analyze-matches.ts';
-import { MESH, type Mesh, gatewayKey, hostMatches, problem, resolveHost, unresolved, visible } from './analyze-mesh.ts';
+import { MESH, type Mesh, gatewayKey, hostMatches, inFull, problem, resolveHost, unresolved, visible } from './analyze-mesh.ts';
 import type { DestinationSpec, HttpRouteSpec } from './http-route.ts';
 import { nearest } from './nearest.ts';
 import { durationMs } from './schema-parts.ts';
@@ -93,7 +93,7 @@ function destinationProblems(vs: VirtualService, destination: DestinationSpec, p
           'error',
           'KIA1101',
           `${path}.host`,
-          `No Service has the host ${destination.host} (${host}).${use === undefined ? '' : ` There is ${use}.`}`,
+          `No Service has the host ${inFull(destination.host, host)}.${use === undefined ? '' : ` There is ${use}.`}`,
           use === undefined ? undefined : { label: `Use ${use}`, value: use },
         ),
       ),

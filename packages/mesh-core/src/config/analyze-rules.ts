@@ -1,7 +1,7 @@
 // DestinationRules against the rest of the mesh: their host, what their subsets select, what they can eject.
 
 import type { MeshObject, Problem } from '../model/index.ts';
-import { type Mesh, hostMatches, matches, problem, resolveHost, unresolved } from './analyze-mesh.ts';
+import { type Mesh, hostMatches, matches, inFull, problem, resolveHost, unresolved } from './analyze-mesh.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { nearest } from './nearest.ts';
 import type { WorkloadEntrySpec } from './other-kinds.ts';
@@ -25,7 +25,7 @@ export function destinationRuleProblems(rule: Rule, mesh: Mesh): Problem[] {
           'error',
           'KIA0202',
           'spec.host',
-          `No Service has the host ${rule.spec.host} (${host}).${use === undefined ? '' : ` There is ${use}.`}`,
+          `No Service has the host ${inFull(rule.spec.host, host)}.${use === undefined ? '' : ` There is ${use}.`}`,
           use === undefined ? undefined : { label: `Use ${use}`, value: use },
         ),
       ),

@@ -208,3 +208,9 @@ test('what of a Sidecar has no effect without interception is told with its path
   const off = { ...entry, kind: 'PeerAuthentication', spec: { mtls: { mode: 'DISABLE' } } };
   expect(paths(sidecar, off)).not.toContain('spec.ingress[3].tls');
 });
+
+test('a host is told as it was written, and in full only where that says more', () => {
+  const messages = (host: string): string[] => analyse(object('DestinationRule', `{ host: ${host} }`)).map((p) => p.message);
+  expect(messages('nowhere')).toEqual(['No Service has the host nowhere (nowhere.bookinfo.svc.cluster.local).']);
+  expect(messages('gw.edge.svc.cluster.local')).toEqual(['No Service has the host gw.edge.svc.cluster.local.']);
+});
