@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { createHandler } from './bookinfo.ts';
+import { type Handler, createHandler } from './bookinfo.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -12,8 +12,8 @@ afterEach(() => {
   }
 });
 
-async function serve(handler: Parameters<typeof createServer>[1]): Promise<string> {
-  const server = createServer(handler).listen(0, '127.0.0.1');
+async function serve(handler: Handler): Promise<string> {
+  const server = createServer((request, response) => void handler(request, response)).listen(0, '127.0.0.1');
   servers.push(server);
   await once(server, 'listening');
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -42,8 +42,8 @@ test('the page asks again for reviews that do not come, and not for those that f
   let asked = 0;
   const reviews = await serve((request, response) => {
     asked += 1;
-    if (asked === 1) return void request.socket.destroy();
-    response.writeHead(503).end();
+    if (asked === 1) request.socket.destroy();
+    else response.writeHead(503).end();
   });
   const page = await serve(createHandler({ name: 'productpage', version: 'v1', port: 0, upstreams: { reviews } }));
   expect(await (await fetch(`${page}/productpage`)).text()).toContain('product reviews are currently unavailable (503)');
