@@ -11,7 +11,7 @@ export interface StatsFilter {
 
 /** Value by name, sorted. */
 export function collectStats(stats: RuntimeStats, extra: Readonly<Record<string, number>>): Map<string, number> {
-  const lines = new Map<string, number>(Object.entries(extra));
+  const lines = new Map<string, number>(Object.entries({ ...stats.counters, ...extra }));
   for (const c of stats.clusters) {
     const put = (name: string, value: number): void => void lines.set(`cluster.${c.name}.${name}`, value);
     put('upstream_cx_active', c.activeConnections);

@@ -3,9 +3,10 @@
 import type { Fraction } from '@weft/mesh-core/traffic';
 import { decodeHeaderList, decodeStringMatch } from './decode-common.ts';
 import { decodeFraction, decodeRuntimeFraction } from './decode-fraction.ts';
+import { decodeRbac } from './decode-rbac.ts';
 import { decodeHeaderMatch } from './decode-route-match.ts';
 import type { Fields } from './fields.ts';
-import type { RouteFilterConfig } from './model.ts';
+import type { RbacFilterConfig, RouteFilterConfig } from './model.ts';
 
 type Decoder = (fields: Fields) => RouteFilterConfig;
 const always: Fraction = { numerator: 100, of: 100 };
@@ -23,6 +24,18 @@ const KINDS: Readonly<Record<string, keyof RouteFilterConfig>> = {
   'envoy.filters.http.local_ratelimit': 'localRateLimit',
 };
 
+const RBAC = 'envoy.filters.http.rbac';
+const RBAC_PER_ROUTE = 'envoy.extensions.filters.http.rbac.v3.RBACPerRoute';
+
+/** Without a configuration the filter is off here. */
+function decodeRouteRbac(outer: Fields | undefined, config: Fields | undefined): RbacFilterConfig | 'off' {
+  if (outer?.type() === 'envoy.config.route.v3.FilterConfig' && outer.flag('disabled')) return 'off';
+  const rbac = config?.object('rbac');
+  if (config !== undefined && config.type() !== RBAC_PER_ROUTE) outer?.problem('config', `${config.type()} is no configuration of this filter`);
+  config?.end();
+  return rbac === undefined ? 'off' : decodeRbac(rbac, 'http');
+}
+
 /** `inherited` is what the level above says; the most specific level replaces a filter's configuration as a whole. */
 export function decodeRouteFilters(fields: Fields, inherited: RouteFilterConfig): RouteFilterConfig {
   const map = fields.object('typedPerFilterConfig');
@@ -38,7 +51,8 @@ export function decodeRouteFilters(fields: Fields, inherited: RouteFilterConfig)
     }
     const config = wrapped ? outer.object('config') : outer;
     const decode = DECODERS[config?.type() ?? ''];
-    if (config === undefined || decode === undefined) map.problem(`"${name}"`, `${config?.type() || 'an empty config'} is not supported on routes`);
+    if (config?.type() === RBAC_PER_ROUTE || (wrapped && name === RBAC)) merged.rbac = { ...merged.rbac, [name]: decodeRouteRbac(outer, config) };
+    else if (config === undefined || decode === undefined) map.problem(`"${name}"`, `${config?.type() || 'an empty config'} is not supported on routes`);
     else Object.assign(merged, decode(config));
   }
   return merged;

@@ -1,7 +1,7 @@
 // The proxy's own view of its configuration: plain data decoded from xDS messages (decode.ts), compiled into route tables
 // and pools by the request path. Every field here is honoured; what cannot be honoured is refused (NACK) by decode.ts.
 
-import type { HealthCheckRules, LbPolicy, OutlierRules } from '@weft/mesh-core/traffic';
+import type { HealthCheckRules, LbPolicy, OutlierRules, RbacSpec } from '@weft/mesh-core/traffic';
 
 import type {
   CorsSpec,
@@ -197,7 +197,22 @@ export interface MetricOverride {
   set?: Readonly<Record<string, string>>;
 }
 
-export type HttpFilter = { kind: 'router' } | { kind: 'peer-metadata'; header: string } | { kind: 'grpc-web' | 'fault' | 'cors' | 'local-ratelimit' };
+export type HttpFilter =
+  | { kind: 'router' }
+  | { kind: 'peer-metadata'; header: string }
+  | { kind: 'grpc-web' | 'fault' | 'cors' | 'local-ratelimit' }
+  /** `name`: what routes call it. */
+  | { kind: 'rbac'; name: string; config: RbacFilterConfig };
+
+export interface RbacFilterConfig {
+  /** Absent = everything may. */
+  rules?: RbacSpec;
+  /** What they would decide is counted. */
+  shadow?: RbacSpec;
+  /** In the names of the counters. */
+  statPrefix: string;
+  shadowStatPrefix: string;
+}
 
 export interface CustomTag {
   tag: string;
@@ -300,6 +315,8 @@ export interface RouteFilterConfig {
   fault?: FaultSpec;
   cors?: CorsPolicy;
   localRateLimit?: LocalRateLimit;
+  /** By the filter's name. */
+  rbac?: Readonly<Record<string, RbacFilterConfig | 'off'>>;
 }
 
 export interface CorsPolicy extends CorsSpec {

@@ -1,8 +1,10 @@
 // The client's side of one request, whatever its protocol, and what all requests of a connection share.
 
+import type { RbacConnection } from '@weft/mesh-core/traffic';
 import type { HttpConnectionManager, ListenerConfig } from '../config/model.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { TimerWheel } from '../transport/timer-wheel.ts';
+import type { RouteFilter } from './filters/chain.ts';
 import type { RuntimeDeps } from './hooks.ts';
 import type { RouteSlot } from './route-table.ts';
 
@@ -40,6 +42,8 @@ export interface ConnectionContext {
   listener: ListenerConfig;
   manager: HttpConnectionManager;
   routes: RouteSlot;
+  /** The manager's, before those of routes. */
+  filters: readonly RouteFilter[];
   deps: RuntimeDeps;
   wheel: TimerWheel;
   clusters: ReadonlyMap<string, ClusterRuntime>;
@@ -58,4 +62,6 @@ export interface ConnectionContext {
   localAddress: string;
   /** The client's SNI, '' = none. */
   serverName: string;
+  /** What rules look at; undefined where there are none. */
+  access: RbacConnection | undefined;
 }

@@ -2,7 +2,7 @@
 
 import { isIP } from 'node:net';
 import { markTraced } from '@weft/mesh-core/telemetry';
-import type { HashSource, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
+import type { DynamicMetadata, HashSource, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { Body } from '../codec-h1/framing.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
@@ -35,6 +35,11 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   /** Set while the connection hands over a read: output is flushed once at its end. */
   reading = false;
   tap: BodyTap | undefined;
+  metadata: DynamicMetadata | undefined;
+  /** The request may steer this proxy by its headers. */
+  internal = false;
+  requestLinesAdded = '';
+  requestDrop: Set<string> | undefined;
   readonly record: RequestRecord;
   readonly context: ConnectionContext;
   protected readonly policy: ManagerPolicy;
@@ -60,8 +65,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected lines = '';
   protected upstreamPath = '';
   protected upstreamHost: string | typeof endpointHost = '';
-  /** The request may steer this proxy by its headers. */
-  protected internal = false;
   protected idleMs = 0;
   /** `grpc-timeout` to the upstream says what is left, in place of the request's own. */
   protected ownsGrpcTimeout = false;
@@ -94,9 +97,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected staleRetry = false;
   protected headSent = false;
   protected sentBefore = 0;
-  protected requestLinesAdded = '';
   protected responseLinesAdded = '';
-  protected requestDrop: Set<string> | undefined;
   protected responseDrop: Set<string> | undefined;
 
   constructor(context: ConnectionContext, down: DownstreamStream) {
@@ -222,7 +223,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.trailers = this.buffered = '';
     this.tried = noEndpoints;
     this.nextStep = this.retriesMade = 0;
-    this.route = this.target = this.cluster = this.tap = this.requestDrop = this.responseDrop = this.retryRules = this.responseTo = undefined;
+    this.route = this.target = this.cluster = this.tap = this.metadata = this.requestDrop = this.responseDrop = this.retryRules = this.responseTo = undefined;
     this.timeouts = noTimeouts;
     this.requestLinesAdded = this.responseLinesAdded = '';
     this.sentBefore = this.down.bytesSent;

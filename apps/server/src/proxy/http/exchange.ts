@@ -10,6 +10,7 @@ import type { WheelTimer } from '../transport/timer-wheel.ts';
 import type { Attempt } from './attempt.ts';
 import { union } from './exchange-state.ts';
 import { ExchangeTries } from './exchange-tries.ts';
+import type { RouteFilter } from './filters/chain.ts';
 import { grpcTimeoutMs } from './grpc.ts';
 import { requestLines, responseLines } from './heads.ts';
 import { redirectedHead, redirectTarget, type RedirectTarget, without } from './policy/internal-redirect.ts';
@@ -22,6 +23,7 @@ const replayLimit = 1024 * 1024;
 const holdLimit = 64 * 1024;
 /** gRPC's DEADLINE_EXCEEDED. */
 const deadlineExceeded = 4;
+const noFilters: readonly RouteFilter[] = [];
 
 export class Exchange extends ExchangeTries {
   /** A complete head; `body` is `Body.*`. */
@@ -41,9 +43,9 @@ export class Exchange extends ExchangeTries {
     record.virtualHost = host?.name ?? '';
     if (route !== undefined) this.take(route);
     if (this.upgradeRefused) return this.answer(403, '', '', 'upgrade_failed');
-    if (route === undefined) return this.answer(404, '', 'NR', 'route_not_found');
-    if (route.filters === undefined) this.execute();
-    else this.continueRequest();
+    // Filters of the manager come first: whom they refuse learns nothing of routes.
+    if (context.filters.length > 0 || route?.filters !== undefined) this.continueRequest();
+    else this.execute();
   }
 
   private take(route: CompiledRoute): void {
@@ -102,16 +104,22 @@ export class Exchange extends ExchangeTries {
     if (ms > 0) this.requestLimits().setDuration(ms);
   }
 
-  /** The steps of the route that are left, then its action. */
+  /** The steps of the manager and of the route that are left, then its action. */
   continueRequest(): void {
-    const steps = this.route?.filters?.request;
-    while (steps !== undefined && this.nextStep < steps.length) if (steps[this.nextStep++]?.onRequest?.(this) === 'stop') return;
+    const { filters } = this.context;
+    const steps = this.route?.filters?.request ?? noFilters;
+    while (this.nextStep < filters.length + steps.length) {
+      const step = this.nextStep++;
+      const filter = step < filters.length ? filters[step] : steps[step - filters.length];
+      if (filter?.onRequest?.(this) === 'stop') return;
+    }
     this.execute();
   }
 
   private execute(): void {
     const { route } = this;
-    if (route === undefined || !this.active) return;
+    if (!this.active) return;
+    if (route === undefined) return this.answer(404, '', 'NR', 'route_not_found');
     this.started = true;
     const { action } = route.config;
     if (route.redirect !== undefined && action.kind === 'redirect')

@@ -127,17 +127,19 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   if (extra.tracestate !== undefined && extra.tracestate !== '') added += `tracestate: ${extra.tracestate}\r\n`;
   if (extra.b3 !== undefined) added += extra.b3;
   if (extra.drop?.has(peerHeader) !== true) added += extra.peerLine;
-  return text + added + clientCertLine(head, context) + extra.lines;
+  const certificate = clientCertificateHeader(head.fields.known(Field.clientCert) ?? '', context);
+  if (certificate !== '') added += `x-forwarded-client-cert: ${certificate}\r\n`;
+  return text + added + extra.lines;
 }
 
-function clientCertLine(head: RequestHead, context: ConnectionContext): string {
+/** What the next hop is told in x-forwarded-client-cert, '' = nothing; `before` is what the client says. */
+export function clientCertificateHeader(before: string, context: ConnectionContext): string {
   const mode = context.manager.forwardClientCert;
-  const before = head.fields.known(Field.clientCert) ?? '';
-  if (mode === 'always_forward_only' || (mode === 'forward_only' && context.certificateHash !== ''))
-    return before === '' ? '' : `x-forwarded-client-cert: ${before}\r\n`;
+  const forwards = mode === 'always_forward_only' || (mode === 'forward_only' && context.certificateHash !== '');
+  if (forwards) return before;
   if ((mode !== 'append_forward' && mode !== 'sanitize_set') || context.certificateHash === '') return '';
   const own = ownElement(context);
-  return `x-forwarded-client-cert: ${mode === 'append_forward' && before !== '' ? `${before},` : ''}${own}\r\n`;
+  return mode === 'append_forward' && before !== '' ? `${before},${own}` : own;
 }
 
 /** Of the connection the last request came by: it is the same for all of them. */

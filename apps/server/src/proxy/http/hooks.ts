@@ -228,6 +228,8 @@ export interface ListenerStats {
 export interface RuntimeStats {
   clusters: readonly ClusterStats[];
   listeners: readonly ListenerStats[];
+  /** Of filters, by Envoy's names. */
+  counters: Readonly<Record<string, number>>;
 }
 
 /** The data path. Every apply swaps atomically: requests in flight keep the configuration they started with. */

@@ -1,6 +1,7 @@
 // The data path as a whole: the parts configuration arrives in, each replaced without touching what runs.
 
 import type { ClusterConfig, ListenerConfig, LoadAssignment, RouteConfig, Secret } from '../config/model.ts';
+import { Counters } from './counters.ts';
 import type { ProxyRuntime, RuntimeDeps, RuntimeStats } from './hooks.ts';
 import { compileRouteTable, type RouteSlot } from './route-table.ts';
 import { SecretStore } from '../transport/secrets.ts';
@@ -31,7 +32,15 @@ class Runtime implements ProxyRuntime {
   constructor(deps: RuntimeDeps) {
     this.deps = deps;
     this.wheel = new TimerWheel(() => deps.clock());
-    this.parts = { deps, wheel: this.wheel, secrets: this.secrets, clusters: this.clusters, routeSlot: (name) => this.slot(name), failing: false };
+    this.parts = {
+      deps,
+      wheel: this.wheel,
+      secrets: this.secrets,
+      clusters: this.clusters,
+      routeSlot: (name) => this.slot(name),
+      counters: new Counters(),
+      failing: false,
+    };
   }
 
   applyListeners(configs: readonly ListenerConfig[]): Promise<void> {
@@ -147,6 +156,7 @@ class Runtime implements ProxyRuntime {
     return {
       clusters: [...this.clusters.values()].map((cluster) => cluster.stats()),
       listeners: [...this.listeners.values()].map((listener) => listener.stats()),
+      counters: this.parts.counters.values(),
     };
   }
 

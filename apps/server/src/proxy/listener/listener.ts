@@ -3,10 +3,12 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { compileWeightedChoice, type WeightedChoice } from '@weft/mesh-core/traffic';
+import { compileWeightedChoice, type RbacConnection, type WeightedChoice } from '@weft/mesh-core/traffic';
 import { compileChainMatch, type ChainMatcher } from '../config/chain-match.ts';
 import type { ChainMatch, FilterChain, ListenerConfig, WeightedCluster } from '../config/model.ts';
 import type { ListenerStats } from '../http/hooks.ts';
+import type { RouteFilter } from '../http/filters/chain.ts';
+import { compileManagerFilters } from '../http/filters/manager-filters.ts';
 import { compileRouteTable, type RouteSlot } from '../http/route-table.ts';
 import { Http2ServerConnection } from '../http/http2-server-connection.ts';
 import { ServerConnection } from '../http/server-connection.ts';
@@ -23,6 +25,7 @@ interface CompiledChain {
   routes: RouteSlot | undefined;
   tls: TlsTerminator | undefined;
   pick: WeightedChoice<WeightedCluster>;
+  filters: readonly RouteFilter[];
 }
 
 /** A listener's configuration, compiled. */
@@ -46,12 +49,14 @@ interface Downstream {
   serverName: string;
   /** `ip:port` it connected to. */
   localAddress: string;
+  /** The peer of the socket, where `address` is whom a PROXY header names. */
+  directAddress: string;
 }
 
 /** What one slow reader may have unsent; smaller makes every large read wait for its write. */
 const unsentBytes = 128 * 1024;
 const matchAll: ChainMatch = { transportProtocol: 'any', applicationProtocols: [], serverNames: [] };
-const plain: TlsClient = { principal: undefined, certificateHash: '', subject: '', dnsNames: [], ownIdentity: '' };
+const plain: TlsClient = { principal: undefined, uriNames: [], trusted: false, certificateHash: '', subject: '', dnsNames: [], ownIdentity: '' };
 
 export class ListenerRuntime {
   config: ListenerConfig;
@@ -179,7 +184,8 @@ export class ListenerRuntime {
   private compile(config: FilterChain): CompiledChain {
     const source = config.http?.routes;
     const routes = source === undefined ? undefined : 'rds' in source ? this.parts.routeSlot(source.rds) : { table: compileRouteTable(source.inline) };
-    const chain: CompiledChain = { config, routes, tls: undefined, pick: compileWeightedChoice(config.tcp?.clusters ?? []) };
+    const filters = config.http === undefined ? [] : compileManagerFilters(config.http, this.parts.counters);
+    const chain: CompiledChain = { config, routes, tls: undefined, pick: compileWeightedChoice(config.tcp?.clusters ?? []), filters };
     if (config.tls !== undefined) {
       chain.tls = new TlsTerminator(
         config.tls,
@@ -236,6 +242,7 @@ export class ListenerRuntime {
     const downstream: Downstream = {
       ...{ listener: setup.config, address: client.source, port: client.sourcePort, serverName: found.serverName },
       localAddress: `${client.destination}:${client.destinationPort}`,
+      directAddress: plainAddress(socket.remoteAddress),
     };
     if (chain.tls === undefined) return this.serve(socket, chain, downstream, plain, false);
     const key = connectionKey(socket);
@@ -254,12 +261,14 @@ export class ListenerRuntime {
     const { deps, wheel, clusters } = this.parts;
     const { http, tcp } = chain.config;
     const { listener } = downstream;
+    const access = chain.filters.length > 0 ? accessOf(downstream, client, tls) : undefined;
     if (http !== undefined && chain.routes !== undefined) {
       // Without a spread: objects made by one differ in shape, and every look at them on the request path is slow.
       const context: ConnectionContext = {
         listener,
         manager: http,
         routes: chain.routes,
+        filters: chain.filters,
         deps,
         wheel,
         clusters,
@@ -273,6 +282,7 @@ export class ListenerRuntime {
         remotePort: downstream.port,
         localAddress: downstream.localAddress,
         serverName: downstream.serverName,
+        access,
       };
       const negotiated = 'alpnProtocol' in socket ? socket.alpnProtocol : undefined;
       if (http.codec === 'http2' || (negotiated === 'h2' && http.codec === 'auto')) return this.serveHttp(socket, context, true);
@@ -330,6 +340,23 @@ export class ListenerRuntime {
 /** Whether the client's TLS hello decides about this chain. */
 function needsHello({ tls, match }: FilterChain): boolean {
   return tls !== undefined || match.transportProtocol === 'tls' || match.serverNames.length > 0 || match.applicationProtocols.length > 0;
+}
+
+/** A certificate that is not trusted has no names. */
+function accessOf({ address, directAddress, localAddress, serverName }: Downstream, client: TlsClient, tls: boolean): RbacConnection {
+  const { uriNames } = client;
+  const colon = localAddress.lastIndexOf(':');
+  return {
+    tls,
+    uriNames,
+    dnsNames: client.trusted ? client.dnsNames : [],
+    subject: client.trusted ? client.subject : '',
+    serverName,
+    directAddress,
+    sourceAddress: address,
+    destinationAddress: localAddress.slice(0, colon),
+    destinationPort: Number(localAddress.slice(colon + 1)),
+  };
 }
 
 function connectionKey(socket: Socket): string {

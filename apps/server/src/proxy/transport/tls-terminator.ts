@@ -10,6 +10,10 @@ import { type SecretStore, contextParams } from './secrets.ts';
 
 export interface TlsClient {
   principal: string | undefined;
+  /** URI SANs of a certificate that is trusted. */
+  uriNames: readonly string[];
+  /** There is a certificate, and its CA is one of ours. */
+  trusted: boolean;
   /** SHA-256 of its certificate, lower-case hex, '' without one. */
   certificateHash: string;
   /** RFC 2253, '' without a certificate. */
@@ -100,8 +104,12 @@ export class TlsTerminator {
       socket.destroy();
       return;
     }
+    const trusted = certificate !== undefined && socket.authorized;
+    const uriNames = trusted ? uriSans(certificate.subjectAltName) : [];
     this.onSecure(socket, {
-      principal: certificate === undefined || !socket.authorized ? undefined : uriSans(certificate.subjectAltName)[0],
+      principal: uriNames[0],
+      uriNames,
+      trusted,
       certificateHash: certificate === undefined ? '' : certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
       subject: certificate === undefined ? '' : certificate.subject.split('\n').toReversed().join(','),
       dnsNames: certificate === undefined ? [] : dnsSans(certificate.subjectAltName),

@@ -44,7 +44,7 @@ const runtime: ProxyRuntime = {
   failHealth: () => undefined,
   drain: () => Promise.resolve(),
   close: () => Promise.resolve(),
-  stats: () => ({ clusters: [], listeners: [] }),
+  stats: () => ({ clusters: [], listeners: [], counters: {} }),
 };
 
 beforeEach(async () => {

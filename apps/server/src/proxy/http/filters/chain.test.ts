@@ -5,6 +5,7 @@ import { SecretStore } from '../../transport/secrets.ts';
 import { ClusterRuntime } from '../../upstream/cluster.ts';
 import { ListenerRuntime } from '../../listener/listener.ts';
 import { listener } from '../../listener/testing/rig.ts';
+import { Counters } from '../counters.ts';
 import { compileRouteTable } from '../route-table.ts';
 import type { RouteFilter } from './chain.ts';
 
@@ -22,7 +23,7 @@ async function serve(filters: readonly RouteFilter[]): Promise<{ port: number; r
     routes([route({})]),
     filters.map((filter) => () => filter),
   );
-  const server = new ListenerRuntime(listener(), { deps, wheel, secrets, clusters, routeSlot: () => ({ table }), failing: false });
+  const server = new ListenerRuntime(listener(), { deps, wheel, secrets, clusters, routeSlot: () => ({ table }), counters: new Counters(), failing: false });
   await server.listen();
   onTestFinished(() => server.close());
   onTestFinished(() => clusters.get('app')?.closeAll());

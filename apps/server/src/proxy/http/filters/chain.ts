@@ -1,5 +1,6 @@
 // HTTP filters as the request path runs them: per route, compiled once, outermost first. A route without any has no chain at all.
 
+import type { DynamicMetadata, StringPredicate } from '@weft/mesh-core/traffic';
 import type { ResponseHead } from '../../codec-h1/response-head.ts';
 import type { Route, VirtualHost } from '../../config/model.ts';
 import type { ConnectionContext } from '../downstream.ts';
@@ -27,6 +28,17 @@ export interface FilteredRequest extends HeadersView, HeaderValueSource {
   flag(name: string): void;
   /** Sees the request body as it arrives (mirroring); undefined = nobody. */
   tap: BodyTap | undefined;
+  /** What filters have found out, by their names; undefined = nothing. */
+  metadata: DynamicMetadata | undefined;
+  /** The request may steer this proxy by its headers. */
+  readonly internal: boolean;
+  /** Address of the client as far as that is trusted at an edge. */
+  readonly sourceIp: string;
+  /** Whether any value of the field that came passes; undefined = there is none. */
+  some(name: string, test: StringPredicate): boolean | undefined;
+  /** Names of fields that filters have taken away, and the lines they have put there. */
+  readonly requestDrop: ReadonlySet<string> | undefined;
+  readonly requestLinesAdded: string;
 }
 
 /** Bytes are valid during the call only. */

@@ -51,3 +51,7 @@ export function isOneOf(names: Names, fields: HeaderBlock, index: number): boole
   if (list !== undefined) for (const name of list) if (fields.isNamed(index, name)) return true;
   return false;
 }
+
+export function isUnwanted(name: string, isInternal: boolean, isEdge: boolean): boolean {
+  return (isInternal ? steering : isEdge ? edge : external).has(name);
+}

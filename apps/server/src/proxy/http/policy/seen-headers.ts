@@ -1,0 +1,124 @@
+// A request as the filters behind Envoy's connection manager see it: with what the proxy writes itself in place of what a client
+// claims, and with what filters before have changed. Rules about who may do what are decided on this.
+
+import { isIP } from 'node:net';
+import type { DynamicMetadata, RbacConnection, RbacSubject, RequestView, StringPredicate } from '@weft/mesh-core/traffic';
+import type { FilteredRequest } from '../filters/chain.ts';
+import { clientCertificateHeader } from '../heads.ts';
+import { isUnwanted } from './external-headers.ts';
+
+/** Of this hop only: gone before filters look. */
+const hop: ReadonlySet<string> = new Set(['keep-alive', 'proxy-connection', 'transfer-encoding']);
+
+/** One serves all requests of a filter, one after the other. */
+export class SeenRequest implements RequestView, RbacSubject {
+  private current: FilteredRequest | undefined;
+  private lastForwarded = '';
+  private firstValue: string | undefined;
+  private readonly onForwarded: StringPredicate = (value) => {
+    this.lastForwarded = value;
+    return false;
+  };
+  private readonly onFirst: StringPredicate = (value) => {
+    this.firstValue = value;
+    return true;
+  };
+
+  of(request: FilteredRequest): this {
+    this.current = request;
+    return this;
+  }
+
+  get request(): this {
+    return this;
+  }
+
+  get connection(): RbacConnection {
+    const { access } = this.asked.context;
+    if (access === undefined) throw new Error('the filter chain has rules but its connections are not described');
+    return access;
+  }
+
+  get metadata(): DynamicMetadata | undefined {
+    return this.asked.metadata;
+  }
+
+  /** As Envoy: where this is no edge, whoever wrote the last address of x-forwarded-for is believed. */
+  get remoteAddress(): string {
+    const { context, sourceIp } = this.asked;
+    if (context.manager.useRemoteAddress) return sourceIp;
+    this.lastForwarded = '';
+    this.asked.some('x-forwarded-for', this.onForwarded);
+    const last = this.lastForwarded.slice(this.lastForwarded.lastIndexOf(',') + 1).trim();
+    return isIP(last) === 0 ? context.remoteAddress : last;
+  }
+
+  get method(): string {
+    return this.asked.method;
+  }
+
+  get path(): string {
+    return this.asked.path;
+  }
+
+  get authority(): string {
+    return this.asked.authority;
+  }
+
+  get scheme(): string {
+    return this.asked.scheme;
+  }
+
+  get(name: string): string | undefined {
+    this.firstValue = undefined;
+    this.some(name, this.onFirst);
+    return this.firstValue;
+  }
+
+  some(name: string, test: StringPredicate): boolean | undefined {
+    const { requestDrop, requestLinesAdded } = this.asked;
+    const found = requestDrop?.has(name) === true ? undefined : this.arrived(name, test);
+    if (found === true || requestLinesAdded === '') return found;
+    const prefix = `${name}: `;
+    const values = requestLinesAdded.split('\r\n').flatMap((line) => (line.startsWith(prefix) ? [line.slice(prefix.length)] : []));
+    return values.length === 0 ? found : values.some(test);
+  }
+
+  private get asked(): FilteredRequest {
+    if (this.current === undefined) throw new Error('nothing is asked about');
+    return this.current;
+  }
+
+  private arrived(name: string, test: StringPredicate): boolean | undefined {
+    const request = this.asked;
+    const { manager, tls, remoteAddress } = request.context;
+    const edge = manager.useRemoteAddress;
+    switch (name) {
+      case 'x-forwarded-for': {
+        if (!edge) break;
+        const before = request.get(name);
+        return test(before === undefined ? remoteAddress : `${before},${remoteAddress}`);
+      }
+      case 'x-forwarded-proto': {
+        const told = edge && manager.trustedHops === undefined ? undefined : request.get(name);
+        return test(told ?? (tls ? 'https' : 'http'));
+      }
+      case 'x-request-id':
+        return ofOwn(request.record.requestId, test);
+      case 'x-forwarded-client-cert':
+        return ofOwn(clientCertificateHeader(request.get(name) ?? '', request.context), test);
+      case 'x-envoy-internal':
+        return ofOwn(request.internal ? 'true' : '', test);
+      case 'x-envoy-external-address':
+        if (edge) return ofOwn(request.internal ? '' : request.sourceIp, test);
+        break;
+      default:
+        if (hop.has(name) || (name.startsWith('x-envoy-') && isUnwanted(name, request.internal, edge))) return undefined;
+    }
+    return request.some(name, test);
+  }
+}
+
+function ofOwn(value: string, test: StringPredicate): boolean | undefined {
+  return value === '' ? undefined : test(value);
+}
