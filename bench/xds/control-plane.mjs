@@ -1,5 +1,6 @@
 // Child of run.mjs: the control plane with its store and CA on free ports, as the server process has them. Commands come over IPC.
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DEFAULT_MESH_SETTINGS } from '../../packages/mesh-core/dist/model/index.js';
 import { createCertificateAuthority, createSecretProvider } from '../../apps/server/dist/certificates/ca.js';
 import { openJournalStore } from '../../apps/server/dist/config-store/journal-store.js';
@@ -41,6 +42,8 @@ const settled = async (revision) => {
 };
 /** Past the debounce: until then nothing is known of the revision. */
 const nextTurns = () => new Promise((resolve) => setTimeout(resolve, 30));
+const loop = monitorEventLoopDelay({ resolution: 5 });
+loop.enable();
 const stood = new Set();
 let since = 0;
 const commands = {
@@ -69,6 +72,12 @@ const commands = {
   mark: async () => {
     stood.clear();
     since = Date.now();
+  },
+  /** The longest time since the last call in which the server did nothing else, ms. */
+  pause: async () => {
+    const longest = loop.max / 1e6;
+    loop.reset();
+    return longest;
   },
   state: async () => {
     // In step with some version, once since the mark: while edits go on there is always one on its way to somebody.

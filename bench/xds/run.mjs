@@ -57,8 +57,9 @@ async function settled(server, count, since) {
 
 /** V8 collects by itself when nothing has been going on for some seconds. */
 async function rested(server) {
+  await server.ask('pause');
   await sleep(REST_MS);
-  return `after ${REST_MS / 1_000} s of rest ${mb((await server.ask('state')).rss)}`;
+  return `after ${REST_MS / 1_000} s of rest ${mb((await server.ask('state')).rss)}, longest pause meanwhile ${(await server.ask('pause')).toFixed(0)} ms`;
 }
 
 async function series(server, count) {
