@@ -10,9 +10,12 @@ test('ports are those of the Service, and where the Gateway has others, these to
 
 test('the mesh finds a gateway by its Service, and speaks no mutual TLS of its own to it; without ports nobody looks', () => {
   const gateway = { name: 'istio-egressgateway', namespace: 'istio-system', labels: { istio: 'egressgateway' } };
-  const [service, entry] = gatewayObjects({ ...gateway, ports: [{ name: 'http', port: 80, listen: 21_080 }] });
+  const opened = { ...gateway, ports: [{ name: 'http', port: 80, listen: 21_080 }] };
+  const [service, entry] = gatewayObjects(opened, []);
   expect(service?.spec).toEqual({ selector: { app: 'istio-egressgateway' }, ports: [{ name: 'http', port: 80 }] });
   expect(entry?.spec).toMatchObject({ ports: { http: 21_080 }, labels: { app: 'istio-egressgateway', istio: 'egressgateway' } });
   expect(entry?.spec).not.toHaveProperty(['labels', 'security.istio.io/tlsMode']);
-  expect(gatewayObjects({ ...gateway, ports: [] })).toEqual([]);
+  expect(gatewayObjects({ ...gateway, ports: [] }, [])).toEqual([]);
+  // Somebody's own Service is neither overwritten nor taken away at the end.
+  expect(gatewayObjects(opened, service === undefined ? [] : [service]).map(({ kind }) => kind)).toEqual(['WorkloadEntry']);
 });

@@ -52,7 +52,7 @@ export async function runGateway(options: GatewayOptions, log: (line: string) =>
     client,
   );
   const proxy = await startProxy({ name: `gateway-${name}.${namespace}`, spec, binary, secondAdminPort: undefined, stateDir: options.stateDir, client, log });
-  const objects = gatewayObjects(options);
+  const objects = gatewayObjects(options, await client.list('Service', namespace));
   try {
     const stopped = new Promise<void>((resolve) => {
       process.once('SIGINT', () => resolve());
@@ -76,8 +76,11 @@ function gatewayLabels({ name, labels }: Pick<GatewayOptions, 'name' | 'labels'>
   return { app: name, version: 'v1', 'service.istio.io/canonical-name': name, 'service.istio.io/canonical-revision': 'v1', ...labels };
 }
 
-/** The Service and the endpoint behind it, none without ports. As Istio's gateways it is spoken to as its Gateways say, not by the mesh's mutual TLS. */
-export function gatewayObjects({ name, namespace, labels, ports }: Pick<GatewayOptions, 'name' | 'namespace' | 'labels' | 'ports'>): MeshObject[] {
+/** The Service and the endpoint behind it, none without ports; a Service that somebody has made stays as it is. As Istio's gateways it is spoken to as its Gateways say, not by the mesh's mutual TLS. */
+export function gatewayObjects(
+  { name, namespace, labels, ports }: Pick<GatewayOptions, 'name' | 'namespace' | 'labels' | 'ports'>,
+  services: readonly MeshObject[],
+): MeshObject[] {
   if (ports.length === 0) return [];
   const metadata = { name, namespace };
   const service = { selector: { app: name }, ports: ports.map(({ name: port, port: number }) => ({ name: port, port: number })) };
@@ -87,8 +90,9 @@ export function gatewayObjects({ name, namespace, labels, ports }: Pick<GatewayO
     labels: gatewayLabels({ name, labels }),
     serviceAccount: name,
   };
+  const made = services.some((s) => s.metadata.name === name && s.metadata.namespace === namespace);
   return [
-    { apiVersion: 'v1', kind: 'Service', metadata, spec: service },
+    ...(made ? [] : [{ apiVersion: 'v1', kind: 'Service', metadata, spec: service }]),
     { apiVersion: 'networking.istio.io/v1', kind: 'WorkloadEntry', metadata, spec: entry },
   ];
 }
