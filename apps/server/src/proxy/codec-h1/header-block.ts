@@ -5,6 +5,8 @@ import { Field, fieldSlot, slotKinds, slotNames } from './field-kinds.ts';
 
 export const maxHeadBytes = 60 * 1024;
 export const maxFields = 100;
+/** How many filters may add on top of those. */
+const maxAdded = 28;
 
 /** Results of a parse besides a position: not all bytes are here yet, or a refusal with its status as a negative number. */
 export const incomplete = 0;
@@ -16,8 +18,8 @@ export class HeaderBlock {
   /** Where the field lines end, before the empty line. */
   end = 0;
   /** Per field: start and end of the name, start and end of the value. */
-  readonly at: Uint16Array = new Uint16Array(4 * maxFields);
-  readonly kinds: Uint8Array = new Uint8Array(maxFields);
+  readonly at: Uint16Array = new Uint16Array(4 * (maxFields + maxAdded));
+  readonly kinds: Uint8Array = new Uint8Array(maxFields + maxAdded);
 
   value(index: number): string {
     return this.text.slice(this.at[index * 4 + 2], this.at[index * 4 + 3]);
@@ -93,6 +95,20 @@ export class HeaderBlock {
       this.kinds[i] = Field.stripped;
       this.at[i * 4 + 1] = this.at[i * 4] as number;
     }
+  }
+
+  /** Adds a field behind the others, as if it had come with them. False = there is no more room. */
+  append(name: string, value: string): boolean {
+    const line = `${name}: ${value}\r\n`;
+    const { count, end } = this;
+    if (count === this.kinds.length || end + line.length > 0xffff) return false;
+    const valueStart = end + name.length + 2;
+    this.at.set([end, end + name.length, valueStart, valueStart + value.length], count * 4);
+    this.kinds[count] = kindOf(Buffer.from(name, 'latin1'), 0, name.length);
+    this.text = `${this.text.slice(0, end)}${line}${this.text.slice(end)}`;
+    this.count++;
+    this.end = end + line.length;
+    return true;
   }
 
   /** Start of the line of field `index`; of `count`, the end of all lines. */

@@ -7,6 +7,7 @@ import { isSocketPath } from '../upstream/host-and-port.ts';
 import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress, decodeUpgrades } from './decode-common.ts';
 import { decodeChainMatch, decodeDownstreamTls, decodeListenerFilters, decodeSniFilters, decodeTcpProxy } from './decode-l4.ts';
+import { decodeJwtAuthn } from './decode-jwt-authn.ts';
 import { decodeRbac } from './decode-rbac.ts';
 import { decodeRouteConfigFields } from './decode-route.ts';
 import { decodeLogFormat } from './decode-log-format.ts';
@@ -188,12 +189,20 @@ const ROUTE_FILTERS: Readonly<Record<string, 'fault' | 'cors' | 'local-ratelimit
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': 'local-ratelimit',
 };
 /** The one order requests meet them in; those of the manager itself in the order they are listed. */
-const FILTER_ORDER: Readonly<Partial<Record<HttpFilter['kind'], number>>> = { 'grpc-web': 0, rbac: 0, fault: 1, cors: 2, 'local-ratelimit': 3, router: 4 };
+const FILTER_ORDER: Readonly<Partial<Record<HttpFilter['kind'], number>>> = {
+  'grpc-web': 0,
+  'jwt-authn': 0,
+  rbac: 0,
+  fault: 1,
+  cors: 2,
+  'local-ratelimit': 3,
+  router: 4,
+};
 
 function checkFilterOrder(fields: Fields, filters: readonly HttpFilter[]): void {
   const places = filters.flatMap((filter) => FILTER_ORDER[filter.kind] ?? []);
   if (places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)))
-    fields.problem('httpFilters', 'grpc_web and rbac, fault, cors, local_ratelimit and router run in this order only');
+    fields.problem('httpFilters', 'grpc_web, jwt_authn and rbac, fault, cors, local_ratelimit and router run in this order only');
 }
 
 function decodeHttpFilter(fields: Fields): HttpFilter[] {
@@ -205,6 +214,8 @@ function decodeHttpFilter(fields: Fields): HttpFilter[] {
     for (const key of config?.keys() ?? []) if (key !== 'statPrefix') config?.problem(key, `${kind} is configured on routes only`);
     return [{ kind }];
   }
+  if (type === 'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication' && config !== undefined)
+    return [{ kind: 'jwt-authn', config: decodeJwtAuthn(config) }];
   if (type === 'envoy.extensions.filters.http.rbac.v3.RBAC' && config !== undefined) return decodeRbacFilter(fields, config);
   if (type.endsWith('.router.v3.Router')) {
     config?.ignore('dynamicStats', 'startChildSpan');

@@ -16,6 +16,8 @@ import type {
   TokenBucketSpec,
 } from '@weft/mesh-core/traffic';
 
+import type { JwtAuthn } from './jwt-model.ts';
+
 export interface ListenerConfig {
   name: string;
   address: string;
@@ -202,7 +204,8 @@ export type HttpFilter =
   | { kind: 'peer-metadata'; header: string }
   | { kind: 'grpc-web' | 'fault' | 'cors' | 'local-ratelimit' }
   /** `name`: what routes call it. */
-  | { kind: 'rbac'; name: string; config: RbacFilterConfig };
+  | { kind: 'rbac'; name: string; config: RbacFilterConfig }
+  | { kind: 'jwt-authn'; config: JwtAuthn };
 
 export interface RbacFilterConfig {
   /** Absent = everything may. */

@@ -185,6 +185,22 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     (this.requestDrop ??= new Set()).add(name);
   }
 
+  hideRequestHeaders(names: ReadonlySet<string>): void {
+    this.head?.fields.hide(names);
+  }
+
+  appendRequestHeader(name: string, value: string): boolean {
+    return /^[\t\x20-\x7e\x80-\xff]*$/.test(value) && this.head?.fields.append(name, value) === true;
+  }
+
+  setPath(path: string): void {
+    // Unless the record tells what the caller was asked for.
+    if (this.record.path === this.path) this.record.path = path;
+    this.path = path;
+  }
+
+  abstract chooseRouteAgain(): void;
+
   setResponseHeader(name: string, value: string): void {
     this.removeResponseHeader(name);
     this.responseLinesAdded += `${name}: ${value}\r\n`;

@@ -29,23 +29,37 @@ export class Exchange extends ExchangeTries {
   /** A complete head; `body` is `Body.*`. */
   begin(head: RequestHead, body: number): void {
     this.reset(head, body);
-    const { context, record } = this;
-    const { manager, routes } = context;
+    const { context } = this;
+    const { manager } = context;
     // Answered here, for the client's sake, and not passed on.
     if (head.expectContinue) this.down.interim(100, 'Continue', '');
     if (context.deps.overload !== undefined && !this.admit(context.deps.overload)) return;
     if (this.policy.normalizePath !== undefined && !this.normalize(this.policy.normalizePath)) return;
     if (manager.requestTimeoutMs > 0 && body !== Body.none) this.requestLimits().setArrival(manager.requestTimeoutMs);
+    this.chooseRoute();
+    if (this.upgradeRefused) return this.answer(403, '', '', 'upgrade_failed');
+    // Filters of the manager come first: whom they refuse learns nothing of routes.
+    if (context.filters.length > 0 || this.route?.filters !== undefined) this.continueRequest();
+    else this.execute();
+  }
+
+  private chooseRoute(): void {
+    const { record } = this;
+    const { routes, deps } = this.context;
     const { table } = routes;
     const host = table?.hosts.find(this.authority);
-    const route = host === undefined ? undefined : findRoute(host, this, context.deps.random);
+    const route = host === undefined ? undefined : findRoute(host, this, deps.random);
     record.routeConfig = table?.name ?? '';
     record.virtualHost = host?.name ?? '';
     if (route !== undefined) this.take(route);
-    if (this.upgradeRefused) return this.answer(403, '', '', 'upgrade_failed');
-    // Filters of the manager come first: whom they refuse learns nothing of routes.
-    if (context.filters.length > 0 || route?.filters !== undefined) this.continueRequest();
-    else this.execute();
+  }
+
+  chooseRouteAgain(): void {
+    this.route = this.target = this.cluster = undefined;
+    this.record.route = this.record.cluster = undefined;
+    this.limits?.setDuration(0);
+    this.setIdle(this.context.manager.streamIdleTimeoutMs);
+    this.chooseRoute();
   }
 
   private take(route: CompiledRoute): void {
@@ -107,12 +121,10 @@ export class Exchange extends ExchangeTries {
   /** The steps of the manager and of the route that are left, then its action. */
   continueRequest(): void {
     const { filters } = this.context;
+    while (this.nextStep < filters.length) if (filters[this.nextStep++]?.onRequest?.(this) === 'stop') return;
+    // Which of the manager's may have changed.
     const steps = this.route?.filters?.request ?? noFilters;
-    while (this.nextStep < filters.length + steps.length) {
-      const step = this.nextStep++;
-      const filter = step < filters.length ? filters[step] : steps[step - filters.length];
-      if (filter?.onRequest?.(this) === 'stop') return;
-    }
+    while (this.nextStep < filters.length + steps.length) if (steps[this.nextStep++ - filters.length]?.onRequest?.(this) === 'stop') return;
     this.execute();
   }
 

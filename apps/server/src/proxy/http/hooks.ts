@@ -154,6 +154,8 @@ export interface TcpRecord {
 export interface RuntimeDeps {
   /** Monotonic ms (`performance.now`). */
   clock(): number;
+  /** The time of day, ms since 1970, which tokens are judged by; absent = the system's. */
+  timeOfDay?(): number;
   /** [0, 1) */
   random(): number;
   /** `source` reads headers of the request and its response, during the call only. */

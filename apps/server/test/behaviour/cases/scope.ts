@@ -254,7 +254,6 @@ spec: { mtls: { mode: STRICT } }
     // A port whose listener is being replaced may refuse once: counts differ.
     differs: {
       istio_tcp: 'how often the first port was asked',
-      'source by-host trusted': 'how often a path was asked for until the listener with the new rules was the one that answered',
       'headers.connection': 'connections of before are told to close, if their listener is gone by then',
     },
     services: [service('trusted'), { name: 'auto-first', ports: [{ name: 'auto', number: 7000 }], endpoints: [{ app: 'first' }] }],

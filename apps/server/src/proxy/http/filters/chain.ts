@@ -22,6 +22,12 @@ export interface FilteredRequest extends HeadersView, HeaderValueSource {
   /** Names in lower case. */
   setRequestHeader(name: string, value: string): void;
   removeRequestHeader(name: string): void;
+  /** Takes fields away, or adds one, for all who look from now on: other filters, routes, the log. False = it cannot be sent. */
+  hideRequestHeaders(names: ReadonlySet<string>): void;
+  appendRequestHeader(name: string, value: string): boolean;
+  setPath(path: string): void;
+  /** Looks the route up once more, with what has changed. */
+  chooseRouteAgain(): void;
   setResponseHeader(name: string, value: string): void;
   removeResponseHeader(name: string): void;
   /** Adds a short response flag. */

@@ -3,10 +3,20 @@
 import type { HttpConnectionManager } from '../../config/model.ts';
 import type { Counters } from '../counters.ts';
 import type { RouteFilter } from './chain.ts';
+import { jwtAuthnFilter } from './jwt-authn.ts';
 import { rbacFilter } from './rbac.ts';
 
 /** Only `onRequest` of them is called. @throws RegexError */
 export function compileManagerFilters({ filters, statPrefix }: HttpConnectionManager, counters: Counters): readonly RouteFilter[] {
   const scope = `http.${statPrefix}.`;
-  return filters.flatMap((filter) => (filter.kind === 'rbac' ? [rbacFilter(filter, scope, counters)] : []));
+  return filters.flatMap((filter) => {
+    switch (filter.kind) {
+      case 'jwt-authn':
+        return [jwtAuthnFilter(filter.config, scope, counters)];
+      case 'rbac':
+        return [rbacFilter(filter, scope, counters)];
+      default:
+        return [];
+    }
+  });
 }
