@@ -156,11 +156,7 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
   };
 }
 
-/** Without its own message, which has no fields. */
-const GRPC_WEB: JsonObject = {
-  name: 'envoy.filters.http.grpc_web',
-  typedConfig: any('xds.type.v3.TypedStruct', { typeUrl: 'type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb' }),
-};
+const GRPC_WEB: JsonObject = { name: 'envoy.filters.http.grpc_web', typedConfig: any('envoy.extensions.filters.http.grpc_web.v3.GrpcWeb') };
 
 const PATHS = {
   NONE: { normalizePath: false },

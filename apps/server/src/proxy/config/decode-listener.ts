@@ -222,7 +222,7 @@ function decodeHttpFilter(fields: Fields): HttpFilter[] {
     config?.end();
     return [{ kind: 'router' }];
   }
-  if (type === 'xds.type.v3.TypedStruct' && config?.text('typeUrl').endsWith('.grpc_web.v3.GrpcWeb') === true) return [{ kind: 'grpc-web' }];
+  if (type.endsWith('.grpc_web.v3.GrpcWeb')) return [{ kind: 'grpc-web' }];
   // Clusters resolve by themselves here; Envoy needs this filter to.
   if (type.endsWith('.dynamic_forward_proxy.v3.FilterConfig')) return [];
   if (type.endsWith('.header_to_metadata.v3.Config')) {

@@ -128,8 +128,7 @@ test('managers: path rules, limits, internal addresses; filters in the one order
   const filter = (name: string, type: string): JsonObject => ({ name, typedConfig: { '@type': `type.googleapis.com/envoy.extensions.filters.http.${type}` } });
   const fault = filter('f', 'fault.v3.HTTPFault');
   const cors = filter('c', 'cors.v3.Cors');
-  const webType = 'type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb';
-  const web = { name: 'w', typedConfig: { '@type': 'type.googleapis.com/xds.type.v3.TypedStruct', typeUrl: webType } };
+  const web = filter('w', 'grpc_web.v3.GrpcWeb');
   const base = {
     rds: { routeConfigName: 'r', configSource: { ads: {} } },
     normalizePath: true,
