@@ -7,6 +7,7 @@ import { requestTarget, responseTarget } from './http1.ts';
 import { framesTarget, hpackTarget, hpackEncodeTarget } from './http2.ts';
 import { Random } from './random.ts';
 import { upstreamFramesTarget, upstreamTarget } from './upstream.ts';
+import { tokenTarget } from './jwt.ts';
 import type { Target } from './target.ts';
 import { xdsTarget } from './xds.ts';
 
@@ -22,6 +23,7 @@ const targets: readonly Target[] = [
   await upstreamTarget(),
   await upstreamFramesTarget(),
   xdsTarget(),
+  tokenTarget(),
   ...configTargets(),
 ];
 const chosen = targets.filter((target) => target.name.includes(wanted));

@@ -168,6 +168,9 @@ const cases: [string, Question, Answer][] = [
   ['nothing behind bearer', { path: '/main/', headers: { authorization: 'Bearer ' } }, refused('Jwt is missing')],
   ['spaces behind bearer', { path: '/main/', headers: { authorization: `Bearer   ${goodToken}` } }, passed(goodToken)[1]],
   ['more behind the token', asked(`${goodToken},x`), refused('Jwt signature is an invalid Base64url encoded')],
+  ['two fields', { path: '/main/', headers: { authorization: [`Bearer ${goodToken}`, `Bearer ${goodToken}`] } }, refused(form)],
+  ['two fields, one for others', { path: '/main/', headers: { authorization: ['Basic abc', `Bearer ${goodToken}`] } }, passed(goodToken)[1]],
+  ['two fields of another name', { path: '/kept/', headers: { 'x-raw': [secondToken, 'zz'] } }, refused(form, '/kept/')],
   ['parameter', { path: `/main/?a=1&access_token=${goodToken}&b=2` }, { ...passed(goodToken)[1], path: '/main/?a=1&b=2' }],
   ['parameter alone', { path: `/main/?access_token=${goodToken}` }, passed(goodToken)[1]],
   ['parameter, twice', { path: `/main/?access_token=${goodToken}&access_token=zz` }, passed(goodToken)[1]],
@@ -313,6 +316,16 @@ describe.each(PLANES)('%s, with routes and rules behind', (plane) => {
   };
   const setting = { providers: { one }, rules: [rule('/open'), rule('/', provider('one'))], strip_failure_response: true };
   const routes = [{ match: { prefix: '/', headers: [{ name: 'x-sub', stringMatch: { exact: 'teapot' } }] }, directResponse: { status: 418 } }];
+  const group = (exact: string, invert = false): object => ({
+    filter: 'envoy.filters.http.jwt_authn',
+    path: [{ key: 'payload' }, { key: 'group' }],
+    value: { orMatch: { valueMatchers: [{ listMatch: { oneOf: { stringMatch: { exact } } } }, { stringMatch: { exact } }] } },
+    ...(invert ? { invert: true } : {}),
+  });
+  const byGroup = [
+    { match: { prefix: '/', dynamicMetadata: [group('a'), group('b', true)] }, directResponse: { status: 202 } },
+    { match: { prefix: '/group', dynamicMetadata: [group('b', true)] }, directResponse: { status: 204 } },
+  ];
   const permissions = [{ any: true }];
   const policies = {
     scope: { permissions, principals: [claim('scope'), claim('a', 'b')] },
@@ -339,5 +352,18 @@ describe.each(PLANES)('%s, with routes and rules behind', (plane) => {
     expect(await world.ask({ path: '/' })).toEqual({ status: 401 });
     expect(await ask({ exp: 5 })).toEqual({ status: 401 });
     expect((await world.stop()).slice(-2)).toEqual(['- jwt_authn_access_denied{Jwt_is_missing}', '- jwt_authn_access_denied{Jwt_is_expired}']);
+  });
+
+  test('claims choose the route; without a token there are none', async () => {
+    const world = await startWorld(plane, setting, byGroup as Parameters<typeof startWorld>[2]);
+    const ask = (claims: object, path = '/'): Promise<Answer> => world.ask({ path, headers: bearer(token({ iss: 'one', ...claims })) });
+    const answers = [{ group: 'a' }, { group: ['c', 'a'] }, { group: ['a', 'b'] }, { group: { a: 'a' } }, {}].map((claims) => ask(claims));
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([202, 202, 200, 200, 200]);
+    expect([await ask({}, '/group'), await ask({ group: 'b' }, '/group'), await world.ask({ path: '/open', headers: { group: 'a' } })]).toEqual([
+      { status: 204 },
+      told('/group'),
+      told('/open'),
+    ]);
+    await world.stop();
   });
 });

@@ -14,7 +14,7 @@ const JWT = 'type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtA
 
 export interface Question {
   path: string;
-  headers?: Readonly<Record<string, string>>;
+  headers?: Readonly<Record<string, string | string[]>>;
   method?: string;
 }
 

@@ -1,6 +1,7 @@
 // Route matching: a route's match compiled to one predicate over a request view.
 
 import { happens, type Fraction } from './fraction.ts';
+import { compileMetadataMatch, type DynamicMetadata, type MetadataMatchSpec } from './metadata-match.ts';
 import { compileRegex, compileStringMatch, type StringMatchSpec, type StringPredicate } from './string-match.ts';
 
 export interface PathMatchSpec {
@@ -26,6 +27,8 @@ export interface RouteMatchSpec {
   grpc?: boolean;
   /** What must hold of the client's certificate. */
   tls?: { presented?: boolean; validated?: boolean };
+  /** What filters have found out. */
+  metadata?: readonly MetadataMatchSpec[];
   /** Share of requests that match at all. */
   fraction?: Fraction;
 }
@@ -42,6 +45,7 @@ export interface RequestView {
   some?(name: string, test: StringPredicate): boolean | undefined;
   /** A certificate of the client was presented and, as nothing else is let in, validated. */
   readonly clientCertificate?: boolean;
+  readonly metadata?: DynamicMetadata | undefined;
 }
 
 export type RoutePredicate = (request: RequestView, random: () => number) => boolean;
@@ -70,6 +74,7 @@ export function compileRouteMatch(spec: RouteMatchSpec): RoutePredicate {
       ({ clientCertificate = false }) =>
         (tls.presented ?? clientCertificate) === clientCertificate && (tls.validated ?? clientCertificate) === clientCertificate,
     );
+  for (const matches of spec.metadata?.map(compileMetadataMatch) ?? []) tests.push(({ metadata }) => matches(metadata));
   if (fraction !== undefined) tests.push((_, random) => happens(fraction, random));
   if (tests.length === 0) return (request) => path(request.path);
   return (request, random) => {

@@ -3,6 +3,7 @@
 import type { HeaderMatchSpec, RouteMatchSpec } from '@weft/mesh-core/traffic';
 import { decodeStringMatch } from './decode-common.ts';
 import { decodeRuntimeFraction } from './decode-fraction.ts';
+import { decodeMetadataMatch } from './decode-metadata-match.ts';
 import type { Fields } from './fields.ts';
 import type { StringMatch } from './model.ts';
 
@@ -28,6 +29,7 @@ export function decodeMatch(fields: Fields | undefined): RouteMatchSpec {
       : {
           tls: { ...(tls.has('presented') ? { presented: tls.flag('presented') } : {}), ...(tls.has('validated') ? { validated: tls.flag('validated') } : {}) },
         }),
+    ...(fields.has('dynamicMetadata') ? { metadata: fields.list('dynamicMetadata').map(decodeMetadataMatch) } : {}),
     ...(fields.has('runtimeFraction') ? { fraction: decodeRuntimeFraction(fields.object('runtimeFraction'), always) } : {}),
   };
   fields.ignore('grpc');
