@@ -15,13 +15,14 @@ test('lines of the whole are told as lines of the files', () => {
 });
 
 test('a namespace is written into objects that name none; comments stay, and so do the lines that are told', () => {
-  const { text, placeOf } = joined([part('a.yaml', `${block}---\n${flow}`), part('c.yaml', block)], 'foo');
-  expect(parseAllDocuments(text).map((d) => d.getIn(['metadata', 'namespace']) as unknown)).toEqual(['foo', 'foo', 'foo']);
+  const { text, placeOf } = joined([part('a.yaml', `${block}---\n${flow}`), part('c.yaml', block), part('d.yaml', block)], 'foo');
+  expect(parseAllDocuments(text).map((d) => d.getIn(['metadata', 'namespace']) as unknown)).toEqual(['foo', 'foo', 'foo', 'foo']);
   expect(text).toContain('kind: A # a comment\nmetadata:\n  namespace: foo\n  name: a\n');
   const lines = text.split('\n');
   expect(placeOf(lines.indexOf('spec: 1') + 1)).toBe('a.yaml line 4');
   expect(placeOf(lines.indexOf('spec: 1', lines.indexOf('kind: B')) + 1)).toBe('a.yaml line 8');
-  expect(placeOf(lines.lastIndexOf('spec: 1') + 1)).toBe('c.yaml line 4');
+  expect(placeOf(lines.lastIndexOf('metadata:') + 1)).toBe('d.yaml line 2');
+  expect(placeOf(lines.lastIndexOf('spec: 1') + 1)).toBe('d.yaml line 4');
 });
 
 test('an object of another namespace is refused', () => {

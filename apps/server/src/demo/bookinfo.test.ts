@@ -46,6 +46,10 @@ test('the page asks again for reviews that do not come, and not for those that f
     else response.writeHead(503).end();
   });
   const page = await serve(createHandler({ name: 'productpage', version: 'v1', port: 0, upstreams: { reviews } }));
-  expect(await (await fetch(`${page}/productpage`)).text()).toContain('product reviews are currently unavailable (503)');
+  const unavailable = async (): Promise<void> =>
+    expect(await (await fetch(`${page}/productpage`)).text()).toContain('product reviews are currently unavailable (503)');
+  await unavailable();
   expect(asked).toBe(2);
+  await unavailable();
+  expect(asked).toBe(3);
 });

@@ -57,6 +57,8 @@ test('ports of the Service are opened where the node says, together with the Gat
   );
   const set = translate(mesh, node, DEFAULT_MESH_SETTINGS);
   expect(decoded(set, TYPE_URL.listener, '127.0.0.1_8080')).toMatchObject({ address: { socketAddress: { portValue: 8080 } } });
+  // There is no application behind them.
+  expect([...set[TYPE_URL.cluster].keys()].filter((name) => name.startsWith('inbound|'))).toEqual([]);
   const hosts = decoded(set, TYPE_URL.route, 'http.8080')['virtualHosts'] as { domains: string[]; routes: { route: { cluster: string } }[] }[];
   expect(hosts.map((h) => [h.domains, h.routes.map((r) => r.route.cluster.split('|')[3]?.split('.')[0])])).toEqual([[['a.test', 'b.test'], ['eighty']]]);
 });
