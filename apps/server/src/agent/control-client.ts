@@ -14,6 +14,12 @@ interface RevisionList {
 
 type PlaceOf = (line: number) => string;
 
+/** A problem in one line: where, of which object, what. */
+export function problemLine({ ref, path, line, message }: Pick<Problem, 'ref' | 'path' | 'line' | 'message'>, placeOf: PlaceOf): string {
+  const subject = [...(ref === undefined ? [] : [refKey(ref)]), ...(path === undefined ? [] : [path])].join(' ');
+  return [...(line === undefined ? [] : [placeOf(line)]), ...(subject === '' ? [] : [subject]), message].join(': ');
+}
+
 export interface ControlClient {
   /** Writes all objects in one revision; waits for the fsync. */
   apply(objects: readonly MeshObject[], reason: string): Promise<void>;
@@ -97,7 +103,7 @@ function collectionPath(kindName: string, namespace?: string): string {
 interface Refusal {
   /** Of a Kubernetes Status. */
   message?: string;
-  error?: { message?: string; fix?: string; problems?: { severity: string; message: string; ref?: ObjectRef; path?: string; line?: number }[] };
+  error?: { message?: string; fix?: string; problems?: Problem[] };
 }
 
 /** What the server said, one line a problem; `otherwise` when it said nothing a person can use. */
@@ -110,13 +116,7 @@ function reasonOf(text: string, otherwise: string, placeOf: PlaceOf): string {
   }
   const errors = body.error?.problems?.filter((p) => p.severity === 'error') ?? [];
   if (errors.length > 0)
-    return [
-      `refused, ${errors.length === 1 ? 'one problem' : `${errors.length} problems`}:`,
-      ...errors.map(
-        (p) =>
-          `  ${p.line === undefined ? '' : `${placeOf(p.line)}: `}${p.ref === undefined ? '' : `${refKey(p.ref)} `}${p.path === undefined ? '' : `${p.path}: `}${p.message}`,
-      ),
-    ].join('\n');
+    return [`refused, ${errors.length === 1 ? 'one problem' : `${errors.length} problems`}:`, ...errors.map((p) => `  ${problemLine(p, placeOf)}`)].join('\n');
   const message = body.error?.message ?? body.message;
   return message === undefined ? otherwise : `${message}${body.error?.fix === undefined ? '' : ` ${body.error.fix}`}`;
 }

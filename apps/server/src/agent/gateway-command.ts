@@ -1,7 +1,7 @@
 // The command line of `weft gateway`.
 
 import { type Command, Option } from 'commander';
-import { parsePort, stateDirectory } from '../fleet/up-options.ts';
+import { parseName, parsePort, stateDirectory } from '../fleet/up-options.ts';
 import { StartError } from './errors.ts';
 import { type GatewayPort, runGateway } from './gateway.ts';
 
@@ -17,13 +17,11 @@ export function registerGateway(program: Command): void {
     .option('--port-base <port>', 'first of the loopback ports given to its admin interface', '22000')
     .addHelpText('after', '\nExample: weft gateway --name istio-egressgateway --port http:80:21080')
     .action(async (flags: Record<string, unknown>, command: Command) => {
-      const name = String(flags['name']);
-      if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
-        throw new StartError('WEFT_USAGE', `--name is ${name}; it must be a DNS label: lower-case letters, digits and -, starting with a letter`);
+      const name = parseName(String(flags['name']), '--name');
       const labels = (flags['label'] as string[]).map(parseLabel);
       await runGateway(
         {
-          server: String(command.optsWithGlobals()['server'] ?? process.env['WEFT_SERVER'] ?? 'http://127.0.0.1:20001'),
+          server: String(command.optsWithGlobals()['server']),
           name,
           namespace: String(flags['namespace']),
           labels: labels.length === 0 ? { istio: name.replace(/^istio-/, '') } : Object.fromEntries(labels),

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { parseGatewayPort } from './gateway-command.ts';
-import { gatewayObjects } from './gateway.ts';
+import { gatewayObjects, runGateway } from './gateway.ts';
 
 test('ports are those of the Service, and where the Gateway has others, these too', () => {
   expect(parseGatewayPort('http:80')).toEqual({ name: 'http', port: 80, listen: 80 });
@@ -18,4 +20,15 @@ test('the mesh finds a gateway by its Service, and speaks no mutual TLS of its o
   expect(gatewayObjects({ ...gateway, ports: [] }, [])).toEqual([]);
   // Somebody's own Service is neither overwritten nor taken away at the end.
   expect(gatewayObjects(opened, service === undefined ? [] : [service]).map(({ kind }) => kind)).toEqual(['WorkloadEntry']);
+});
+
+test('a port nobody can listen on is told before anything starts', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const options = { server: 'http://127.0.0.1:1', name: 'x', namespace: 'y', labels: {}, proxy: 'embedded', portBase: port + 1, stateDir: '/nowhere' } as const;
+  await expect(runGateway({ ...options, ports: [{ name: 'http', port: 80, listen: port }] }, () => undefined)).rejects.toThrow(
+    `cannot listen on 127.0.0.1:${port}`,
+  );
+  server.close();
 });

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { MeshObject } from '@weft/mesh-core/model';
 import { createControlClient } from './control-client.ts';
 import { findEnvoy } from './envoy.ts';
-import { openPortBook } from './ports.ts';
+import { StartError } from './errors.ts';
+import { isFree, openPortBook } from './ports.ts';
 import { startProxy } from './start-proxy.ts';
 import { withGrant } from './workload.ts';
 
@@ -34,6 +35,12 @@ export interface GatewayOptions {
 export async function runGateway(options: GatewayOptions, log: (line: string) => void): Promise<void> {
   const { name, namespace } = options;
   const binary = options.proxy === 'envoy' ? findEnvoy(process.env) : undefined;
+  for (const { name: port, port: number, listen } of options.ports)
+    if (!(await isFree(listen)))
+      throw new StartError(
+        'WEFT_PORT_TAKEN',
+        `cannot listen on 127.0.0.1:${listen}, it is taken or needs root: write another one, like --port ${port}:${number}:${21_000 + (number % 1_000)}`,
+      );
   const client = createControlClient(options.server, `weft gateway ${name}`);
   const ports = openPortBook(
     join(options.stateDir, 'ports.json'),

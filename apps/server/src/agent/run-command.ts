@@ -1,7 +1,7 @@
 // The command line of `weft run`.
 
 import { type Command, Option } from 'commander';
-import { parsePort, stateDirectory } from '../fleet/up-options.ts';
+import { parseName, parsePort, stateDirectory } from '../fleet/up-options.ts';
 import { StartError } from './errors.ts';
 import { runInMesh } from './run.ts';
 
@@ -29,13 +29,13 @@ export function registerRun(program: Command): void {
     .action(async (words: string[], flags: Record<string, unknown>, command: Command) => {
       const [first, ...rest] = words;
       if (first === undefined) throw new StartError('WEFT_USAGE', 'name the program to run after --');
-      const name = String(flags['service']);
-      if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))
-        throw new StartError('WEFT_USAGE', `--service is ${name}; it must be a DNS label: lower-case letters, digits and -, starting with a letter`);
+      const ofPort = ['protocol', 'healthPath'].filter((key) => command.getOptionValueSource(key) === 'cli');
+      if (flags['port'] === undefined && ofPort.length > 0)
+        throw new StartError('WEFT_USAGE', '--protocol and --health-path say something of the port the program listens on: name it with --port');
       process.exitCode = await runInMesh(
         {
-          server: String(command.optsWithGlobals()['server'] ?? process.env['WEFT_SERVER'] ?? 'http://127.0.0.1:20001'),
-          service: name,
+          server: String(command.optsWithGlobals()['server']),
+          service: parseName(String(flags['service']), '--service'),
           namespace: String(flags['namespace']),
           version: String(flags['serviceVersion']),
           ...(typeof flags['serviceAccount'] === 'string' ? { serviceAccount: flags['serviceAccount'] } : {}),

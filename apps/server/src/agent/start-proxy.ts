@@ -3,10 +3,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ProxyStatus } from '@weft/mesh-core/api';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import { type Child, startChild } from './child.ts';
 import type { ControlClient } from './control-client.ts';
 import { startEnvoy } from './envoy.ts';
+import { StartError } from './errors.ts';
 import { PROXY_FLAGS } from './proxy-flags.ts';
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -24,8 +26,11 @@ export interface ProxyProcess {
   log: (line: string) => void;
 }
 
-/** Resolves when it has its configuration. */
+/** Resolves when it has its configuration. Of two proxies of one name each would take the control plane from the other: the second is refused. */
 export async function startProxy({ name, spec, binary, secondAdminPort, stateDir, client, log }: ProxyProcess): Promise<Pick<Child, 'stop'>> {
+  const { items } = (await client.getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
+  if (items.some((p) => p.workload === spec.workload && p.namespace === spec.namespace && p.state !== 'disconnected'))
+    throw new StartError('WEFT_USAGE', `${spec.workload}.${spec.namespace} is in the mesh already: stop it, or choose another name or version`);
   const logFile = join(stateDir, 'logs', `${name}.log`);
   const onExit = (reason: string): void => log(`the proxy ${reason}; starting it again (log: ${logFile})`);
   if (binary !== undefined)

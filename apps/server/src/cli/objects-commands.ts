@@ -1,13 +1,13 @@
 // weft apply, get, delete, describe.
 
 import { parseYaml } from '@weft/mesh-core/config';
-import { type Kind, type MeshObject, KINDS, findKind, refKey } from '@weft/mesh-core/model';
+import { type Kind, type MeshObject, type ObjectRef, KINDS, findKind } from '@weft/mesh-core/model';
 import { type Command, Option } from 'commander';
-import { createControlClient } from '../agent/control-client.ts';
+import { createControlClient, problemLine } from '../agent/control-client.ts';
 import { StartError } from '../agent/errors.ts';
-import { readFiles } from './config-files.ts';
+import { type ConfigText, readFiles } from './config-files.ts';
 import { print, show, table } from './print.ts';
-import { refusalLines } from './refusals.ts';
+import { refusalLines, silentLines } from './refusals.ts';
 
 /** How long `weft apply` waits for proxies to say what they think of it. */
 const ANSWER_MS = 3_000;
@@ -20,6 +20,21 @@ function kindOf(name: string): Kind {
   const kind = findKind(name);
   if (kind === undefined) throw new StartError('WEFT_USAGE', `${name} is no kind of Weft: use ${KINDS.map((k) => k.plural).join(', ')}`);
   return kind;
+}
+
+/** The objects a text is about; what cannot be read, or names nothing, is refused before anything is deleted. */
+export function refsOf({ text, placeOf }: ConfigText): ObjectRef[] {
+  const { documents, problems } = parseYaml(text);
+  const [problem] = problems;
+  if (problem !== undefined) throw new StartError('WEFT_USAGE', `nothing deleted: ${problemLine(problem, placeOf)}`);
+  if (documents.length === 0) throw new StartError('WEFT_USAGE', 'nothing deleted: the files have no object');
+  return documents.map(({ value, locate }) => {
+    const { kind, metadata } = (value ?? {}) as Partial<MeshObject>;
+    const name: unknown = metadata?.name;
+    if (typeof kind !== 'string' || typeof name !== 'string')
+      throw new StartError('WEFT_USAGE', `nothing deleted: ${placeOf(locate([]).line ?? 1)}: an object has no kind or no metadata.name`);
+    return { kind: kindOf(kind).kind, namespace: metadata?.namespace ?? 'default', name };
+  });
 }
 
 export function registerObjects(program: Command): void {
@@ -38,8 +53,10 @@ export function registerObjects(program: Command): void {
         const object = value as MeshObject;
         print(`${object.kind}/${object.metadata.name} applied`);
       }
-      for (const p of problems) process.stderr.write(`weft: ${p.severity}: ${p.ref === undefined ? '' : `${refKey(p.ref)} `}${p.path ?? ''}: ${p.message}\n`);
-      for (const line of refusalLines(await client.propagationOf(revision, ANSWER_MS))) process.stderr.write(`weft: error: ${line}\n`);
+      for (const p of problems) process.stderr.write(`weft: ${p.severity}: ${problemLine(p, placeOf)}\n`);
+      const propagation = await client.propagationOf(revision, ANSWER_MS);
+      for (const line of refusalLines(propagation)) process.stderr.write(`weft: error: ${line}\n`);
+      for (const line of silentLines(propagation)) process.stderr.write(`weft: warning: ${line}\n`);
     });
 
   program
@@ -72,15 +89,11 @@ export function registerObjects(program: Command): void {
     .option('-n, --namespace <namespace>', 'namespace; with -f of objects that name none (default: "default")')
     .option('-f, --filename <path...>', 'files, directories, or -')
     .action(async (kindName: string | undefined, name: string | undefined, options: { namespace?: string; filename?: string[] }, command: Command) => {
+      const named = kindName === undefined || name === undefined ? undefined : { kind: kindOf(kindName).kind, namespace: options.namespace ?? 'default', name };
+      if (options.filename === undefined ? named === undefined : kindName !== undefined)
+        throw new StartError('WEFT_USAGE', 'say what to delete: weft delete <kind> <name>, or -f <file>');
+      const refs = named === undefined ? refsOf(readFiles(options.filename ?? [], options.namespace)) : [named];
       const client = clientOf(command);
-      const refs =
-        options.filename === undefined
-          ? [{ kind: kindOf(kindName ?? '').kind, namespace: options.namespace ?? 'default', name: name ?? '' }]
-          : parseYaml(readFiles(options.filename, options.namespace).text).documents.map(({ value }) => {
-              const object = value as MeshObject;
-              return { kind: kindOf(object.kind).kind, namespace: object.metadata.namespace ?? 'default', name: object.metadata.name };
-            });
-      if (refs.some((r) => r.name === '')) throw new StartError('WEFT_USAGE', 'say what to delete: weft delete <kind> <name>, or -f <file>');
       // What is not there any more must not keep the others.
       const failed: string[] = [];
       for (const ref of refs)

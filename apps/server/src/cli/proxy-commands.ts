@@ -84,15 +84,13 @@ export function registerProxy(program: Command): void {
     .action(async (part: string, name: string, options: { filter?: string; output: string }, command: Command) => {
       const { items } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
       const { path, table: shape } = PARTS[part] as Part;
+      const { filter } = options;
+      const asJson = shape === undefined || options.output === 'json';
+      if (asJson && filter !== undefined) throw new StartError('WEFT_USAGE', `--filter is for lines of a table: ${part} is JSON here`);
       const json = await ofAdmin(proxyNamed(name, items), path);
-      if (shape === undefined || options.output === 'json') return print(JSON.stringify(json, undefined, 2));
+      if (asJson) return print(JSON.stringify(json, undefined, 2));
       const { head, rows } = shape(json);
-      return print(
-        table(
-          head,
-          rows.filter((row) => row.join('  ').includes(options.filter ?? '')),
-        ),
-      );
+      return print(table(head, filter === undefined ? rows : rows.filter((row) => row.join('  ').includes(filter))));
     });
 }
 
@@ -108,11 +106,12 @@ function proxyNamed(name: string, proxies: readonly ProxyStatus[]): ProxyStatus 
 
 async function ofAdmin(proxy: ProxyStatus, path: string): Promise<unknown> {
   const address = `http://127.0.0.1:${proxy.adminPort}`;
-  try {
-    const response = await fetch(`${address}${path}`, { signal: AbortSignal.timeout(10_000) });
-    return await response.json();
-  } catch (error) {
-    const reason = `the admin interface of ${proxyName(proxy.id)}.${proxy.namespace} does not answer at ${address}: it is reachable from the proxy's own machine only`;
-    throw new StartError('WEFT_PROXY_UNREACHABLE', reason, { cause: error });
-  }
+  const admin = `the admin interface of ${proxyName(proxy.id)}.${proxy.namespace}`;
+  const response = await fetch(`${address}${path}`, { signal: AbortSignal.timeout(10_000) }).catch((error: unknown) => {
+    throw new StartError('WEFT_PROXY_UNREACHABLE', `${admin} does not answer at ${address}: it is reachable from the proxy's own machine only`, {
+      cause: error,
+    });
+  });
+  if (!response.ok) throw new StartError('WEFT_REFUSED', `${admin} answered ${response.status} to ${path}`);
+  return response.json();
 }

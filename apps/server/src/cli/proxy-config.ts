@@ -20,10 +20,15 @@ interface Filter {
     weighted_clusters?: { clusters?: { name: string }[] };
   };
 }
+interface Chain {
+  filter_chain_match?: { server_names?: string[]; transport_protocol?: string; application_protocols?: string[] };
+  filters?: Filter[];
+}
 interface Listener {
   name: string;
   address?: Address;
-  filter_chains?: { filter_chain_match?: { server_names?: string[]; transport_protocol?: string; application_protocols?: string[] }; filters?: Filter[] }[];
+  filter_chains?: Chain[];
+  default_filter_chain?: Chain;
 }
 interface Match {
   prefix?: string;
@@ -68,8 +73,8 @@ export function clusterTable({ configs }: ConfigDump): Table {
 
 export function listenerTable({ configs }: ConfigDump): Table {
   const listeners = configs.flatMap((c) => c.dynamic_listeners ?? []).flatMap((l) => l.active_state?.listener ?? []);
-  const rows = listeners.flatMap(({ name, address, filter_chains: chains = [] }) =>
-    chains.map(({ filter_chain_match: match = {}, filters = [] }) => {
+  const rows = listeners.flatMap(({ name, address, filter_chains: chains = [], default_filter_chain: otherwise }) =>
+    [...chains, ...(otherwise === undefined ? [] : [otherwise])].map(({ filter_chain_match: match = {}, filters = [] }) => {
       const conditions = [
         ...(match.transport_protocol === undefined ? [] : [`Trans: ${match.transport_protocol}`]),
         ...(match.server_names === undefined ? [] : [`SNI: ${match.server_names.join(',')}`]),

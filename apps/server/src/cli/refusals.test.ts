@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { nackLines, refusalLines } from './refusals.ts';
+import { nackLines, refusalLines, silentLines } from './refusals.ts';
 
 const said = (resource: string): string => `${resource}.filterChains[0].filters[0].typedConfig: this proxy cannot evaluate x`;
-const proxy = (workload: string, state: 'acked' | 'nacked', error?: string) => ({
+const proxy = (workload: string, state: 'sent' | 'acked' | 'nacked', error?: string) => ({
   ...{ proxyId: `sidecar~1~${workload}.foo~foo`, workload, namespace: 'foo', state, types: ['listener'] },
   ...(error === undefined ? {} : { error }),
 });
@@ -17,6 +17,13 @@ test('a reason is told once, with who says it and of how much', () => {
   expect(refusalLines({ revision: '1', proxies: [...proxies, proxy('d', 'nacked', 'x.loadAssignment: other')] })).toHaveLength(2);
   expect(refusalLines({ revision: '1', proxies: [proxy('c', 'acked')] })).toEqual([]);
   expect(refusalLines(undefined)).toEqual([]);
+});
+
+test('who has not answered is named', () => {
+  expect(silentLines({ revision: '1', proxies: [proxy('a', 'sent'), proxy('b', 'nacked', 'x: y'), proxy('c', 'acked'), proxy('d', 'sent')] })).toEqual([
+    'no answer yet from a.foo, d.foo: weft proxy status',
+  ]);
+  expect(silentLines({ revision: '1', proxies: [proxy('c', 'acked')] })).toEqual([]);
 });
 
 test('what was refused once and taken since is not told', () => {

@@ -16,6 +16,12 @@ export function refusalLines(propagation: Propagation | undefined): string[] {
   return grouped(refused).map((line) => `refused by ${line}`);
 }
 
+/** Of one edit: who has said neither yes nor no. */
+export function silentLines(propagation: Propagation | undefined): string[] {
+  const silent = (propagation?.proxies ?? []).filter((p) => p.state === 'pending' || p.state === 'sent');
+  return silent.length === 0 ? [] : [`no answer yet from ${silent.map((p) => `${p.workload}.${p.namespace}`).join(', ')}: weft proxy status`];
+}
+
 /** Of the whole mesh, as it is. */
 export function nackLines(proxies: readonly ProxyStatus[]): string[] {
   return grouped(

@@ -66,6 +66,13 @@ export async function checkMachine(options: UpOptions): Promise<void> {
       );
 }
 
+/** Of a service or gateway, and of all that is called after it. */
+export function parseName(text: string, flag: string): string {
+  if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text))
+    throw new StartError('WEFT_USAGE', `${flag} is ${text}; it must be a DNS label: lower-case letters, digits and -, starting with a letter`);
+  return text;
+}
+
 export function parsePort(text: string, flag: string): number {
   const port = Number(text);
   if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new StartError('WEFT_USAGE', `${flag} is ${text}; it must be a port from 1 to 65535`);
