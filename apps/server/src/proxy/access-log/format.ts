@@ -15,7 +15,7 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   BYTES_SENT: ({ record }) => String(record.responseBodyBytes),
   DURATION: ({ record }) => String(Math.round(record.durationMs)),
   // What ends a connection before its request has no record here.
-  CONNECTION_TERMINATION_DETAILS: () => undefined,
+  CONNECTION_TERMINATION_DETAILS: ({ record }) => record.terminationDetails,
   // Details of a failed try end in it: `upstream_reset_before_response_started{remote_connection_failure|...}`.
   UPSTREAM_TRANSPORT_FAILURE_REASON: ({ record }) => record.transportFailure ?? /\|([^}]+)\}$/.exec(record.details)?.[1],
   UPSTREAM_LOCAL_ADDRESS: ({ record }) => record.upstreamLocalAddress,

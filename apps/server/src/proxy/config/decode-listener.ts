@@ -8,7 +8,7 @@ import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress, decodeUpgrades } from './decode-common.ts';
 import { decodeChainMatch, decodeDownstreamTls, decodeListenerFilters, decodeSniFilters, decodeTcpProxy } from './decode-l4.ts';
 import { decodeJwtAuthn } from './decode-jwt-authn.ts';
-import { decodeRbac } from './decode-rbac.ts';
+import { decodeNetworkRbac, decodeRbac, NETWORK_RBAC } from './decode-rbac.ts';
 import { decodeRouteConfigFields } from './decode-route.ts';
 import { decodeLogFormat } from './decode-log-format.ts';
 import { decodeMetricOverrides, isMetricOverrides } from './decode-metrics.ts';
@@ -55,7 +55,10 @@ function decodeChain(fields: Fields): FilterChain {
     ...(tls === undefined ? {} : { tls }),
     ...(fields.has('transportSocketConnectTimeout') ? { handshakeTimeoutMs: fields.ms('transportSocketConnectTimeout') } : {}),
   };
-  const filters = fields.list('filters').map((filter) => ({ filter, config: filter.object('typedConfig') }));
+  const all = fields.list('filters').map((filter) => ({ filter, config: filter.object('typedConfig') }));
+  const rbac = all.slice(0, -1).flatMap(({ config }) => (config?.type() === NETWORK_RBAC ? [decodeNetworkRbac(config)] : []));
+  const filters = all.filter(({ config }, i) => i === all.length - 1 || config?.type() !== NETWORK_RBAC);
+  if (rbac.length > 0) chain.rbac = rbac;
   fields.ignore('metadata');
   fields.end();
   const last = filters.at(-1);
@@ -64,7 +67,10 @@ function decodeChain(fields: Fields): FilterChain {
   if (last?.config !== undefined && type.endsWith('.TcpProxy'))
     return { ...chain, tcp: { ...decodeTcpProxy(last.config, decodeAccessLog), ...decodeSniFilters(filters.slice(0, -1)) } };
   const types = filters.map(({ config }) => config?.type() ?? '(none)').join(', ');
-  fields.problem('filters', `one HttpConnectionManager, or a TcpProxy behind sni_cluster or sni_dynamic_forward_proxy, is supported, not ${types || 'none'}`);
+  fields.problem(
+    'filters',
+    `one HttpConnectionManager, or a TcpProxy behind sni_cluster or sni_dynamic_forward_proxy, is supported, either behind rbac, not ${types || 'none'}`,
+  );
   return chain;
 }
 

@@ -1,8 +1,9 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
+import { decodeListenerFields } from './decode-listener.ts';
 import { decodeRbac, type RbacLayer } from './decode-rbac.ts';
 import { Fields } from './fields.ts';
-import type { RbacFilterConfig } from './model.ts';
+import type { RbacFilterConfig } from './rbac-model.ts';
 
 function decode(json: JsonObject, layer: RbacLayer = 'http'): { config: RbacFilterConfig; problems: string[] } {
   const problems: string[] = [];
@@ -147,4 +148,47 @@ test('connections have no requests', () => {
   expect(problems(permission({ urlPath: { path: { exact: '/' } } }), 'network')).toEqual(['permissions[0].urlPath: connections have no requests to look at']);
   expect(problems(principal({ header: { name: 'a' } }), 'network')).toEqual(['principals[0].header: connections have no requests to look at']);
   expect(problems(permission({ destinationPort: 1 }), 'network')).toEqual([]);
+});
+
+test('before a TCP proxy and before a connection manager, in their order; not behind them', () => {
+  const network = (action: string, stat: string): JsonObject => ({
+    name: 'envoy.filters.network.rbac',
+    typedConfig: {
+      '@type': 'type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC',
+      statPrefix: stat,
+      rules: { action },
+      enforcementType: 'CONTINUOUS',
+    },
+  });
+  const proxy = { typedConfig: { '@type': 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy', statPrefix: 't', cluster: 'c' } };
+  const manager = {
+    typedConfig: {
+      '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      rds: { routeConfigName: 'r' },
+      httpFilters: [
+        { name: 'b', typedConfig: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC', rules: { action: 'DENY' } } },
+        { name: 'a', typedConfig: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC', rules: {} } },
+      ],
+    },
+  };
+  const problems: string[] = [];
+  const chain = (...filters: JsonObject[]) =>
+    decodeListenerFields(
+      new Fields({ name: 'l', address: { socketAddress: { address: '127.0.0.1', portValue: 1 } }, filterChains: [{ filters }] }, 'l', problems),
+    ).chains[0];
+  const before = chain(network('DENY', 'one.'), network('LOG', 'two.'), proxy);
+  expect(before?.rbac?.map(({ scope, config: { rules: of } }) => [scope, of?.action])).toEqual([
+    ['one.', 'deny'],
+    ['two.', 'log'],
+  ]);
+  expect(before?.tcp).toBeDefined();
+  const http = chain(network('ALLOW', 'one.'), manager);
+  expect(http?.rbac).toHaveLength(1);
+  expect(http?.http?.filters).toMatchObject([
+    { kind: 'rbac', name: 'b', config: { rules: { action: 'deny' } } },
+    { kind: 'rbac', name: 'a', config: { rules: { action: 'allow' } } },
+  ]);
+  expect(problems).toEqual([]);
+  chain(proxy, network('DENY', 'one.'));
+  expect(problems).toEqual([expect.stringMatching(/^l\.filterChains\[0\]\.filters: one HttpConnectionManager/)]);
 });

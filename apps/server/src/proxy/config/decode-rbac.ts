@@ -14,10 +14,19 @@ import { decodeStringMatch } from './decode-common.ts';
 import { decodeMetadataMatch } from './decode-metadata-match.ts';
 import { decodeHeaderMatch } from './decode-route-match.ts';
 import type { Fields } from './fields.ts';
-import type { RbacFilterConfig } from './model.ts';
+import type { NetworkRbac, RbacFilterConfig } from './rbac-model.ts';
 
 /** `network`: there are no requests to have rules about. */
 export type RbacLayer = 'http' | 'network';
+
+export const NETWORK_RBAC = 'envoy.extensions.filters.network.rbac.v3.RBAC';
+
+export function decodeNetworkRbac(fields: Fields): NetworkRbac {
+  const scope = fields.text('statPrefix');
+  // Asked again with everything a client sends, it would find nothing new: nothing of a connection changes.
+  fields.ignore('enforcementType');
+  return { scope, config: decodeRbac(fields, 'network') };
+}
 
 export function decodeRbac(fields: Fields, layer: RbacLayer): RbacFilterConfig {
   const rules = decodeRules(fields, 'rules', layer);

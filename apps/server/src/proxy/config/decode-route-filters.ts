@@ -6,7 +6,8 @@ import { decodeFraction, decodeRuntimeFraction } from './decode-fraction.ts';
 import { decodeRbac } from './decode-rbac.ts';
 import { decodeHeaderMatch } from './decode-route-match.ts';
 import type { Fields } from './fields.ts';
-import type { RbacFilterConfig, RouteFilterConfig } from './model.ts';
+import type { RouteFilterConfig } from './model.ts';
+import type { RbacFilterConfig } from './rbac-model.ts';
 
 type Decoder = (fields: Fields) => RouteFilterConfig;
 const always: Fraction = { numerator: 100, of: 100 };

@@ -1,7 +1,7 @@
 // The proxy's own view of its configuration: plain data decoded from xDS messages (decode.ts), compiled into route tables
 // and pools by the request path. Every field here is honoured; what cannot be honoured is refused (NACK) by decode.ts.
 
-import type { HealthCheckRules, LbPolicy, OutlierRules, RbacSpec } from '@weft/mesh-core/traffic';
+import type { HealthCheckRules, LbPolicy, OutlierRules } from '@weft/mesh-core/traffic';
 
 import type {
   CorsSpec,
@@ -15,6 +15,7 @@ import type {
   RouteMatchSpec,
   TokenBucketSpec,
 } from '@weft/mesh-core/traffic';
+import type { NetworkRbac, RbacFilterConfig } from './rbac-model.ts';
 
 import type { JwtAuthn } from './jwt-model.ts';
 
@@ -45,6 +46,8 @@ export interface FilterChain {
   tls?: DownstreamTls;
   /** How long the TLS handshake may take; absent = 15 s. */
   handshakeTimeoutMs?: number;
+  /** Who may connect, in the order they are asked. */
+  rbac?: readonly NetworkRbac[];
   /** Exactly one of http and tcp. */
   http?: HttpConnectionManager;
   tcp?: TcpProxy;
@@ -206,16 +209,6 @@ export type HttpFilter =
   /** `name`: what routes call it. */
   | { kind: 'rbac'; name: string; config: RbacFilterConfig }
   | { kind: 'jwt-authn'; config: JwtAuthn };
-
-export interface RbacFilterConfig {
-  /** Absent = everything may. */
-  rules?: RbacSpec;
-  /** What they would decide is counted. */
-  shadow?: RbacSpec;
-  /** In the names of the counters. */
-  statPrefix: string;
-  shadowStatPrefix: string;
-}
 
 export interface CustomTag {
   tag: string;

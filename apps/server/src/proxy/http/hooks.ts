@@ -141,6 +141,8 @@ export interface TcpRecord {
   responseFlags: string;
   /** Why the upstream could not be connected, in Envoy's words; '' when it could. */
   transportFailure: string;
+  /** Why this proxy closed the connection, in Envoy's words; '' = it did not. */
+  terminationDetails: string;
   downstreamAddress: string;
   upstreamAddress: string;
   /** Own `ip:port` towards the upstream, '' = not connected. */

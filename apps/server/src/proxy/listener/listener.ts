@@ -9,9 +9,11 @@ import type { ChainMatch, FilterChain, ListenerConfig, WeightedCluster } from '.
 import type { ListenerStats } from '../http/hooks.ts';
 import type { RouteFilter } from '../http/filters/chain.ts';
 import { compileManagerFilters } from '../http/filters/manager-filters.ts';
+import { compileNetworkRbac, type ConnectionGuard } from '../http/filters/network-rbac.ts';
 import { compileRouteTable, type RouteSlot } from '../http/route-table.ts';
 import { Http2ServerConnection } from '../http/http2-server-connection.ts';
 import { ServerConnection } from '../http/server-connection.ts';
+import { refuseOnFirstBytes } from '../tcp/refuse.ts';
 import { TcpConnection } from '../tcp/tcp-proxy.ts';
 import { awaitPreface } from '../transport/preface.ts';
 import { WheelTimer } from '../transport/timer-wheel.ts';
@@ -26,6 +28,7 @@ interface CompiledChain {
   tls: TlsTerminator | undefined;
   pick: WeightedChoice<WeightedCluster>;
   filters: readonly RouteFilter[];
+  guard: ConnectionGuard | undefined;
 }
 
 /** A listener's configuration, compiled. */
@@ -185,7 +188,8 @@ export class ListenerRuntime {
     const source = config.http?.routes;
     const routes = source === undefined ? undefined : 'rds' in source ? this.parts.routeSlot(source.rds) : { table: compileRouteTable(source.inline) };
     const filters = config.http === undefined ? [] : compileManagerFilters(config.http, this.parts.counters);
-    const chain: CompiledChain = { config, routes, tls: undefined, pick: compileWeightedChoice(config.tcp?.clusters ?? []), filters };
+    const guard = compileNetworkRbac(config.rbac ?? [], this.parts.counters);
+    const chain: CompiledChain = { config, routes, tls: undefined, pick: compileWeightedChoice(config.tcp?.clusters ?? []), filters, guard };
     if (config.tls !== undefined) {
       chain.tls = new TlsTerminator(
         config.tls,
@@ -261,7 +265,12 @@ export class ListenerRuntime {
     const { deps, wheel, clusters } = this.parts;
     const { http, tcp } = chain.config;
     const { listener } = downstream;
-    const access = chain.filters.length > 0 ? accessOf(downstream, client, tls) : undefined;
+    const access = chain.filters.length > 0 || chain.guard !== undefined ? accessOf(downstream, client, tls) : undefined;
+    const refusal = access === undefined ? undefined : chain.guard?.(access);
+    if (refusal !== undefined && tcp === undefined) {
+      this.refused++;
+      return refuseOnFirstBytes(socket, wheel);
+    }
     if (http !== undefined && chain.routes !== undefined) {
       // Without a spread: objects made by one differ in shape, and every look at them on the request path is slow.
       const context: ConnectionContext = {
@@ -313,6 +322,7 @@ export class ListenerRuntime {
         downstreamAddress: `${downstream.address}:${downstream.port}`,
         localAddress: downstream.localAddress,
         serverName: downstream.serverName,
+        refusal: refusal?.details ?? '',
       });
       this.tcp.add(connection);
       socket.once('close', () => this.tcp.delete(connection));

@@ -3,6 +3,7 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ClusterConfig, ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
+import type { NetworkRbac } from '../config/rbac-model.ts';
 import type { TcpRecord } from '../http/hooks.ts';
 import { testAuthority } from './testing/certificates.ts';
 import { chain, cluster, endpoint, listener, routes, startRig, type Rig } from './testing/rig.ts';
@@ -30,15 +31,15 @@ interface TcpRig extends Rig {
 }
 
 async function rigWith(
-  config: Partial<ListenerConfig> & { proxy?: Partial<TcpProxy> },
+  config: Partial<ListenerConfig> & { proxy?: Partial<TcpProxy>; rbac?: readonly NetworkRbac[] },
   clusters: readonly ClusterConfig[],
   clock?: () => number,
 ): Promise<TcpRig> {
   const records: TcpRecord[] = [];
-  const { proxy, ...rest } = config;
+  const { proxy, rbac, ...rest } = config;
   const { http: _, ...bare } = chain();
   const rig = await startRig({
-    listener: listener({ chains: [{ ...bare, tcp: tcp(proxy) }], ...rest }),
+    listener: listener({ chains: [{ ...bare, tcp: tcp(proxy), ...(rbac === undefined ? {} : { rbac }) }], ...rest }),
     clusters,
     deps: { onTcp: (record) => records.push({ ...record }), ...(clock === undefined ? {} : { clock }) },
   });
@@ -335,4 +336,30 @@ test('behind a PROXY header the client is the one it names; without a valid one 
   expect(await answer('PROXY TCP4 198.51.100.9 10.0.0.1 4711 443\r\nhello')).toBe('');
   expect(await answer('\r\n\r\n\u0000\r\nQUIT\n \u0000\u0000\u0000hello')).toBe('');
   expect(await answer('hello')).toBe('');
+});
+
+test('a connection that is refused is no upstream’s business, even where that would speak first; it is counted', async () => {
+  let connected = 0;
+  const port = await server((socket) => {
+    connected++;
+    socket.write('secret');
+  });
+  const filter = (action: 'allow' | 'deny', of: 'source' | 'direct-remote'): NetworkRbac => ({
+    scope: `${action}.`,
+    config: {
+      rules: {
+        action,
+        policies: [{ name: 'p', permissions: [{ kind: 'any' }], principals: [{ kind: 'ip', of, range: { address: '127.0.0.1', length: 32 } }] }],
+      },
+      statPrefix: '',
+      shadowStatPrefix: '',
+    },
+  });
+  const rig = await rigWith({ rbac: [filter('allow', 'source'), filter('deny', 'direct-remote')] }, [cluster([port])]);
+  // One that says nothing is closed too.
+  expect(await read(client(rig.port))).toBe('');
+  expect(connected).toBe(0);
+  await vi.waitFor(() => expect(rig.tcp.map(({ phase }) => phase)).toEqual(['opened', 'closed']));
+  expect(rig.tcp[1]).toMatchObject({ responseFlags: '-', terminationDetails: 'rbac_access_denied_matched_policy[p]' });
+  expect(rig.runtime.stats().counters).toEqual({ 'allow.rbac.allowed': 1, 'allow.rbac.denied': 0, 'deny.rbac.allowed': 0, 'deny.rbac.denied': 1 });
 });

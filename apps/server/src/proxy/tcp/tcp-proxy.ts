@@ -14,6 +14,7 @@ import type { EndpointState } from '../upstream/endpoint.ts';
 import { connectAnnounced } from '../upstream/announced.ts';
 import { socketTarget } from '../upstream/host-and-port.ts';
 import { chooseUpstreamTls, planUpstreamTls, type UpstreamTlsPlan, verification } from '../upstream/tls-plan.ts';
+import { refuseOnFirstBytes } from './refuse.ts';
 import { Tunnel } from './tunnel.ts';
 
 export interface TcpContext {
@@ -30,6 +31,8 @@ export interface TcpContext {
   /** SNI, '' = none. */
   localAddress: string;
   serverName: string;
+  /** Why nobody is to be connected, in Envoy's words; '' = go on. */
+  refusal: string;
 }
 
 /** Istio reports the bytes of open connections this often. */
@@ -74,6 +77,7 @@ export class TcpConnection implements TimerTarget {
       newSentBytes: 0,
       responseFlags: '-',
       transportFailure: '',
+      terminationDetails: context.refusal,
       downstreamAddress: context.downstreamAddress,
       upstreamAddress: '',
       upstreamLocalAddress: '',
@@ -86,7 +90,8 @@ export class TcpConnection implements TimerTarget {
     const target = proxy.clusterFromSni === true ? { name: context.serverName } : context.pick.pick(deps.random());
     this.cluster = target === undefined ? undefined : context.clusters.get(target.name);
     this.record.cluster = this.cluster?.config;
-    if (this.cluster === undefined) this.fail('NC');
+    if (context.refusal !== '') this.refuse();
+    else if (this.cluster === undefined) this.fail('NC');
     else this.open(this.cluster);
   }
 
@@ -107,6 +112,16 @@ export class TcpConnection implements TimerTarget {
       if (left > 0) wheel.set(timer, left);
       else this.socket.destroy();
     }
+  }
+
+  /** As Envoy tells it: a connection like others, but for its end. */
+  private refuse(): void {
+    const { record, context } = this;
+    this.tell('opened');
+    refuseOnFirstBytes(this.socket, context.wheel, (bytes) => {
+      record.receivedBytes += bytes;
+      record.newReceivedBytes += bytes;
+    });
   }
 
   private open(cluster: ClusterRuntime): void {

@@ -1,6 +1,7 @@
 import type { RbacRuleSpec, RbacSpec } from '@weft/mesh-core/traffic';
 import { expect, onTestFinished, test } from 'vitest';
-import type { HttpFilter, RbacFilterConfig, Route } from '../../config/model.ts';
+import type { HttpFilter, Route } from '../../config/model.ts';
+import type { RbacFilterConfig } from '../../config/rbac-model.ts';
 import { chain, cluster, exchangeRaw, listener, manager, route, routes, startRaw, startRig, type Rig } from '../../listener/testing/rig.ts';
 import { Counters } from '../counters.ts';
 import type { FilteredRequest } from './chain.ts';

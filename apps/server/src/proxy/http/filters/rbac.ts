@@ -1,7 +1,8 @@
 // envoy.filters.http.rbac: whether a request may go on. Rules that only cast a shadow are counted and change nothing.
 
 import { compileRbac, type RbacDecision, type RbacSubject } from '@weft/mesh-core/traffic';
-import type { HttpFilter, RbacFilterConfig } from '../../config/model.ts';
+import type { HttpFilter } from '../../config/model.ts';
+import type { RbacFilterConfig } from '../../config/rbac-model.ts';
 import type { Counter, Counters } from '../counters.ts';
 import { SeenRequest } from '../policy/seen-headers.ts';
 import type { FilteredRequest, RouteFilter } from './chain.ts';
