@@ -1,4 +1,5 @@
-// Findings no text shows: EnvoyFilters that do not reach proxies they select, Gateways without a proxy or a certificate.
+// Findings no text shows: EnvoyFilters that do not reach proxies they select, Gateways without a proxy or a certificate,
+// RequestAuthentications without keys.
 
 import { gatewayProxyProblems } from '@weft/mesh-core/config';
 import type { ProxyStatus } from '@weft/mesh-core/api';
@@ -8,7 +9,7 @@ export function deliveryProblems(objects: readonly MeshObject[], proxies: readon
   const routers = proxies.flatMap(({ role, state, workload, namespace, labels }) =>
     role === 'router' && state !== 'disconnected' && labels !== undefined ? [{ workload, namespace, labels }] : [],
   );
-  return [...gatewayProxyProblems(objects, routers), ...filterProblems(proxies)];
+  return [...gatewayProxyProblems(objects, routers), ...filterProblems(proxies), ...missingKeyProblems(proxies)];
 }
 
 /** One problem per EnvoyFilter and reason. Where Envoy's configuration cannot take the patch it is an error, else a warning. */
@@ -30,6 +31,25 @@ function filterProblems(proxies: readonly ProxyStatus[]): Problem[] {
       message: `not applied to ${names.toSorted().join(', ')}: ${path === undefined ? reason : reason.slice(path.length + 2)}`,
       ref: { kind, namespace, name },
       ...(path === undefined ? {} : { path }),
+    };
+  });
+}
+
+/** One problem per rule: every proxy refuses its tokens for the same reason. */
+function missingKeyProblems(proxies: readonly ProxyStatus[]): Problem[] {
+  const rules = new Map(
+    proxies
+      .filter(({ state }) => state !== 'disconnected')
+      .flatMap(({ missingKeys = [] }) => missingKeys.map((missing) => [`${missing.policy} ${missing.rule}`, missing] as const)),
+  );
+  return [...rules.values()].map(({ policy, rule, reason }): Problem => {
+    const [kind = '', namespace = '', name = ''] = policy.split('/');
+    return {
+      severity: 'error',
+      code: 'WEFT_NO_KEYS',
+      message: `every token of this issuer is refused, since there are no keys: ${reason}`,
+      ref: { kind, namespace, name },
+      path: `spec.jwtRules[${rule}]`,
     };
   });
 }

@@ -72,6 +72,8 @@ export function registerProxy(program: Command): void {
       );
       const refused = nackLines(items);
       if (refused.length > 0) print(`\nRefused, so that what was there before goes on:\n${refused.map((line) => `  ${line}`).join('\n')}`);
+      const missing = new Set(items.flatMap((p) => (p.missingKeys ?? []).map((k) => `  ${k.policy} spec.jwtRules[${k.rule}]: ${k.reason}`)));
+      if (missing.size > 0) print(`\nWithout keys, so that every token of the rule is refused:\n${[...missing].join('\n')}`);
     });
 
   proxy

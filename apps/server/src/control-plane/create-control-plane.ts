@@ -13,6 +13,7 @@ import { createChangeFeed } from './change-feed.ts';
 import { dumpResources } from './config-dump.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { watchCrowd } from './crowd.ts';
+import { createKeySets } from './key-sets.ts';
 import { LOAD_REPORT_SECONDS } from './load-reports.ts';
 import type { LoadRow } from './load-reports.ts';
 import { createPilotMetrics } from './metrics.ts';
@@ -94,7 +95,9 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   const apply = (commits: readonly Commit[], waitedMs: number): void => {
     const started = performance.now();
     try {
-      snapshots.rebuild(follower?.objects().values() ?? []);
+      const objects = follower?.objects() ?? new Map<string, MeshObject>();
+      keySets.follow(objects.values());
+      snapshots.rebuild([...objects.values(), ...keySets.objects()]);
       metrics.triggered(commits.length, waitedMs, performance.now() - started);
     } catch (error) {
       // Proxies keep what they have; the next commit is tried again.
@@ -107,6 +110,8 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
     }
     pushes.add(registry.live(), commits);
   };
+
+  const keySets = createKeySets({ onChange: () => apply([], 0), log });
 
   const hooks: AdsHooks = {
     trustDomain: settings.trustDomain,
@@ -179,7 +184,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
         if (deleted) objects.delete(refKey(refOf(object)));
         else objects.set(refKey(refOf(object)), object);
       }
-      const resourcesOf = snapshots.trial(objects.values());
+      const resourcesOf = snapshots.trial([...objects.values(), ...keySets.objects()]);
       return registry.live().flatMap((connection) => {
         const types = connection.impactOf(resourcesOf(connection.node));
         return types.length === 0 ? [] : [{ proxyId: connection.node.id, workload: connection.node.workload, namespace: connection.node.namespace, types }];
@@ -214,6 +219,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
     },
     stop: async () => {
       follower?.stop();
+      keySets.stop();
       stopCertificate();
       crowd.stop();
       registry.endAll();

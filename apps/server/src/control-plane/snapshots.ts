@@ -4,6 +4,8 @@ import type { ProxyStatus } from '@weft/mesh-core/api';
 import type { MeshObject, MeshSettings, ProxyNode } from '@weft/mesh-core/model';
 import type { ResourceSet } from '@weft/mesh-core/xds';
 
+type ProxyFacts = Pick<ProxyStatus, 'telemetry' | 'labels' | 'envoyFilters' | 'missingKeys'>;
+
 /** The translator, see mesh-core/translate. */
 export interface Translator<Mesh> {
   /** `previous` hands over what it has encoded already. */
@@ -12,13 +14,13 @@ export interface Translator<Mesh> {
   /** Proxies with the same class get the same resources. */
   proxyClass(node: ProxyNode): string;
   /** What a proxy's status says about its translation. */
-  proxyFacts?(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Pick<ProxyStatus, 'telemetry' | 'labels' | 'envoyFilters'>;
+  proxyFacts?(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ProxyFacts;
 }
 
 export interface Snapshots {
   /** Resources of a proxy from the current mesh. */
   of(node: ProxyNode): ResourceSet;
-  factsOf(node: ProxyNode): Pick<ProxyStatus, 'telemetry' | 'labels' | 'envoyFilters'>;
+  factsOf(node: ProxyNode): ProxyFacts;
   /** Starts over with these objects. */
   rebuild(objects: Iterable<MeshObject>): void;
   /** What proxies would get if these were the objects; nothing is kept. */

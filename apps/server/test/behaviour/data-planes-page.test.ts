@@ -6,7 +6,18 @@ import { jsonSchemaOf } from '@weft/mesh-core/config';
 import { expect, test } from 'vitest';
 
 const page = readFileSync(join(import.meta.dirname, '../../../../docs/data-planes.md'), 'utf8');
-const KINDS = ['VirtualService', 'DestinationRule', 'Gateway', 'ServiceEntry', 'WorkloadEntry', 'PeerAuthentication', 'Sidecar', 'EnvoyFilter', 'Telemetry'];
+const KINDS = [
+  'VirtualService',
+  'DestinationRule',
+  'Gateway',
+  'ServiceEntry',
+  'WorkloadEntry',
+  'PeerAuthentication',
+  'RequestAuthentication',
+  'Sidecar',
+  'EnvoyFilter',
+  'Telemetry',
+];
 
 type Schema = { properties?: Record<string, Schema>; items?: Schema; additionalProperties?: Schema | boolean } & Record<
   'anyOf' | 'oneOf' | 'allOf',

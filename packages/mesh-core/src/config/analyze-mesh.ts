@@ -5,6 +5,7 @@ import type { DestinationRuleSpec } from './destination-rule.ts';
 import type { EnvoyFilterSpec } from './envoy-filter.ts';
 import type { GatewaySpec } from './gateway.ts';
 import type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
+import type { RequestAuthenticationSpec } from './request-authentication.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
 import type { SidecarSpec } from './sidecar.ts';
 import type { TelemetrySpec } from './telemetry.ts';
@@ -27,6 +28,7 @@ export interface Mesh {
   envoyFilters: readonly MeshObject<EnvoyFilterSpec>[];
   workloads: readonly MeshObject<WorkloadEntrySpec>[];
   policies: readonly MeshObject<PeerAuthenticationSpec>[];
+  requestAuthentications: readonly MeshObject<RequestAuthenticationSpec>[];
 }
 
 /** Host of a Service as Istio forms it; short names resolve in `namespace`. */
@@ -95,6 +97,7 @@ export function meshOf(objects: readonly MeshObject[]): Mesh {
     envoyFilters: of<EnvoyFilterSpec>('EnvoyFilter').toSorted(byAge),
     workloads: of('WorkloadEntry'),
     policies: of<PeerAuthenticationSpec>('PeerAuthentication').toSorted(byAge),
+    requestAuthentications: of<RequestAuthenticationSpec>('RequestAuthentication'),
   };
 }
 

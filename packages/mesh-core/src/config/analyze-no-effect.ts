@@ -58,6 +58,7 @@ const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
     { path: 'configPatches[].match.waypoint', why: 'there are no waypoints here' },
     { path: 'configPatches[].patch.filterClass', why: 'filters go where the operation says', nowhere: true },
   ],
+  RequestAuthentication: ['targetRef', 'targetRefs'].map((path): Entry => ({ path, why: TARGETS })),
   Telemetry: [
     ...['targetRef', 'targetRefs'].map((path): Entry => ({ path, why: TARGETS })),
     ...['tracing', 'metrics', 'accessLogging'].map((part): Entry => ({ path: `${part}[].providers`, why: PROVIDER })),

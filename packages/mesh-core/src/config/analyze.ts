@@ -7,6 +7,7 @@ import { type Mesh, meshOf } from './analyze-mesh.ts';
 import { envoyFilterProblems } from './analyze-envoy-filters.ts';
 import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';
 import { duplicatePeerAuthentications, peerAuthenticationProblems } from './analyze-security.ts';
+import { requestAuthenticationProblems } from './analyze-request-authentications.ts';
 import { duplicateHosts, virtualServiceProblems } from './analyze-routes.ts';
 import { selectorProblems } from './analyze-selectors.ts';
 import { noEffectProblems } from './analyze-no-effect.ts';
@@ -27,6 +28,7 @@ export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {
     ...destinationRulePairs(mesh.rules),
     ...mesh.policies.flatMap((policy) => peerAuthenticationProblems(policy, mesh)),
     ...duplicatePeerAuthentications(mesh.policies),
+    ...mesh.requestAuthentications.flatMap((policy) => requestAuthenticationProblems(policy, mesh)),
     ...subsetsPastGateways(mesh.virtualServices),
     ...gatewayConflicts([...mesh.gateways.values()], mesh),
     ...mesh.serviceEntries.flatMap(serviceEntryProblems),

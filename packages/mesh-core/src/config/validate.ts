@@ -11,6 +11,7 @@ import { fieldIssues } from './issue-text.ts';
 import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
 import { isMeshConfig, readMeshConfig } from './mesh-config.ts';
 import { didYouMean } from './nearest.ts';
+import { requestAuthenticationSpec } from './request-authentication.ts';
 import { serviceEntrySpec } from './service-entry.ts';
 import { sidecarSpec } from './sidecar.ts';
 import { labels as labelsSchema } from './schema-parts.ts';
@@ -36,6 +37,7 @@ const SPECS: Readonly<Record<string, z.ZodType>> = {
   HTTPRoute: httpRouteSpec,
   GRPCRoute: grpcRouteSpec,
   PeerAuthentication: peerAuthenticationSpec,
+  RequestAuthentication: requestAuthenticationSpec,
 };
 
 const dnsName = z

@@ -69,6 +69,14 @@ export const KINDS: readonly Kind[] = [
     singular: 'peerauthentication',
     shortNames: ['pa'],
   },
+  {
+    kind: 'RequestAuthentication',
+    group: 'security.istio.io',
+    versions: ['v1', 'v1beta1'],
+    plural: 'requestauthentications',
+    singular: 'requestauthentication',
+    shortNames: ['ra'],
+  },
 ];
 
 /** `networking.istio.io/v1`, or `v1` for the core group. */

@@ -25,13 +25,40 @@ interface Sample {
   bootstrap: JsonObject;
 }
 
+const JWKS = JSON.stringify({ keys: [{ kty: 'RSA', n: `${'q'.repeat(341)}w`, e: 'AQAB' }] });
+/** What the corpus has no case of. */
+const OWN = {
+  'every field of a RequestAuthentication': `
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: { name: all, namespace: default }
+spec:
+  jwtRules:
+    - issuer: https://a
+      jwks: '${JWKS}'
+      audiences: [a, b]
+      fromHeaders: [{ name: x-token, prefix: 'Tok ' }, { name: y-token }]
+      fromParams: [token]
+      fromCookies: [token]
+      outputPayloadToHeader: x-payload
+      outputClaimToHeaders: [{ header: x-sub, claim: sub }, { header: x-b, claim: a.b }]
+      forwardOriginalToken: true
+      spaceDelimitedClaims: [roles]
+    - { issuer: https://b, jwksUri: 'https://b/keys' }
+    - { issuer: c, jwks: '{"keys":[]}' }
+    - { issuer: d, jwks: '{"kty":"RSA","n":"abc","e":"AQAB"}' }
+`,
+};
+
 function samples(): Sample[] {
   const read = (folder: string): string[] =>
     readdirSync(join(corpus, 'istio', folder))
       .filter((file) => file.endsWith('.yaml'))
       .map((file) => `${folder}/${file}`);
-  return ['validation', 'crd', 'bookinfo', 'simulation', 'traffic', 'analyzers'].flatMap(read).flatMap((file) => {
-    const objects = objectsOf(readFileSync(join(corpus, 'istio', file), 'utf8'));
+  const files = ['validation', 'crd', 'bookinfo', 'simulation', 'traffic', 'analyzers'].flatMap(read);
+  const texts = [...files.map((file) => [file, readFileSync(join(corpus, 'istio', file), 'utf8')] as const), ...Object.entries(OWN)];
+  return texts.flatMap(([file, text]) => {
+    const objects = objectsOf(text);
     if (objects === undefined) return [];
     const all = withSurroundings(objects);
     const mesh = buildMesh(all, DEFAULT_MESH_SETTINGS);

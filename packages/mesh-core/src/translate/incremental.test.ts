@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
 import { type ResourceSet, TYPE_URL } from '../xds/index.ts';
+import { type KeySource, keySetObject } from './key-sets.ts';
 import { type Mesh, buildMesh } from './mesh.ts';
 import { translate } from './translate.ts';
 
@@ -11,9 +12,11 @@ const NAMES = ['a', 'b', 'c'];
 const object = (apiVersion: string, kind: string, name: string, spec: object): MeshObject => ({ apiVersion, kind, metadata: { name, namespace: 'ns' }, spec });
 const networking = 'networking.istio.io/v1';
 
+const keysOf = (name: string): KeySource => ({ url: `http://${name}/keys`, discovery: false, timeoutMs: 1 });
+
 /** One object, or its absence, in one of a few shapes each. */
 const edit = fc.record({
-  kind: fc.constantFrom('Service', 'WorkloadEntry', 'VirtualService', 'DestinationRule', 'PeerAuthentication', 'Gateway'),
+  kind: fc.constantFrom('Service', 'WorkloadEntry', 'VirtualService', 'DestinationRule', 'PeerAuthentication', 'RequestAuthentication', 'keys', 'Gateway'),
   name: fc.constantFrom(...NAMES),
   shape: fc.nat(3),
   gone: fc.boolean(),
@@ -50,6 +53,14 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
         ...(shape > 1 ? { selector: { matchLabels: { app: name } } } : {}),
         mtls: { mode: shape % 2 === 0 ? 'STRICT' : 'DISABLE' },
       });
+    case 'RequestAuthentication':
+      return object('security.istio.io/v1', kind, name, {
+        ...(shape > 1 ? { selector: { matchLabels: shape === 2 ? { app: name } : { istio: 'ingressgateway' } } } : {}),
+        jwtRules: [{ issuer: 'x', jwksUri: keysOf(shape % 2 === 0 ? 'a' : name).url, forwardOriginalToken: shape === 1 }],
+      });
+    // What a key server said.
+    case 'keys':
+      return keySetObject(keysOf(name), shape === 0 ? { problem: 'down' } : { jwks: `{"keys":[{"kty":"oct","k":"AAA${shape}"}]}` });
     default:
       return object(networking, kind, name, {
         selector: { istio: 'ingressgateway' },
@@ -137,4 +148,27 @@ test('an edit of one VirtualService makes the routes of its hosts again and noth
   expect([...after[TYPE_URL.listener].values()]).toEqual([...before[TYPE_URL.listener].values()]);
   // Nothing changed: the whole set is the same object.
   expect(translate(buildMesh(next, DEFAULT_MESH_SETTINGS, second), node('a'), DEFAULT_MESH_SETTINGS)).toBe(after);
+});
+
+test("a key server's answer makes the inbound listeners of those who need its keys again and nothing else", () => {
+  const objects = NAMES.flatMap((name) => [
+    objectOf({ kind: 'Service', name, shape: 0, gone: false }),
+    objectOf({ kind: 'WorkloadEntry', name, shape: 2, gone: false }),
+    object('security.istio.io/v1', 'RequestAuthentication', name, {
+      selector: { matchLabels: { app: name } },
+      jwtRules: [{ issuer: name, jwksUri: keysOf(name).url }],
+    }),
+  ]);
+  const first = buildMesh(objects, DEFAULT_MESH_SETTINGS);
+  const [a, b] = [node('a'), node('b')].map((n) => translate(first, n, DEFAULT_MESH_SETTINGS));
+  const answered = buildMesh([...objects, objectOf({ kind: 'keys', name: 'a', shape: 1, gone: false })], DEFAULT_MESH_SETTINGS, first);
+  const after = translate(answered, node('a'), DEFAULT_MESH_SETTINGS);
+  const changed = [...after[TYPE_URL.listener].values()].filter((r) => a?.[TYPE_URL.listener].get(r.name) !== r).map((r) => r.name);
+  expect(changed).toEqual(['virtualInbound_21000']);
+  expect([...after[TYPE_URL.route].values()]).toEqual([...(a?.[TYPE_URL.route].values() ?? [])]);
+  expect(after[TYPE_URL.cluster]).toBe(a?.[TYPE_URL.cluster]);
+  expect(translate(answered, node('b'), DEFAULT_MESH_SETTINGS)).toBe(b);
+  // Given up: as before there was an answer.
+  const withdrawn = buildMesh(objects, DEFAULT_MESH_SETTINGS, answered);
+  expect(summary(translate(withdrawn, node('a'), DEFAULT_MESH_SETTINGS))).toEqual(summary(a as ResourceSet));
 });

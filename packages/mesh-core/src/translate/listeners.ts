@@ -6,6 +6,7 @@ import { ADS, PEER_FIELDS, PEER_HEADER, any, seconds, socketAddress, without } f
 import { dynamicForwardFilter } from './external-clusters.ts';
 import type { Mesh, MeshService, ServicePort } from './mesh.ts';
 import { managerTelemetry } from './manager-telemetry.ts';
+import { jwtFilters } from './request-authentication.ts';
 import type { Reporter } from './stats-logger.ts';
 import { serviceTcpFilters, sniChains } from './tcp-routes.ts';
 
@@ -123,6 +124,8 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
   const filters: JsonObject[] = [];
   if (options.mtls)
     filters.push({ name: 'weft.peer_metadata', typedConfig: any('envoy.extensions.filters.http.header_to_metadata.v3.Config', { requestRules: peerRules() }) });
+  // Clients are asked who they are where they come in, before anything else is made of their requests.
+  if (options.direction === 'inbound' || options.edge) filters.push(...jwtFilters(mesh, node));
   if (options.grpcWeb === true) filters.push(GRPC_WEB);
   if (options.direction === 'outbound') {
     filters.push({ name: 'envoy.filters.http.fault', typedConfig: any('envoy.extensions.filters.http.fault.v3.HTTPFault') });

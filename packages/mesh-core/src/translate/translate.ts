@@ -12,12 +12,14 @@ import { envoyFiltersFor } from './envoy-filter/select.ts';
 import { credentialsOf, gatewayPorts, sniClusters } from './gateways.ts';
 import { inboundListener } from './inbound-listeners.ts';
 import { inboundPorts } from './inbound-ports.ts';
+import { type MissingKeys, missingKeys } from './key-sets.ts';
 import { apiListener, hostListener, upstreamListener } from './listeners.ts';
 import { type Memo, once, onceFor } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { ownClusters } from './own-clusters.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { peerHeader } from './peer-header.ts';
+import { requestAuthenticationsFor } from './request-authentication.ts';
 import { hostRouteConfig, serviceRouteConfig } from './routes.ts';
 import { type TelemetryMode, telemetryMode } from './request-counting.ts';
 import { withTcpTelemetry } from './tcp-telemetry.ts';
@@ -72,15 +74,18 @@ interface ProxyFacts {
   telemetry: TelemetryMode;
   labels?: Record<string, string>;
   envoyFilters?: FilterOutcome[];
+  missingKeys?: MissingKeys[];
 }
 
 /** What a proxy's status says about how it was translated for. */
 export function proxyFacts(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ProxyFacts {
   const outcomes = envoyFilterOutcomes(mesh, node, settings);
+  const missing = missingKeys(mesh, requestAuthenticationsFor(mesh, node));
   return {
     telemetry: telemetryMode(node),
     ...(node.role === 'router' ? { labels: { ...node.labels } } : {}),
     ...(outcomes.length === 0 ? {} : { envoyFilters: [...outcomes] }),
+    ...(missing.length === 0 ? {} : { missingKeys: missing }),
   };
 }
 

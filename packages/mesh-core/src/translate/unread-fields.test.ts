@@ -155,6 +155,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
   EnvoyFilter: { nodes: ENVOY, world: [GATEWAY, object('EnvoyFilter', 'other', { configPatches: [] })] },
   Telemetry: { nodes: [...NODES, ...ENVOY] },
+  RequestAuthentication: { around: [{ selector: { matchLabels: { app: 'a' } }, jwtRules: [{ issuer: 'http://x' }] }] },
   PeerAuthentication: { around: [{ selector: { matchLabels: { app: 'a' } } }] },
 };
 

@@ -1,4 +1,15 @@
-import { IconArrowsSplit, IconBox, IconCertificate, IconCube, IconDoorEnter, IconFilter, IconShieldCheck, IconStack2, IconWorld } from '@tabler/icons-react';
+import {
+  IconArrowsSplit,
+  IconBox,
+  IconCertificate,
+  IconCube,
+  IconDoorEnter,
+  IconFilter,
+  IconKey,
+  IconShieldCheck,
+  IconStack2,
+  IconWorld,
+} from '@tabler/icons-react';
 import type { ComponentType } from 'react';
 
 interface IconProps {
@@ -10,6 +21,7 @@ const ICONS: Readonly<Record<string, ComponentType<IconProps>>> = {
   DestinationRule: IconStack2,
   Gateway: IconDoorEnter,
   PeerAuthentication: IconShieldCheck,
+  RequestAuthentication: IconKey,
   Service: IconBox,
   ServiceEntry: IconWorld,
   WorkloadEntry: IconCube,

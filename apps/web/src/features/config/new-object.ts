@@ -5,6 +5,8 @@ const SPECS: Readonly<Record<string, string>> = {
   DestinationRule: 'host: reviews\nsubsets:\n  - name: v1\n    labels: { version: v1 }\n',
   Gateway: 'selector: { istio: ingressgateway }\nservers:\n  - port: { number: 8080, name: http, protocol: HTTP }\n    hosts: ["*"]\n',
   PeerAuthentication: 'mtls: { mode: STRICT }\n',
+  RequestAuthentication:
+    'selector: { matchLabels: { app: reviews } }\njwtRules:\n  - issuer: https://accounts.example.com\n    jwksUri: https://accounts.example.com/jwks.json\n',
   ServiceEntry: 'hosts: [api.example.com]\nlocation: MESH_EXTERNAL\nresolution: DNS\nports:\n  - { number: 443, name: https, protocol: HTTPS }\n',
   Service: 'selector: { app: hello }\nports:\n  - { name: http, port: 8000 }\n',
   WorkloadEntry: 'address: 127.0.0.1\nports: { http: 8000 }\nlabels: { app: hello }\n',

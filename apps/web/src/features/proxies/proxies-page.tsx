@@ -66,6 +66,11 @@ export function ProxiesPage(): ReactElement {
                       {f.filter} {f.applied ? 'applied' : `not applied: ${f.reason ?? ''}`}
                     </div>
                   ))}
+                  {(p.missingKeys ?? []).map((k) => (
+                    <div key={`${k.policy} ${k.rule}`} style={{ color: 'var(--err)' }}>
+                      {k.policy} refuses every token: {k.reason}
+                    </div>
+                  ))}
                 </td>
               </tr>
             ))}
