@@ -3,6 +3,7 @@
 import type { Case } from '../case.ts';
 import { ACTIONS } from './actions.ts';
 import { ADMIN } from './admin.ts';
+import { AUTHENTICATION } from './authentication.ts';
 import { BALANCING } from './balancing.ts';
 import { CORNERS } from './corners.ts';
 import { DRAIN } from './drain.ts';
@@ -48,6 +49,7 @@ export const CASES: readonly Case[] = [
   ...LIMITS,
   ...L4,
   ...SECURITY,
+  ...AUTHENTICATION,
   ...OBSERVABILITY,
   ...TELEMETRY,
   ...FLAGS,

@@ -36,13 +36,15 @@ export interface AppState {
   arrivals: Map<string, Arrival[]>;
   waiting: Map<string, Set<() => void>>;
   released: Set<string>;
+  /** By name: what `GET /documents/<name>` answers. A request with the header `x-document` brings one. */
+  documents: Map<string, string>;
 }
 
 /** How long the application `late` says nothing. */
 const LATE_MS = 2_000;
 
 export async function startApps(certificates: Certificates): Promise<Apps> {
-  const state: AppState = { arrivals: new Map(), waiting: new Map(), released: new Set() };
+  const state: AppState = { arrivals: new Map(), waiting: new Map(), released: new Set(), documents: new Map() };
   const servers = new Map<AppName, Server>();
   const sockets = new Set<Socket>();
   const listen = async (app: AppName, server: Server): Promise<void> => {
@@ -189,6 +191,14 @@ async function answer(app: AppName, state: AppState, request: Request, response:
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
   } catch {
+    return;
+  }
+  const document = request.headers['x-document'];
+  if (typeof document === 'string') state.documents.set(document, Buffer.concat(chunks).toString());
+  const wanted = request.url?.startsWith('/documents/') === true ? state.documents.get(request.url.slice('/documents/'.length)) : undefined;
+  if (request.url?.startsWith('/documents/') === true) {
+    response.statusCode = wanted === undefined ? 404 : 200;
+    (response as ServerResponse).end(wanted);
     return;
   }
   if (act.hold === true && !state.released.has(key)) {
