@@ -38,18 +38,21 @@ test('whoever signs in on the page is the header end-user of what it asks for, u
   expect((await post('/login', 'username=a%0d%0ab')).status).toBe(400);
 });
 
-test('the page asks again for reviews that do not come, and not for those that fail', async () => {
+test('the page asks a second time for reviews that do not come or fail, and no third', async () => {
+  const answers: (number | undefined)[] = [undefined, 503, 504, 200, 200];
   let asked = 0;
   const reviews = await serve((request, response) => {
+    const status = answers[asked];
     asked += 1;
-    if (asked === 1) request.socket.destroy();
-    else response.writeHead(503).end();
+    if (status === undefined) return void request.socket.destroy();
+    response.writeHead(status).end('{"version":"v1","reviews":[]}');
   });
   const page = await serve(createHandler({ name: 'productpage', version: 'v1', port: 0, upstreams: { reviews } }));
-  const unavailable = async (): Promise<void> =>
-    expect(await (await fetch(`${page}/productpage`)).text()).toContain('product reviews are currently unavailable (503)');
-  await unavailable();
+  const read = async (): Promise<string> => (await fetch(`${page}/productpage`)).text();
+  expect(await read()).toContain('product reviews are currently unavailable (503)');
   expect(asked).toBe(2);
-  await unavailable();
-  expect(asked).toBe(3);
+  expect(await read()).not.toContain('product reviews are currently unavailable');
+  expect(asked).toBe(4);
+  await read();
+  expect(asked).toBe(5);
 });
