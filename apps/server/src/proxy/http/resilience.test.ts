@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
+import { collectStats } from '../admin/stats-text.ts';
 import type { RetryPolicy } from '../config/model.ts';
 import { cluster, endpoint, exchangeRaw, outlierRules, route, routes, startRaw, startRig } from '../listener/testing/rig.ts';
 import { startApp, track } from '../listener/testing/app.ts';
@@ -161,6 +162,10 @@ test('consecutive errors eject a host and it comes back', async () => {
   const ejected = (): boolean => rig.runtime.stats().clusters[0]?.endpoints.some((endpoint) => endpoint.ejected) ?? false;
   for (let i = 0; i < 20 && !ejected(); i++) await ask(rig.port);
   expect(ejected()).toBe(true);
+  const told = [...collectStats(rig.runtime.stats(), {})].flatMap(([name, value]) =>
+    name.includes('ejections_') ? [[name.split('outlier_detection.')[1], value]] : [],
+  );
+  expect(Object.fromEntries(told)).toEqual({ ejections_active: 1, ejections_enforced_total: 1, ejections_enforced_consecutive_5xx: 1 });
   broken = false;
   expect((await Promise.all([ask(rig.port), ask(rig.port), ask(rig.port), ask(rig.port)])).map((answer) => answer.body)).toEqual([
     'good',

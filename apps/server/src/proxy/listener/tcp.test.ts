@@ -145,6 +145,7 @@ test('a full connection pool is UO; the next connection is served when there is 
   await new Promise((resolve) => first.once('data', resolve));
   await read(client(rig.port));
   expect(rig.tcp.at(-1)).toMatchObject({ phase: 'closed', responseFlags: 'UO' });
+  expect(rig.runtime.stats().clusters[0]).toMatchObject({ connectionOverflow: 1, overflow: 0 });
   first.destroy();
   await vi.waitFor(() => expect(rig.tcp.at(-1)).toMatchObject({ phase: 'closed', responseFlags: '-' }));
   const third = client(rig.port);
