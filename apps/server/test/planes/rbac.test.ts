@@ -64,14 +64,16 @@ const entry = (): MeshObject =>
 interface Asked {
   headers?: readonly string[];
   host?: string;
+  /** Comes before the request. */
+  before?: string;
   tls?: { cert?: string; key?: string };
 }
 
 /** The answer as it comes, until the proxy closes. */
-function ask(port: number, path: string, { headers = [], host = 'app.test', tls }: Asked = {}): Promise<string> {
+function ask(port: number, path: string, { headers = [], host = 'app.test', before = '', tls }: Asked = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
-    const head = ['GET ' + path + ' HTTP/1.1', `host: ${host}`, 'connection: close', ...headers, '', ''].join('\r\n');
+    const head = before + ['GET ' + path + ' HTTP/1.1', `host: ${host}`, 'connection: close', ...headers, '', ''].join('\r\n');
     const to = { port, host: '127.0.0.1' };
     const socket =
       tls === undefined
@@ -94,7 +96,7 @@ describe.each(PLANES)('%s', (plane) => {
     running.push(started);
     return started.port('app.test_80');
   };
-  const gateway = async (filters: readonly object[], server: object, listener: string): Promise<number> => {
+  const gateway = async (filters: readonly object[], server: object, listener: string, settings: object = {}): Promise<number> => {
     const objects = [
       ...[entry(), inserted(filters)],
       object('Gateway', 'gw', { selector: { istio: 'gw' }, servers: [{ hosts: ['*'], ...server }] }),
@@ -104,7 +106,7 @@ describe.each(PLANES)('%s', (plane) => {
         http: [{ route: [{ destination: { host: 'app.test', port: { number: 80 } } }] }],
       }),
     ];
-    const started = await runPlane(plane, objects, { node: { role: 'router', labels: { istio: 'gw' } } });
+    const started = await runPlane(plane, objects, { node: { role: 'router', labels: { istio: 'gw' } }, settings });
     running.push(started);
     return started.port(listener);
   };
@@ -180,6 +182,20 @@ describe.each(PLANES)('%s', (plane) => {
     expect([await from(edge, '10.1.2.3'), await from(edge)]).toEqual([200, 200]);
     const self = await sidecar([deny({ me: policy({ destination_ip: cidr('127.0.0.0') }, { direct_remote_ip: cidr('127.0.0.0') }) })]);
     expect(await from(self)).toBe(403);
+  });
+
+  test('behind a PROXY header the client is whom it names, and who connected is who connected', async () => {
+    const cidr = (address_prefix: string): object => ({ address_prefix, prefix_len: 16 });
+    const of = (prefix: string): Record<string, object> => ({
+      remote: policy(urlPath({ exact: '/remote' }), { remote_ip: cidr(prefix) }),
+      source: policy(urlPath({ exact: '/source' }), { source_ip: cidr(prefix) }),
+      direct: policy(urlPath({ exact: '/direct' }), { direct_remote_ip: cidr(prefix) }),
+      to: policy({ and_rules: { rules: [urlPath({ exact: '/to' }), { destination_ip: cidr('10.9.0.0') }, { destination_port: 6 }] } }),
+    });
+    const settings = { gatewayTopology: { proxyProtocol: {} } };
+    const port = await gateway([deny(of('10.1.0.0'))], { port: { number: 80, name: 'http', protocol: 'HTTP' } }, '127.0.0.1_80', settings);
+    const before = 'PROXY TCP4 10.1.0.1 10.9.0.1 5 6\r\n';
+    expect(await Promise.all(['/remote', '/source', '/direct', '/to'].map((path) => status(port, path, { before })))).toEqual([403, 403, 200, 403]);
   });
 
   test('who has no route is refused before that is told', async () => {
