@@ -25,16 +25,22 @@ export interface ProviderAtWork {
   readonly audiences: AudienceCheck;
   /** Of all but where the token stood and whose it is. `now` in seconds; `text` is remembered when its signature holds. */
   failure(text: string, token: JwtToken, audiences: AudienceCheck, now: number): JwtFailure | undefined;
-  /** Keys of the metadata with what goes there. */
-  metadata(token: JwtToken): JsonObject;
-  /** Headers for the upstream, in order, as UTF-8 in latin1. */
-  headers(token: JwtToken): (readonly [name: string, value: string])[];
+  /** Of a token found good. */
+  tells(token: JwtToken): Told;
+}
+
+/** What goes on of a token. */
+interface Told {
+  /** By the keys it has there. */
+  metadata: JsonObject;
+  /** For the upstream, in order, as UTF-8 in latin1. */
+  headers: readonly (readonly [name: string, value: string])[];
 }
 
 export function compileProvider(config: JwtProvider, memory: TokenMemory): ProviderAtWork {
   const keys = parseJwks(config.jwks);
   const subjects = config.subjects === undefined ? undefined : compileStringMatch(config.subjects);
-  const signed = new WeakSet<JwtToken>();
+  const signed = new WeakMap<JwtToken, Told>();
   return {
     config,
     audiences: compileAudiences(config.audiences),
@@ -50,30 +56,29 @@ export function compileProvider(config: JwtProvider, memory: TokenMemory): Provi
       if (signed.has(token)) return undefined;
       const failure = typeof keys === 'string' ? jwtFailures.noSuchKey : signatureFailure(token, keys);
       if (failure !== undefined) return failure;
-      signed.add(token);
+      signed.set(token, toldOf(token, config));
       memory.keep(text, token);
       return undefined;
     },
-    metadata(token) {
-      const { payloadKey, headerKey, spaceDelimitedClaims } = config;
-      return {
-        ...(headerKey === '' ? {} : { [headerKey]: token.header }),
-        ...(payloadKey === '' ? {} : { [payloadKey]: normalizedPayload(token.payload, spaceDelimitedClaims) }),
-      };
-    },
-    headers({ payload, payloadPart }) {
-      const { payloadHeader, padPayload, claimHeaders } = config;
-      const padding = padPayload ? '='.repeat((4 - (payloadPart.length % 4)) % 4) : '';
-      const lines: [string, string][] = payloadHeader === '' ? [] : [[payloadHeader, payloadPart + padding]];
-      for (const { header, claim } of claimHeaders) {
-        const value = claimAt(payload, claim);
-        const json = claimJson(value);
-        const text = json === undefined ? claimText(value) : Buffer.from(json).toString('base64');
-        if (text !== undefined) lines.push([header, Buffer.from(text).toString('latin1')]);
-      }
-      return lines;
-    },
+    tells: (token) => signed.get(token) ?? toldOf(token, config),
   };
+}
+
+function toldOf({ header, payload, payloadPart }: JwtToken, config: JwtProvider): Told {
+  const { payloadHeader, padPayload, claimHeaders, payloadKey, headerKey, spaceDelimitedClaims } = config;
+  const padding = padPayload ? '='.repeat((4 - (payloadPart.length % 4)) % 4) : '';
+  const headers: [string, string][] = payloadHeader === '' ? [] : [[payloadHeader, payloadPart + padding]];
+  for (const { header: name, claim } of claimHeaders) {
+    const value = claimAt(payload, claim);
+    const json = claimJson(value);
+    const text = json === undefined ? claimText(value) : Buffer.from(json).toString('base64');
+    if (text !== undefined) headers.push([name, Buffer.from(text).toString('latin1')]);
+  }
+  const metadata = {
+    ...(headerKey === '' ? {} : { [headerKey]: header }),
+    ...(payloadKey === '' ? {} : { [payloadKey]: normalizedPayload(payload, spaceDelimitedClaims) }),
+  };
+  return { metadata, headers };
 }
 
 function lives(expires: number, now: number, max: number | undefined): boolean {

@@ -3,8 +3,8 @@
 /** Decoded; undefined = none. */
 export function firstParameter(path: string, name: string): string | undefined {
   for (const part of parts(path)) {
-    const [key = '', ...value] = part.split('=');
-    if (decoded(key) === name) return decoded(value.join('='));
+    const equals = part.indexOf('=');
+    if (decoded(equals < 0 ? part : part.slice(0, equals)) === name) return equals < 0 ? '' : decoded(part.slice(equals + 1));
   }
   return undefined;
 }
@@ -23,5 +23,5 @@ function parts(path: string): string[] {
 
 /** Bytes as latin1, like everything of a head; what is no escape stays. */
 function decoded(text: string): string {
-  return text.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return !text.includes('%') ? text : text.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

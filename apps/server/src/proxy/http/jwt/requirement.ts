@@ -120,8 +120,9 @@ function requireAny(requirements: readonly JwtRequirement[], providers: Provider
 function accept(subject: JwtRequest, provider: ProviderAtWork, found: FoundToken, token: JwtToken): void {
   const { request } = subject;
   const { config } = provider;
-  for (const [name, value] of provider.headers(token)) if (!request.appendRequestHeader(name, value)) subject.badHeader = name;
+  const { headers, metadata } = provider.tells(token);
+  for (const [name, value] of headers) if (!request.appendRequestHeader(name, value)) subject.badHeader = name;
   if (!config.forward) found.remove(request);
-  subject.addMetadata(provider.metadata(token));
+  subject.addMetadata(metadata);
   if (config.clearRouteCache) subject.reroutes = true;
 }
