@@ -14,6 +14,7 @@ const KINDS = [
   'WorkloadEntry',
   'PeerAuthentication',
   'RequestAuthentication',
+  'AuthorizationPolicy',
   'Sidecar',
   'EnvoyFilter',
   'Telemetry',

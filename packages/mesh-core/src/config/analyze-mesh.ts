@@ -1,6 +1,7 @@
 // The objects of a mesh by kind, indexed for the analysis.
 
 import { type MeshObject, type Problem, refOf } from '../model/index.ts';
+import type { AuthorizationPolicySpec } from './authorization-policy.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import type { EnvoyFilterSpec } from './envoy-filter.ts';
 import type { GatewaySpec } from './gateway.ts';
@@ -29,6 +30,7 @@ export interface Mesh {
   workloads: readonly MeshObject<WorkloadEntrySpec>[];
   policies: readonly MeshObject<PeerAuthenticationSpec>[];
   requestAuthentications: readonly MeshObject<RequestAuthenticationSpec>[];
+  authorizations: readonly MeshObject<AuthorizationPolicySpec>[];
 }
 
 /** Host of a Service as Istio forms it; short names resolve in `namespace`. */
@@ -98,6 +100,7 @@ export function meshOf(objects: readonly MeshObject[]): Mesh {
     workloads: of('WorkloadEntry'),
     policies: of<PeerAuthenticationSpec>('PeerAuthentication').toSorted(byAge),
     requestAuthentications: of<RequestAuthenticationSpec>('RequestAuthentication'),
+    authorizations: of('AuthorizationPolicy'),
   };
 }
 

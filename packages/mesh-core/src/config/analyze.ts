@@ -2,6 +2,7 @@
 // Codes are Kiali's where it has one.
 
 import type { MeshObject, Problem } from '../model/index.ts';
+import { authorizationProblems } from './analyze-authorization.ts';
 import { destinationRulePairs, destinationRuleProblems } from './analyze-rules.ts';
 import { type Mesh, meshOf } from './analyze-mesh.ts';
 import { envoyFilterProblems } from './analyze-envoy-filters.ts';
@@ -29,6 +30,7 @@ export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {
     ...mesh.policies.flatMap((policy) => peerAuthenticationProblems(policy, mesh)),
     ...duplicatePeerAuthentications(mesh.policies),
     ...mesh.requestAuthentications.flatMap((policy) => requestAuthenticationProblems(policy, mesh)),
+    ...mesh.authorizations.flatMap((policy) => authorizationProblems(policy, mesh)),
     ...subsetsPastGateways(mesh.virtualServices),
     ...gatewayConflicts([...mesh.gateways.values()], mesh),
     ...mesh.serviceEntries.flatMap(serviceEntryProblems),

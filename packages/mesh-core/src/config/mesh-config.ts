@@ -31,6 +31,7 @@ const meshConfig = z
     pathNormalization: z.strictObject({ normalization: z.enum(NORMALIZATION).optional() }).optional(),
     accessLogEncoding: z.enum(['TEXT', 'JSON']).optional(),
     accessLogFormat: z.string().optional(),
+    trustDomainAliases: z.array(z.string().min(1)).optional(),
   })
   .superRefine(({ accessLogEncoding, accessLogFormat }, context) => {
     if (accessLogEncoding === 'JSON' && accessLogFormat && !isJsonObject(accessLogFormat))
@@ -67,7 +68,7 @@ export function readMeshConfig(text: string): MeshConfigReading {
   const errors = [...problems.map((p) => p.message), ...(parsed.error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`) ?? [])];
   if (!parsed.success || errors.length > 0) return { settings: {}, errors, unread: [] };
   const { outboundTrafficPolicy, accessLogFile, connectTimeout, protocolDetectionTimeout, accessLogEncoding, accessLogFormat, pathNormalization } = parsed.data;
-  const { localityLbSetting } = parsed.data;
+  const { localityLbSetting, trustDomainAliases } = parsed.data;
   const { normalization = 'DEFAULT' } = pathNormalization ?? {};
   const { tracing, gatewayTopology, ...defaults } = parsed.data.defaultConfig ?? {};
   const sampling = tracing?.sampling;
@@ -85,6 +86,7 @@ export function readMeshConfig(text: string): MeshConfigReading {
       ...(accessLogEncoding === undefined ? {} : { accessLogEncoding }),
       ...(accessLogFormat ? { accessLogFormat } : {}),
       ...(localityLbSetting === undefined ? {} : { localityLbSetting }),
+      ...(trustDomainAliases === undefined ? {} : { trustDomainAliases }),
       ...(gatewayTopology === undefined ? {} : { gatewayTopology: gatewayTopology as MeshSettings['gatewayTopology'] & object }),
     },
     errors,

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, KINDS, apiVersionOf } from '../model/index.ts';
 import { DATA_FIELDS, bodyOf, configMapSpec, secretSpec, storedSecret } from './data-kinds.ts';
+import { authorizationPolicySpec, dryRunProblem } from './authorization-policy.ts';
 import { destinationRuleSpec } from './destination-rule.ts';
 import { gatewaySpec } from './gateway.ts';
 import { envoyFilterSpec } from './envoy-filter.ts';
@@ -38,6 +39,7 @@ const SPECS: Readonly<Record<string, z.ZodType>> = {
   GRPCRoute: grpcRouteSpec,
   PeerAuthentication: peerAuthenticationSpec,
   RequestAuthentication: requestAuthenticationSpec,
+  AuthorizationPolicy: authorizationPolicySpec,
 };
 
 const dnsName = z
@@ -106,6 +108,10 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
   const exported: unknown = (spec?.data as { exportTo?: unknown } | undefined)?.exportTo;
   const home = nameIn(record, 'namespace') ?? 'default';
   if (Array.isArray(exported) && exported.includes('.') && exported.includes(home)) add(['spec', 'exportTo'], `. and ${home} are the same namespace: keep one`);
+  if (metadata.success && kind.group.endsWith('istio.io')) {
+    const wrong = dryRunProblem(kind.kind, metadata.data.annotations ?? {}, (record['spec'] as { action?: unknown } | undefined)?.action);
+    if (wrong !== undefined) add(['metadata', 'annotations', wrong.key], wrong.message);
+  }
   if (kind.kind === 'ConfigMap') for (const message of meshConfigErrors(record, spec?.data)) add(['data', 'mesh'], message);
   if (problems.length > 0 || !metadata.success) {
     const ref = { kind: kind.kind, namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };

@@ -77,6 +77,14 @@ export const KINDS: readonly Kind[] = [
     singular: 'requestauthentication',
     shortNames: ['ra'],
   },
+  {
+    kind: 'AuthorizationPolicy',
+    group: 'security.istio.io',
+    versions: ['v1', 'v1beta1'],
+    plural: 'authorizationpolicies',
+    singular: 'authorizationpolicy',
+    shortNames: ['ap'],
+  },
 ];
 
 /** `networking.istio.io/v1`, or `v1` for the core group. */

@@ -2,6 +2,8 @@
 
 export interface MeshSettings {
   trustDomain: string;
+  /** Names policies may still call it by. */
+  trustDomainAliases?: readonly string[];
   rootNamespace: string;
   clusterId: string;
   meshId: string;

@@ -55,7 +55,7 @@ function samples(): Sample[] {
     readdirSync(join(corpus, 'istio', folder))
       .filter((file) => file.endsWith('.yaml'))
       .map((file) => `${folder}/${file}`);
-  const files = ['validation', 'crd', 'bookinfo', 'simulation', 'traffic', 'analyzers'].flatMap(read);
+  const files = ['validation', 'crd', 'bookinfo', 'simulation', 'traffic', 'analyzers', 'authz/http', 'authz/tcp'].flatMap(read);
   const texts = [...files.map((file) => [file, readFileSync(join(corpus, 'istio', file), 'utf8')] as const), ...Object.entries(OWN)];
   return texts.flatMap(([file, text]) => {
     const objects = objectsOf(text);

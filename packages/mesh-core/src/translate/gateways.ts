@@ -3,6 +3,7 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type TrafficPolicySpec, hostMatches, matches } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
+import { httpAuthorization, tcpAuthorization } from './authorization.ts';
 import { ADS, any, grouped, seconds, socketAddress } from './common.ts';
 import { type Credential, caOf } from './credentials.ts';
 import { loadAssignment } from './endpoints.ts';
@@ -42,6 +43,7 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
         edge: true,
         mtls,
         grpcWeb: first?.server.port.protocol === 'GRPC-WEB',
+        guards: httpAuthorization(mesh, node, { listenPort: port }),
       });
     const base = { name, address: socketAddress(first?.server.bind || node.ip, port), trafficDirection: 'OUTBOUND' };
     // Who is behind the load balancer comes before everything else.
@@ -140,7 +142,10 @@ function l4Chains(mesh: Mesh, node: ProxyNode, s: GatewayServer): JsonObject[] {
     const { namespace, name } = vs.metadata;
     const shared = commonHosts(serverHosts(server, s.gateway.metadata.namespace, namespace), hostsOf(mesh, vs));
     if (shared.length === 0) continue;
-    const filters = (route: Parameters<typeof tcpProxyTo>[3]): JsonObject[] => [tcpProxyTo(context, statPrefix, namespace, route)];
+    const filters = (route: Parameters<typeof tcpProxyTo>[3]): JsonObject[] => [
+      ...tcpAuthorization(mesh, node, { listenPort: port }),
+      tcpProxyTo(context, statPrefix, namespace, route),
+    ];
     if (kindOf(s) === 'tls' && !terminates(s)) {
       for (const [i, rule] of (vs.spec.tls ?? []).entries()) {
         const names = rule.match

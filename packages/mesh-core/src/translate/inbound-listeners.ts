@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { ProxyNode } from '../model/index.ts';
+import { httpAuthorization, tcpAuthorization } from './authorization.ts';
 import { PEER_HEADER, socketAddress } from './common.ts';
 import { type Inbound, inboundCluster, serviceBehind } from './inbound-ports.ts';
 import { HTTP_INSPECTOR, PLAINTEXT_HTTP, TLS_INSPECTOR, hcm, sniffing } from './listeners.ts';
@@ -37,9 +38,13 @@ export function inboundListener(mesh: Mesh, node: ProxyNode, port: Inbound): Jso
       edge: false,
       mtls,
       grpcWeb: protocol === 'grpc-web',
+      guards: httpAuthorization(mesh, node, port),
     }),
   ];
-  const tcp = [tcpProxyFilter(mesh, node, { statPrefix: cluster, clusters: [{ name: cluster, weight: 1 }], port: port.servicePort, reporter: 'destination' })];
+  const tcp = [
+    ...tcpAuthorization(mesh, node, port),
+    tcpProxyFilter(mesh, node, { statPrefix: cluster, clusters: [{ name: cluster, weight: 1 }], port: port.servicePort, reporter: 'destination' }),
+  ];
   const secure = (name: string, filters: JsonObject[], applicationProtocols: string[], alpn: string[]): JsonObject => ({
     name,
     filterChainMatch: { transportProtocol: 'tls', ...(applicationProtocols.length === 0 ? {} : { applicationProtocols }) },

@@ -16,7 +16,17 @@ const keysOf = (name: string): KeySource => ({ url: `http://${name}/keys`, disco
 
 /** One object, or its absence, in one of a few shapes each. */
 const edit = fc.record({
-  kind: fc.constantFrom('Service', 'WorkloadEntry', 'VirtualService', 'DestinationRule', 'PeerAuthentication', 'RequestAuthentication', 'keys', 'Gateway'),
+  kind: fc.constantFrom(
+    'Service',
+    'WorkloadEntry',
+    'VirtualService',
+    'DestinationRule',
+    'PeerAuthentication',
+    'RequestAuthentication',
+    'AuthorizationPolicy',
+    'keys',
+    'Gateway',
+  ),
   name: fc.constantFrom(...NAMES),
   shape: fc.nat(3),
   gone: fc.boolean(),
@@ -61,6 +71,12 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
     // What a key server said.
     case 'keys':
       return keySetObject(keysOf(name), shape === 0 ? { problem: 'down' } : { jwks: `{"keys":[{"kty":"oct","k":"AAA${shape}"}]}` });
+    case 'AuthorizationPolicy':
+      return object('security.istio.io/v1', kind, name, {
+        ...(shape > 1 ? { selector: { matchLabels: shape === 2 ? { app: name } : { istio: 'ingressgateway' } } } : {}),
+        ...(shape % 2 === 0 ? { action: 'DENY' } : {}),
+        rules: [{ to: [{ operation: { ports: [String(9080 + shape)] } }] }],
+      });
     default:
       return object(networking, kind, name, {
         selector: { istio: 'ingressgateway' },

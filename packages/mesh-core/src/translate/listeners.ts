@@ -25,6 +25,8 @@ interface HcmOptions {
   grpcWeb?: boolean;
   /** Some of its routes resolve the name a request carries. */
   forward?: boolean;
+  /** Filters that decide whether a request is taken: before all that changes it or counts it. */
+  guards?: readonly JsonObject[];
 }
 
 export function upstreamListener(mesh: Mesh, node: ProxyNode, service: MeshService, port: ServicePort, listenPort: number): JsonObject {
@@ -126,6 +128,7 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
     filters.push({ name: 'weft.peer_metadata', typedConfig: any('envoy.extensions.filters.http.header_to_metadata.v3.Config', { requestRules: peerRules() }) });
   // Clients are asked who they are where they come in, before anything else is made of their requests.
   if (options.direction === 'inbound' || options.edge) filters.push(...jwtFilters(mesh, node));
+  filters.push(...(options.guards ?? []));
   if (options.grpcWeb === true) filters.push(GRPC_WEB);
   if (options.direction === 'outbound') {
     filters.push({ name: 'envoy.filters.http.fault', typedConfig: any('envoy.extensions.filters.http.fault.v3.HTTPFault') });

@@ -157,6 +157,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Telemetry: { nodes: [...NODES, ...ENVOY] },
   RequestAuthentication: { around: [{ selector: { matchLabels: { app: 'a' } }, jwtRules: [{ issuer: 'http://x' }] }] },
   PeerAuthentication: { around: [{ selector: { matchLabels: { app: 'a' } } }] },
+  AuthorizationPolicy: {
+    around: [{ selector: { matchLabels: { app: 'a' } } }, { rules: [{ when: [{ key: 'source.ip', values: ['10.0.0.1'] }] }] }],
+    refused: ['provider.name', ...['targetRef', 'targetRefs[]'].flatMap((ref) => ['group', 'kind', 'name', 'namespace'].map((part) => `${ref}.${part}`))],
+  },
 };
 
 test.each(Object.entries(KINDS))(

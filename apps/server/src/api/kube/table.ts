@@ -34,6 +34,7 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   WorkloadEntry: [['Address', (s) => text(s['address'])]],
   PeerAuthentication: [['Mode', (s) => text((s['mtls'] as { mode?: string } | undefined)?.mode ?? '')]],
   RequestAuthentication: [['Issuers', (s) => JSON.stringify(((s['jwtRules'] ?? []) as { issuer?: string }[]).map((r) => r.issuer))]],
+  AuthorizationPolicy: [['Action', (s) => text(s['action'] ?? '')]],
 };
 
 /** A meta.k8s.io/v1 Table. `now` = Unix ms, for ages. */

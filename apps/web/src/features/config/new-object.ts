@@ -7,6 +7,8 @@ const SPECS: Readonly<Record<string, string>> = {
   PeerAuthentication: 'mtls: { mode: STRICT }\n',
   RequestAuthentication:
     'selector: { matchLabels: { app: reviews } }\njwtRules:\n  - issuer: https://accounts.example.com\n    jwksUri: https://accounts.example.com/jwks.json\n',
+  AuthorizationPolicy:
+    'selector:\n  matchLabels: { app: reviews }\naction: ALLOW\nrules:\n  - from:\n      - source: { namespaces: [default] }\n    to:\n      - operation: { methods: [GET] }\n',
   ServiceEntry: 'hosts: [api.example.com]\nlocation: MESH_EXTERNAL\nresolution: DNS\nports:\n  - { number: 443, name: https, protocol: HTTPS }\n',
   Service: 'selector: { app: hello }\nports:\n  - { name: http, port: 8000 }\n',
   WorkloadEntry: 'address: 127.0.0.1\nports: { http: 8000 }\nlabels: { app: hello }\n',
