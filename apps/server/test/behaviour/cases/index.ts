@@ -4,6 +4,7 @@ import type { Case } from '../case.ts';
 import { ACTIONS } from './actions.ts';
 import { ADMIN } from './admin.ts';
 import { AUTHENTICATION } from './authentication.ts';
+import { AUTHORIZATION } from './authorization.ts';
 import { BALANCING } from './balancing.ts';
 import { CORNERS } from './corners.ts';
 import { DRAIN } from './drain.ts';
@@ -50,6 +51,7 @@ export const CASES: readonly Case[] = [
   ...L4,
   ...SECURITY,
   ...AUTHENTICATION,
+  ...AUTHORIZATION,
   ...OBSERVABILITY,
   ...TELEMETRY,
   ...FLAGS,
