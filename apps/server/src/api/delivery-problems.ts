@@ -35,12 +35,14 @@ function filterProblems(proxies: readonly ProxyStatus[]): Problem[] {
   });
 }
 
-/** One problem per rule: every proxy refuses its tokens for the same reason. */
+/** One problem per rule: every proxy refuses its tokens for the same reason. Where no server is to blame the analysis has told it. */
 function missingKeyProblems(proxies: readonly ProxyStatus[]): Problem[] {
   const rules = new Map(
     proxies
       .filter(({ state }) => state !== 'disconnected')
-      .flatMap(({ missingKeys = [] }) => missingKeys.map((missing) => [`${missing.policy} ${missing.rule}`, missing] as const)),
+      .flatMap(({ missingKeys = [] }) =>
+        missingKeys.filter(({ url }) => url !== undefined).map((missing) => [`${missing.policy} ${missing.rule}`, missing] as const),
+      ),
   );
   return [...rules.values()].map(({ policy, rule, reason }): Problem => {
     const [kind = '', namespace = '', name = ''] = policy.split('/');

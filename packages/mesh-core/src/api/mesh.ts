@@ -38,7 +38,7 @@ export const proxyStatusSchema = z.object({
   /** EnvoyFilters that select it, and why those that are not applied are not; absent = none selects it. */
   envoyFilters: z.array(z.object({ filter: z.string(), applied: z.boolean(), reason: z.string().optional() })).optional(),
   /** Rules of RequestAuthentications whose tokens it refuses, all of them, since there are no keys, and why there are none; absent = none. */
-  missingKeys: z.array(z.object({ policy: z.string(), rule: z.number(), reason: z.string() })).optional(),
+  missingKeys: z.array(z.object({ policy: z.string(), rule: z.number(), reason: z.string(), url: z.string().optional() })).optional(),
 });
 export type ProxyStatus = z.infer<typeof proxyStatusSchema>;
 

@@ -98,13 +98,16 @@ export interface MissingKeys {
   /** Of the rule, by its place in the object. */
   rule: number;
   reason: string;
+  /** Server to blame; absent = what the rule says can give no keys. */
+  url?: string;
 }
 
 export function missingKeys(mesh: Mesh, policies: readonly MeshObject<RequestAuthenticationSpec>[]): MissingKeys[] {
   return policies.flatMap((policy) =>
     (policy.spec.jwtRules ?? []).flatMap((rule, i) => {
       const { problem } = keysFor(mesh, rule);
-      return problem === undefined ? [] : [{ policy: refKey(refOf(policy)), rule: i, reason: problem }];
+      const url = sourceOf(rule)?.url;
+      return problem === undefined ? [] : [{ policy: refKey(refOf(policy)), rule: i, reason: problem, ...(url === undefined ? {} : { url }) }];
     }),
   );
 }
