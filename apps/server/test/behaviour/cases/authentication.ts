@@ -182,4 +182,34 @@ spec: { hosts: [ra.example.com], gateways: [ra-gateway], http: [{ route: [{ dest
       byHost('nobody.example.com', { at: 'ra-gateway', headers: bearer(token()), expect: { status: 404 } }),
     ],
   },
+  {
+    ...base,
+    name: 'routes of a gateway by what a token claims: text, a word of a list, under another claim, absence',
+    services: [service('ra-routes', { app: 'a', version: 'v1' }, { app: 'b', version: 'v2' }, { app: 'c', version: 'v3' })],
+    objects: `${gateway('ra-routes', { protocol: 'HTTP', hosts: '"*"' })}${authentication('ra-routes', [inline()], 'app: gateway')}
+kind: DestinationRule
+metadata: { name: ra-routes }
+spec: { host: ra-routes, subsets: [{ name: v1, labels: { version: v1 } }, { name: v2, labels: { version: v2 } }, { name: v3, labels: { version: v3 } }] }
+---
+kind: VirtualService
+metadata: { name: ra-routes }
+spec:
+  hosts: [ra-routes.example.com]
+  gateways: [ra-routes]
+  http:
+  - { match: [{ headers: { "@request.auth.claims.team.name": { exact: blue } } }], route: [{ destination: { host: ra-routes, subset: v2 } }] }
+  - { match: [{ headers: { "@request.auth.claims[scope]": { exact: write } } }], route: [{ destination: { host: ra-routes, subset: v3 } }] }
+  - { route: [{ destination: { host: ra-routes, subset: v1 } }] }
+`,
+    steps: (
+      [
+        [{}, 'b'],
+        [{ team: { name: 'red' } }, 'c'],
+        [{ team: { name: 'red' }, scope: 'read writer' }, 'a'],
+        [{ team: 'blue', scope: ['write'] }, 'c'],
+      ] as const
+    )
+      .map(([claims, app]) => byHost('ra-routes.example.com', { at: 'ra-routes', headers: bearer(token(claims)), expect: { status: 200, app } }))
+      .concat([byHost('ra-routes.example.com', { at: 'ra-routes', expect: { status: 200, app: 'a' } })]),
+  },
 ];
