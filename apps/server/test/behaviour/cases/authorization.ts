@@ -1,7 +1,8 @@
 // AuthorizationPolicy: who may do what. The server has one sidecar for all cases: what denies names its ports, what allows runs alone.
 
-import { type Case, type ServiceSpec, grpc, http, raw, service, until } from '../case.ts';
-import { absent, oneOf } from '../harness/match.ts';
+import { type Case, type HttpStep, type ServiceSpec, grpc, http, raw, service, until } from '../case.ts';
+import { type Expected, absent, oneOf } from '../harness/match.ts';
+import { ISSUER, JWKS, token } from '../harness/tokens.ts';
 import { byHost } from './gateways.ts';
 import { policy } from './parts.ts';
 
@@ -19,6 +20,7 @@ const denying = (name: string, rules: string): string => authorization(name, `ac
 /** A rule that denies on the port of application \`a\`, under a path of the case's own. */
 const on = (path: string, more = ''): string => `{ to: [{ operation: { ports: ["$INBOUND(http-a)"], paths: ["${path}"] } }]${more === '' ? '' : `, ${more}`} }`;
 const plaintext = (name: string): string => policy(name, '{ tls: { mode: DISABLE } }');
+const bearing = (path: string, jwt: string, expect: Expected): HttpStep => http({ path, headers: { authorization: `Bearer ${jwt}` }, expect });
 const tcp = (name: string): ServiceSpec => ({ name, ports: [{ name: 'tcp', number: 9000 }], endpoints: [{ app: 'echo' }] });
 const closed = { failed: oneOf('closed', 'reset') };
 
@@ -254,6 +256,41 @@ spec: { selector: { matchLabels: { app: somebody-else } } }
       raw({ to: 'az-tcp-allow', from: 'other', send: ['x'], until: [/:x/], expect: closed }),
       { kind: 'apply', objects: authorization('az-tcp', 'rules: [{ to: [{ operation: { ports: ["9000"], methods: ["*"] } }] }]') },
       until(raw({ to: 'az-tcp-none', send: ['x'], until: [/:x/], expect: closed })),
+    ],
+  },
+  {
+    area,
+    name: 'by token: issuer and subject, audience, claims and parts of them; nothing that no issuer has signed',
+    alone: true,
+    random: true,
+    services: [service('az-token')],
+    objects: `
+kind: RequestAuthentication
+metadata: { name: az-token }
+spec: { selector: { matchLabels: { app: observed } }, jwtRules: [{ issuer: "${ISSUER}", jwks: '${JWKS}' }] }
+---${authorization(
+      'az-token',
+      `rules: [${[
+        '{ to: [{ operation: { paths: [/any] } }], from: [{ source: { requestPrincipals: ["*"] } }] }',
+        `{ to: [{ operation: { paths: [/alice] } }], from: [{ source: { requestPrincipals: ["${ISSUER}/alice"] } }] }`,
+        '{ to: [{ operation: { paths: [/nobody] } }], from: [{ source: { notRequestPrincipals: ["*"] } }] }',
+        '{ to: [{ operation: { paths: [/bank] } }], when: [{ key: request.auth.audiences, values: [bank] }] }',
+        '{ to: [{ operation: { paths: [/blue] } }], when: [{ key: "request.auth.claims[team][name]", values: ["bl*"] }] }',
+        '{ to: [{ operation: { paths: [/write] } }], when: [{ key: "request.auth.claims[scope]", values: [write], notValues: [admin] }] }',
+      ].join(', ')}]`,
+    )}`,
+    steps: [
+      until(http({ path: '/any', expect: REFUSED })),
+      ...(['any', 'alice', 'blue', 'write'] as const).map((path) => bearing(`/${path}`, token(), TAKEN)),
+      bearing('/alice', token({ sub: 'bob' }), REFUSED),
+      http({ path: '/nobody', expect: TAKEN }),
+      bearing('/nobody', token(), REFUSED),
+      bearing('/bank', token(), REFUSED),
+      bearing('/bank', token({ aud: ['shop', 'bank'] }), TAKEN),
+      bearing('/blue', token({ team: { name: 'red' } }), REFUSED),
+      bearing('/write', token({ scope: 'read' }), REFUSED),
+      bearing('/write', token({ scope: 'write admin' }), REFUSED),
+      bearing('/any', token({}, { stranger: true }), { status: 401, body: 'Jwt verification fails' }),
     ],
   },
 ];
