@@ -23,6 +23,7 @@ const bearing = (text: string, expect: Expected, step: Partial<HttpStep> = {}): 
   http({ ...step, headers: { ...bearer(text), ...step.headers }, expect });
 /** Another payload under the signature of a good one. */
 const tampered = [token({ sub: 'root' }).split('.').slice(0, 2), token().split('.')[2]].flat().join('.');
+const DENIED = refused('RBAC: access denied', 403);
 const EXPIRED = token({ exp: 1_000_000_000 });
 /** Until the new listener is the one that answers. */
 const inForce = until(bearing(EXPIRED, refused('Jwt is expired')));
@@ -211,5 +212,40 @@ spec:
     )
       .map(([claims, app]) => byHost('ra-routes.example.com', { at: 'ra-routes', headers: bearer(token(claims)), expect: { status: 200, app } }))
       .concat([byHost('ra-routes.example.com', { at: 'ra-routes', expect: { status: 200, app: 'a' } })]),
+  },
+  {
+    ...base,
+    name: 'an AuthorizationPolicy asks who a token is of, for whom, and what it claims',
+    services: [service('ra-policies')],
+    objects: `${authentication('ra-policies', [inline()])}
+kind: AuthorizationPolicy
+metadata: { name: ra-policies }
+spec:
+  selector: { matchLabels: { app: observed } }
+  action: DENY
+  rules:
+  - { from: [{ source: { notRequestPrincipals: ["*"] } }], to: [{ operation: { paths: [/ra-some] } }] }
+  - { from: [{ source: { notRequestPrincipals: ["${ISSUER}/alice"] } }], to: [{ operation: { paths: [/ra-alice] } }] }
+  - { to: [{ operation: { paths: [/ra-blue] } }], when: [{ key: "request.auth.claims[team][name]", notValues: [blue] }] }
+  - { to: [{ operation: { paths: [/ra-write] } }], when: [{ key: "request.auth.claims[scope]", notValues: [write] }] }
+  - { to: [{ operation: { paths: [/ra-shop] } }], when: [{ key: request.auth.audiences, notValues: [shop] }] }
+`,
+    steps: [
+      inForce,
+      until(http({ path: '/ra-some', expect: DENIED })),
+      bearing(token(), { status: 200 }, { path: '/ra-some' }),
+      bearing(token(), { status: 200 }, { path: '/ra-alice' }),
+      bearing(token({ sub: 'bob' }), DENIED, { path: '/ra-alice' }),
+      bearing(token(), { status: 200 }, { path: '/ra-blue' }),
+      bearing(token({ team: { name: 'red' } }), DENIED, { path: '/ra-blue' }),
+      bearing(token(), { status: 200 }, { path: '/ra-write' }),
+      bearing(token({ scope: 'read' }), DENIED, { path: '/ra-write' }),
+      bearing(token({ aud: ['x', 'shop'] }), { status: 200 }, { path: '/ra-shop' }),
+      bearing(token({ aud: 'x' }), DENIED, { path: '/ra-shop' }),
+      // Who a token is of is asked only of good ones.
+      bearing(token({}, { stranger: true }), refused('Jwt verification fails'), { path: '/ra-alice' }),
+      http({ path: '/ra-alice', expect: DENIED }),
+      http({ expect: { status: 200 } }),
+    ],
   },
 ];
