@@ -54,7 +54,12 @@ export function readText(text: string): ReadText {
 export function crossProblems(services: ReadyServices, read: ReadText): Problem[] {
   const documents = new Map(read.objects.map((o) => [refKey(refOf(o.object)), o.document]));
   const objects = merged(services, read);
-  return [...analyzeObjects(objects), ...deliveryProblems(objects, services.controlPlane.proxies())].flatMap((problem) => {
+  const proxies = services.controlPlane.proxies();
+  const found = analyzeObjects(
+    objects,
+    proxies.map((p) => p.namespace),
+  );
+  return [...found, ...deliveryProblems(objects, proxies)].flatMap((problem) => {
     const document = problem.ref === undefined ? undefined : documents.get(refKey(problem.ref));
     return document === undefined ? [] : [{ ...problem, ...document.locate(pathOf(problem.path ?? '')) }];
   });

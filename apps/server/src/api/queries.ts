@@ -26,13 +26,16 @@ export interface Queries {
 
 export function createQueries(services: ReadyServices): Queries {
   const { store, controlPlane, telemetry, settings } = services;
-  let analysed: { revision: string; problems: Problem[] } | undefined;
+  let analysed: { of: string; problems: Problem[] } | undefined;
   const changedAt = new Map<string, number>();
 
   const problems = (): readonly Problem[] => {
     const { items, revision } = store.list();
-    if (analysed?.revision !== revision) analysed = { revision, problems: analyzeObjects(items) };
-    return [...analysed.problems, ...deliveryProblems(items, controlPlane.proxies())];
+    const proxies = controlPlane.proxies();
+    const places = [...new Set(proxies.map((p) => p.namespace))].toSorted();
+    const of = [revision, ...places].join();
+    if (analysed?.of !== of) analysed = { of, problems: analyzeObjects(items, places) };
+    return [...analysed.problems, ...deliveryProblems(items, proxies)];
   };
   const changeTime = async (revision: string): Promise<number> => {
     const known = changedAt.get(revision);

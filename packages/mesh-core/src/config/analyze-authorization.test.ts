@@ -40,9 +40,10 @@ function read(text: string): MeshObject[] {
   });
 }
 
-const found = (spec: string, namespace = 'shop'): string[] =>
+const found = (spec: string, namespace = 'shop', proxyNamespaces: string[] = []): string[] =>
   analyzeObjects(
     read(`${WORLD}---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: ${namespace} }\nspec: ${spec}\n`),
+    proxyNamespaces,
   ).map(({ severity, code, path }) => `${severity} ${code} ${path}`);
 const from = (source: string): string => `{ rules: [{ from: [{ source: ${source} }] }] }`;
 const to = (operation: string): string => `{ rules: [{ to: [{ operation: ${operation} }] }] }`;
@@ -115,4 +116,9 @@ test('the example is in order in the demo it is for', () => {
     read([example('bookinfo/bookinfo.yaml'), example('security/authorization-bookinfo.yaml'), ...workloads, gateway].join('---\n')),
   );
   expect(problems.filter((p) => p.ref?.kind === 'AuthorizationPolicy')).toEqual([]);
+});
+
+test('a namespace of which only a proxy is known, a gateway or a program that only calls others, is there', () => {
+  expect(found(from('{ namespaces: [ingress] }'), 'shop', ['ingress'])).toEqual([]);
+  expect(found(from('{ namespaces: [ingress] }'), 'shop', ['other'])).toHaveLength(1);
 });

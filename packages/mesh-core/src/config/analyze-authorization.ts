@@ -116,7 +116,8 @@ function eachOf({ path, values: list = [] }: Values): { at: string; value: strin
 }
 
 function namespaceProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
-  const known = new Set([...mesh.services.values(), ...mesh.workloads, ...mesh.gateways.values()].map((o) => o.metadata.namespace));
+  const objects = [...mesh.services.values(), ...mesh.workloads, ...mesh.gateways.values()];
+  const known = new Set([...mesh.proxyNamespaces, ...objects.map((o) => o.metadata.namespace)]);
   return eachOf(of).flatMap(({ at, value }) => {
     const pattern = new RegExp(
       `^${value
@@ -124,7 +125,9 @@ function namespaceProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
         .map((part) => part.replaceAll(/\W/g, String.raw`\$&`))
         .join('.*')}$`,
     );
-    return [...known].some((name) => pattern.test(name)) ? [] : [found('warning', 'KIA0101', at, `No namespace ${value} has a service or a workload.`)];
+    return [...known].some((name) => pattern.test(name))
+      ? []
+      : [found('warning', 'KIA0101', at, `No namespace ${value} has a service, a workload or a proxy.`)];
   });
 }
 

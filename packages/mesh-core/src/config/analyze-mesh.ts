@@ -31,6 +31,8 @@ export interface Mesh {
   policies: readonly MeshObject<PeerAuthenticationSpec>[];
   requestAuthentications: readonly MeshObject<RequestAuthenticationSpec>[];
   authorizations: readonly MeshObject<AuthorizationPolicySpec>[];
+  /** Where proxies are connected. */
+  proxyNamespaces: ReadonlySet<string>;
 }
 
 /** Host of a Service as Istio forms it; short names resolve in `namespace`. */
@@ -76,7 +78,7 @@ export function matches(labels: Readonly<Record<string, string>> | undefined, wa
   return Object.entries(wanted ?? {}).every(([key, value]) => labels?.[key] === value);
 }
 
-export function meshOf(objects: readonly MeshObject[]): Mesh {
+export function meshOf(objects: readonly MeshObject[], proxyNamespaces: Iterable<string>): Mesh {
   const of = <S>(kind: string): MeshObject<S>[] => objects.filter((o) => o.kind === kind) as MeshObject<S>[];
   const rules = of<DestinationRuleSpec>('DestinationRule').toSorted(byAge);
   const rulesByHost = new Map<string, MeshObject<DestinationRuleSpec>[]>();
@@ -101,6 +103,7 @@ export function meshOf(objects: readonly MeshObject[]): Mesh {
     policies: of<PeerAuthenticationSpec>('PeerAuthentication').toSorted(byAge),
     requestAuthentications: of<RequestAuthenticationSpec>('RequestAuthentication'),
     authorizations: of('AuthorizationPolicy'),
+    proxyNamespaces: new Set(proxyNamespaces),
   };
 }
 

@@ -19,9 +19,12 @@ import { protocolConflicts, serviceEntryProblems } from './analyze-service-entri
 
 export { MESH, gatewayKey, hostMatches, matches, publicity, resolveHost, visible } from './analyze-mesh.ts';
 
-/** Problems between objects, each with the `ref` and field path of the object to change. Objects are taken as valid on their own. */
-export function analyzeObjects(objects: readonly MeshObject[]): Problem[] {
-  const mesh: Mesh = meshOf(objects);
+/**
+ * Problems between objects, each with the `ref` and field path of the object to change. Objects are taken as valid on their own.
+ * `proxyNamespaces`: where proxies are connected; gateways and programs that only call others are in no object.
+ */
+export function analyzeObjects(objects: readonly MeshObject[], proxyNamespaces: Iterable<string> = []): Problem[] {
+  const mesh: Mesh = meshOf(objects, proxyNamespaces);
   return [
     ...mesh.virtualServices.flatMap((vs) => virtualServiceProblems(vs, mesh)),
     ...duplicateHosts(mesh.virtualServices),

@@ -129,11 +129,11 @@ test.skipIf(missing)(
     const odd = 'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: { name: a, namespace: foo }\nspec: { host: nowhere }\n';
     const applied = await kubectl(
       ['apply', '-f', '-'],
-      `${odd}---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: a, namespace: foo }\n`,
+      `${odd}---\napiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: { name: a, namespace: foo }\n`,
     );
     expect(applied.out).toContain('destinationrule.networking.istio.io/a created');
     expect(applied.err).toContain('Warning: KIA0202 spec.host: No Service has the host nowhere');
-    expect(applied.err).toContain('no matches for kind "AuthorizationPolicy" in version "security.istio.io/v1"');
+    expect(applied.err).toContain('no matches for kind "WasmPlugin" in version "extensions.istio.io/v1alpha1"');
   },
   60_000,
 );
