@@ -159,6 +159,9 @@ function essence(cluster: Cluster): JsonObject {
   const names = [...FIELDS.filter((field) => field !== 'lbConfig'), 'ringHashLbConfig', 'maglevLbConfig', 'leastRequestLbConfig', 'roundRobinLbConfig'];
   const found = Object.fromEntries(names.flatMap((name) => (plain[name] === undefined ? [] : [[name, plain[name]]]))) as JsonObject;
   if ((found['ringHashLbConfig'] as JsonObject | undefined)?.['minimumRingSize'] === '1024') delete found['ringHashLbConfig'];
+  // Ours alone: what is left of a limit is counted.
+  const breakers = found['circuitBreakers'] as { thresholds?: JsonObject[] } | undefined;
+  for (const threshold of breakers?.thresholds ?? []) delete threshold['trackRemaining'];
   // An empty message says what none says.
   const options = found['typedExtensionProtocolOptions'] as { [key: string]: JsonObject } | undefined;
   for (const http of Object.values(options ?? {})) {

@@ -119,7 +119,7 @@ export function thresholds(policy: TrafficPolicySpec, dataPlane: ProxyNode['data
     maxPendingRequests: pool?.http?.http1MaxPendingRequests || UNLIMITED,
     maxRequests: pool?.http?.http2MaxRequests || UNLIMITED,
     maxRetries: pool?.http?.maxRetries || UNLIMITED,
-    // As Istio asks for them; embedded proxies always tell what is left.
+    // istio.io's circuit breaking task reads what is left, though Istio asks Envoy for it no more; embedded proxies always tell.
     trackRemaining: dataPlane === 'envoy' ? true : undefined,
     retryBudget:
       budget === undefined
