@@ -6,6 +6,12 @@ export interface IpRangeSpec {
   length: number;
 }
 
+/** `address/length`; without a length all bits of the address count. */
+export function parseIpRange(text: string): IpRangeSpec {
+  const [address = '', length] = text.split('/');
+  return { address, length: length === undefined ? (address.includes(':') ? 128 : 32) : Number(length) };
+}
+
 /** Written over by each reading of an IPv6 address. */
 const groups = new Uint16Array(8);
 

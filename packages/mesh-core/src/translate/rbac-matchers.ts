@@ -1,6 +1,7 @@
 // Values of an AuthorizationPolicy as Envoy's matchers: `a*`, `*a`, `*` for anything but nothing, and everything else as it is.
 
 import type { JsonObject } from '@bufbuild/protobuf';
+import { parseIpRange } from '../traffic/index.ts';
 import { any } from './common.ts';
 
 const ANYTHING: JsonObject = { safeRegex: { regex: '.+' } };
@@ -25,8 +26,8 @@ export function templateMatcher(path: string): JsonObject {
 }
 
 export function cidrRange(block: string): JsonObject {
-  const [addressPrefix = '', length] = block.split('/');
-  return { addressPrefix, prefixLen: length === undefined ? (addressPrefix.includes(':') ? 128 : 32) : Number(length) };
+  const { address, length } = parseIpRange(block);
+  return { addressPrefix: address, prefixLen: length };
 }
 
 /** A namespace, with wildcards anywhere, in the identity of a peer. */
