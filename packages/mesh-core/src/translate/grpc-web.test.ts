@@ -1,33 +1,16 @@
 import { expect, test } from 'vitest';
-import { validateObject } from '../config/index.ts';
-import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
+import { DEFAULT_MESH_SETTINGS, type ProxyNode } from '../model/index.ts';
 import { TYPE_URL } from '../xds/index.ts';
 import { buildMesh } from './mesh.ts';
+import { SHOP_NODE, shopObject as object } from './testing/shop.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
 
 const NODE: ProxyNode = {
-  id: 'sidecar~10.0.0.1~a-0.shop~shop.svc.cluster.local',
-  role: 'sidecar',
-  dataPlane: 'envoy',
-  ip: '10.0.0.1',
-  workload: 'a-0',
-  namespace: 'shop',
-  identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'a' },
-  labels: { app: 'a' },
-  locality: '',
-  httpProxyPort: 0,
+  ...SHOP_NODE,
   inbound: [{ name: 'grpc-web', servicePort: 80, listenPort: 21_000, appPort: 8080 }],
   upstreams: [80, 81, 82].map((port) => ({ host: 'a.shop.svc.cluster.local', port, listenPort: 22_000 + port })),
-  adminPort: 0,
-  version: '1.40.0',
 };
-
-function object(kind: string, name: string, spec: unknown, apiVersion = 'networking.istio.io/v1'): MeshObject {
-  const { object: valid, problems } = validateObject({ apiVersion, kind, metadata: { name, namespace: 'shop' }, spec });
-  if (valid === undefined) throw new Error(JSON.stringify(problems));
-  return valid;
-}
 
 const ports = [
   { name: 'grpc-web', port: 80 },

@@ -1,33 +1,12 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
-import { validateObject } from '../config/index.ts';
-import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject } from '../model/index.ts';
 import { TYPE_URL } from '../xds/index.ts';
 import { buildMesh } from './mesh.ts';
+import { SHOP_NODE as NODE, shopObject as object } from './testing/shop.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
 
-const NODE: ProxyNode = {
-  id: 'sidecar~10.0.0.1~a-0.shop~shop.svc.cluster.local',
-  role: 'sidecar',
-  dataPlane: 'envoy',
-  ip: '10.0.0.1',
-  workload: 'a-0',
-  namespace: 'shop',
-  identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'a' },
-  labels: { app: 'a' },
-  locality: '',
-  httpProxyPort: 0,
-  inbound: [{ name: 'http', servicePort: 80, listenPort: 21_000, appPort: 8080 }],
-  upstreams: [],
-  adminPort: 0,
-  version: '1.40.0',
-};
-const object = (kind: string, name: string, spec: unknown, apiVersion = 'networking.istio.io/v1'): MeshObject => {
-  const { object: valid, problems } = validateObject({ apiVersion, kind, metadata: { name, namespace: 'shop' }, spec });
-  if (valid === undefined) throw new Error(JSON.stringify(problems));
-  return valid;
-};
 const SERVICE = [
   object('Service', 'a', { selector: { app: 'a' }, ports: [{ name: 'http', port: 80 }] }, 'v1'),
   object('WorkloadEntry', 'a-0', { address: '10.0.0.1', ports: { http: 21_000 }, labels: { app: 'a' } }),
