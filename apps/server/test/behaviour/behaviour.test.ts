@@ -5,7 +5,7 @@ import type { MeshObject } from '@weft/mesh-core/model';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Case, Plane } from './case.ts';
 import { CASES } from './cases/index.ts';
-import { closeClients } from './harness/clients.ts';
+import { closeClients, closeIdleConnections } from './harness/clients.ts';
 import { differences } from './harness/match.ts';
 import { type Refusals, type SuiteMesh, COMMON, refusalsOf, startMesh } from './harness/mesh.ts';
 import { everyObjectOf, objectsOf } from './harness/objects.ts';
@@ -89,6 +89,7 @@ async function judge(behaviour: Case, client: Plane, server: Plane): Promise<str
   try {
     const refused = own === undefined ? refusedOf(behaviour, await apply(behaviour), client, server) : [];
     if (refused.length > 0) return refused;
+    if (behaviour.alone === true) closeIdleConnections();
     const outcome = await runSteps(behaviour, client, server, mesh, own?.port);
     if (own !== undefined) outcome.ownLines = own.lines;
     outcomes.get(behaviour)?.set(`${client}>${server}`, outcome);

@@ -30,6 +30,11 @@ const PATIENCE_MS = 20_000;
 const agent = new Agent({ keepAlive: true, maxSockets: 200 });
 export const closeClients = (): void => agent.destroy();
 
+/** Closes connections nobody uses now: a connection keeps the configuration of the listener that accepted it, on both data planes. */
+export function closeIdleConnections(): void {
+  for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? [])) socket.destroy();
+}
+
 function failure(error: NodeJS.ErrnoException): Seen {
   const { code = '' } = error;
   if (code === 'ECONNREFUSED') return { failed: 'refused' };
