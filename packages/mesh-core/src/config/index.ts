@@ -5,6 +5,7 @@ export { MESH, analyzeObjects, gatewayKey, hostMatches, matches, publicity, reso
 export { YamlEditError } from './errors.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';
 export type { EnvoyFilterSpec, EnvoyFilterTarget } from './envoy-filter.ts';
+export { providerErrors } from './extension-providers.ts';
 export type { GrpcRouteSpec, MeshRouteSpec } from './gateway-api.ts';
 export type { GatewaySpec } from './gateway.ts';
 export { CIPHER_SUITES } from './gateway.ts';

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import type { MeshObject, MeshSettings } from '../model/index.ts';
+import { extensionProviders, readProviders } from './extension-providers.ts';
 import { localityLb } from './locality-settings.ts';
 import { duration, durationMs, durationOrZero, uint32 } from './schema-parts.ts';
 import { parseYaml } from './yaml-text.ts';
@@ -32,6 +33,7 @@ const meshConfig = z
     accessLogEncoding: z.enum(['TEXT', 'JSON']).optional(),
     accessLogFormat: z.string().optional(),
     trustDomainAliases: z.array(z.string().min(1)).optional(),
+    extensionProviders: extensionProviders.optional(),
   })
   .superRefine(({ accessLogEncoding, accessLogFormat }, context) => {
     if (accessLogEncoding === 'JSON' && accessLogFormat && !isJsonObject(accessLogFormat))
@@ -72,6 +74,7 @@ export function readMeshConfig(text: string): MeshConfigReading {
   const { normalization = 'DEFAULT' } = pathNormalization ?? {};
   const { tracing, gatewayTopology, ...defaults } = parsed.data.defaultConfig ?? {};
   const sampling = tracing?.sampling;
+  const { providers, unread } = readProviders(parsed.data.extensionProviders ?? []);
   return {
     settings: {
       // Istio's third mode resolves unknown names itself, which is what ALLOW_ANY is here.
@@ -87,10 +90,11 @@ export function readMeshConfig(text: string): MeshConfigReading {
       ...(accessLogFormat ? { accessLogFormat } : {}),
       ...(localityLbSetting === undefined ? {} : { localityLbSetting }),
       ...(trustDomainAliases === undefined ? {} : { trustDomainAliases }),
+      ...(providers.length === 0 ? {} : { extensionProviders: providers }),
       ...(gatewayTopology === undefined ? {} : { gatewayTopology: gatewayTopology as MeshSettings['gatewayTopology'] & object }),
     },
     errors,
-    unread: [...Object.keys(value).filter((key) => !READ.has(key)), ...Object.keys(defaults).map((key) => `defaultConfig.${key}`)],
+    unread: [...Object.keys(value).filter((key) => !READ.has(key)), ...Object.keys(defaults).map((key) => `defaultConfig.${key}`), ...unread],
   };
 }
 

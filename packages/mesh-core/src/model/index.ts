@@ -6,5 +6,6 @@ export type { Identity } from './identity.ts';
 export { parseSpiffeId, spiffeId } from './identity.ts';
 export type { InboundPort, ProxyNode, ProxyRole, UpstreamPort } from './proxy-node.ts';
 export { NODE_METADATA } from './proxy-node.ts';
+export type { CheckedBody, ExtensionProvider, GrpcCheck, HttpCheck } from './extension-provider.ts';
 export type { MeshSettings } from './mesh-settings.ts';
 export { DEFAULT_MESH_SETTINGS } from './mesh-settings.ts';

@@ -1,5 +1,7 @@
 // Mesh-wide settings, after Istio's MeshConfig; only the keys Weft reads.
 
+import type { ExtensionProvider } from './extension-provider.ts';
+
 export interface MeshSettings {
   trustDomain: string;
   /** Names policies may still call it by. */
@@ -38,6 +40,8 @@ export interface MeshSettings {
     /** They send PROXY headers. */
     proxyProtocol?: object;
   };
+  /** Who is asked by AuthorizationPolicies with action CUSTOM, as MeshConfig lists them: also those that cannot be. */
+  extensionProviders?: readonly ExtensionProvider[];
   /** Where proxies send OTLP. */
   otlp: { host: string; grpcPort: number; httpPort: number };
 }

@@ -7,6 +7,7 @@ import { httpAuthorization, tcpAuthorization } from './authorization.ts';
 import { ADS, any, grouped, seconds, socketAddress } from './common.ts';
 import { type Credential, caOf } from './credentials.ts';
 import { loadAssignment } from './endpoints.ts';
+import { httpExternalAuthorization } from './external-authorization.ts';
 import { type GatewayServer, bareHost, commonHosts, gatewayRouteConfig, serverHosts } from './gateway-routes.ts';
 import { TLS_INSPECTOR, hcm, rds } from './listeners.ts';
 import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor } from './mesh.ts';
@@ -43,6 +44,7 @@ export function gatewayPorts(mesh: Mesh, node: ProxyNode): GatewayPort[] {
         edge: true,
         mtls,
         grpcWeb: first?.server.port.protocol === 'GRPC-WEB',
+        checks: httpExternalAuthorization(mesh, node, { listenPort: port }),
         guards: httpAuthorization(mesh, node, { listenPort: port }),
       });
     const base = { name, address: socketAddress(first?.server.bind || node.ip, port), trafficDirection: 'OUTBOUND' };

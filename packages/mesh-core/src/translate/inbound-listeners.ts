@@ -4,6 +4,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import type { ProxyNode } from '../model/index.ts';
 import { httpAuthorization, tcpAuthorization } from './authorization.ts';
 import { PEER_HEADER, socketAddress } from './common.ts';
+import { httpExternalAuthorization } from './external-authorization.ts';
 import { type Inbound, inboundCluster, serviceBehind } from './inbound-ports.ts';
 import { HTTP_INSPECTOR, PLAINTEXT_HTTP, TLS_INSPECTOR, hcm, sniffing } from './listeners.ts';
 import { type Mesh, type MeshService, mtlsModeOf, protocolOf } from './mesh.ts';
@@ -38,6 +39,7 @@ export function inboundListener(mesh: Mesh, node: ProxyNode, port: Inbound): Jso
       edge: false,
       mtls,
       grpcWeb: protocol === 'grpc-web',
+      checks: httpExternalAuthorization(mesh, node, port),
       guards: httpAuthorization(mesh, node, port),
     }),
   ];

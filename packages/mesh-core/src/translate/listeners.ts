@@ -25,6 +25,8 @@ interface HcmOptions {
   grpcWeb?: boolean;
   /** Some of its routes resolve the name a request carries. */
   forward?: boolean;
+  /** Filters that have others asked whether a request is taken: before anything is made of it. */
+  checks?: readonly JsonObject[];
   /** Filters that decide whether a request is taken: before all that changes it or counts it. */
   guards?: readonly JsonObject[];
 }
@@ -126,6 +128,7 @@ export function hcm(mesh: Mesh, node: ProxyNode, options: HcmOptions): JsonObjec
   const filters: JsonObject[] = [];
   if (options.mtls)
     filters.push({ name: 'weft.peer_metadata', typedConfig: any('envoy.extensions.filters.http.header_to_metadata.v3.Config', { requestRules: peerRules() }) });
+  filters.push(...(options.checks ?? []));
   // Clients are asked who they are where they come in, before anything else is made of their requests.
   if (options.direction === 'inbound' || options.edge) filters.push(...jwtFilters(mesh, node));
   filters.push(...(options.guards ?? []));
