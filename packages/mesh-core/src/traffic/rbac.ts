@@ -64,6 +64,8 @@ export interface RbacDecision {
   allowed: boolean;
   /** A policy holds; of `log` that is all there is to know. */
   matched: boolean;
+  /** Which; '' = none. */
+  policy: string;
   /** Envoy's words for it: `rbac_access_denied_matched_policy[name]`. */
   details: string;
 }
@@ -78,17 +80,18 @@ export function compileRbac(spec: RbacSpec): (subject: RbacSubject) => RbacDecis
     .map((policy) => ({
       permissions: anyOf(policy.permissions.map(compileRule)),
       principals: anyOf(policy.principals.map(compileRule)),
-      decision: decided(action !== 'deny', true, policy.name),
+      decision: decided(action !== 'deny', policy.name),
     }));
-  const unmatched = decided(action !== 'allow', false, 'none');
+  const unmatched = decided(action !== 'allow');
   return (subject) => {
     for (const policy of policies) if (policy.permissions(subject) && policy.principals(subject)) return policy.decision;
     return unmatched;
   };
 }
 
-function decided(allowed: boolean, matched: boolean, policy: string): RbacDecision {
-  return { allowed, matched, details: `rbac_access_denied_matched_policy[${policy.replaceAll(/\s/g, '_')}]` };
+function decided(allowed: boolean, policy?: string): RbacDecision {
+  const details = `rbac_access_denied_matched_policy[${(policy ?? 'none').replaceAll(/\s/g, '_')}]`;
+  return { allowed, matched: policy !== undefined, policy: policy ?? '', details };
 }
 
 function anyOf(rules: readonly Rule[]): Rule {

@@ -32,11 +32,23 @@ function allLines(): readonly string[] {
   return (lines ??= wireSchemas.split('\n'));
 }
 
+function lineNamed(name: string): number | undefined {
+  lineOf ??= new Map(allLines().map((line, i) => [line.includes(';') ? line.slice(0, line.indexOf(';')) : line, i]));
+  return lineOf.get(name);
+}
+
 /** By full name, as in type URLs. */
 export function messageNamed(name: string): MessageSchema | undefined {
-  lineOf ??= new Map(allLines().map((line, i) => [line.includes(';') ? line.slice(0, line.indexOf(';')) : line, i]));
-  const line = lineOf.get(name);
+  const line = lineNamed(name);
   return line === undefined ? undefined : messageAt(line);
+}
+
+/** Number of a value, which messages in JSON call by its name, or by its number where it has none. */
+export function enumNumber(enumName: string, value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  const line = lineNamed(enumName);
+  if (line !== undefined) for (const [number, name] of enumAt(line)) if (name === value) return number;
+  return undefined;
 }
 
 export function messageAt(line: number): MessageSchema {

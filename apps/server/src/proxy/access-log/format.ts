@@ -139,7 +139,6 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
       directAddress: record.downstreamAddress,
       route: undefined,
       trace: undefined,
-      details: '',
     },
   };
 }

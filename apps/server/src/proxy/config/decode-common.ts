@@ -1,5 +1,6 @@
 // Parts of messages several decoders share.
 
+import { enumNumber } from '@weft/mesh-core/wire';
 import { headerValueProblem } from '../http/header-values.ts';
 import type { Fields } from './fields.ts';
 import type { HeaderAddition, HeaderOps, StringMatch } from './model.ts';
@@ -48,6 +49,14 @@ export function decodeHeaderList(fields: Fields, key: string): HeaderAddition[] 
     option.end();
     return { name, value, action, keepEmpty };
   });
+}
+
+/** Of an HttpStatus, whose codes have names. */
+export function decodeHttpStatus(fields: Fields | undefined, fallback: number): number {
+  if (fields === undefined) return fallback;
+  const code = enumNumber('envoy.type.v3.StatusCode', fields.text('code') || fields.number('code'));
+  fields.end();
+  return code || fallback;
 }
 
 /** `filter_metadata` of a Metadata message. */

@@ -7,13 +7,14 @@ import { isSocketPath } from '../upstream/host-and-port.ts';
 import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress, decodeUpgrades } from './decode-common.ts';
 import { decodeChainMatch, decodeDownstreamTls, decodeListenerFilters, decodeSniFilters, decodeTcpProxy } from './decode-l4.ts';
+import { decodeExtAuthz, decodeNetworkExtAuthz, EXT_AUTHZ, NETWORK_EXT_AUTHZ } from './decode-ext-authz.ts';
 import { decodeJwtAuthn } from './decode-jwt-authn.ts';
 import { decodeNetworkRbac, decodeRbac, NETWORK_RBAC } from './decode-rbac.ts';
 import { decodeRouteConfigFields } from './decode-route.ts';
 import { decodeLogFormat } from './decode-log-format.ts';
 import { decodeMetricOverrides, isMetricOverrides } from './decode-metrics.ts';
 import type { Fields } from './fields.ts';
-import type { AccessLog, CustomTag, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig } from './model.ts';
+import type { AccessLog, CustomTag, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig, NetworkFilter } from './model.ts';
 
 export function decodeListenerFields(fields: Fields): ListenerConfig {
   const { address, port } = decodeAddress(fields.object('address'));
@@ -56,22 +57,32 @@ function decodeChain(fields: Fields): FilterChain {
     ...(fields.has('transportSocketConnectTimeout') ? { handshakeTimeoutMs: fields.ms('transportSocketConnectTimeout') } : {}),
   };
   const all = fields.list('filters').map((filter) => ({ filter, config: filter.object('typedConfig') }));
-  const rbac = all.slice(0, -1).flatMap(({ config }) => (config?.type() === NETWORK_RBAC ? [decodeNetworkRbac(config)] : []));
-  const filters = all.filter(({ config }, i) => i === all.length - 1 || config?.type() !== NETWORK_RBAC);
-  if (rbac.length > 0) chain.rbac = rbac;
+  const guards = all.slice(0, -1).flatMap(({ config }) => decodeGuard(config));
+  const filters = all.filter(({ config }, i) => i === all.length - 1 || !GUARDS.has(config?.type() ?? ''));
+  if (guards.length > 0) chain.guards = guards;
   fields.ignore('metadata');
   fields.end();
   const last = filters.at(-1);
   const type = last?.config?.type() ?? '';
-  if (last?.config !== undefined && type.endsWith('.HttpConnectionManager') && filters.length === 1) return { ...chain, http: decodeManager(last.config) };
+  if (last?.config !== undefined && type.endsWith('.HttpConnectionManager') && filters.length === 1) {
+    if (guards.some((guard) => guard.kind === 'ext-authz')) fields.problem('filters', 'ext_authz of connections stands before a TcpProxy only');
+    return { ...chain, http: decodeManager(last.config) };
+  }
   if (last?.config !== undefined && type.endsWith('.TcpProxy'))
     return { ...chain, tcp: { ...decodeTcpProxy(last.config, decodeAccessLog), ...decodeSniFilters(filters.slice(0, -1)) } };
   const types = filters.map(({ config }) => config?.type() ?? '(none)').join(', ');
   fields.problem(
     'filters',
-    `one HttpConnectionManager, or a TcpProxy behind sni_cluster or sni_dynamic_forward_proxy, is supported, either behind rbac, not ${types || 'none'}`,
+    `one HttpConnectionManager, or a TcpProxy behind sni_cluster or sni_dynamic_forward_proxy, is supported, either behind rbac, a TcpProxy also behind ext_authz, not ${types || 'none'}`,
   );
   return chain;
+}
+
+const GUARDS: ReadonlySet<string> = new Set([NETWORK_RBAC, NETWORK_EXT_AUTHZ]);
+
+function decodeGuard(config: Fields | undefined): NetworkFilter[] {
+  if (config?.type() === NETWORK_RBAC) return [{ kind: 'rbac', ...decodeNetworkRbac(config) }];
+  return config?.type() === NETWORK_EXT_AUTHZ ? [{ kind: 'ext-authz', ...decodeNetworkExtAuthz(config) }] : [];
 }
 
 function decodeManager(fields: Fields): HttpConnectionManager {
@@ -182,11 +193,11 @@ function decodeInternalAddresses(fields: Fields | undefined): HttpConnectionMana
 }
 
 /** As their routes name them; of one kind there may be several. */
-function decodeRbacFilter(fields: Fields, config: Fields): HttpFilter[] {
-  const filter: HttpFilter = { kind: 'rbac', name: fields.text('name'), config: decodeRbac(config, 'http') };
+function named(fields: Fields, filter: (name: string) => HttpFilter): HttpFilter[] {
+  const made = filter(fields.text('name'));
   fields.ignore('isOptional');
   fields.end();
-  return [filter];
+  return [made];
 }
 
 const ROUTE_FILTERS: Readonly<Record<string, 'fault' | 'cors' | 'local-ratelimit'>> = {
@@ -199,6 +210,7 @@ const FILTER_ORDER: Readonly<Partial<Record<HttpFilter['kind'], number>>> = {
   'grpc-web': 0,
   'jwt-authn': 0,
   rbac: 0,
+  'ext-authz': 0,
   fault: 1,
   cors: 2,
   'local-ratelimit': 3,
@@ -208,7 +220,7 @@ const FILTER_ORDER: Readonly<Partial<Record<HttpFilter['kind'], number>>> = {
 function checkFilterOrder(fields: Fields, filters: readonly HttpFilter[]): void {
   const places = filters.flatMap((filter) => FILTER_ORDER[filter.kind] ?? []);
   if (places.some((place, i) => i > 0 && place < (places[i - 1] ?? 0)))
-    fields.problem('httpFilters', 'grpc_web, jwt_authn and rbac, fault, cors, local_ratelimit and router run in this order only');
+    fields.problem('httpFilters', 'grpc_web, jwt_authn, rbac and ext_authz, fault, cors, local_ratelimit and router run in this order only');
 }
 
 function decodeHttpFilter(fields: Fields): HttpFilter[] {
@@ -222,7 +234,9 @@ function decodeHttpFilter(fields: Fields): HttpFilter[] {
   }
   if (type === 'envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication' && config !== undefined)
     return [{ kind: 'jwt-authn', config: decodeJwtAuthn(config) }];
-  if (type === 'envoy.extensions.filters.http.rbac.v3.RBAC' && config !== undefined) return decodeRbacFilter(fields, config);
+  if (type === 'envoy.extensions.filters.http.rbac.v3.RBAC' && config !== undefined)
+    return named(fields, (name) => ({ kind: 'rbac', name, config: decodeRbac(config, 'http') }));
+  if (type === EXT_AUTHZ && config !== undefined) return named(fields, (name) => ({ kind: 'ext-authz', name, config: decodeExtAuthz(config) }));
   if (type.endsWith('.router.v3.Router')) {
     config?.ignore('dynamicStats', 'startChildSpan');
     config?.end();

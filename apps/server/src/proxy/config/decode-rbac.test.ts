@@ -177,13 +177,13 @@ test('before a TCP proxy and before a connection manager, in their order; not be
       new Fields({ name: 'l', address: { socketAddress: { address: '127.0.0.1', portValue: 1 } }, filterChains: [{ filters }] }, 'l', problems),
     ).chains[0];
   const before = chain(network('DENY', 'one.'), network('LOG', 'two.'), proxy);
-  expect(before?.rbac?.map(({ scope, config: { rules: of } }) => [scope, of?.action])).toEqual([
+  expect(before?.guards?.map((guard) => guard.kind === 'rbac' && [guard.scope, guard.config.rules?.action])).toEqual([
     ['one.', 'deny'],
     ['two.', 'log'],
   ]);
   expect(before?.tcp).toBeDefined();
   const http = chain(network('ALLOW', 'one.'), manager);
-  expect(http?.rbac).toHaveLength(1);
+  expect(http?.guards).toHaveLength(1);
   expect(http?.http?.filters).toMatchObject([
     { kind: 'rbac', name: 'b', config: { rules: { action: 'deny' } } },
     { kind: 'rbac', name: 'a', config: { rules: { action: 'allow' } } },

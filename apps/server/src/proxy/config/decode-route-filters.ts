@@ -1,11 +1,13 @@
 // What `typed_per_filter_config` says of the HTTP filters this proxy has, merged from route configuration, host and route.
 
 import type { Fraction } from '@weft/mesh-core/traffic';
-import { decodeHeaderList, decodeStringMatch } from './decode-common.ts';
+import { decodeHeaderList, decodeHttpStatus, decodeStringMatch } from './decode-common.ts';
 import { decodeFraction, decodeRuntimeFraction } from './decode-fraction.ts';
+import { decodeRouteExtAuthz, EXT_AUTHZ_PER_ROUTE } from './decode-ext-authz.ts';
 import { decodeRbac } from './decode-rbac.ts';
 import { decodeHeaderMatch } from './decode-route-match.ts';
 import type { Fields } from './fields.ts';
+import type { RouteExtAuthz } from './ext-authz-model.ts';
 import type { RouteFilterConfig } from './model.ts';
 import type { RbacFilterConfig } from './rbac-model.ts';
 
@@ -25,6 +27,7 @@ const KINDS: Readonly<Record<string, keyof RouteFilterConfig>> = {
   'envoy.filters.http.local_ratelimit': 'localRateLimit',
 };
 
+const EXT_AUTHZ = 'envoy.filters.http.ext_authz';
 const RBAC = 'envoy.filters.http.rbac';
 const RBAC_PER_ROUTE = 'envoy.extensions.filters.http.rbac.v3.RBACPerRoute';
 
@@ -35,6 +38,16 @@ function decodeRouteRbac(outer: Fields | undefined, config: Fields | undefined):
   if (config !== undefined && config.type() !== RBAC_PER_ROUTE) outer?.problem('config', `${config.type()} is no configuration of this filter`);
   config?.end();
   return rbac === undefined ? 'off' : decodeRbac(rbac, 'http');
+}
+
+/** The same of external authorization, which also says so itself. */
+function decodeRouteCheck(outer: Fields | undefined, config: Fields | undefined, before: RouteExtAuthz | 'off' | undefined): RouteExtAuthz | 'off' {
+  if (outer?.type() === 'envoy.config.route.v3.FilterConfig' && outer.flag('disabled')) return 'off';
+  if (config === undefined || config.type() !== EXT_AUTHZ_PER_ROUTE) {
+    outer?.problem('config', `${config?.type() ?? 'nothing'} is no configuration of this filter`);
+    return 'off';
+  }
+  return decodeRouteExtAuthz(config, before === 'off' ? undefined : before) ?? 'off';
 }
 
 /** `inherited` is what the level above says; the most specific level replaces a filter's configuration as a whole. */
@@ -53,6 +66,8 @@ export function decodeRouteFilters(fields: Fields, inherited: RouteFilterConfig)
     const config = wrapped ? outer.object('config') : outer;
     const decode = DECODERS[config?.type() ?? ''];
     if (config?.type() === RBAC_PER_ROUTE || (wrapped && name === RBAC)) merged.rbac = { ...merged.rbac, [name]: decodeRouteRbac(outer, config) };
+    else if (config?.type() === EXT_AUTHZ_PER_ROUTE || (wrapped && name === EXT_AUTHZ))
+      merged.extAuthz = { ...merged.extAuthz, [name]: decodeRouteCheck(outer, config, merged.extAuthz?.[name]) };
     else if (config === undefined || decode === undefined) map.problem(`"${name}"`, `${config?.type() || 'an empty config'} is not supported on routes`);
     else Object.assign(merged, decode(config));
   }
@@ -121,8 +136,7 @@ function decodeCors(fields: Fields): RouteFilterConfig {
 
 function decodeLocalRateLimit(fields: Fields): RouteFilterConfig {
   const bucket = fields.object('tokenBucket');
-  const status = fields.object('status');
-  const code = HTTP_STATUS[status?.text('code') ?? ''] ?? status?.number('code') ?? 429;
+  const code = decodeHttpStatus(fields.object('status'), 429);
   const localRateLimit = {
     bucket: {
       maxTokens: bucket?.number('maxTokens') ?? 0,
@@ -146,17 +160,3 @@ function decodeLocalRateLimit(fields: Fields): RouteFilterConfig {
   fields.end();
   return bucket === undefined ? {} : { localRateLimit };
 }
-
-/** Names of HttpStatus codes an operator may want for a limited request. */
-const HTTP_STATUS: Readonly<Record<string, number>> = {
-  BadRequest: 400,
-  Unauthorized: 401,
-  PaymentRequired: 402,
-  Forbidden: 403,
-  NotFound: 404,
-  TooManyRequests: 429,
-  InternalServerError: 500,
-  BadGateway: 502,
-  ServiceUnavailable: 503,
-  GatewayTimeout: 504,
-};

@@ -15,9 +15,9 @@ import type {
   RouteMatchSpec,
   TokenBucketSpec,
 } from '@weft/mesh-core/traffic';
-import type { NetworkRbac, RbacFilterConfig } from './rbac-model.ts';
-
+import type { ExtAuthz, NetworkExtAuthz, RouteExtAuthz } from './ext-authz-model.ts';
 import type { JwtAuthn } from './jwt-model.ts';
+import type { NetworkRbac, RbacFilterConfig } from './rbac-model.ts';
 
 export interface ListenerConfig {
   name: string;
@@ -47,11 +47,13 @@ export interface FilterChain {
   /** How long the TLS handshake may take; absent = 15 s. */
   handshakeTimeoutMs?: number;
   /** Who may connect, in the order they are asked. */
-  rbac?: readonly NetworkRbac[];
+  guards?: readonly NetworkFilter[];
   /** Exactly one of http and tcp. */
   http?: HttpConnectionManager;
   tcp?: TcpProxy;
 }
+
+export type NetworkFilter = ({ kind: 'rbac' } & NetworkRbac) | ({ kind: 'ext-authz' } & NetworkExtAuthz);
 
 /** An absent or empty field matches everything. */
 export interface ChainMatch {
@@ -208,6 +210,7 @@ export type HttpFilter =
   | { kind: 'grpc-web' | 'fault' | 'cors' | 'local-ratelimit' }
   /** `name`: what routes call it. */
   | { kind: 'rbac'; name: string; config: RbacFilterConfig }
+  | { kind: 'ext-authz'; name: string; config: ExtAuthz }
   | { kind: 'jwt-authn'; config: JwtAuthn };
 
 export interface CustomTag {
@@ -313,6 +316,7 @@ export interface RouteFilterConfig {
   localRateLimit?: LocalRateLimit;
   /** By the filter's name. */
   rbac?: Readonly<Record<string, RbacFilterConfig | 'off'>>;
+  extAuthz?: Readonly<Record<string, RouteExtAuthz | 'off'>>;
 }
 
 export interface CorsPolicy extends CorsSpec {

@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import { Field } from '../codec-h1/field-kinds.ts';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
 import type { Attempt } from './attempt.ts';
+import type { RequestCompanion } from './filters/chain.ts';
 import { ExchangeState, union } from './exchange-state.ts';
 import { grpcAnswerLines, grpcStatusOf } from './grpc.ts';
 import { noBodyStatus, responseLines } from './heads.ts';
@@ -48,6 +49,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
   }
 
   protected filterResponse(status: number, head: ResponseHead | undefined): void {
+    if (this.companions !== undefined) for (const companion of this.companions) companion.onResponse(head);
     const steps = this.route?.filters?.response;
     if (steps !== undefined) for (const step of steps) step.onResponse?.(this, status, head);
   }
@@ -64,7 +66,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
   }
 
   /** A response of our own; after the upstream's head has gone out the only way to say so is to break off. */
-  answer(status: number, body: string, flag: string, details: string, extra = '', grpcStatus = grpcStatusOf(status)): void {
+  answer(status: number, body: string, flag: string, details: string, extra = '', grpcStatus = grpcStatusOf(status), bodyType = ''): void {
     this.flag(flag);
     this.record.details = details;
     if (this.headSent) {
@@ -84,7 +86,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
       this.writeHead(200, 'OK', `${added}${grpcAnswerLines(grpcStatus, body)}${rest}`, -1, false);
       return this.finish('');
     }
-    const type = body === '' ? '' : 'content-type: text/plain\r\n';
+    const type = body === '' ? '' : `content-type: ${bodyType === '' ? 'text/plain' : bodyType}\r\n`;
     const bodyless = this.method === 'HEAD' || noBodyStatus(status);
     this.writeHead(status, STATUS_CODES[status] ?? '', `${added}${type}${rest}`, noBodyStatus(status) ? -1 : body.length, !bodyless && body !== '');
     if (!bodyless && body !== '') {
@@ -114,6 +116,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     this.leaveTries();
     if (cluster !== undefined && this.retrying) cluster.breaker.retries--;
     if (this.tap !== undefined && !this.requestDone) this.tap.abort();
+    if (this.companions !== undefined) this.dismiss(this.companions);
     const steps = this.route?.filters?.end;
     if (steps !== undefined) for (const step of steps) step.onEnd?.(this);
     this.buffered = '';
@@ -124,5 +127,11 @@ export abstract class ExchangeAnswer extends ExchangeState {
       record.responseMessages = this.responseMessages.count;
     }
     context.deps.onRequestEnd(record, this);
+  }
+
+  private dismiss(companions: readonly RequestCompanion[]): void {
+    this.companions = undefined;
+    this.holdBody(0);
+    for (const companion of companions) companion.onEnd();
   }
 }

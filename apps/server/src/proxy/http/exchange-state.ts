@@ -5,13 +5,14 @@ import { markTraced } from '@weft/mesh-core/telemetry';
 import type { DynamicMetadata, HashSource, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { Body } from '../codec-h1/framing.ts';
+import type { HeaderBlock } from '../codec-h1/header-block.ts';
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
-import type { BodyTap, FilteredRequest } from './filters/chain.ts';
+import type { BodyTap, FilteredRequest, RequestCompanion } from './filters/chain.ts';
 import { isGrpcContentType, MessageCounter } from './grpc.ts';
 import type { RequestRecord, TraceDecision, Tracer } from './hooks.ts';
 import { newRequestId } from './random-ids.ts';
@@ -21,6 +22,8 @@ import type { RequestLimits } from './policy/request-limits.ts';
 import type { CompiledRoute, endpointHost, Target } from './route-table.ts';
 
 export const noEndpoints: readonly EndpointState[] = [];
+/** How much of a body is held while there is nobody to send it to. */
+const holdLimit = 64 * 1024;
 export const noTimeouts: Timeouts = { globalMs: 0, perTryMs: 0, expectedMs: 0 };
 
 export abstract class ExchangeState implements TimerTarget, FilteredRequest, HashSource {
@@ -98,6 +101,9 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected headSent = false;
   protected sentBefore = 0;
   protected responseLinesAdded = '';
+  /** Of this request; undefined in all that no filter has handed to others. Gone with its end. */
+  protected companions: RequestCompanion[] | undefined;
+  protected holdLimit: number = holdLimit;
   protected responseDrop: Set<string> | undefined;
 
   constructor(context: ConnectionContext, down: DownstreamStream) {
@@ -114,6 +120,30 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
 
   get(name: string): string | undefined {
     return this.head?.fields.get(name);
+  }
+
+  get fields(): HeaderBlock {
+    return (this.head as RequestHead).fields;
+  }
+
+  get heldBody(): string {
+    return this.buffered;
+  }
+
+  get bodiless(): boolean {
+    return this.body === Body.none;
+  }
+
+  get complete(): boolean {
+    return this.requestDone || this.body === Body.none;
+  }
+
+  holdBody(bytes: number): void {
+    this.holdLimit = Math.max(bytes, holdLimit);
+  }
+
+  accompany(companion: RequestCompanion): void {
+    (this.companions ??= []).push(companion);
   }
 
   get traced(): boolean {
@@ -168,7 +198,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     return this.responseTo?.fields.get(name);
   }
 
-  abstract answer(status: number, body: string, flag: string, details: string, extraLines?: string, grpcStatus?: number): void;
+  abstract answer(status: number, body: string, flag: string, details: string, extraLines?: string, grpcStatus?: number, type?: string): void;
   abstract continueRequest(): void;
   abstract onTimer(timer: WheelTimer): void;
 
@@ -199,10 +229,18 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.path = path;
   }
 
+  setAuthority(authority: string): void {
+    this.authority = this.record.authority = authority;
+  }
+
   abstract chooseRouteAgain(): void;
 
   setResponseHeader(name: string, value: string): void {
     this.removeResponseHeader(name);
+    this.responseLinesAdded += `${name}: ${value}\r\n`;
+  }
+
+  addResponseHeader(name: string, value: string): void {
     this.responseLinesAdded += `${name}: ${value}\r\n`;
   }
 

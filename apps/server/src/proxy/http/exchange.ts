@@ -10,7 +10,7 @@ import type { WheelTimer } from '../transport/timer-wheel.ts';
 import type { Attempt } from './attempt.ts';
 import { union } from './exchange-state.ts';
 import { ExchangeTries } from './exchange-tries.ts';
-import type { RouteFilter } from './filters/chain.ts';
+import type { BodyTap, RouteFilter } from './filters/chain.ts';
 import { grpcTimeoutMs } from './grpc.ts';
 import { requestLines, responseLines } from './heads.ts';
 import { redirectedHead, redirectTarget, type RedirectTarget, without } from './policy/internal-redirect.ts';
@@ -18,9 +18,8 @@ import { startMirrors } from './policy/mirror.ts';
 import { RequestLimits } from './policy/request-limits.ts';
 import { findRoute, type CompiledForward, type CompiledRoute, type Target } from './route-table.ts';
 
-/** How much of a body is kept for further tries (Envoy's buffer limit), and held while there is nobody to send it to. */
+/** How much of a body is kept for further tries (Envoy's buffer limit). */
 const replayLimit = 1024 * 1024;
-const holdLimit = 64 * 1024;
 /** gRPC's DEADLINE_EXCEEDED. */
 const deadlineExceeded = 4;
 const noFilters: readonly RouteFilter[] = [];
@@ -279,7 +278,6 @@ export class Exchange extends ExchangeTries {
     this.record.requestBodyBytes += end - start;
     if (!this.active) return;
     if (this.grpc) this.requestMessages.feed(bytes, start, end);
-    this.tap?.data(bytes, start, end);
     const { stream } = this.attempt;
     if (stream === undefined || (this.keepCopy && this.replayable)) {
       if (stream === undefined || this.buffered.length + end - start <= replayLimit) this.buffered += bytes.toString('latin1', start, end);
@@ -288,8 +286,9 @@ export class Exchange extends ExchangeTries {
         this.buffered = '';
       }
       // No stream yet: hold what came, read no more.
-      if (stream === undefined && this.buffered.length >= holdLimit) this.down.pause();
+      if (stream === undefined && this.buffered.length >= this.holdLimit) this.down.pause();
     } else this.replayable = false;
+    this.tap?.data(bytes, start, end);
     stream?.data(bytes, start, end, false);
   }
 
@@ -297,12 +296,20 @@ export class Exchange extends ExchangeTries {
     this.requestDone = true;
     this.trailers = trailers;
     if (!this.active) return;
-    this.tap?.end(trailers);
-    this.attempt.stream?.end(trailers);
+    const { stream } = this.attempt;
+    if (this.tap !== undefined && !this.tellEnd(this.tap, trailers)) return;
+    stream?.end(trailers);
     this.limits?.arrived();
     if (!this.started) return;
     this.armRouteTimer();
     if (this.attempt.stream !== undefined) this.startTryTimers(this.attempt);
+  }
+
+  /** False = that was the end of the request too. */
+  private tellEnd(tap: BodyTap, trailers: string): boolean {
+    const { generation } = this;
+    tap.end(trailers);
+    return this.active && this.generation === generation;
   }
 
   /** The connection has handed over all of a read. */

@@ -162,6 +162,13 @@ export function responseLines(fields: HeaderBlock, serverName: string, drop: Rea
   return passedLines(fields, responseHop, drop, (kind) => kind === Field.server && serverName !== '');
 }
 
+/** Fields of a response, names in lower case, without those of this hop. */
+export function passedFields(fields: HeaderBlock): [name: string, value: string][] {
+  const list: [string, string][] = [];
+  for (let i = 0; i < fields.count; i++) if (responseHop[fields.kinds[i] ?? 0] === 0) list.push([fields.lowerName(i), fields.value(i)]);
+  return list;
+}
+
 export function noBodyStatus(status: number): boolean {
   return status < 200 || status === 204 || status === 304;
 }

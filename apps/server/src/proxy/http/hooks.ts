@@ -141,7 +141,8 @@ export interface TcpRecord {
   responseFlags: string;
   /** Why the upstream could not be connected, in Envoy's words; '' when it could. */
   transportFailure: string;
-  /** Why this proxy closed the connection, in Envoy's words; '' = it did not. */
+  /** Why this proxy closed the connection, in Envoy's words, told as of a response or as of the connection; '' = it did not. */
+  details: string;
   terminationDetails: string;
   downstreamAddress: string;
   upstreamAddress: string;

@@ -9,10 +9,11 @@ import type { ChainMatch, FilterChain, ListenerConfig, WeightedCluster } from '.
 import type { ListenerStats } from '../http/hooks.ts';
 import type { RouteFilter } from '../http/filters/chain.ts';
 import { compileManagerFilters } from '../http/filters/manager-filters.ts';
-import { compileNetworkRbac, type ConnectionGuard } from '../http/filters/network-rbac.ts';
 import { compileRouteTable, type RouteSlot } from '../http/route-table.ts';
 import { Http2ServerConnection } from '../http/http2-server-connection.ts';
 import { ServerConnection } from '../http/server-connection.ts';
+import type { CheckedConnection } from '../http/ext-authz/check-request.ts';
+import { compileGuard, type ConnectionGuard } from '../tcp/connection-guard.ts';
 import { refuseOnFirstBytes } from '../tcp/refuse.ts';
 import { TcpConnection } from '../tcp/tcp-proxy.ts';
 import { awaitPreface } from '../transport/preface.ts';
@@ -188,7 +189,7 @@ export class ListenerRuntime {
     const source = config.http?.routes;
     const routes = source === undefined ? undefined : 'rds' in source ? this.parts.routeSlot(source.rds) : { table: compileRouteTable(source.inline) };
     const filters = config.http === undefined ? [] : compileManagerFilters(config.http, this.parts.counters);
-    const guard = compileNetworkRbac(config.rbac ?? [], this.parts.counters);
+    const guard = compileGuard(config.guards ?? [], this.parts.counters);
     const chain: CompiledChain = { config, routes, tls: undefined, pick: compileWeightedChoice(config.tcp?.clusters ?? []), filters, guard };
     if (config.tls !== undefined) {
       chain.tls = new TlsTerminator(
@@ -266,8 +267,8 @@ export class ListenerRuntime {
     const { http, tcp } = chain.config;
     const { listener } = downstream;
     const access = chain.filters.length > 0 || chain.guard !== undefined ? accessOf(downstream, client, tls) : undefined;
-    const refusal = access === undefined ? undefined : chain.guard?.(access);
-    if (refusal !== undefined && tcp === undefined) {
+    const checked = access === undefined ? undefined : { access, sourcePort: downstream.port, ownIdentity: client.ownIdentity };
+    if (tcp === undefined && checked !== undefined && this.refuses(chain.guard, checked)) {
       this.refused++;
       return refuseOnFirstBytes(socket, wheel);
     }
@@ -322,11 +323,19 @@ export class ListenerRuntime {
         downstreamAddress: `${downstream.address}:${downstream.port}`,
         localAddress: downstream.localAddress,
         serverName: downstream.serverName,
-        refusal: refusal?.details ?? '',
+        guard: chain.guard,
+        checked,
       });
       this.tcp.add(connection);
       socket.once('close', () => this.tcp.delete(connection));
     } else this.refuse(socket);
+  }
+
+  /** Before a connection manager nobody else is asked: it is decided at once. */
+  private refuses(guard: ConnectionGuard | undefined, connection: CheckedConnection): boolean {
+    let refused = false;
+    guard?.judge(connection, this.parts, (refusal) => (refused = refusal !== undefined));
+    return refused;
   }
 
   private serveHttp(socket: Socket, context: ConnectionContext, http2: boolean): void {

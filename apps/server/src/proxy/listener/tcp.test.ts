@@ -2,9 +2,8 @@
 
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import type { ClusterConfig, ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
-import type { NetworkRbac } from '../config/rbac-model.ts';
-import type { TcpRecord } from '../http/hooks.ts';
+import type { ClusterConfig, ListenerConfig, NetworkFilter, TcpProxy, WeightedCluster } from '../config/model.ts';
+import type { ClusterStats, TcpRecord } from '../http/hooks.ts';
 import { testAuthority } from './testing/certificates.ts';
 import { chain, cluster, endpoint, listener, routes, startRig, type Rig } from './testing/rig.ts';
 
@@ -31,15 +30,15 @@ interface TcpRig extends Rig {
 }
 
 async function rigWith(
-  config: Partial<ListenerConfig> & { proxy?: Partial<TcpProxy>; rbac?: readonly NetworkRbac[] },
+  config: Partial<ListenerConfig> & { proxy?: Partial<TcpProxy>; guards?: readonly NetworkFilter[] },
   clusters: readonly ClusterConfig[],
   clock?: () => number,
 ): Promise<TcpRig> {
   const records: TcpRecord[] = [];
-  const { proxy, rbac, ...rest } = config;
+  const { proxy, guards, ...rest } = config;
   const { http: _, ...bare } = chain();
   const rig = await startRig({
-    listener: listener({ chains: [{ ...bare, tcp: tcp(proxy), ...(rbac === undefined ? {} : { rbac }) }], ...rest }),
+    listener: listener({ chains: [{ ...bare, tcp: tcp(proxy), ...(guards === undefined ? {} : { guards }) }], ...rest }),
     clusters,
     deps: { onTcp: (record) => records.push({ ...record }), ...(clock === undefined ? {} : { clock }) },
   });
@@ -345,7 +344,8 @@ test('a connection that is refused is no upstream’s business, even where that 
     connected++;
     socket.write('secret');
   });
-  const filter = (action: 'allow' | 'deny', of: 'source' | 'direct-remote'): NetworkRbac => ({
+  const filter = (action: 'allow' | 'deny', of: 'source' | 'direct-remote'): NetworkFilter => ({
+    kind: 'rbac',
     scope: `${action}.`,
     config: {
       rules: {
@@ -356,11 +356,40 @@ test('a connection that is refused is no upstream’s business, even where that 
       shadowStatPrefix: '',
     },
   });
-  const rig = await rigWith({ rbac: [filter('allow', 'source'), filter('deny', 'direct-remote')] }, [cluster([port])]);
+  const rig = await rigWith({ guards: [filter('allow', 'source'), filter('deny', 'direct-remote')] }, [cluster([port])]);
   // One that says nothing is closed too.
   expect(await read(client(rig.port))).toBe('');
   expect(connected).toBe(0);
   await vi.waitFor(() => expect(rig.tcp.map(({ phase }) => phase)).toEqual(['opened', 'closed']));
   expect(rig.tcp[1]).toMatchObject({ responseFlags: '-', terminationDetails: 'rbac_access_denied_matched_policy[p]' });
   expect(rig.runtime.stats().counters).toEqual({ 'allow.rbac.allowed': 1, 'allow.rbac.denied': 0, 'deny.rbac.allowed': 0, 'deny.rbac.denied': 1 });
+});
+
+test('a connection another service is asked about waits for it; the service is asked no longer when the client has gone', async () => {
+  let connected = 0;
+  const port = await server((socket) => {
+    connected++;
+    socket.write('hello');
+  });
+  const authorizer = await server(() => undefined);
+  const service = { kind: 'grpc', cluster: 'authz', authority: 'a.test', timeoutMs: 60_000, metadata: [] } as const;
+  const asked = { kind: 'ext-authz', statPrefix: 's', service, failureModeAllow: true, tlsSession: false } as const;
+  const rig = await rigWith({ guards: [asked] }, [cluster([port]), cluster([authorizer], { name: 'authz' })]);
+  const authz = (): ClusterStats | undefined => rig.runtime.stats().clusters.find(({ name }) => name === 'authz');
+  const leaving = client(rig.port);
+  await vi.waitFor(() => expect(authz()?.activeRequests).toBe(1));
+  leaving.resetAndDestroy();
+  await vi.waitFor(() => expect(authz()?.activeRequests).toBe(0));
+  expect(connected).toBe(0);
+  await vi.waitFor(() => expect(rig.tcp).toMatchObject([{ phase: 'closed', responseFlags: '-', details: '' }]));
+  // Nobody is there to be asked.
+  const open = await rigWith({ guards: [asked] }, [cluster([port])]);
+  expect(await new Promise((resolve) => client(open.port).once('data', (part: Buffer) => resolve(part.toString())))).toBe('hello');
+  const shut = await rigWith({ guards: [{ ...asked, failureModeAllow: false }] }, [cluster([port])]);
+  expect(await read(client(shut.port))).toBe('');
+  await vi.waitFor(() => expect(shut.tcp.at(-1)).toMatchObject({ phase: 'closed', responseFlags: 'UAEX', details: 'ext_authz_error', terminationDetails: '' }));
+  expect([open, shut].map(({ runtime }) => runtime.stats().counters)).toMatchObject([
+    { 'ext_authz.s.total': 1, 'ext_authz.s.error': 1, 'ext_authz.s.failure_mode_allowed': 1, 'ext_authz.s.cx_closed': 0 },
+    { 'ext_authz.s.total': 1, 'ext_authz.s.error': 1, 'ext_authz.s.failure_mode_allowed': 0, 'ext_authz.s.cx_closed': 1 },
+  ]);
 });

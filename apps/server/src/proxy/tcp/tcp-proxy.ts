@@ -14,6 +14,9 @@ import type { EndpointState } from '../upstream/endpoint.ts';
 import { connectAnnounced } from '../upstream/announced.ts';
 import { socketTarget } from '../upstream/host-and-port.ts';
 import { chooseUpstreamTls, planUpstreamTls, type UpstreamTlsPlan, verification } from '../upstream/tls-plan.ts';
+import type { CheckedConnection } from '../http/ext-authz/check-request.ts';
+import type { Asking } from '../http/own-request.ts';
+import type { ConnectionGuard, Refusal } from './connection-guard.ts';
 import { refuseOnFirstBytes } from './refuse.ts';
 import { Tunnel } from './tunnel.ts';
 
@@ -31,8 +34,9 @@ export interface TcpContext {
   /** SNI, '' = none. */
   localAddress: string;
   serverName: string;
-  /** Why nobody is to be connected, in Envoy's words; '' = go on. */
-  refusal: string;
+  /** Who is asked before an upstream is connected, and about what; undefined = nobody. */
+  guard: ConnectionGuard | undefined;
+  checked: CheckedConnection | undefined;
 }
 
 /** Istio reports the bytes of open connections this often. */
@@ -47,6 +51,7 @@ export class TcpConnection implements TimerTarget {
   private readonly reportTimer = new WheelTimer(this);
   private readonly lifeTimer = new WheelTimer(this);
   private readonly tried: EndpointState[] = [];
+  private judgement: Asking | undefined;
   private upstream: Duplex | undefined;
   /** Connections of the cluster this one is, see `open`. */
   private counts = 1;
@@ -77,7 +82,8 @@ export class TcpConnection implements TimerTarget {
       newSentBytes: 0,
       responseFlags: '-',
       transportFailure: '',
-      terminationDetails: context.refusal,
+      details: '',
+      terminationDetails: '',
       downstreamAddress: context.downstreamAddress,
       upstreamAddress: '',
       upstreamLocalAddress: '',
@@ -90,9 +96,20 @@ export class TcpConnection implements TimerTarget {
     const target = proxy.clusterFromSni === true ? { name: context.serverName } : context.pick.pick(deps.random());
     this.cluster = target === undefined ? undefined : context.clusters.get(target.name);
     this.record.cluster = this.cluster?.config;
-    if (context.refusal !== '') this.refuse();
-    else if (this.cluster === undefined) this.fail('NC');
+    const { guard, checked } = context;
+    if (guard === undefined || checked === undefined) this.begin();
+    else this.judgement = guard.judge(checked, context, (refusal) => this.judged(refusal));
+  }
+
+  private begin(): void {
+    if (this.cluster === undefined) this.fail('NC');
     else this.open(this.cluster);
+  }
+
+  private judged(refusal: Refusal | undefined): void {
+    if (this.done) return;
+    if (refusal === undefined) this.begin();
+    else this.refuse(refusal);
   }
 
   close(): void {
@@ -115,8 +132,11 @@ export class TcpConnection implements TimerTarget {
   }
 
   /** As Envoy tells it: a connection like others, but for its end. */
-  private refuse(): void {
+  private refuse({ flag, details, termination }: Refusal): void {
     const { record, context } = this;
+    if (flag !== '') record.responseFlags = flag;
+    record.details = details;
+    record.terminationDetails = termination;
     this.tell('opened');
     refuseOnFirstBytes(this.socket, context.wheel, (bytes) => {
       record.receivedBytes += bytes;
@@ -267,6 +287,7 @@ export class TcpConnection implements TimerTarget {
     this.done = true;
     const { context } = this;
     for (const timer of [this.connectTimer, this.idleTimer, this.reportTimer, this.lifeTimer]) context.wheel.clear(timer);
+    this.judgement?.cancel();
     this.upstream?.destroy();
     this.release();
     this.tell('closed');

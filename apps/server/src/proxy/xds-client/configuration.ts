@@ -5,7 +5,7 @@ import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
 import { DecodeError, decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../config/decode.ts';
 import type { ClusterConfig, ListenerConfig, RouteConfig, Secret } from '../config/model.ts';
 import type { ProxyRuntime } from '../http/hooks.ts';
-import { clustersOf, managersOf, routesNamedBy, secretsNamedBy, secretsOfCluster } from './references.ts';
+import { clustersOf, clustersOfListener, managersOf, routesNamedBy, secretsNamedBy, secretsOfCluster } from './references.ts';
 
 export interface RawResource {
   name: string;
@@ -135,7 +135,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
       const named = new Set(
         [...routes.values(), ...managersOf(live.values()).flatMap((m) => ('inline' in m.routes ? [m.routes.inline] : []))].flatMap(clustersOf),
       );
-      for (const chain of [...live.values()].flatMap((l) => l.chains)) for (const cluster of chain.tcp?.clusters ?? []) named.add(cluster.name);
+      for (const name of [...live.values()].flatMap(clustersOfListener)) named.add(name);
       for (const name of condemned) {
         if (named.has(name)) continue;
         condemned.delete(name);

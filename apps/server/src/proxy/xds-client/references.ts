@@ -29,6 +29,15 @@ export function secretsOfCluster(cluster: ClusterConfig): string[] {
     .filter((name) => name !== undefined);
 }
 
+/** Clusters a listener's TCP proxies and filters send to. */
+export function clustersOfListener(listener: ListenerConfig): string[] {
+  return chainsOf(listener).flatMap(({ tcp, guards = [], http }) => [
+    ...(tcp?.clusters ?? []).map(({ name }) => name),
+    ...guards.flatMap((guard) => (guard.kind === 'ext-authz' ? [guard.service.cluster] : [])),
+    ...(http?.filters ?? []).flatMap((filter) => (filter.kind === 'ext-authz' ? [filter.config.service.cluster] : [])),
+  ]);
+}
+
 /** Clusters a route config sends or mirrors to. */
 export function clustersOf(routes: RouteConfig): string[] {
   return routes.virtualHosts

@@ -1,6 +1,7 @@
 // HTTP filters as the request path runs them: per route, compiled once, outermost first. A route without any has no chain at all.
 
 import type { DynamicMetadata, StringPredicate } from '@weft/mesh-core/traffic';
+import type { HeaderBlock } from '../../codec-h1/header-block.ts';
 import type { ResponseHead } from '../../codec-h1/response-head.ts';
 import type { Route, VirtualHost } from '../../config/model.ts';
 import type { ConnectionContext } from '../downstream.ts';
@@ -13,9 +14,9 @@ export interface FilteredRequest extends HeadersView, HeaderValueSource {
   readonly record: RequestRecord;
   /**
    * Answers in the route's stead: body as latin1, response flag ('' = none), Envoy's details, extra field lines. `grpcStatus` for
-   * gRPC clients where it is not the one the HTTP status stands for.
+   * gRPC clients where it is not the one the HTTP status stands for; `type` of the body where it is no plain text.
    */
-  answer(status: number, body: string, flag: string, details: string, extraLines?: string, grpcStatus?: number): void;
+  answer(status: number, body: string, flag: string, details: string, extraLines?: string, grpcStatus?: number, type?: string): void;
   /** Goes on after a step that said `wait`: at once, or after `ms`. */
   continueRequest(): void;
   continueAfter(ms: number): void;
@@ -26,14 +27,26 @@ export interface FilteredRequest extends HeadersView, HeaderValueSource {
   hideRequestHeaders(names: ReadonlySet<string>): void;
   appendRequestHeader(name: string, value: string): boolean;
   setPath(path: string): void;
+  setAuthority(authority: string): void;
   /** Looks the route up once more, with what has changed. */
   chooseRouteAgain(): void;
   setResponseHeader(name: string, value: string): void;
+  addResponseHeader(name: string, value: string): void;
   removeResponseHeader(name: string): void;
   /** Adds a short response flag. */
   flag(name: string): void;
   /** Sees the request body as it arrives (mirroring); undefined = nobody. */
   tap: BodyTap | undefined;
+  /** What of the body has arrived and is held, latin1, and whether it has a body, or any to come. */
+  readonly heldBody: string;
+  readonly bodiless: boolean;
+  readonly complete: boolean;
+  /** Holds that much of the body at least; 0 = no more than for any other request. */
+  holdBody(bytes: number): void;
+  /** Somebody who has to do with the request until it ends. */
+  accompany(companion: RequestCompanion): void;
+  /** Those that came. */
+  readonly fields: HeaderBlock;
   /** What filters have found out, by their names; undefined = nothing. */
   metadata: DynamicMetadata | undefined;
   /** The request may steer this proxy by its headers. */
@@ -47,7 +60,14 @@ export interface FilteredRequest extends HeadersView, HeaderValueSource {
   readonly requestLinesAdded: string;
 }
 
-/** Bytes are valid during the call only. */
+export interface RequestCompanion {
+  /** As a filter's. */
+  onResponse(head: ResponseHead | undefined): void;
+  /** Once, however the request ended. */
+  onEnd(): void;
+}
+
+/** Bytes are valid during the call only, and held by now where somebody holds them. */
 export interface BodyTap {
   data(bytes: Buffer, start: number, end: number): void;
   end(trailers: string): void;

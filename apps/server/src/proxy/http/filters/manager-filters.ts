@@ -3,6 +3,7 @@
 import type { HttpConnectionManager } from '../../config/model.ts';
 import type { Counters } from '../counters.ts';
 import type { RouteFilter } from './chain.ts';
+import { extAuthzFilter } from './ext-authz.ts';
 import { jwtAuthnFilter } from './jwt-authn.ts';
 import { rbacFilter } from './rbac.ts';
 
@@ -13,6 +14,8 @@ export function compileManagerFilters({ filters, statPrefix }: HttpConnectionMan
     switch (filter.kind) {
       case 'jwt-authn':
         return [jwtAuthnFilter(filter.config, scope, counters)];
+      case 'ext-authz':
+        return [extAuthzFilter(filter.name, filter.config, scope, counters)];
       case 'rbac':
         return [rbacFilter(filter, scope, counters)];
       default:

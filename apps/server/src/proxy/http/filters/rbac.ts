@@ -1,6 +1,7 @@
 // envoy.filters.http.rbac: whether a request may go on. Rules that only cast a shadow are counted and change nothing.
 
 import { compileRbac, type RbacDecision, type RbacSubject } from '@weft/mesh-core/traffic';
+import type { JsonObject } from '@weft/mesh-core/wire';
 import type { HttpFilter } from '../../config/model.ts';
 import type { RbacFilterConfig } from '../../config/rbac-model.ts';
 import type { Counter, Counters } from '../counters.ts';
@@ -8,6 +9,8 @@ import { SeenRequest } from '../policy/seen-headers.ts';
 import type { FilteredRequest, RouteFilter } from './chain.ts';
 
 export interface RbacEngine {
+  /** What shadow rules say of it, as metadata; undefined = there are none. */
+  findings(subject: RbacSubject): JsonObject | undefined;
   /** Undefined = may go on. */
   refusal(subject: RbacSubject): RbacDecision | undefined;
 }
@@ -17,13 +20,25 @@ export function compileRbacEngine(config: RbacFilterConfig, scope: string, count
   const { rules, shadow, statPrefix, shadowStatPrefix } = config;
   const enforced = rules === undefined ? undefined : counted(compileRbac(rules), counters, `${scope}rbac.${dotted(statPrefix)}`);
   const watched = shadow === undefined ? undefined : counted(compileRbac(shadow), counters, `${scope}rbac.${dotted(shadowStatPrefix)}shadow_`);
+  const told = new Map<RbacDecision, JsonObject>();
+  const tell = (decision: RbacDecision): JsonObject => {
+    let found = told.get(decision);
+    if (found === undefined) told.set(decision, (found = findingsOf(decision, shadowStatPrefix)));
+    return found;
+  };
   return {
+    findings: (subject) => (watched === undefined ? undefined : tell(watched(subject))),
     refusal(subject) {
-      watched?.(subject);
       const decision = enforced?.(subject);
       return decision?.allowed === false ? decision : undefined;
     },
   };
+}
+
+/** As Envoy calls them; other filters may look for them. */
+function findingsOf({ allowed, policy }: RbacDecision, prefix: string): JsonObject {
+  const result = { [`${prefix}shadow_engine_result`]: allowed ? 'allowed' : 'denied' };
+  return policy === '' ? result : { ...result, [`${prefix}shadow_effective_policy_id`]: policy };
 }
 
 function dotted(prefix: string): string {
@@ -55,10 +70,21 @@ export function rbacFilter({ name, config }: Extract<HttpFilter, { kind: 'rbac' 
   };
   return {
     onRequest(request) {
-      const refusal = engineFor(request)?.refusal(seen.of(request));
+      const engine = engineFor(request);
+      if (engine === undefined) return 'next';
+      const found = engine.findings(seen.of(request));
+      if (found !== undefined) remember(request, found);
+      const refusal = engine.refusal(seen.of(request));
       if (refusal === undefined) return 'next';
       request.answer(403, 'RBAC: access denied', '', refusal.details);
       return 'stop';
     },
   };
+}
+
+const namespace = 'envoy.filters.http.rbac';
+
+function remember(request: FilteredRequest, found: JsonObject): void {
+  const before = request.metadata?.[namespace] as JsonObject | undefined;
+  request.metadata = { ...request.metadata, [namespace]: { ...before, ...found } };
 }

@@ -5,10 +5,20 @@ import { isIP } from 'node:net';
 import type { DynamicMetadata, RbacConnection, RbacSubject, RequestView, StringPredicate } from '@weft/mesh-core/traffic';
 import type { FilteredRequest } from '../filters/chain.ts';
 import { clientCertificateHeader } from '../heads.ts';
+import { Field } from '../../codec-h1/field-kinds.ts';
 import { isUnwanted } from './external-headers.ts';
+import { managerPolicy } from './manager-policy.ts';
 
 /** Of this hop only: gone before filters look. */
 const hop: ReadonlySet<string> = new Set(['keep-alive', 'proxy-connection', 'transfer-encoding']);
+
+/** What this proxy writes itself, whatever came under these names. */
+const own: readonly string[] = [
+  ...['x-forwarded-for', 'x-forwarded-proto', 'x-request-id', 'x-forwarded-client-cert'],
+  ...['x-envoy-internal', 'x-envoy-external-address'],
+];
+/** Of the connection, or read and answered by now. */
+const notPassed: ReadonlySet<number> = new Set([...[Field.connection, Field.upgrade, Field.host, Field.expect, Field.http2Settings, Field.stripped]]);
 
 /** One serves all requests of a filter, one after the other. */
 export class SeenRequest implements RequestView, RbacSubject {
@@ -82,6 +92,33 @@ export class SeenRequest implements RequestView, RbacSubject {
     const prefix = `${name}: `;
     const values = requestLinesAdded.split('\r\n').flatMap((line) => (line.startsWith(prefix) ? [line.slice(prefix.length)] : []));
     return values.length === 0 ? found : values.some(test);
+  }
+
+  /** All of them, a line each, pseudo headers first; names in lower case. */
+  list(): [name: string, value: string][] {
+    const { asked } = this;
+    const { fields, requestDrop, requestLinesAdded, context } = asked;
+    const list: [string, string][] = [
+      [':authority', this.authority],
+      [':path', this.path],
+      [':method', this.method],
+      [':scheme', this.scheme],
+    ];
+    const { peerHeader } = managerPolicy(context.manager);
+    for (let i = 0; i < fields.count; i++) {
+      if (notPassed.has(fields.kinds[i] ?? 0)) continue;
+      const name = fields.lowerName(i);
+      if (own.includes(name) || name === peerHeader || hop.has(name) || requestDrop?.has(name) === true) continue;
+      if (name.startsWith('x-envoy-') && isUnwanted(name, asked.internal, context.manager.useRemoteAddress)) continue;
+      list.push([name, fields.value(i)]);
+    }
+    for (const line of requestLinesAdded.split('\r\n').slice(0, -1)) list.push([line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]);
+    for (const name of own)
+      this.arrived(name, (value) => {
+        list.push([name, value]);
+        return false;
+      });
+    return list;
   }
 
   private get asked(): FilteredRequest {
