@@ -67,11 +67,20 @@ function readEntry(reader: WireReader, message: DataView, entries: Map<string, s
   entries.set(key, value);
 }
 
-/** A power of two, some times the names and versions of a mesh; what does not fit is only read the long way. */
+/** A power of two, some times the names and versions of a mesh. */
 const TEXTS = 32_768;
 const LONGEST_KNOWN = 96;
-/** Texts read before, their lengths in bytes, and their bytes: texts themselves would have to be compared character by character. */
-let known: { texts: string[]; lengths: Uint8Array; bytes: DataView } | undefined;
+
+/** Texts read before and their bytes: texts themselves would have to be compared character by character. */
+class KnownTexts {
+  /** As they came: what comes together lies together, and one behind the other is what memory is quick at. */
+  readonly texts: string[] = [];
+  readonly lengths = new Uint8Array(TEXTS);
+  readonly bytes = new DataView(new ArrayBuffer(TEXTS * LONGEST_KNOWN));
+  /** By hash: which of them it is, counted from 1. Of two with one hash the later is found. */
+  readonly byHash = new Uint16Array(2 * TEXTS);
+}
+let known: KnownTexts | undefined;
 
 /** Like `reader.string()`, but gives the string it gave before, when that is remembered: all clients name the same things. */
 function readText(reader: WireReader, message: DataView): string {
@@ -81,6 +90,8 @@ function readText(reader: WireReader, message: DataView): string {
   if (end > message.byteLength) throw new RangeError('a string ends outside its message');
   reader.pos = end;
   if (length > LONGEST_KNOWN) return textOf(message, start, length);
+  known ??= new KnownTexts();
+  const { texts, lengths, bytes, byHash } = known;
   let hash = length;
   let i = start;
   for (; i + 4 <= end; i += 4) {
@@ -88,15 +99,18 @@ function readText(reader: WireReader, message: DataView): string {
     hash ^= hash >>> 15;
   }
   for (; i < end; i += 1) hash = Math.imul(hash ^ message.getUint8(i), 0x01000193);
-  const slot = (hash ^ (hash >>> 15)) & (TEXTS - 1);
-  known ??= { texts: [], lengths: new Uint8Array(TEXTS), bytes: new DataView(new ArrayBuffer(TEXTS * LONGEST_KNOWN)) };
-  const { texts, lengths, bytes } = known;
-  const cell = slot * LONGEST_KNOWN;
-  if (lengths[slot] === length && sameBytes(message, start, bytes, cell, length)) return texts[slot] ?? '';
+  const slot = (hash ^ (hash >>> 15)) & (2 * TEXTS - 1);
+  const found = (byHash[slot] as number) - 1;
+  if (found >= 0 && lengths[found] === length && sameBytes(message, start, bytes, found * LONGEST_KNOWN, length)) return texts[found] as string;
   const text = textOf(message, start, length);
-  texts[slot] = text;
-  lengths[slot] = length;
+  if (texts.length === TEXTS) {
+    texts.length = 0;
+    byHash.fill(0);
+  }
+  const cell = texts.length * LONGEST_KNOWN;
+  lengths[texts.length] = length;
   for (let k = 0; k < length; k += 1) bytes.setUint8(cell + k, message.getUint8(start + k));
+  byHash[slot] = texts.push(text);
   return text;
 }
 

@@ -3,7 +3,7 @@
 import { createServer } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { PeerCertificate, SecureContextOptions, TLSSocket } from 'node:tls';
 import { createAdmission } from '../admission.ts';
 import type { Admission } from '../admission.ts';
 import { CODE } from './codes.ts';
@@ -136,7 +136,8 @@ function retire(session: ServerHttp2Session, graceMs: number): void {
 
 function peerOf(session: ServerHttp2Session): Peer {
   const socket = session.socket as TLSSocket;
-  const certificate = session.encrypted ? socket.getPeerX509Certificate() : undefined;
+  // Not getPeerX509Certificate, which takes four times as long. Of a client that showed none this is an empty object.
+  const certificate: Partial<PeerCertificate> | undefined = session.encrypted ? socket.getPeerCertificate() : undefined;
   return { address: `${socket.remoteAddress}:${socket.remotePort}`, certificate: certificate?.raw };
 }
 
