@@ -17,6 +17,12 @@ class Holds {
     this.all = all;
   }
 }
+class AllOf {
+  readonly of: readonly Expected[];
+  constructor(of: readonly Expected[]) {
+    this.of = of;
+  }
+}
 class OneOf {
   readonly of: readonly Expected[];
   constructor(of: readonly Expected[]) {
@@ -32,6 +38,7 @@ export type Expected =
   | RegExp
   | Between
   | Absent
+  | AllOf
   | OneOf
   | Holds
   | readonly Expected[]
@@ -43,11 +50,12 @@ export const between = (low: number, high: number): Expected => new Between(low,
 export const absent: Expected = new Absent();
 /** A list that has these among others. */
 export const holds = (...all: string[]): Expected => new Holds(all);
+export const allOf = (...of: Expected[]): Expected => new AllOf(of);
 export const oneOf = (...of: Expected[]): Expected => new OneOf(of);
 
 /** What of `expected` does not hold in `actual`, as lines `path: ...`; keys not named are free, lists must match whole. */
 export function mismatches(actual: unknown, expected: Expected, path = ''): string[] {
-  const told = (): string => JSON.stringify(actual) ?? 'nothing';
+  const told = (): string => clipped(JSON.stringify(actual) ?? 'nothing');
   if (expected instanceof Absent) return actual === undefined ? [] : [`${path}: ${told()} should not be there`];
   if (expected instanceof RegExp)
     return (typeof actual === 'string' || typeof actual === 'number') && expected.test(String(actual)) ? [] : [`${path}: ${told()} does not match ${expected}`];
@@ -59,6 +67,7 @@ export function mismatches(actual: unknown, expected: Expected, path = ''): stri
     const missing = expected.all.filter((item) => !Array.isArray(actual) || !actual.includes(item));
     return missing.length === 0 ? [] : [`${path}: ${missing.join(', ')} missing in ${told()}`];
   }
+  if (expected instanceof AllOf) return expected.of.flatMap((e) => mismatches(actual, e, path));
   if (expected instanceof OneOf)
     return expected.of.some((e) => mismatches(actual, e, path).length === 0) ? [] : [`${path}: ${told()} is none of what is allowed`];
   if (isList(expected)) {
@@ -70,6 +79,12 @@ export function mismatches(actual: unknown, expected: Expected, path = ''): stri
     return Object.entries(expected).flatMap(([key, e]) => mismatches((actual as Record<string, unknown>)[key], e, path === '' ? key : `${path}.${key}`));
   }
   return actual === expected ? [] : [`${path}: ${told()} instead of ${JSON.stringify(expected)}`];
+}
+
+/** A page of statistics of hundreds of clusters says nothing to whoever reads a log. */
+function clipped(text: string): string {
+  const most = 2_000;
+  return text.length <= most ? text : `${text.slice(0, most)}… (${text.length} characters)`;
 }
 
 function isList(value: Expected): value is readonly Expected[] {
