@@ -36,19 +36,20 @@ export const extensionProviders = z.array(
     .refine((p) => p.envoyExtAuthzHttp === undefined || p.envoyExtAuthzGrpc === undefined, 'must have one of envoyExtAuthzHttp, envoyExtAuthzGrpc'),
 );
 
-/** Those that can be asked about requests, and the paths of the others. */
+/** Those that can be asked about requests, and the paths of the others. Of several with one name the last counts, as in istiod. */
 export function readProviders(all: z.infer<typeof extensionProviders>): { providers: ExtensionProvider[]; unread: string[] } {
   const providers: ExtensionProvider[] = [];
   const unread: string[] = [];
   for (const [i, { name, envoyExtAuthzHttp, envoyExtAuthzGrpc, ...others }] of all.entries()) {
-    if ((envoyExtAuthzHttp ?? envoyExtAuthzGrpc) !== undefined) providers.push({ name, envoyExtAuthzHttp, envoyExtAuthzGrpc });
+    if (all.findLastIndex((p) => p.name === name) !== i) unread.push(`extensionProviders[${i}] (${name} is there again)`);
+    else if ((envoyExtAuthzHttp ?? envoyExtAuthzGrpc) !== undefined) providers.push({ name, envoyExtAuthzHttp, envoyExtAuthzGrpc });
     unread.push(...Object.keys(others).map((kind) => `extensionProviders[${i}].${kind}`));
   }
   return { providers, unread };
 }
 
-/** Why a provider cannot be asked, whatever services there are. `others`: those listed before it. */
-export function providerErrors(provider: ExtensionProvider, others: readonly ExtensionProvider[]): string[] {
+/** Why a provider cannot be asked, whatever services there are. */
+export function providerErrors(provider: ExtensionProvider): string[] {
   const { name, envoyExtAuthzHttp: http } = provider;
   const check = http ?? provider.envoyExtAuthzGrpc;
   if (check === undefined) return ['it has no envoyExtAuthzHttp or envoyExtAuthzGrpc'];
@@ -56,7 +57,6 @@ export function providerErrors(provider: ExtensionProvider, others: readonly Ext
   const errors = [
     // The name is part of what the filters ask metadata for.
     /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name) ? '' : `name ${JSON.stringify(name)} must be a DNS label: lower-case letters, digits and -`,
-    others.some((other) => other.name === name) ? `name ${name} is used twice` : '',
     isService(service) ? '' : `service ${JSON.stringify(service)} must be a host in full, or namespace/host`,
     port >= 1 && port <= 65_535 ? '' : `port ${port} must be from 1 to 65535`,
     statusOnError === '' || (/^\+?\d+$/.test(statusOnError) && STATUS_CODES.has(Number(statusOnError)))

@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { durationMs, providerErrors } from '../config/index.ts';
-import type { CheckedBody, ExtensionProvider, GrpcCheck, HttpCheck } from '../model/index.ts';
+import type { CheckedBody, GrpcCheck, HttpCheck } from '../model/index.ts';
 import { clusterName, seconds, without } from './common.ts';
 import { fact } from './memo.ts';
 import type { Mesh } from './mesh.ts';
@@ -19,11 +19,8 @@ const TIMEOUT_MS = 600_000;
 
 /** Undefined where it cannot be asked: it is not there, not what it should be, or its service is unknown. */
 export function providerOf(mesh: Mesh, name: string): Provider | undefined {
-  const { extensionProviders: all = [] } = mesh.settings;
-  // Of several with one name Istio knows the last, as one of them too many.
-  const index = all.findLastIndex((p) => p.name === name);
-  const provider: ExtensionProvider | undefined = all[index];
-  if (provider === undefined || providerErrors(provider, all.slice(0, index)).length > 0) return undefined;
+  const provider = mesh.settings.extensionProviders?.find((p) => p.name === name);
+  if (provider === undefined || providerErrors(provider).length > 0) return undefined;
   const { envoyExtAuthzHttp: http, envoyExtAuthzGrpc: grpc } = provider;
   const host = hostOf(mesh, (http ?? grpc)?.service ?? '');
   if (host === undefined) return undefined;
