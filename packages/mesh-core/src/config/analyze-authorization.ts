@@ -27,12 +27,16 @@ const OF_IDENTITY = [
 ] as const;
 const KEYS_OF_IDENTITY = new Set(['source.principal', 'source.namespace', 'source.serviceAccount', 'source.trustDomain']);
 
+/** Pods and gateways choose themselves: of what the registry knows, those a policy is for. */
+export function selectedBy({ metadata: { namespace }, spec }: Policy, { workloads }: Mesh, rootNamespace = 'istio-system'): Mesh['workloads'] {
+  return workloads.filter((w) => (namespace === rootNamespace || w.metadata.namespace === namespace) && matches(w.spec.labels, spec.selector?.matchLabels));
+}
+
 export function authorizationProblems(policy: Policy, mesh: Mesh, rootNamespace = 'istio-system'): Problem[] {
   const found: Found = (severity, code, path, message) => problem(policy, severity, code, path, message);
   const { namespace } = policy.metadata;
   const wanted = policy.spec.selector?.matchLabels ?? {};
-  // Pods and gateways choose themselves: of what the registry knows, those the policy is for.
-  const selected = mesh.workloads.filter((w) => (namespace === rootNamespace || w.metadata.namespace === namespace) && matches(w.spec.labels, wanted));
+  const selected = selectedBy(policy, mesh, rootNamespace);
   const { spec } = policy;
   return [
     ...(Object.keys(wanted).length > 0 &&

@@ -6,6 +6,7 @@ import { authorizationProblems } from './analyze-authorization.ts';
 import { destinationRulePairs, destinationRuleProblems } from './analyze-rules.ts';
 import { type Mesh, meshOf } from './analyze-mesh.ts';
 import { envoyFilterProblems } from './analyze-envoy-filters.ts';
+import { extensionProviderProblems } from './analyze-extension-providers.ts';
 import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';
 import { duplicatePeerAuthentications, peerAuthenticationProblems } from './analyze-security.ts';
 import { requestAuthenticationProblems } from './analyze-request-authentications.ts';
@@ -34,6 +35,7 @@ export function analyzeObjects(objects: readonly MeshObject[], proxyNamespaces: 
     ...duplicatePeerAuthentications(mesh.policies),
     ...mesh.requestAuthentications.flatMap((policy) => requestAuthenticationProblems(policy, mesh)),
     ...mesh.authorizations.flatMap((policy) => authorizationProblems(policy, mesh)),
+    ...extensionProviderProblems(objects, mesh),
     ...subsetsPastGateways(mesh.virtualServices),
     ...gatewayConflicts([...mesh.gateways.values()], mesh),
     ...mesh.serviceEntries.flatMap(serviceEntryProblems),
