@@ -14,8 +14,30 @@ const from = (source: unknown): object => ({ rules: [{ from: [{ source }] }] });
 const to = (operation: unknown): object => ({ rules: [{ to: [{ operation }] }] });
 const when = (key: string, values: unknown, notValues?: unknown): object => ({ rules: [{ when: [{ key, values, notValues }] }] });
 
-/** Good and bad specs; what differs on purpose (CUSTOM, targets) is in the corpus' test. */
+/** Good and bad specs; what differs on purpose (targets) is in the corpus' test. */
+const asked = (rule: unknown): object => ({ action: 'CUSTOM', provider: { name: 'x' }, rules: [rule] });
 const SPECS: readonly unknown[] = [
+  ...[
+    { action: 'CUSTOM' },
+    { action: 'CUSTOM', rules: [] },
+    { action: 'CUSTOM', rules: [{}] },
+    { action: 'CUSTOM', provider: { name: '' }, rules: [{}] },
+    { action: 'CUSTOM', provider: { name: 'x' } },
+    asked({}),
+    asked({ from: [{ source: { ipBlocks: ['1.2.3.4'], notRemoteIpBlocks: ['1.2.3.4'] } }], to: [{ operation: { paths: ['/{*}'] } }] }),
+    asked({ when: [{ key: 'request.headers[a]', values: ['b'] }] }),
+    asked({ when: [{ key: 'source.ip', values: ['1.2.3.4'] }] }),
+    asked({ when: [{ key: 'connection.sni', values: ['b'] }] }),
+    asked({ when: [{ key: 'experimental.envoy.filters.a[b]', values: ['b'] }] }),
+  ],
+  ...['principals', 'requestPrincipals', 'namespaces', 'serviceAccounts', 'trustDomains'].flatMap((field) => [
+    asked({ from: [{ source: { [field]: ['a'] } }] }),
+    asked({ from: [{ source: { [`not${field.charAt(0).toUpperCase()}${field.slice(1)}`]: ['a'] } }] }),
+    asked({ from: [{ source: { [field]: [], ipBlocks: ['1.2.3.4'] } }] }),
+  ]),
+  ...['source.namespace', 'source.serviceAccount', 'source.trustDomain', 'source.principal', 'request.auth.principal', 'request.auth.claims[a]'].map((key) =>
+    asked({ when: [{ key, values: ['a'] }] }),
+  ),
   ...[
     {},
     { action: 'DENY' },
@@ -158,6 +180,7 @@ test.skipIf(oracle === undefined)('the same specs are refused', async () => {
       policy(`d${i}`, { action: i % 2 === 0 ? 'ALLOW' : 'DENY', rules: [{}] }, { 'istio.io/dry-run': value }),
     ),
     policy('audit', { action: 'AUDIT', rules: [{}] }, { 'istio.io/dry-run': 'true' }),
+    ...['true', 'false'].map((value) => policy(`custom-${value}`, asked({}), { 'istio.io/dry-run': value })),
     { ...policy('other', { mtls: { mode: 'STRICT' } }, { 'istio.io/dry-run': 'true' }), kind: 'PeerAuthentication' },
   ];
   const verdicts = await (oracle as IstioOracle).ask<Verdict[]>('validate', { yaml: text(objects) });

@@ -96,9 +96,11 @@ test('what could not be enforced is refused', () => {
       parseYaml(`apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, annotations: ${annotations} }\nspec: ${spec}\n`).documents[0]
         ?.value,
     ).problems.map((p) => `${p.path}: ${p.message}`);
-  expect(refusals('{ action: CUSTOM, provider: { name: x }, rules: [{}] }')).toEqual([
-    'spec.action: action "CUSTOM": CUSTOM needs ext_authz, which Weft does not serve: use ALLOW or DENY',
-  ]);
+  expect(refusals('{ action: CUSTOM, provider: { name: x }, rules: [{}] }')).toEqual([]);
+  expect(
+    refusals('{ action: CUSTOM, provider: { name: x }, rules: [{ from: [{ source: { namespaces: [a] } }], when: [{ key: source.principal, values: [a] }] }] }'),
+  ).toEqual(['from[0].source.namespaces', 'when[0].key'].map((at) => expect.stringContaining(`spec.rules[0].${at}: `) as unknown));
+  expect(refusals('{ action: CUSTOM, provider: {}, rules: [{}] }')[0]).toContain('spec.provider: ');
   expect(refusals('{ targetRefs: [{ kind: Service, name: x }] }')[0]).toContain('spec.targetRefs: names a Gateway API gateway or a waypoint');
   expect(refusals('{ rules: [{}] }', '{ istio.io/dry-run: maybe }')).toEqual([
     'metadata.annotations["istio.io/dry-run"]: istio.io/dry-run "maybe": must be "true" or "false"',

@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { MeshObject } from '../model/index.ts';
 import { analyzeObjects } from './analyze.ts';
+import { validateObject } from './validate.ts';
+import { parseYaml } from './yaml-text.ts';
 
 const object = (kind: string, name: string, spec: unknown, namespace = 'shop'): MeshObject => ({ apiVersion: 'v1', kind, metadata: { name, namespace }, spec });
 const HOST = 'authz.shop.svc.cluster.local';
@@ -69,4 +72,12 @@ test('what passes unasked, and who is asked about being asked, are told', () => 
   expect(found([http({})], policy('a', 'p', { app: 'db' }))).toEqual([`warning WEFT_TCP_UNASKED ${AT}`]);
   expect(found([grpc({})], policy('a', 'p', { app: 'db' }))).toEqual([]);
   expect(found([grpc({})], policy('a', 'p', { app: 'authz' }))).toEqual([`warning WEFT_PROVIDER_ASKED ${AT}`]);
+});
+
+test('the example is in order in the demo it is for', () => {
+  const text = readFileSync(new URL('../../../../examples/security/external-authorization.yaml', import.meta.url), 'utf8');
+  const checked = parseYaml(text).documents.map(({ value }) => validateObject(value));
+  expect(checked.flatMap(({ problems }) => problems)).toEqual([]);
+  const demo = object('WorkloadEntry', 'productpage-v1', { address: '127.0.0.1', labels: { app: 'productpage' } }, 'bookinfo');
+  expect(analyzeObjects([demo, ...checked.flatMap((c) => c.object ?? [])])).toEqual([]);
 });

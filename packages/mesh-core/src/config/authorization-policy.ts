@@ -125,14 +125,40 @@ export const authorizationPolicySpec = z
   })
   .superRefine(({ action, rules, provider, targetRef, targetRefs }, context) => {
     const refuse = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
-    if (action === 'CUSTOM') refuse('action', 'CUSTOM needs ext_authz, which Weft does not serve: use ALLOW or DENY');
-    else if (provider !== undefined) refuse('provider', 'is for action CUSTOM only: remove it');
+    if (action === 'CUSTOM') {
+      if ((rules ?? []).length === 0) refuse('rules', 'CUSTOM without rules would never ask: add an empty rule {} to ask about everything');
+      else if (!provider?.name) refuse('provider', 'CUSTOM needs the name of an extension provider of the MeshConfig');
+      for (const [i, one] of (rules ?? []).entries())
+        for (const path of unasked(one))
+          context.addIssue({
+            code: 'custom',
+            path: ['rules', i, ...path],
+            message: 'is not for action CUSTOM, which is asked before anybody is known: remove it',
+          });
+    } else if (provider !== undefined) refuse('provider', 'is for action CUSTOM only: remove it');
     if (action === 'DENY' && (rules ?? []).length === 0) refuse('rules', 'DENY without rules would never deny: add an empty rule {} to deny everything');
     if (targetRef !== undefined) refuse('targetRef', NO_TARGETS);
     if ((targetRefs ?? []).length > 0) refuse('targetRefs', NO_TARGETS);
   });
 export type AuthorizationPolicySpec = z.infer<typeof authorizationPolicySpec>;
 const NO_TARGETS = 'names a Gateway API gateway or a waypoint, which does not run here, so the policy would protect nothing: use a selector';
+
+const OF_IDENTITY = ['namespaces', 'serviceAccounts', 'trustDomains', 'principals', 'requestPrincipals'];
+const KEY_OF_IDENTITY = /^(source\.(namespace|serviceAccount|trustDomain|principal)$|request\.auth\.)/;
+
+/** Fields of a rule that Istio does not take with CUSTOM. */
+function unasked({ from = [], when = [] }: z.infer<typeof rule>): (string | number)[][] {
+  return [
+    ...from.flatMap(({ source: of }, i) =>
+      Object.entries(of)
+        .filter(
+          ([field, values]) => (values ?? []).length > 0 && OF_IDENTITY.some((name) => field === name || field.toLowerCase() === `not${name.toLowerCase()}`),
+        )
+        .map(([field]) => ['from', i, 'source', field]),
+    ),
+    ...when.flatMap(({ key }, i) => (KEY_OF_IDENTITY.test(key) ? [['when', i, 'key']] : [])),
+  ];
+}
 
 /** Annotation of a policy that is only tried: counted, and nothing refused. */
 const DRY_RUN = 'istio.io/dry-run';
@@ -150,6 +176,8 @@ export function dryRunProblem(kind: string, annotations: Readonly<Record<string,
   if (kind !== 'AuthorizationPolicy') return { key: DRY_RUN, message: `${DRY_RUN} is for AuthorizationPolicies only: remove it` };
   if (!TRUE.has(value) && !FALSE.has(value)) return { key: DRY_RUN, message: `${DRY_RUN} ${JSON.stringify(value)}: must be "true" or "false"` };
   if (action === 'AUDIT') return { key: DRY_RUN, message: `${DRY_RUN} is for the actions ALLOW and DENY: an AUDIT policy refuses nothing anyway` };
+  if (action === 'CUSTOM')
+    return { key: DRY_RUN, message: `${DRY_RUN} is for the actions ALLOW and DENY: a CUSTOM policy asks its provider and does what it says` };
   return undefined;
 }
 

@@ -21,7 +21,6 @@ const DEVIATIONS: Readonly<Record<string, string>> = {
   'validation/virtualservice-006.yaml': NULL,
   'validation/delegatehttproute-018.yaml': NULL,
   'validation/delegatehttproute-019.yaml': NULL,
-  'validation/authorizationpolicy-004.yaml': 'CUSTOM needs ext_authz, which Weft does not serve',
   'validation/authorizationpolicy-021.yaml': TARGETS,
   'validation/authorizationpolicy-022.yaml': TARGETS,
   'crd/api-workloadentry-valid-002.yaml':

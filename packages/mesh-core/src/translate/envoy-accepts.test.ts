@@ -48,7 +48,34 @@ spec:
     - { issuer: c, jwks: '{"keys":[]}' }
     - { issuer: d, jwks: '{"kty":"RSA","n":"abc","e":"AQAB"}' }
 `,
+  'every field of a provider over HTTP': asking('envoyExtAuthzHttp', {
+    ...{ timeout: '2s', failOpen: true, statusOnError: '503', clearRouteCache: true, pathPrefix: '/check' },
+    includeRequestBodyInCheck: { maxRequestBytes: 10, allowPartialMessage: true, packAsBytes: true },
+    includeRequestHeadersInCheck: ['a', 'b*', '*c'],
+    includeAdditionalHeadersInCheck: { d: '' },
+    ...{ headersToUpstreamOnAllow: ['a', 'b*', '*c'], headersToDownstreamOnDeny: ['a', ''], headersToDownstreamOnAllow: ['a', '**'] },
+  }),
+  'a provider over gRPC': asking('envoyExtAuthzGrpc', {
+    timeout: '0s',
+    failOpen: true,
+    statusOnError: '511',
+    includeRequestBodyInCheck: { maxRequestBytes: 1 },
+  }),
 };
+
+function asking(kind: string, check: object): string {
+  const extensionProviders = [{ name: 'p', [kind]: { service: 'w.default.svc.cluster.local', port: 90, ...check } }];
+  const object = (name: string, of: string, namespace: string, more: object): string =>
+    JSON.stringify({ apiVersion: of === 'AuthorizationPolicy' ? 'security.istio.io/v1' : 'v1', kind: of, metadata: { name, namespace }, ...more });
+  return [
+    object('istio', 'ConfigMap', 'istio-system', { data: { mesh: JSON.stringify({ extensionProviders }) } }),
+    // Port 80 is the one corpus sidecars have: undeclared, so that its requests and its connections are asked about.
+    object('w', 'Service', 'default', { spec: { selector: { app: 'w' }, ports: [80, 90].map((port) => ({ name: `p${port}`, port })) } }),
+    object('ask', 'AuthorizationPolicy', 'default', {
+      spec: { action: 'CUSTOM', provider: { name: 'p' }, rules: [{ to: [{ operation: { paths: ['/a'] } }] }] },
+    }),
+  ].join('\n---\n');
+}
 
 function samples(): Sample[] {
   const read = (folder: string): string[] =>

@@ -159,7 +159,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   PeerAuthentication: { around: [{ selector: { matchLabels: { app: 'a' } } }] },
   AuthorizationPolicy: {
     around: [{ selector: { matchLabels: { app: 'a' } } }, { rules: [{ when: [{ key: 'source.ip', values: ['10.0.0.1'] }] }] }],
-    refused: ['provider.name', ...['targetRef', 'targetRefs[]'].flatMap((ref) => ['group', 'kind', 'name', 'namespace'].map((part) => `${ref}.${part}`))],
+    refused: ['targetRef', 'targetRefs[]'].flatMap((ref) => ['group', 'kind', 'name', 'namespace'].map((part) => `${ref}.${part}`)),
   },
 };
 
