@@ -12,7 +12,7 @@ import { startOtlpExporter } from './telemetry/otlp-exporter.ts';
 import { createPrometheus } from './telemetry/prometheus.ts';
 import { createRequestMetrics } from './telemetry/request-metrics.ts';
 import { createTcpMetrics } from './telemetry/tcp-metrics.ts';
-import { createTracer, spanOf } from './tracing/tracer.ts';
+import { createTracer, spanOf, spanOfCall } from './tracing/tracer.ts';
 import { type Configuration, createConfiguration } from './xds-client/configuration.ts';
 import { openLastGood } from './xds-client/last-good.ts';
 import { type XdsClient, startXdsClient } from './xds-client/xds-client.ts';
@@ -82,6 +82,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       tcpMetrics.onTcp(record);
       if (record.phase === 'closed') accessLogs.onTcp(record);
     },
+    onCall: (call) => exporter.addSpan(spanOfCall(call, epochOffsetMs)),
     onRequestEnd(record, source) {
       requests += 1;
       metrics.onRequest(record, source);

@@ -154,6 +154,19 @@ export interface TcpRecord {
   serverName: string;
 }
 
+/** A call this proxy has made for a request, as a child of its span. */
+export interface CallSpan {
+  traceId: string;
+  spanId: string;
+  parentSpanId: string;
+  name: string;
+  /** `deps.clock()`, ms. */
+  startedAt: number;
+  durationMs: number;
+  attributes: Readonly<Record<string, string | number | boolean>>;
+  failed: boolean;
+}
+
 export interface RuntimeDeps {
   /** Monotonic ms (`performance.now`). */
   clock(): number;
@@ -164,6 +177,8 @@ export interface RuntimeDeps {
   /** `source` reads headers of the request and its response, during the call only. */
   onRequestEnd(record: RequestRecord, source: HeaderValueSource): void;
   onTcp?(record: TcpRecord): void;
+  /** Of requests whose trace is recorded. */
+  onCall?(span: CallSpan): void;
   tracer?: Tracer;
   /** This proxy's own value for outbound `peer-metadata` (`workload;namespace;app;...`); '' = send none. */
   peerIdentity?: string;

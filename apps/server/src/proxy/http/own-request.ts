@@ -8,6 +8,7 @@ import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { ConnectFailure, StreamFailure, UpstreamStream } from '../upstream/stream.ts';
 import { Attempt, type AttemptOwner } from './attempt.ts';
 import { noEndpoints } from './exchange-state.ts';
+import { failures } from './failures.ts';
 import { passedFields } from './heads.ts';
 
 /** Most of an answer that is read. */
@@ -30,8 +31,13 @@ export interface OwnRequest {
   timeoutMs: number;
 }
 
+/** Of the upstream, or where there is none what Envoy's router says in its place. */
 export interface OwnAnswer {
   status: number;
+  /** As of a request's record. */
+  flags: string;
+  /** `ip:port` of who was asked, '' = nobody. */
+  address: string;
   /** Names in lower case, as they came and without those of the hop. */
   fields: readonly (readonly [name: string, value: string])[];
   body: Buffer;
@@ -51,8 +57,8 @@ export interface Asking {
   cancel(): void;
 }
 
-/** `done` hears of an answer, or that there is none; once, and perhaps before this returns. */
-export function askCluster(request: OwnRequest, world: OwnWorld, done: (answer: OwnAnswer | undefined) => void): Asking {
+/** `done` hears of an answer once, perhaps before this returns. */
+export function askCluster(request: OwnRequest, world: OwnWorld, done: (answer: OwnAnswer) => void): Asking {
   const asking = new OwnTry(request, world, done);
   asking.start();
   return asking;
@@ -61,17 +67,18 @@ export function askCluster(request: OwnRequest, world: OwnWorld, done: (answer: 
 class OwnTry implements AttemptOwner, TimerTarget, Asking {
   private readonly request: OwnRequest;
   private readonly world: OwnWorld;
-  private readonly done: (answer: OwnAnswer | undefined) => void;
+  private readonly done: (answer: OwnAnswer) => void;
   private readonly cluster: ClusterRuntime | undefined;
   private readonly attempt: Attempt;
   private readonly timer = new WheelTimer(this);
   private head: Pick<OwnAnswer, 'status' | 'fields' | 'serviceMs'> | undefined;
   private readonly parts: Buffer[] = [];
   private length = 0;
+  private address = '';
   private triedAgain = false;
   private over = false;
 
-  constructor(request: OwnRequest, world: OwnWorld, done: (answer: OwnAnswer | undefined) => void) {
+  constructor(request: OwnRequest, world: OwnWorld, done: (answer: OwnAnswer) => void) {
     this.request = request;
     this.world = world;
     this.done = done;
@@ -81,16 +88,17 @@ class OwnTry implements AttemptOwner, TimerTarget, Asking {
 
   start(): void {
     const { cluster, request, world } = this;
-    if (cluster === undefined) return this.finish(undefined);
+    if (cluster === undefined) return this.fail('NC');
     if (!this.triedAgain) {
       cluster.totalRequests++;
       if (request.timeoutMs > 0) world.wheel.set(this.timer, request.timeoutMs);
     }
     const endpoint = cluster.pick(noEndpoints, 0, undefined, request.authority);
-    if (endpoint === undefined) return this.finish(undefined);
+    if (endpoint === undefined) return this.fail('UH');
+    this.address = endpoint.address;
     if (this.attempt.start(endpoint, world.wheel.now(), request.http2, false)) return;
     cluster.overflow++;
-    this.finish(undefined);
+    this.fail('UO');
   }
 
   cancel(): void {
@@ -104,7 +112,7 @@ class OwnTry implements AttemptOwner, TimerTarget, Asking {
       cluster.timeouts++;
       if (attempt.endpoint !== undefined) cluster.report(attempt.endpoint, 'timeout');
     }
-    this.finish(undefined);
+    this.fail('UT', 504);
   }
 
   onAttemptStream(attempt: Attempt, stream: UpstreamStream): void {
@@ -126,19 +134,20 @@ class OwnTry implements AttemptOwner, TimerTarget, Asking {
 
   onAttemptData(bytes: Buffer, start: number, end: number): void {
     this.length += end - start;
-    if (this.length > answerLimit) return this.finish(undefined);
+    if (this.length > answerLimit) return this.fail('UR');
     this.parts.push(Buffer.from(bytes.subarray(start, end)));
   }
 
   onAttemptEnd(_: Attempt, trailers: string): void {
     const { head } = this;
-    this.finish(head === undefined ? undefined : { ...head, body: Buffer.concat(this.parts), trailers });
+    if (head === undefined) return this.fail('UC');
+    this.finish({ ...head, flags: '-', address: this.address, body: Buffer.concat(this.parts), trailers });
   }
 
   onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void {
     if (reason === 'overflow' && this.cluster !== undefined) this.cluster.overflow++;
     else if (attempt.endpoint !== undefined) this.cluster?.report(attempt.endpoint, 'connect-failure');
-    this.finish(undefined);
+    this.fail(reason === 'overflow' ? 'UO' : 'UF');
   }
 
   onAttemptFailed(attempt: Attempt, kind: StreamFailure): void {
@@ -149,10 +158,14 @@ class OwnTry implements AttemptOwner, TimerTarget, Asking {
       return this.start();
     }
     if (attempt.endpoint !== undefined) this.cluster?.report(attempt.endpoint, 'connect-failure');
-    this.finish(undefined);
+    this.fail(failures[kind][1]);
   }
 
-  private finish(answer: OwnAnswer | undefined): void {
+  private fail(flags: string, status: 503 | 504 = 503): void {
+    this.finish({ status, flags, address: this.address, fields: [], body: Buffer.alloc(0), trailers: '', serviceMs: -1 });
+  }
+
+  private finish(answer: OwnAnswer): void {
     if (this.over) return;
     this.over = true;
     this.leave();

@@ -104,7 +104,7 @@ function extAuthzStep({ statPrefix, service, failureModeAllow, enabledMetadata, 
     }
     total.value++;
     let answered = false;
-    const caller = { world, address: connection.access.destinationAddress, trace: undefined };
+    const caller = { world, address: connection.access.destinationAddress, traceLines: '' };
     const asking = askGrpc(service, connectionCheck(connection, tlsSession), caller, ({ kind }) => {
       answered = true;
       outcomes[kind].value++;

@@ -13,7 +13,7 @@ import {
 import { type LogFormatter, compileTagFormat } from '../access-log/format.ts';
 import type { CustomTag } from '../config/model.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
-import type { RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
+import type { CallSpan, RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
 import { newSpanId, newTraceId, newUnsampledTraceparent } from '../http/random-ids.ts';
 
 const noSpan = { traceId: '', spanId: '' };
@@ -126,6 +126,12 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     // As Envoy's tracer, which follows OpenTelemetry: to a caller a 4xx and every gRPC status but OK is an error too, and no status at all is none.
     status: grpcError || record.status >= (kind === SERVER ? 500 : 400) ? 2 : 0,
   };
+}
+
+/** The span of a call. `epochOffsetMs` as above. */
+export function spanOfCall({ startedAt, durationMs, failed, ...span }: CallSpan, epochOffsetMs: number): OtlpSpan {
+  const startUs = Math.round((startedAt + epochOffsetMs) * 1_000);
+  return { ...span, kind: CLIENT, startUs, endUs: startUs + Math.max(1, Math.round(durationMs * 1_000)), events: [], status: failed ? 2 : 0 };
 }
 
 /** As x-forwarded-proto tells the next hop: the client's own word, except at the edge. */

@@ -7,7 +7,7 @@ import type { StringMatch } from '../../config/model.ts';
 import { compileHeaderValue, type HeaderValueSource } from '../header-values.ts';
 import { type Asking, askCluster, type OwnAnswer } from '../own-request.ts';
 import { joined } from './check-request.ts';
-import { callerLines, type Caller } from './grpc-service.ts';
+import { callerLines, type Caller, type Heard } from './grpc-service.ts';
 import { failed, type HeaderPair, type ResponseChange, type Verdict } from './verdict.ts';
 
 /** What the service is told whatever it may see. */
@@ -16,7 +16,8 @@ const headersToRemove = 'x-envoy-auth-headers-to-remove';
 /** Of a refusal the client gets these, whatever is listed. */
 const alwaysForClients: readonly string[] = ['www-authenticate', 'location'];
 /** Written anew. */
-const notCopied: ReadonlySet<string> = new Set(['content-length', 'traceparent', 'tracestate', 'x-envoy-internal', 'x-envoy-expected-rq-timeout-ms']);
+const notCopied: ReadonlySet<string> = new Set(['content-length', 'x-envoy-internal', 'x-envoy-expected-rq-timeout-ms']);
+const ofTraces: ReadonlySet<string> = new Set(['traceparent', 'tracestate']);
 
 export interface HttpCheck {
   /** Those the service may see. */
@@ -29,22 +30,22 @@ export interface HttpCheck {
   source: HeaderValueSource;
 }
 
-export type HttpService = (check: HttpCheck, caller: Caller, done: (verdict: Verdict) => void) => Asking;
+export type HttpService = (check: HttpCheck, caller: Caller, heard: Heard) => Asking;
 
 /** @throws RegexError */
 export function compileHttpService(service: HttpAuthorizationService): HttpService {
   const { cluster, timeoutMs, pathPrefix } = service;
   const added = service.headersToAdd.map(({ name, value }) => ({ name, value: compileHeaderValue(value) }));
   const verdictOf = compileAnswer(service);
-  return (check, { world, trace }, done) => {
-    const headers = joined(check.headers.filter(([name]) => !name.startsWith(':') && !notCopied.has(name)));
+  return (check, { world, traceLines }, heard) => {
+    const headers = joined(check.headers.filter(([name]) => !name.startsWith(':') && !notCopied.has(name) && (traceLines === '' || !ofTraces.has(name))));
     for (const { name, value } of added) headers.set(name, typeof value === 'string' ? value : value(check.source));
     let lines = '';
     for (const [name, value] of headers) lines += `${name}: ${value}\r\n`;
-    lines += callerLines(trace, timeoutMs);
+    lines += callerLines(traceLines, timeoutMs);
     const { method, authority, body, http2 } = check;
     const request = { cluster, method, path: pathPrefix + check.path, authority, lines, body, tellsLength: true, http2, timeoutMs };
-    return askCluster(request, world, (answer) => done(answer === undefined ? failed : verdictOf(answer)));
+    return askCluster(request, world, (answer) => heard(verdictOf(answer), answer));
   };
 }
 

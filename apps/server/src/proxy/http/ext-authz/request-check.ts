@@ -1,15 +1,18 @@
 // One request before an authorization service: what is asked about is gathered, the answer carried out.
 
+import { formatTraceparent } from '@weft/mesh-core/telemetry';
 import type { JsonObject } from '@weft/mesh-core/wire';
 import type { CheckedBody, ExtAuthz, RouteExtAuthz } from '../../config/ext-authz-model.ts';
 import type { ResponseHead } from '../../codec-h1/response-head.ts';
 import type { Counter } from '../counters.ts';
 import type { FilteredRequest, RequestCompanion } from '../filters/chain.ts';
-import type { Asking } from '../own-request.ts';
+import type { Asking, OwnAnswer } from '../own-request.ts';
+import { newSpanId } from '../random-ids.ts';
 import { SeenRequest } from '../policy/seen-headers.ts';
 import { changeRequest, changeResponse, changesRequest, refusalLines } from './apply-verdict.ts';
 import { type CheckedConnection, requestCheck } from './check-request.ts';
-import { askGrpc } from './grpc-service.ts';
+import { checkSpan } from './check-span.ts';
+import { askGrpc, type Heard } from './grpc-service.ts';
 import type { HttpService } from './http-service.ts';
 import type { HeaderPair, ResponseChange, Verdict } from './verdict.ts';
 
@@ -39,6 +42,7 @@ export class RequestCheck implements RequestCompanion {
   private readonly body: CheckedBody | undefined;
   private asking: Asking | undefined;
   private askedAt = 0;
+  private spanId = '';
   private passed = false;
   private over = false;
   private changes: readonly ResponseChange[] = [];
@@ -74,14 +78,15 @@ export class RequestCheck implements RequestCompanion {
 
   private ask(): void {
     const { compiled, request } = this;
-    const { context, record } = request;
+    const { context } = request;
     request.tap = undefined;
     this.askedAt = context.deps.clock();
-    const caller = { world: context, address: context.listener.address, trace: record.trace };
+    const caller = { world: context, address: context.listener.address, traceLines: this.traceLines() };
+    const heard: Heard = (verdict, answer) => this.onVerdict(verdict, answer);
     const asking =
       compiled.http === undefined
-        ? askGrpc(compiled.config.service as Parameters<typeof askGrpc>[0], this.message(), caller, (verdict) => this.onVerdict(verdict))
-        : compiled.http(this.httpCheck(), caller, (verdict) => this.onVerdict(verdict));
+        ? askGrpc(compiled.config.service as Parameters<typeof askGrpc>[0], this.message(), caller, heard)
+        : compiled.http(this.httpCheck(), caller, heard);
     // Who has answered by now has nothing left to cancel.
     this.asking = this.over || this.passed ? undefined : asking;
   }
@@ -138,9 +143,32 @@ export class RequestCheck implements RequestCompanion {
     return requestCheck(connection, details, check.tlsSession);
   }
 
-  private onVerdict(verdict: Verdict): void {
+  /** A span of its own, where the request's is recorded. */
+  private traceLines(): string {
+    const { request } = this;
+    const { trace, manager } = request.record;
+    if (trace === undefined) return '';
+    if (trace.sampled) this.spanId = newSpanId();
+    if (manager.tracing?.silent === true) return '';
+    const told = trace.traceparent ?? request.get('traceparent');
+    const own = this.spanId === '' ? told : formatTraceparent({ traceId: trace.traceId, spanId: this.spanId, sampled: true });
+    const state = trace.tracestate ?? request.get('tracestate') ?? '';
+    return own === undefined ? '' : `traceparent: ${own}\r\n${state === '' ? '' : `tracestate: ${state}\r\n`}`;
+  }
+
+  private report(verdict: Verdict, answer: OwnAnswer): void {
+    const { context, record } = this.request;
+    const { deps } = context;
+    if (this.spanId === '' || record.trace === undefined || deps.onCall === undefined) return;
+    const { traceId, spanId: parentSpanId } = record.trace;
+    const times = { startedAt: this.askedAt, durationMs: deps.clock() - this.askedAt };
+    deps.onCall({ traceId, spanId: this.spanId, parentSpanId, ...times, ...checkSpan(this.compiled.config.service, answer, verdict) });
+  }
+
+  private onVerdict(verdict: Verdict, answer: OwnAnswer): void {
     if (this.over) return;
     this.asking = undefined;
+    this.report(verdict, answer);
     if (verdict.kind !== 'error') this.remember(verdict);
     if (verdict.kind === 'ok') this.allow(verdict);
     else if (verdict.kind === 'denied') this.refuse(verdict);

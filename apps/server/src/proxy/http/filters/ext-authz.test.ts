@@ -3,6 +3,9 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ExtAuthz, HttpAuthorizationService } from '../../config/ext-authz-model.ts';
 import type { ClusterConfig } from '../../config/model.ts';
+import { createTracer } from '../../tracing/tracer.ts';
+import { checkSpan } from '../ext-authz/check-span.ts';
+import type { CallSpan } from '../hooks.ts';
 import { startApp, track } from '../../listener/testing/app.ts';
 import { chain, cluster, exchangeRaw, listener, manager, type RawServer, type Rig, route, routes, startRaw, startRig } from '../../listener/testing/rig.ts';
 
@@ -165,4 +168,62 @@ test('an answer nobody can read to its end is none', async () => {
     more();
   });
   expect(await status(await serve({}, [endless]))).toBe(403);
+});
+
+test('a check is a span below the request’s, told as Envoy tells it; without one the service is told of the request’s trace', async () => {
+  const parents: string[] = [];
+  let answer = 200;
+  const authorizer = await startApp(({ headers }, response) => {
+    parents.push(String(headers['traceparent']));
+    response.statusCode = answer;
+    response.end();
+  });
+  const calls: CallSpan[] = [];
+  const filters = [{ kind: 'ext-authz' as const, name: 'ext', config }];
+  const tracing = { samplingPercent: 100, direction: 'egress' as const, customTags: [] };
+  const rig = track(
+    await startRig({
+      listener: listener({ chains: [chain({ http: manager({ filters, tracing }) })] }),
+      clusters: [cluster([await startApp((_, response) => response.end())]), cluster([authorizer], { name: 'authz' })],
+      deps: { tracer: createTracer(() => 0), onCall: (call) => calls.push(call) },
+    }),
+  );
+  expect(await status(rig)).toBe(200);
+  answer = 401;
+  expect(await status(rig)).toBe(401);
+  answer = 503;
+  expect(await status(rig)).toBe(403);
+  const address = `127.0.0.1:${authorizer}`;
+  const shared = { component: 'proxy', upstream_cluster: 'authz', 'upstream_cluster.name': 'authz', 'http.protocol': 'HTTP/1.1', response_flags: '-' };
+  const attributes = { ...shared, upstream_address: address, 'peer.address': address };
+  expect(calls.map(({ name, failed, attributes: told }) => ({ name, failed, told }))).toEqual(
+    [
+      { status: 200, failed: false, word: 'OK', authz: 'ok' },
+      { status: 401, failed: true, word: 'Unauthorized', authz: 'unauthorized' },
+      { status: 503, failed: true, word: 'Service Unavailable', authz: 'unauthorized', error: { error: true } },
+    ].map(({ status: code, failed, word, authz, error = {} }) => ({
+      ...{ name: 'async authz egress', failed },
+      told: { ...attributes, 'http.status_code': code, ext_authz_http_status: word, ext_authz_status: `ext_authz_${authz}`, ...error },
+    })),
+  );
+  expect(parents).toEqual(calls.map(({ traceId, spanId }) => `00-${traceId}-${spanId}-01`));
+  expect(calls.map(({ traceId, parentSpanId }) => [traceId, parentSpanId])).toEqual(rig.records.map(({ trace }) => [trace?.traceId, trace?.spanId]));
+  // Not recorded: no span.
+  await ask(rig, get.replace('\r\n\r\n', '\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n\r\n'));
+  expect(calls).toHaveLength(3);
+  expect(parents[3]).toBe('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00');
+});
+
+test('a check over gRPC is a span too', () => {
+  const grpc = { kind: 'grpc', cluster: 'authz', authority: 'authz.test', timeoutMs: 0, metadata: [] } as const;
+  const answered = { status: 200, flags: '-', address: '', fields: [], body: Buffer.alloc(0), trailers: 'grpc-status: 0\r\n', serviceMs: 1 };
+  const told = { component: 'proxy', upstream_cluster: 'authz', upstream_address: 'authz.test' };
+  const name = 'async envoy.service.auth.v3.Authorization.Check egress';
+  expect([
+    checkSpan(grpc, answered, { kind: 'denied', status: 403, headers: [], body: '', metadata: undefined }),
+    checkSpan(grpc, { ...answered, status: 504, trailers: '' }, { kind: 'error' }),
+  ]).toEqual([
+    { name, failed: false, attributes: { ...told, 'grpc.status_code': '0', ext_authz_status: 'ext_authz_unauthorized' } },
+    { name, failed: true, attributes: { ...told, 'grpc.status_code': '14', error: true } },
+  ]);
 });
