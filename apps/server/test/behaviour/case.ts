@@ -11,7 +11,7 @@ export const namespaceOf = (plane: Plane): string => `of-${plane}`;
 export const otherNamespaceOf = (plane: Plane): string => `other-${plane}`;
 
 /** Applications behind the mesh; see harness/apps.ts for what they do. `dead` is a port nobody listens on. */
-export type AppName = 'a' | 'b' | 'c' | 'd' | 'echo' | 'echo2' | 'first' | 'late' | 'tls' | 'tls2' | 'forward' | 'dead';
+export type AppName = 'a' | 'b' | 'c' | 'd' | 'echo' | 'echo2' | 'first' | 'late' | 'tls' | 'tls2' | 'forward' | 'authz' | 'dead';
 
 export interface EndpointSpec {
   app: AppName;

@@ -9,6 +9,7 @@ import { BALANCING } from './balancing.ts';
 import { CORNERS } from './corners.ts';
 import { DRAIN } from './drain.ts';
 import { EGRESS } from './egress.ts';
+import { EXTERNAL_AUTHORIZATION } from './external-authorization.ts';
 import { FLAGS } from './flags.ts';
 import { GATEWAY_API } from './gateway-api.ts';
 import { GATEWAY_TLS } from './gateway-tls.ts';
@@ -52,6 +53,7 @@ export const CASES: readonly Case[] = [
   ...SECURITY,
   ...AUTHENTICATION,
   ...AUTHORIZATION,
+  ...EXTERNAL_AUTHORIZATION,
   ...OBSERVABILITY,
   ...TELEMETRY,
   ...FLAGS,

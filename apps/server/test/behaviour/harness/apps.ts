@@ -7,6 +7,7 @@ import { type AddressInfo, type Server, type Socket, createServer } from 'node:n
 import type { TLSSocket } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import type { AppAction, AppName } from '../case.ts';
+import { startAuthz } from './app-authz.ts';
 import { answerGrpc } from './app-grpc.ts';
 import type { Certificates } from './certificates.ts';
 
@@ -73,6 +74,9 @@ export async function startApps(certificates: Certificates): Promise<Apps> {
     two.on('sessionError', () => undefined);
     await listen(app, byFirstBytes(one, two));
   }
+  const authz = startAuthz();
+  http.push(authz.one);
+  await listen('authz', byFirstBytes(authz.one, authz.two));
   await listen(
     'echo',
     createServer((socket) => socket.on('data', (bytes) => socket.write(`echo:${bytes.toString()}`)).on('end', () => socket.end())),

@@ -37,6 +37,8 @@ const INBOUND: readonly { name: string; app: string; servicePort: number }[] = [
   { name: 'tls-tls2', app: 'tls2', servicePort: 9445 },
   { name: 'https-tls', app: 'tls', servicePort: 9444 },
   ...['a', 'echo', 'first'].map((app, i) => ({ name: `auto-${app}`, app, servicePort: 7000 + i })),
+  { name: 'http-authz', app: 'authz', servicePort: 8090 },
+  { name: 'grpc-authz', app: 'authz', servicePort: 9290 },
   { name: 'strict', app: 'a', servicePort: 8443 },
   { name: 'disable', app: 'a', servicePort: 8444 },
 ];
