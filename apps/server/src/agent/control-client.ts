@@ -97,7 +97,7 @@ function collectionPath(kindName: string, namespace?: string): string {
   const kind = findKind(kindName);
   if (kind === undefined) throw new StartError('WEFT_USAGE', `${kindName} is not a kind Weft serves`);
   const root = kind.group === '' ? '/api' : '/apis';
-  return `${root}/${apiVersionOf(kind)}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${kind.plural}`;
+  return `${root}/${apiVersionOf(kind)}${namespace === undefined || kind.clusterScoped === true ? '' : `/namespaces/${namespace}`}/${kind.plural}`;
 }
 
 interface Refusal {

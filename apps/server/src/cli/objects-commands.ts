@@ -1,7 +1,7 @@
 // weft apply, get, delete, describe.
 
 import { parseYaml } from '@weft/mesh-core/config';
-import { type Kind, type MeshObject, type ObjectRef, KINDS, findKind } from '@weft/mesh-core/model';
+import { CLUSTER_NAMESPACE, type Kind, type MeshObject, type ObjectRef, KINDS, findKind, kindOfManifest } from '@weft/mesh-core/model';
 import { type Command, Option } from 'commander';
 import { createControlClient, problemLine } from '../agent/control-client.ts';
 import { StartError } from '../agent/errors.ts';
@@ -29,11 +29,12 @@ export function refsOf({ text, placeOf }: ConfigText): ObjectRef[] {
   if (problem !== undefined) throw new StartError('WEFT_USAGE', `nothing deleted: ${problemLine(problem, placeOf)}`);
   if (documents.length === 0) throw new StartError('WEFT_USAGE', 'nothing deleted: the files have no object');
   return documents.map(({ value, locate }) => {
-    const { kind, metadata } = (value ?? {}) as Partial<MeshObject>;
+    const { apiVersion, kind, metadata } = (value ?? {}) as Partial<MeshObject>;
     const name: unknown = metadata?.name;
     if (typeof kind !== 'string' || typeof name !== 'string')
       throw new StartError('WEFT_USAGE', `nothing deleted: ${placeOf(locate([]).line ?? 1)}: an object has no kind or no metadata.name`);
-    return { kind: kindOf(kind).kind, namespace: metadata?.namespace ?? 'default', name };
+    const { kind: known, clusterScoped } = kindOfManifest(kind, apiVersion) ?? kindOf(kind);
+    return { kind: known, namespace: clusterScoped === true ? CLUSTER_NAMESPACE : (metadata?.namespace ?? 'default'), name };
   });
 }
 

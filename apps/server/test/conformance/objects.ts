@@ -1,7 +1,7 @@
 // Text to objects and proxies, for conformance tests.
 
 import { parseYaml, validateObject } from '@weft/mesh-core/config';
-import { DEFAULT_MESH_SETTINGS, KINDS, type MeshObject, type MeshSettings, type ProxyNode } from '@weft/mesh-core/model';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type MeshSettings, type ProxyNode, kindOfManifest } from '@weft/mesh-core/model';
 import { buildMesh, translate } from '@weft/mesh-core/translate';
 import type { ResourceSet } from '@weft/mesh-core/xds';
 
@@ -11,8 +11,8 @@ export function readObjects(text: string): { objects: MeshObject[]; unserved: st
   const unserved = new Set<string>();
   const refused: string[] = [];
   for (const document of parseYaml(text).documents) {
-    const { kind } = document.value as { kind?: string };
-    if (!KINDS.some((k) => k.kind === kind)) {
+    const { kind, apiVersion } = document.value as { kind?: string; apiVersion?: string };
+    if (kindOfManifest(kind, apiVersion) === undefined) {
       unserved.add(String(kind));
       continue;
     }

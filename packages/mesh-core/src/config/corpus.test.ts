@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { KINDS } from '../model/index.ts';
+import { kindOfManifest } from '../model/index.ts';
 import { validateObject } from './validate.ts';
 import { parseYaml } from './yaml-text.ts';
 
@@ -38,9 +38,10 @@ const casesOf = (folder: string): Case[] => JSON.parse(readFileSync(join(corpus,
 /** Error messages for one corpus file; undefined when it has a kind Weft does not serve. */
 function errorsIn(file: string): string[] | undefined {
   const { documents, problems } = parseYaml(readFileSync(join(corpus, 'istio', file), 'utf8'));
-  // The Gateway API has a Gateway of its own.
-  const served = ({ kind, apiVersion = '' }: { kind?: string; apiVersion?: string }): boolean =>
-    KINDS.some((k) => k.kind === kind && apiVersion.startsWith(k.group));
+  const served = ({ kind, apiVersion = '' }: { kind?: string; apiVersion?: string }): boolean => {
+    const known = kindOfManifest(kind, apiVersion);
+    return known !== undefined && apiVersion.startsWith(known.group);
+  };
   if (!documents.every((d) => served(d.value as object))) return undefined;
   return [...problems, ...documents.flatMap((d) => validateObject(d.value, d).problems)]
     .filter((p) => p.severity === 'error')

@@ -2,6 +2,7 @@
 
 import { base64Encode, getTextEncoding } from '@bufbuild/protobuf/wire';
 import { z } from 'zod';
+import { KINDS, type MeshObject, manifestKind } from '../model/index.ts';
 
 /** Fields beside metadata, by kind. */
 export const DATA_FIELDS: Readonly<Record<string, readonly string[]>> = {
@@ -55,12 +56,20 @@ export function bodyOf(kind: string, record: Readonly<Record<string, unknown>>):
   return { body: Object.fromEntries(fields.filter((key) => record[key] !== undefined).map((key) => [key, record[key]])), path: [] };
 }
 
-/** An object as Kubernetes shows it: these kinds' content at the top. */
-export function presented<T extends { kind: string; spec: unknown }>(object: T): T {
-  if (DATA_FIELDS[object.kind] === undefined) return object;
+/** An object as Kubernetes shows it: its kind by the name of manifests, no namespace where it has none, these kinds' content at the top. */
+export function presented<T extends MeshObject>(object: T): T {
+  if (DATA_FIELDS[object.kind] === undefined) return asManifest(object);
   const { spec, ...rest } = object;
   const { data, ...others } = spec as { data?: Readonly<Record<string, string>> };
   const shown =
     data === undefined ? {} : { data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, value === REDACTED ? REDACTED_BASE64 : value])) };
   return { ...rest, ...others, ...shown } as unknown as T;
+}
+
+function asManifest<T extends MeshObject>(object: T): T {
+  const kind = KINDS.find((k) => k.kind === object.kind);
+  if (kind === undefined) return object;
+  const { namespace: _, ...metadata } = object.metadata;
+  const scoped = kind.clusterScoped === true ? { metadata: metadata as T['metadata'] } : {};
+  return { ...object, kind: manifestKind(kind), ...scoped };
 }

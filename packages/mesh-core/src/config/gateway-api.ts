@@ -1,35 +1,40 @@
-// HTTPRoute and GRPCRoute (gateway.networking.k8s.io) as routes of the mesh: attached to Services, not to gateways.
+// HTTPRoute and GRPCRoute (gateway.networking.k8s.io), attached to Gateways or to Services of the mesh.
 
 import { z } from 'zod';
 import { headerName } from './http-headers.ts';
-import { durationMs, hostName, portNumber, regex } from './schema-parts.ts';
+import { gatewayHostname, groupName, kindName, namespaceName, objectName, sectionName } from './kubernetes-gateway.ts';
+import { durationMs, portNumber, regex } from './schema-parts.ts';
 
-const name = z.string().min(1).max(253);
-const label = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a name: lower-case letters, digits and -');
 const duration = z
   .string()
   .regex(/^(\d{1,5}(h|m|s|ms)){1,4}$/, 'must be a duration like 10s or 1m30s')
   .refine((text) => durationMs(text) !== undefined);
 
-const parentRef = z
-  .strictObject({
-    group: z.string().optional(),
-    kind: z.string().optional(),
-    namespace: label.optional(),
-    name,
-    sectionName: z.string().optional(),
-    port: portNumber.optional(),
-  })
-  .refine((p) => p.kind === 'Service' && (p.group ?? '') === '', 'must be a Service: {group: "", kind: Service, name}; gateways take VirtualServices');
+/** Of another kind than Gateway or Service it is for another controller, and says nothing here. */
+const parentRef = z.strictObject({
+  group: groupName.optional(),
+  kind: kindName.optional(),
+  namespace: namespaceName.optional(),
+  name: objectName,
+  sectionName: sectionName.optional(),
+  port: portNumber.optional(),
+});
 
 const target = {
-  group: z.literal('').optional(),
-  kind: z.literal('Service').optional(),
-  name,
-  namespace: label.optional(),
-  port: portNumber,
+  group: groupName.optional(),
+  kind: kindName.optional(),
+  name: objectName,
+  namespace: namespaceName.optional(),
+  port: portNumber.optional(),
 };
-const backend = z.strictObject(target);
+interface Target {
+  group?: string | undefined;
+  kind?: string | undefined;
+  port?: number | undefined;
+}
+const hasPort = ({ group = '', kind = 'Service', port }: Target): boolean => group !== '' || kind !== 'Service' || port !== undefined;
+const NEEDS_PORT = 'needs a port: it names a Service';
+const backend = z.strictObject(target).refine(hasPort, NEEDS_PORT);
 
 const headerPairs = z.array(z.strictObject({ name: headerName, value: z.string() })).max(16);
 const modifier = z.strictObject({ set: headerPairs.optional(), add: headerPairs.optional(), remove: z.array(headerName).max(16).optional() });
@@ -54,19 +59,47 @@ const common = [
     }),
   }),
 ] as const;
+const alone = (list: readonly string[]): boolean => list.length <= 1 || !list.includes('*');
+const ALONE = '* stands alone: it is all of them';
+const cors = z.strictObject({
+  allowOrigins: z
+    .array(
+      z
+        .string()
+        .max(253)
+        .regex(
+          /^(\*|https?:\/\/((\*\.)?([a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(:\d{1,5})?)$/,
+          'must be an origin like https://example.com or https://*.example.com, or *',
+        ),
+    )
+    .max(64)
+    .refine(alone, ALONE)
+    .optional(),
+  allowMethods: z
+    .array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', '*']))
+    .max(9)
+    .refine(alone, ALONE)
+    .optional(),
+  allowHeaders: z.array(headerName).max(64).refine(alone, ALONE).optional(),
+  exposeHeaders: z.array(headerName).max(64).optional(),
+  allowCredentials: z.boolean().optional(),
+  maxAge: z.number().int().min(1).optional(),
+});
+
 const httpFilter = z.discriminatedUnion('type', [
   ...common,
+  z.strictObject({ type: z.literal('CORS'), cors }),
   z.strictObject({
     type: z.literal('RequestRedirect'),
     requestRedirect: z.strictObject({
       scheme: z.enum(['http', 'https']).optional(),
-      hostname: hostName.optional(),
+      hostname: gatewayHostname.optional(),
       path: path.optional(),
       port: portNumber.optional(),
       statusCode: z.union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)]).optional(),
     }),
   }),
-  z.strictObject({ type: z.literal('URLRewrite'), urlRewrite: z.strictObject({ hostname: hostName.optional(), path: path.optional() }) }),
+  z.strictObject({ type: z.literal('URLRewrite'), urlRewrite: z.strictObject({ hostname: gatewayHostname.optional(), path: path.optional() }) }),
 ]);
 const grpcFilter = z.discriminatedUnion('type', [...common]);
 
@@ -94,11 +127,15 @@ const rule = <M extends z.ZodType, F extends z.ZodType>(match: M, filter: F) => 
   matches: z.array(match).max(64).optional(),
   filters: z.array(filter).max(16).optional(),
   backendRefs: z
-    .array(z.strictObject({ ...target, weight: z.number().int().min(0).max(1_000_000).optional(), filters: z.array(filter).max(16).optional() }))
+    .array(
+      z
+        .strictObject({ ...target, weight: z.number().int().min(0).max(1_000_000).optional(), filters: z.array(filter).max(16).optional() })
+        .refine(hasPort, NEEDS_PORT),
+    )
     .max(16)
     .optional(),
 });
-const route = { parentRefs: z.array(parentRef).min(1, 'needs a Service to attach to').max(32), hostnames: z.array(hostName).max(16).optional() };
+const route = { parentRefs: z.array(parentRef).max(32).optional(), hostnames: z.array(gatewayHostname).max(16).optional() };
 
 export const httpRouteSpec = z.strictObject({
   ...route,

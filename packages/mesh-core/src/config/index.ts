@@ -7,6 +7,7 @@ export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.
 export type { EnvoyFilterSpec, EnvoyFilterTarget } from './envoy-filter.ts';
 export { providerErrors } from './extension-providers.ts';
 export type { GrpcRouteSpec, MeshRouteSpec } from './gateway-api.ts';
+export type { GatewayClassSpec, KubernetesGatewaySpec, LabelSelector, ReferenceGrantSpec } from './kubernetes-gateway.ts';
 export type { GatewaySpec } from './gateway.ts';
 export { CIPHER_SUITES } from './gateway.ts';
 export type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';

@@ -1,13 +1,14 @@
 // One object: from untrusted value to a MeshObject, with every problem named by field path (and line, when it came from text).
 
 import { z } from 'zod';
-import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, KINDS, apiVersionOf } from '../model/index.ts';
+import { CLUSTER_NAMESPACE, DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, KINDS, apiVersionOf, kindOfManifest, manifestKind } from '../model/index.ts';
 import { DATA_FIELDS, bodyOf, configMapSpec, secretSpec, storedSecret } from './data-kinds.ts';
 import { authorizationPolicySpec, dryRunProblem } from './authorization-policy.ts';
 import { destinationRuleSpec } from './destination-rule.ts';
 import { gatewaySpec } from './gateway.ts';
 import { envoyFilterSpec } from './envoy-filter.ts';
 import { grpcRouteSpec, httpRouteSpec } from './gateway-api.ts';
+import { gatewayClassSpec, kubernetesGatewaySpec, referenceGrantSpec } from './kubernetes-gateway.ts';
 import { fieldIssues } from './issue-text.ts';
 import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
 import { isMeshConfig, readMeshConfig } from './mesh-config.ts';
@@ -35,6 +36,9 @@ const SPECS: Readonly<Record<string, z.ZodType>> = {
   ProxyConfig: proxyConfigSpec,
   EnvoyFilter: envoyFilterSpec,
   Telemetry: telemetrySpec,
+  GatewayClass: gatewayClassSpec,
+  KubernetesGateway: kubernetesGatewaySpec,
+  ReferenceGrant: referenceGrantSpec,
   HTTPRoute: httpRouteSpec,
   GRPCRoute: grpcRouteSpec,
   PeerAuthentication: peerAuthenticationSpec,
@@ -73,13 +77,13 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
     return { problems };
   }
   const record = input as Record<string, unknown>;
-  const kind = KINDS.find((k) => k.kind === record['kind']);
+  const kind = kindOfManifest(record['kind'], record['apiVersion']);
   if (kind === undefined) {
     add(
       ['kind'],
       record['kind'] === undefined
         ? 'kind is required'
-        : `kind ${String(record['kind'])} is not served here; it is one of ${KINDS.map((k) => k.kind).join(', ')}`,
+        : `kind ${String(record['kind'])} is not served here; it is one of ${[...new Set(KINDS.map(manifestKind))].join(', ')}`,
       'WEFT_UNKNOWN_KIND',
     );
     return { problems };
@@ -88,7 +92,7 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
   if (!versions.includes(String(record['apiVersion'])))
     add(
       ['apiVersion'],
-      `${record['apiVersion'] === undefined ? 'apiVersion is required' : `apiVersion ${String(record['apiVersion'])} is not one of ${kind.kind}`}: use ${versions.join(', ')}`,
+      `${record['apiVersion'] === undefined ? 'apiVersion is required' : `apiVersion ${String(record['apiVersion'])} is not one of ${manifestKind(kind)}`}: use ${versions.join(', ')}`,
       'WEFT_UNKNOWN_VERSION',
     );
   // A kind of the same name in another group is another kind: what is in it says nothing.
@@ -114,10 +118,11 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
   }
   if (kind.kind === 'ConfigMap') for (const message of meshConfigErrors(record, spec?.data)) add(['data', 'mesh'], message);
   if (problems.length > 0 || !metadata.success) {
-    const ref = { kind: kind.kind, namespace: nameIn(record, 'namespace') ?? 'default', name: nameIn(record, 'name') ?? '' };
+    const ref = { kind: kind.kind, namespace: kind.clusterScoped === true ? CLUSTER_NAMESPACE : home, name: nameIn(record, 'name') ?? '' };
     return { problems: problems.map((p) => ({ ...p, ref })) };
   }
-  const { name, namespace = 'default', labels, annotations, uid, resourceVersion, generation, creationTimestamp } = metadata.data;
+  const { name, labels, annotations, uid, resourceVersion, generation, creationTimestamp } = metadata.data;
+  const namespace = kind.clusterScoped === true ? CLUSTER_NAMESPACE : (metadata.data.namespace ?? 'default');
   return {
     object: {
       apiVersion: String(record['apiVersion']),

@@ -1,7 +1,7 @@
 // YAML text to documents with places: every later problem can be told with its line.
 
 import { type Document, Lexer, LineCounter, isCollection, isMap, isNode, isPair, isScalar, parseAllDocuments, parseDocument, stringify, visit } from 'yaml';
-import type { MeshObject, Problem } from '../model/index.ts';
+import { type MeshObject, type Problem, findKind, manifestKind } from '../model/index.ts';
 import { YamlEditError } from './errors.ts';
 
 const MAX_BYTES = 262_144;
@@ -143,11 +143,12 @@ function locate(document: Document, lines: LineCounter, path: FieldPath): Pick<P
 /** YAML of an object in the order people write it. Server-set metadata is left out. */
 export function toYaml(object: MeshObject): string {
   const { name, namespace, labels, annotations } = object.metadata;
+  const kind = findKind(object.kind);
   return stringify(
     {
       apiVersion: object.apiVersion,
-      kind: object.kind,
-      metadata: { name, namespace, ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) },
+      kind: kind === undefined ? object.kind : manifestKind(kind),
+      metadata: { name, ...(kind?.clusterScoped === true ? {} : { namespace }), ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) },
       spec: object.spec,
     },
     { lineWidth: 0 },

@@ -1,9 +1,10 @@
 // SDS: certificates that Gateways and DestinationRules name by `credentialName`, from Secrets of the proxy's own namespace.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type DestinationRuleSpec, REDACTED, type SecretSpec, matches, visible } from '../config/index.ts';
+import { type DestinationRuleSpec, REDACTED, type ReferenceGrantSpec, type SecretSpec, matches, visible } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { without } from './common.ts';
+import { granted } from './gateway-api/grants.ts';
 import { derived } from './memo.ts';
 import { type Mesh, ofKind } from './mesh.ts';
 
@@ -13,7 +14,7 @@ export interface Credential {
   use: 'certificate' | 'bundle';
 }
 
-const TYPED = /^(kubernetes|configmap):\/\//;
+const TYPED = /^(kubernetes|kubernetes-gateway|configmap):\/\//;
 
 /** Resource names as Istio has them. */
 export function credentialResource(name: string): string {
@@ -25,7 +26,7 @@ export function caOf(credential: string): string {
   return `${credential}-cacert`;
 }
 
-/** What a proxy may have: credentials its Gateways and its DestinationRules name, in its own namespace. Bundles in ConfigMaps are public. */
+/** What a proxy may have: credentials its Gateways and its DestinationRules name, in its own namespace, or granted to Gateways of it. Bundles in ConfigMaps are public. */
 export function credentialSecrets(mesh: Mesh, node: ProxyNode, named: readonly Credential[]): JsonObject[] {
   const uses = new Map<string, Credential['use']>();
   for (const { name, use } of [...named, ...ofRules(mesh, node)]) {
@@ -33,12 +34,20 @@ export function credentialSecrets(mesh: Mesh, node: ProxyNode, named: readonly C
     if (!uses.has(resource)) uses.set(resource, use);
   }
   return [...uses].flatMap(([resource, use]) => {
-    const [, type = '', place = ''] = /^(\w+):\/\/(.*)$/.exec(resource) ?? [];
+    const [, type = '', place = ''] = /^([\w-]+):\/\/(.*)$/.exec(resource) ?? [];
     const [namespace, name] = place.includes('/') ? (place.split('/', 2) as [string, string]) : [node.namespace, place];
-    if (type === 'kubernetes' && namespace !== node.namespace) return [];
+    if (type !== 'configmap' && namespace !== node.namespace && !(type === 'kubernetes-gateway' && secretGranted(mesh, node.namespace, namespace, name)))
+      return [];
     const data = (wanted: string): Data | undefined => (type === 'configmap' ? configMapData : secretData)(mesh, namespace, wanted);
     return use === 'bundle' ? bundle(resource, data(name) ?? data(name.replace(/-cacert$/, ''))) : certificate(resource, data(name));
   });
+}
+
+/** The bundle of a Secret is granted with it. */
+function secretGranted(mesh: Mesh, from: string, namespace: string, name: string): boolean {
+  const grants = ofKind<ReferenceGrantSpec>(mesh, 'ReferenceGrant');
+  const to = { group: '', kind: 'Secret', namespace };
+  return [name, name.replace(/-cacert$/, '')].some((n) => granted(grants, { from: { kind: 'Gateway', namespace: from }, to: { ...to, name: n } }));
 }
 
 /** Rules a proxy follows. Sidecars get what their own namespace's rules name, and where those select workloads only these. */

@@ -8,10 +8,11 @@ import { ADS, any, grouped, seconds, socketAddress } from './common.ts';
 import { type Credential, caOf } from './credentials.ts';
 import { loadAssignment } from './endpoints.ts';
 import { httpExternalAuthorization } from './external-authorization.ts';
+import { isListener } from './gateway-api/semantics.ts';
 import { type GatewayServer, bareHost, commonHosts, gatewayRouteConfig, serverHosts } from './gateway-routes.ts';
 import { TLS_INSPECTOR, hcm, rds } from './listeners.ts';
 import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor } from './mesh.ts';
-import { serverTls } from './server-tls.ts';
+import { BUILT_IN, serverTls } from './server-tls.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { type L4Context, l4Applies, tcpProxyFilter, tcpProxyTo } from './tcp-routes.ts';
 import { effectivePolicy, withMeshLocality } from './traffic-policy.ts';
@@ -103,7 +104,7 @@ function firstClaims(chains: readonly JsonObject[]): JsonObject[] {
 /** Servers of the Gateways that select a proxy. */
 export function serversOf(mesh: Mesh, node: ProxyNode): GatewayServer[] {
   return mesh.gateways
-    .filter((g) => matches(node.labels, g.spec.selector))
+    .filter((g) => matches(node.labels, g.spec.selector) && (!isListener(g) || g.metadata.namespace === node.namespace))
     .flatMap((gateway) => gateway.spec.servers.map((server) => ({ gateway, key: `${gateway.metadata.namespace}/${gateway.metadata.name}`, server })));
 }
 
@@ -202,7 +203,7 @@ export function sniClusters(mesh: Mesh, node: ProxyNode): { cluster: JsonObject;
 /** Credentials the servers of a gateway proxy name. */
 export function credentialsOf(mesh: Mesh, node: ProxyNode): Credential[] {
   return serversOf(mesh, node).flatMap(({ server: { tls } }) => {
-    const names = [tls?.credentialName, ...(tls?.credentialNames ?? [])].filter((name) => Boolean(name)) as string[];
+    const names = [tls?.credentialName, ...(tls?.credentialNames ?? [])].filter((name) => Boolean(name) && name !== BUILT_IN) as string[];
     const bundle = tls?.caCertCredentialName || (names[0] === undefined ? undefined : caOf(names[0]));
     return [...names.map((name) => ({ name, use: 'certificate' as const })), ...(bundle === undefined ? [] : [{ name: bundle, use: 'bundle' as const }])];
   });

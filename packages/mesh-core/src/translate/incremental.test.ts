@@ -11,6 +11,7 @@ import { translate } from './translate.ts';
 const NAMES = ['a', 'b', 'c'];
 const object = (apiVersion: string, kind: string, name: string, spec: object): MeshObject => ({ apiVersion, kind, metadata: { name, namespace: 'ns' }, spec });
 const networking = 'networking.istio.io/v1';
+const gatewayApi = 'gateway.networking.k8s.io/v1';
 
 const keysOf = (name: string): KeySource => ({ url: `http://${name}/keys`, discovery: false, timeoutMs: 1 });
 
@@ -26,6 +27,11 @@ const edit = fc.record({
     'AuthorizationPolicy',
     'keys',
     'Gateway',
+    'GatewayClass',
+    'KubernetesGateway',
+    'HTTPRoute',
+    'GRPCRoute',
+    'ReferenceGrant',
   ),
   name: fc.constantFrom(...NAMES),
   shape: fc.nat(3),
@@ -77,6 +83,32 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
         ...(shape % 2 === 0 ? { action: 'DENY' } : {}),
         rules: [{ to: [{ operation: { ports: [String(9080 + shape)] } }] }],
       });
+    case 'GatewayClass':
+      return object(gatewayApi, kind, 'istio', { controllerName: shape === 0 ? 'istio.io/gateway-controller' : 'example.com/other' });
+    case 'KubernetesGateway':
+      return object(gatewayApi, kind, name, {
+        gatewayClassName: 'istio',
+        ...(shape === 3 ? { addresses: [{ type: 'Hostname', value: NAMES[0] }] } : {}),
+        listeners: [
+          { name: 'http', port: 8081, protocol: 'HTTP', ...(shape === 0 ? {} : { hostname: `*.${name}.test` }) },
+          ...(shape === 2 ? [{ name: 'more', port: 8082, protocol: 'HTTP', allowedRoutes: { namespaces: { from: 'All' } } }] : []),
+        ],
+      });
+    case 'HTTPRoute':
+    case 'GRPCRoute':
+      return object(gatewayApi, kind, name, {
+        parentRefs: shape === 3 ? [{ group: '', kind: 'Service', name }] : [{ name: 'a' }, { name, ...(shape === 1 ? { sectionName: 'more' } : {}) }],
+        ...(shape === 2 ? { hostnames: [`x.${name}.test`, 'y.test'] } : {}),
+        rules: [{ backendRefs: [{ name, port: 9080 }, ...(shape === 2 ? [{ name, namespace: 'other', port: 9080 }] : [])] }],
+      });
+    case 'ReferenceGrant':
+      return {
+        ...object(gatewayApi, kind, name, {
+          from: [{ group: 'gateway.networking.k8s.io', kind: shape === 0 ? 'GRPCRoute' : 'HTTPRoute', namespace: 'ns' }],
+          to: [{ group: '', kind: 'Service', ...(shape < 2 ? { name } : {}) }],
+        }),
+        metadata: { name, namespace: 'other' },
+      };
     default:
       return object(networking, kind, name, {
         selector: { istio: 'ingressgateway' },
@@ -107,7 +139,7 @@ const NODES = [
   node('b'),
   node('c', { dataPlane: 'envoy', httpProxyPort: 15_001 }),
   node('d', { dataPlane: 'grpc', inbound: [], upstreams: [] }),
-  node('gw', { role: 'router', labels: { istio: 'ingressgateway' }, inbound: [], upstreams: [] }),
+  node('gw', { role: 'router', labels: { istio: 'ingressgateway', 'gateway.networking.k8s.io/gateway-name': 'a' }, inbound: [], upstreams: [] }),
   node('a', { namespace: 'other' }),
 ];
 
@@ -187,4 +219,22 @@ test("a key server's answer makes the inbound listeners of those who need its ke
   // Given up: as before there was an answer.
   const withdrawn = buildMesh(objects, DEFAULT_MESH_SETTINGS, answered);
   expect(summary(translate(withdrawn, node('a'), DEFAULT_MESH_SETTINGS))).toEqual(summary(a as ResourceSet));
+});
+
+test('a grant makes the routes of the gateways again that need it and nothing else', () => {
+  const edge = node('gw', { role: 'router', labels: { 'gateway.networking.k8s.io/gateway-name': 'a' }, inbound: [], upstreams: [] });
+  const objects = [
+    ...NAMES.map((name) => objectOf({ kind: 'Service', name, shape: 0, gone: false })),
+    objectOf({ kind: 'KubernetesGateway', name: 'a', shape: 2, gone: false }),
+    objectOf({ kind: 'HTTPRoute', name: 'b', shape: 2, gone: false }),
+  ];
+  const first = buildMesh(objects, DEFAULT_MESH_SETTINGS);
+  const before = translate(first, edge, DEFAULT_MESH_SETTINGS);
+  const grant = objectOf({ kind: 'ReferenceGrant', name: 'b', shape: 1, gone: false });
+  const unrelated = { ...grant, metadata: { ...grant.metadata, namespace: 'elsewhere' } };
+  expect(translate(buildMesh([...objects, unrelated], DEFAULT_MESH_SETTINGS, first), edge, DEFAULT_MESH_SETTINGS)).toBe(before);
+  const after = translate(buildMesh([...objects, grant], DEFAULT_MESH_SETTINGS, first), edge, DEFAULT_MESH_SETTINGS);
+  const changed = [...after[TYPE_URL.route].values()].filter((r) => before[TYPE_URL.route].get(r.name) !== r).map((r) => r.name);
+  expect(changed).toEqual(['http.8082']);
+  expect([...after[TYPE_URL.listener].values()]).toEqual([...before[TYPE_URL.listener].values()]);
 });

@@ -18,7 +18,7 @@ import {
 import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
-import { meshRoutes } from './gateway-api.ts';
+import { gatewaysOfListeners, listenersByGateway, virtualServicesOfRoutes } from './gateway-api/index.ts';
 import { Memo, type Remembering, type Sources, derived, fact, once, sameContent, sameElements, sameEntries, source } from './memo.ts';
 import { type EntryFacts, entryServices } from './service-entries.ts';
 
@@ -107,14 +107,25 @@ const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
       (m) =>
         [
           ...withDelegates(ofKind<VirtualServiceSpec>(m, 'VirtualService'), m.settings.domainSuffix),
-          ...meshRoutes(ofKind(m, 'HTTPRoute'), ofKind(m, 'GRPCRoute'), m.settings.domainSuffix),
+          ...virtualServicesOfRoutes((kind) => ofKind(m, kind), listeners(m), m.settings.domainSuffix),
         ].toSorted(byAge),
       sameElements,
     ),
   destinationRules: (mesh) => ofKind(mesh, 'DestinationRule'),
-  gateways: (mesh) => ofKind(mesh, 'Gateway'),
+  gateways: (mesh) =>
+    derived<Mesh, Mesh['gateways']>(
+      mesh,
+      'gateways',
+      (m) => [...ofKind<GatewaySpec>(m, 'Gateway'), ...gatewaysOfListeners((kind) => ofKind(m, kind), listeners(m), m.settings.domainSuffix)].toSorted(byAge),
+      sameElements,
+    ),
   peerAuthentications: (mesh) => ofKind(mesh, 'PeerAuthentication'),
 };
+
+/** Listeners of the Gateway API's Gateways. */
+function listeners(mesh: Mesh): ReturnType<typeof listenersByGateway> {
+  return derived(mesh, 'listeners', (m) => listenersByGateway((kind) => ofKind(m, kind)), sameEntries);
+}
 
 /** Objects of one kind, oldest first. */
 export function ofKind<S>(mesh: Mesh, kind: string): readonly MeshObject<S>[] {

@@ -7,6 +7,7 @@ import { caOf, credentialResource } from './credentials.ts';
 
 export type ServerTls = NonNullable<GatewaySpec['servers'][number]['tls']>;
 
+export const BUILT_IN = 'builtin://';
 const HTTP_ALPN = ['h2', 'http/1.1'];
 
 /** Mutual TLS with the mesh's certificates, which come by SDS. `checks`: what is asked of peers besides. */
@@ -85,6 +86,7 @@ function tlsParams(tls: ServerTls): JsonObject {
   };
 }
 
+/** `builtin://` is the proxy's own certificate of the mesh. */
 function secretConfig(credential: string): JsonObject {
-  return { name: credentialResource(credential), sdsConfig: ADS };
+  return { name: credential === BUILT_IN ? 'default' : credentialResource(credential), sdsConfig: ADS };
 }

@@ -4,7 +4,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { type HttpMatchSpec, type HttpRouteSpec, type VirtualServiceSpec, gatewayKey, matches } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
 import { any, without } from './common.ts';
-import { isGatewayApi } from './gateway-api.ts';
+import { isGatewayApi } from './gateway-api/semantics.ts';
 import { hashOfService, hashPolicies } from './hash-policy.ts';
 import type { MeshService } from './mesh.ts';
 import { retryPolicy } from './retry-policy.ts';

@@ -1,9 +1,15 @@
 // What kubectl asks before anything else: groups, versions, resources, and OpenAPI: that the server validates, and the fields for kubectl explain.
 
 import { jsonSchemaOf } from '@weft/mesh-core/config';
-import { KINDS, type Kind } from '@weft/mesh-core/model';
+import { KINDS, type Kind, manifestKind } from '@weft/mesh-core/model';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+
+/** What `kubectl get istio-io` and `kubectl get gateway-api` list, by the end of the group. */
+const CATEGORIES: Readonly<Record<string, { categories: readonly string[] }>> = {
+  'istio.io': { categories: ['istio-io'] },
+  'k8s.io': { categories: ['gateway-api'] },
+};
 
 /** Group and version pairs in the order of the registry; '' is the core group. */
 export const GROUP_VERSIONS: readonly { group: string; version: string; kinds: readonly Kind[] }[] = [
@@ -35,11 +41,11 @@ export function resourceList(group: string, version: string, kinds: readonly Kin
   const resources = kinds.map((k) => ({
     name: k.plural,
     singularName: k.singular,
-    namespaced: true,
-    kind: k.kind,
+    namespaced: k.clusterScoped !== true,
+    kind: manifestKind(k),
     verbs: VERBS,
     shortNames: k.shortNames,
-    ...(group === '' ? {} : { categories: ['istio-io'] }),
+    ...CATEGORIES[group.split('.').slice(-2).join('.')],
   }));
   const namespaces = {
     name: 'namespaces',
@@ -75,11 +81,11 @@ function schemasOf(group: string, version: string, kinds: readonly Kind[]): Reco
     ...{ labels: { type: 'object', additionalProperties: text }, annotations: { type: 'object', additionalProperties: text } },
   });
   return Object.fromEntries(
-    kinds.map(({ kind }) => [
-      `${group}.${version}.${kind}`,
+    kinds.map((k) => [
+      `${group}.${version}.${manifestKind(k)}`,
       {
-        ...object({ apiVersion: text, kind: text, metadata, spec: jsonSchemaOf(kind) }),
-        'x-kubernetes-group-version-kind': [{ group, version, kind }],
+        ...object({ apiVersion: text, kind: text, metadata, spec: jsonSchemaOf(k.kind) }),
+        'x-kubernetes-group-version-kind': [{ group, version, kind: manifestKind(k) }],
       },
     ]),
   );
@@ -89,7 +95,7 @@ function schemasOf(group: string, version: string, kinds: readonly Kind[]): Reco
 export function openApiOf(group: string, version: string, kinds: readonly Kind[]): unknown {
   const parameters = ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => ({ name, in: 'query', schema: { type: 'string', uniqueItems: true } }));
   const entries = [
-    ...kinds.map((k) => ({ kind: k.kind, path: `namespaces/{namespace}/${k.plural}/{name}` })),
+    ...kinds.map((k) => ({ kind: manifestKind(k), path: `${k.clusterScoped === true ? '' : 'namespaces/{namespace}/'}${k.plural}/{name}` })),
     ...(group === '' ? [{ kind: 'Namespace', path: 'namespaces/{name}' }] : []),
   ];
   const paths = entries.map((e) => [

@@ -1,7 +1,7 @@
 // The Kubernetes-style door: kubectl and istio tools read and write the same objects as the console.
 
 import { presented } from '@weft/mesh-core/config';
-import { type MeshObject, KINDS, type Kind, type ObjectRef, refOf } from '@weft/mesh-core/model';
+import { CLUSTER_NAMESPACE, type MeshObject, KINDS, type Kind, type ObjectRef, manifestKind, refOf } from '@weft/mesh-core/model';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { parse } from 'yaml';
 import type { StoredObject } from '../../config-store/config-store.ts';
@@ -89,7 +89,8 @@ function resourceRoutes(
   const apiVersion = groupVersion(group, version);
   const hidden = { schema: { hide: true } };
   const shown = (object: MeshObject): MeshObject => presented({ ...object, apiVersion });
-  const refIn = (request: Request): ObjectRef => ({ kind: kind.kind, namespace: request.params.namespace ?? '', name: request.params.name ?? '' });
+  const home = kind.clusterScoped === true ? CLUSTER_NAMESPACE : undefined;
+  const refIn = ({ params }: Request): ObjectRef => ({ kind: kind.kind, namespace: home ?? params.namespace ?? '', name: params.name ?? '' });
   const existing = (request: Request): StoredObject => {
     const object = store.get(refIn(request));
     if (object === undefined)
@@ -100,7 +101,7 @@ function resourceRoutes(
   const context = (request: Request) => ({ actor: actorOf(request.headers), dryRun: request.query.dryRun === 'All' });
 
   const put = async (request: Request, reply: FastifyReply, input: unknown, resourceVersion: string | undefined): Promise<MeshObject> => {
-    const object = validated(inNamespace(input, apiVersion, kind.kind, request));
+    const object = validated(inNamespace(input, apiVersion, manifestKind(kind), request));
     const commit = await store.write([{ op: 'put', object, ...(resourceVersion === undefined ? {} : { resourceVersion }) }], context(request));
     // Programs that write much do not read it, and it takes looking at everything.
     if (context(request).actor === 'kubectl' && !context(request).dryRun) reply.header('warning', warningsOf(queries.problems(), refOf(object)));
@@ -127,11 +128,12 @@ function resourceRoutes(
     const found = items.filter(matches).map(shown);
     return table
       ? tableOf(kind.kind, found, revision, services.now())
-      : { apiVersion, kind: `${kind.kind}List`, metadata: { resourceVersion: revision }, items: found };
+      : { apiVersion, kind: `${manifestKind(kind)}List`, metadata: { resourceVersion: revision }, items: found };
   };
 
-  app.get(`${base}/${kind.plural}`, hidden, async (request, reply) => list(request as Request, reply));
-  const collection = `${base}/namespaces/:namespace/${kind.plural}`;
+  const everything = `${base}/${kind.plural}`;
+  const collection = home === undefined ? `${base}/namespaces/:namespace/${kind.plural}` : everything;
+  if (collection !== everything) app.get(everything, hidden, async (request, reply) => list(request as Request, reply));
   app.get(collection, hidden, async (request, reply) => list(request as Request, reply));
   app.post(collection, hidden, async (raw, reply) => {
     const request = raw as Request;
@@ -150,7 +152,7 @@ function resourceRoutes(
       found.map((o) => ({ op: 'delete', ref: { ...refIn(request), name: o.metadata.name } })),
       context(request),
     );
-    return { apiVersion, kind: `${kind.kind}List`, metadata: { resourceVersion: commit.revision }, items: found.map(shown) };
+    return { apiVersion, kind: `${manifestKind(kind)}List`, metadata: { resourceVersion: commit.revision }, items: found.map(shown) };
   });
 
   const one = `${collection}/:name`;
@@ -203,7 +205,7 @@ function inNamespace(input: unknown, apiVersion: string, kind: string, request: 
   const { namespace, name } = request.params;
   if (record['kind'] !== undefined && record['kind'] !== kind)
     throw new RefusedError(400, 'WEFT_BAD_REQUEST', `the body is a ${String(record['kind'])}, the path names ${kind}`);
-  if (record.metadata?.namespace !== undefined && record.metadata.namespace !== namespace)
+  if (record.metadata?.namespace !== undefined && namespace !== undefined && record.metadata.namespace !== namespace)
     throw new RefusedError(400, 'WEFT_BAD_REQUEST', `the namespace of the body (${record.metadata.namespace}) is not that of the path (${namespace})`);
   if (name !== undefined && record.metadata?.name !== undefined && record.metadata.name !== name)
     throw new RefusedError(400, 'WEFT_BAD_REQUEST', `the name of the body (${record.metadata.name}) is not that of the path (${name})`);
@@ -211,6 +213,6 @@ function inNamespace(input: unknown, apiVersion: string, kind: string, request: 
     ...record,
     apiVersion: record['apiVersion'] ?? apiVersion,
     kind,
-    metadata: { ...record.metadata, namespace, ...(name === undefined ? {} : { name }) },
+    metadata: { ...record.metadata, ...(namespace === undefined ? {} : { namespace }), ...(name === undefined ? {} : { name }) },
   };
 }

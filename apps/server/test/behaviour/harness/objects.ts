@@ -1,7 +1,7 @@
 // Cases as configuration: services and endpoints as objects, YAML with its placeholders filled in, everything validated.
 
 import { parseYaml, validateObject } from '@weft/mesh-core/config';
-import { type MeshObject, KINDS, apiVersionOf } from '@weft/mesh-core/model';
+import { type MeshObject, apiVersionOf, kindOfManifest } from '@weft/mesh-core/model';
 import { type Case, type EndpointSpec, type Plane, type ServiceSpec, namespaceOf, otherNamespaceOf } from '../case.ts';
 import type { Layout } from './layout.ts';
 
@@ -88,7 +88,7 @@ export function yamlObjects(text: string, plane: Plane, layout: Places): MeshObj
   if (problems.length > 0) throw new Error(`not YAML: ${problems.map((p) => p.message).join('; ')}\n${filled}`);
   return documents.map(({ value }) => {
     const object = value as MeshObject;
-    const kind = KINDS.find((k) => k.kind === object.kind);
+    const kind = kindOfManifest(object.kind, object.apiVersion);
     const whole = {
       ...object,
       apiVersion: object.apiVersion ?? (kind === undefined ? '' : apiVersionOf(kind)),

@@ -1,4 +1,4 @@
-import { apiVersionOf, findKind, KINDS } from '@weft/mesh-core/model';
+import { findKind, KINDS } from '@weft/mesh-core/model';
 import { IconHistory, IconTrash } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useRef, useState } from 'react';
@@ -45,7 +45,7 @@ export function ConfigPage(): ReactElement {
   const begin = (kindName: string): void => {
     const kind = findKind(kindName);
     if (kind === undefined) return;
-    draft.begin(template(apiVersionOf(kind), kind.kind, namespace === '' ? 'bookinfo' : namespace));
+    draft.begin(template(kind, namespace === '' ? 'bookinfo' : namespace));
   };
   const items = list.data?.items.filter((i) => namespace === '' || i.ref.namespace === namespace) ?? [];
   return (

@@ -1,9 +1,14 @@
 // Where a new object begins: the smallest text of a kind that says something.
 
+import { type Kind, apiVersionOf, manifestKind } from '@weft/mesh-core/model';
+
 const SPECS: Readonly<Record<string, string>> = {
   VirtualService: 'hosts: [reviews]\nhttp:\n  - route:\n      - destination: { host: reviews }\n',
   DestinationRule: 'host: reviews\nsubsets:\n  - name: v1\n    labels: { version: v1 }\n',
   Gateway: 'selector: { istio: ingressgateway }\nservers:\n  - port: { number: 8080, name: http, protocol: HTTP }\n    hosts: ["*"]\n',
+  KubernetesGateway:
+    'gatewayClassName: istio\nlisteners:\n  - name: http\n    port: 80\n    protocol: HTTP\n    allowedRoutes: { namespaces: { from: Same } }\n',
+  HTTPRoute: 'parentRefs:\n  - name: gateway\nrules:\n  - backendRefs:\n      - { name: productpage, port: 9080 }\n',
   PeerAuthentication: 'mtls: { mode: STRICT }\n',
   RequestAuthentication:
     'selector: { matchLabels: { app: reviews } }\njwtRules:\n  - issuer: https://accounts.example.com\n    jwksUri: https://accounts.example.com/jwks.json\n',
@@ -15,7 +20,8 @@ const SPECS: Readonly<Record<string, string>> = {
 };
 
 /** YAML of a new object of a kind. */
-export function template(apiVersion: string, kind: string, namespace: string): string {
-  const spec = (SPECS[kind] ?? '{}\n').replaceAll(/^(?=.)/gm, '  ');
-  return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: new\n  namespace: ${namespace}\nspec:\n${spec}`;
+export function template(kind: Kind, namespace: string): string {
+  const spec = (SPECS[kind.kind] ?? '{}\n').replaceAll(/^(?=.)/gm, '  ');
+  const home = kind.clusterScoped === true ? '' : `  namespace: ${namespace}\n`;
+  return `apiVersion: ${apiVersionOf(kind)}\nkind: ${manifestKind(kind)}\nmetadata:\n  name: new\n${home}spec:\n${spec}`;
 }

@@ -5,10 +5,10 @@ import { type Cluster, ClusterSchema } from '../../gen/envoy/config/cluster/v3/c
 import type { TypedExtensionConfig } from '../../gen/envoy/config/core/v3/extension_pb.ts';
 import { type Listener, ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.ts';
 import { type RouteConfiguration, RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.ts';
-import { matches } from '../../config/index.ts';
 import { type ProxyNode, refKey, refOf } from '../../model/index.ts';
 import { type Resource, type ResourceSet, type TypeUrl, LayeredView, TYPE_URL, type View, bytesOf } from '../../xds/index.ts';
 import { contentHash } from '../encode.ts';
+import { serversOf } from '../gateways.ts';
 import type { Mesh } from '../mesh.ts';
 import { clusterFault, listenerFault, routesFault } from './check.ts';
 import { addedClusters, patchCluster, patchesOfCluster } from './cluster-patches.ts';
@@ -108,11 +108,7 @@ function inlineExtensions(listener: Listener, extensions: ReadonlyMap<string, Ty
 
 function patchedRoutes(mesh: Mesh, node: ProxyNode, view: View, patches: readonly Patch[]): View {
   const servers =
-    node.role === 'router'
-      ? mesh.gateways
-          .filter((g) => matches(node.labels, g.spec.selector))
-          .flatMap((g) => g.spec.servers.map(({ port }) => ({ key: `${g.metadata.namespace}/${g.metadata.name}`, port: port.number, portName: port.name })))
-      : undefined;
+    node.role === 'router' ? serversOf(mesh, node).map(({ key, server: { port } }) => ({ key, port: port.number, portName: port.name })) : undefined;
   return new Map(
     [...view].map(([name, resource]) => {
       const config: RouteConfiguration = fromBinary(RouteConfigurationSchema, bytesOf(resource));

@@ -1,13 +1,13 @@
 // A mesh around a configuration of the corpus: what it names exists, so that it has an effect, and proxies that are sent all of it.
 
 import { type DestinationRuleSpec, type GatewaySpec, type VirtualServiceSpec, gatewayKey, parseYaml, resolveHost, validateObject } from '../../config/index.ts';
-import { KINDS, type MeshObject, type ProxyNode } from '../../model/index.ts';
+import { type MeshObject, type ProxyNode, kindOfManifest } from '../../model/index.ts';
 
 /** The objects of a text; undefined when one of them is refused or of a kind that is not served. */
 export function objectsOf(text: string): MeshObject[] | undefined {
   const objects = parseYaml(text).documents.map(({ value }) => {
-    const served = KINDS.some((k) => k.kind === (value as { kind?: string }).kind);
-    return served ? validateObject(value).object : undefined;
+    const { kind, apiVersion } = value as Partial<MeshObject>;
+    return kindOfManifest(kind, apiVersion) === undefined ? undefined : validateObject(value).object;
   });
   return objects.some((o) => o === undefined) ? undefined : (objects as MeshObject[]);
 }

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { parseYaml, validateObject } from '../config/index.ts';
-import { DEFAULT_MESH_SETTINGS, type MeshObject } from '../model/index.ts';
-import { TYPE_URL } from '../xds/index.ts';
-import { buildMesh } from './mesh.ts';
-import { proxiesOf } from './testing/corpus-world.ts';
-import { decoded } from './testing/static-envoy.ts';
-import { translate } from './translate.ts';
+import { parseYaml, validateObject } from '../../config/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject } from '../../model/index.ts';
+import { TYPE_URL } from '../../xds/index.ts';
+import { buildMesh } from '../mesh.ts';
+import { proxiesOf } from '../testing/corpus-world.ts';
+import { decoded } from '../testing/static-envoy.ts';
+import { translate } from '../translate.ts';
 
 const SETTINGS = DEFAULT_MESH_SETTINGS;
 const SERVICES = ['a', 'b'].map(
@@ -105,10 +105,4 @@ test("gRPC's service and method are the path", () => {
     { safeRegex: { regex: '/[^/]+/Add' } },
     { prefix: '/' },
   ]);
-});
-
-test('a route attached to a gateway is refused: it would do nothing', () => {
-  const text = route('r', '[{ backendRefs: [{ name: a, port: 80 }] }]').replace('group: "", kind: Service', 'group: gateway.networking.k8s.io, kind: Gateway');
-  const [document] = parseYaml(text).documents;
-  expect(validateObject(document?.value).problems).toMatchObject([{ path: 'spec.parentRefs[0]' }]);
 });

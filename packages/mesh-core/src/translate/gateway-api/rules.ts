@@ -1,65 +1,30 @@
-// HTTPRoutes and GRPCRoutes that are attached to Services (GAMMA), as the VirtualServices they amount to.
+// Rules of HTTPRoutes and GRPCRoutes as those of VirtualServices.
 
-import {
-  type GrpcRouteSpec,
-  type HttpMatchSpec,
-  type HttpRouteSpec,
-  type MeshRouteSpec,
-  type VirtualServiceSpec,
-  durationMs,
-  resolveHost,
-} from '../config/index.ts';
-import type { MeshObject } from '../model/index.ts';
-import { grouped } from './common.ts';
+import { type GrpcRouteSpec, type HttpMatchSpec, type HttpRouteSpec, type MeshRouteSpec, type ReferenceGrantSpec, durationMs } from '../../config/index.ts';
+import type { MeshObject } from '../../model/index.ts';
+import { corsPolicy } from './cors.ts';
+import { granted } from './grants.ts';
 
 type Rule = NonNullable<MeshRouteSpec['rules']>[number];
 type Filter = NonNullable<Rule['filters']>[number];
-type Route = MeshObject<MeshRouteSpec>;
+/** With the kind it is of: a GRPCRoute is rewritten into this form. */
+export type HttpRoute = MeshObject<MeshRouteSpec>;
 
-/** Marks a VirtualService made here: path prefixes end at a segment, a destination that does not exist answers 500. */
-const SEMANTICS = 'internal.istio.io/route-semantics';
-
-export function isGatewayApi({ metadata }: MeshObject): boolean {
-  return metadata.annotations?.[SEMANTICS] === 'gateway';
+/** How rules are read: for a port of the mesh, or at a gateway, where backends of other namespaces need a grant. */
+export interface RuleContext {
+  domainSuffix: string;
+  port?: number | undefined;
+  grants?: readonly MeshObject<ReferenceGrantSpec>[];
 }
 
-/**
- * One VirtualService per namespace, Service and port, its rules sorted as the Gateway API wants: exact paths, longer prefixes, regular
- * expressions; methods, more headers, more parameters first. A route in the Service's namespace is for all clients, one in another
- * namespace for the clients there, who then do not get the first.
- */
-export function meshRoutes(routes: readonly Route[], grpc: readonly MeshObject<GrpcRouteSpec>[], domainSuffix: string): MeshObject<VirtualServiceSpec>[] {
-  const attached = [...routes.map(withPaths), ...grpc.map(asHttp)].flatMap((route) =>
-    route.spec.parentRefs.map(({ name, namespace = route.metadata.namespace, port }) => ({
-      route,
-      host: resolveHost(name, namespace, domainSuffix),
-      producer: namespace === route.metadata.namespace,
-      port,
-    })),
-  );
-  return [...grouped(attached, (a) => [a.route.metadata.namespace, ...(a.port === undefined ? [] : [a.port]), a.host].join('~'))].flatMap(([name, list]) => {
-    const [first] = list;
-    if (first === undefined) return [];
-    const rules = list.flatMap(({ route, port }) => (route.spec.rules ?? [{}]).flatMap((rule, i) => httpRules(route, rule, i, port, domainSuffix)));
-    const { namespace, creationTimestamp } = first.route.metadata;
-    return [
-      {
-        apiVersion: first.route.apiVersion,
-        kind: 'VirtualService',
-        metadata: {
-          name,
-          namespace,
-          ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
-          annotations: { [SEMANTICS]: 'gateway' },
-        },
-        spec: { hosts: [first.host], http: rules.toSorted(bySpecificity), ...(first.producer ? {} : { exportTo: ['.'] }) },
-      },
-    ];
-  });
+export function httpRules(route: HttpRoute, context: RuleContext): HttpRouteSpec[] {
+  return (route.spec.rules ?? [{}]).flatMap((rule, i) => rulesOf(route, rule, i, context));
 }
 
-function httpRules({ metadata: { name, namespace } }: Route, rule: Rule, index: number, port: number | undefined, domainSuffix: string): HttpRouteSpec[] {
-  const base = { name: rule.name ?? `${namespace}.${name}.${index}`, ...action(rule, namespace, domainSuffix) };
+function rulesOf(route: HttpRoute, rule: Rule, index: number, context: RuleContext): HttpRouteSpec[] {
+  const { port } = context;
+  const { name, namespace } = route.metadata;
+  const base = { name: rule.name ?? `${namespace}.${name}.${index}`, ...action(rule, (ref) => destination(ref, route, context)) };
   const matches: (HttpMatchSpec | undefined)[] = (rule.matches ?? []).length === 0 ? [port === undefined ? undefined : {}] : (rule.matches ?? []).map(toMatch);
   return matches.map((match) => {
     if (match === undefined) return base;
@@ -76,22 +41,44 @@ function forPrefix({ rewrite }: HttpRouteSpec, prefix: string | undefined): Pick
   };
 }
 
-function action(rule: Rule, namespace: string, domainSuffix: string): HttpRouteSpec {
-  const host = (name: string, ns: string | undefined): string => resolveHost(name, ns ?? namespace, domainSuffix);
+interface BackendRef {
+  group?: string | undefined;
+  kind?: string | undefined;
+  name: string;
+  namespace?: string | undefined;
+  port?: number | undefined;
+}
+type Destination = NonNullable<HttpRouteSpec['mirror']>;
+type Resolve = (ref: BackendRef) => Destination | undefined;
+
+/** Where a backend is; undefined for one of an unknown kind, or of another namespace that has not granted it. */
+function destination(ref: BackendRef, { kind, metadata }: HttpRoute, { domainSuffix, grants }: RuleContext): Destination | undefined {
+  const { group = '', kind: backend = 'Service', name, namespace = metadata.namespace, port } = ref;
+  if (grants !== undefined && !granted(grants, { from: { kind, namespace: metadata.namespace }, to: { group, kind: backend, namespace, name } }))
+    return undefined;
+  const at = port === undefined ? {} : { port: { number: port } };
+  if (group === '' && backend === 'Service') return { host: `${name}.${namespace}.svc.${domainSuffix}`, ...at };
+  return group === 'networking.istio.io' && backend === 'Hostname' ? { host: name, ...at } : undefined;
+}
+
+/** No host of any service: requests for it are answered 500. */
+const NOWHERE: Destination = { host: 'UnknownService' };
+
+function action(rule: Rule, resolve: Resolve): HttpRouteSpec {
   const shared: HttpRouteSpec = {};
-  for (const filter of rule.filters ?? []) applyFilter(shared, filter, host);
+  for (const filter of rule.filters ?? []) applyFilter(shared, filter, resolve);
   if (shared.redirect !== undefined) return shared;
   const backends = (rule.backendRefs ?? []).filter((b) => (b.weight ?? 1) > 0);
   if (backends.length === 0) return { ...shared, directResponse: { status: 500 } };
   return {
     ...shared,
     ...retriesAndTimeouts(rule),
-    route: backends.map(({ name, namespace: ns, port, weight, filters = [] }) => {
+    route: backends.map((ref) => {
       const own: HttpRouteSpec = {};
-      for (const filter of filters) applyFilter(own, filter, host);
+      for (const filter of ref.filters ?? []) applyFilter(own, filter, resolve);
       return {
-        destination: { host: host(name, ns), port: { number: port } },
-        weight: weight ?? 1,
+        destination: resolve(ref) ?? NOWHERE,
+        weight: ref.weight ?? 1,
         ...(own.headers === undefined ? {} : { headers: own.headers }),
       };
     }),
@@ -118,7 +105,7 @@ function retriesAndTimeouts({ retry, timeouts }: Rule): Pick<HttpRouteSpec, 'ret
   };
 }
 
-function applyFilter(rule: HttpRouteSpec, filter: Filter, host: (name: string, namespace: string | undefined) => string): void {
+function applyFilter(rule: HttpRouteSpec, filter: Filter, resolve: Resolve): void {
   switch (filter.type) {
     case 'RequestHeaderModifier':
       rule.headers = { ...rule.headers, request: operations(filter.requestHeaderModifier) };
@@ -129,10 +116,13 @@ function applyFilter(rule: HttpRouteSpec, filter: Filter, host: (name: string, n
     case 'RequestMirror': {
       const { backendRef, percent, fraction } = filter.requestMirror;
       const value = fraction === undefined ? percent : (100 * fraction.numerator) / (fraction.denominator ?? 100);
-      const destination = { host: host(backendRef.name, backendRef.namespace), port: { number: backendRef.port } };
-      rule.mirrors = [...(rule.mirrors ?? []), { destination, ...(value === undefined ? {} : { percentage: { value } }) }];
+      const target = resolve(backendRef);
+      if (target !== undefined) rule.mirrors = [...(rule.mirrors ?? []), { destination: target, ...(value === undefined ? {} : { percentage: { value } }) }];
       return;
     }
+    case 'CORS':
+      rule.corsPolicy = corsPolicy(filter.cors);
+      return;
     case 'RequestRedirect': {
       const { scheme, hostname, path, port, statusCode } = filter.requestRedirect;
       rule.redirect = {
@@ -164,7 +154,9 @@ function operations(modifier: {
   add?: { name: string; value: string }[] | undefined;
   remove?: string[] | undefined;
 }): Operations {
-  const pairs = (list: { name: string; value: string }[]): Record<string, string> => Object.fromEntries(list.map(({ name, value }) => [name, value]));
+  // Of names that are the same but for their case the first counts.
+  const pairs = (list: { name: string; value: string }[]): Record<string, string> =>
+    Object.fromEntries(list.toReversed().map(({ name, value }) => [name.toLowerCase(), value]));
   return {
     ...(modifier.set === undefined ? {} : { set: pairs(modifier.set) }),
     ...(modifier.add === undefined ? {} : { add: pairs(modifier.add) }),
@@ -187,7 +179,7 @@ function toMatch({ path, headers, queryParams, method }: NonNullable<Rule['match
 }
 
 /** A rule or match of an HTTPRoute that names no path is for all of them. */
-function withPaths(route: Route): Route {
+export function withPaths(route: HttpRoute): HttpRoute {
   const all = { path: { value: '/' } };
   const rules = (route.spec.rules ?? [{}]).map((rule) => ({
     ...rule,
@@ -197,7 +189,7 @@ function withPaths(route: Route): Route {
 }
 
 /** gRPC's service and method are the path. */
-function asHttp(route: MeshObject<GrpcRouteSpec>): Route {
+export function asHttp(route: MeshObject<GrpcRouteSpec>): HttpRoute {
   const path = (method: NonNullable<NonNullable<NonNullable<GrpcRouteSpec['rules']>[number]['matches']>[number]['method']>) => {
     const { type = 'Exact', service, method: call } = method;
     if (type === 'Exact' && service !== undefined)
@@ -214,7 +206,7 @@ function asHttp(route: MeshObject<GrpcRouteSpec>): Route {
   return { ...route, spec: { ...route.spec, rules } };
 }
 
-function bySpecificity(a: HttpRouteSpec, b: HttpRouteSpec): number {
+export function bySpecificity(a: HttpRouteSpec, b: HttpRouteSpec): number {
   const [x, y] = [a.match?.[0], b.match?.[0]];
   if (x === undefined || y === undefined) return Number(x === undefined) - Number(y === undefined);
   const kind = ({ uri }: HttpMatchSpec): number => (uri?.exact !== undefined ? 3 : uri?.prefix !== undefined ? 2 : uri?.regex !== undefined ? 1 : -1);

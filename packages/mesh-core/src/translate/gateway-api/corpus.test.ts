@@ -1,0 +1,80 @@
+// What Istio's own conversion makes of the Gateway API (shared/corpus, outside this repository), against ours.
+
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { type GatewaySpec, type VirtualServiceSpec, durationMs, parseYaml, validateObject } from '../../config/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, kindOfManifest } from '../../model/index.ts';
+import { buildMesh } from '../mesh.ts';
+
+const corpus =
+  process.env['WEFT_GWAPI'] ??
+  join(process.env['WEFT_CORPUS'] ?? resolve(dirname(fileURLToPath(import.meta.url)), '../../../../../../shared/corpus'), 'istio/gwapi');
+const present = existsSync(corpus);
+if (!present) console.warn(`skipped: Istio's conformance corpus is not at ${corpus}; set WEFT_CORPUS`);
+
+const SETTINGS = { ...DEFAULT_MESH_SETTINGS, domainSuffix: 'domain.suffix' };
+/** Objects whose conversion differs, and why. */
+const DEVIATIONS: readonly { of: RegExp; why: string }[] = [
+  { of: /^http.yaml .*infpool/, why: 'InferencePools are not served' },
+  { of: /^route-binding.yaml .*~slctr-/, why: 'namespaces have no labels here but kubernetes.io/metadata.name' },
+];
+
+/** The Service that the Gateways of most cases name; Istio's tests have it in code. */
+const INGRESS: MeshObject = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'istio-ingressgateway', namespace: 'istio-system' },
+  spec: { selector: { istio: 'ingressgateway' }, ports: [{ name: 'http', port: 80 }] },
+};
+
+interface Document {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string };
+  spec: unknown;
+}
+const documentsIn = (file: string): Document[] => parseYaml(readFileSync(join(corpus, file), 'utf8')).documents.map((d) => d.value as Document);
+/** Objects of kinds Weft serves. */
+const objectsIn = (file: string): MeshObject[] =>
+  documentsIn(file).flatMap((value) => {
+    if (kindOfManifest(value.kind, value.apiVersion)?.group !== value.apiVersion.replace(/\/?v\w+$/, '')) return [];
+    const { object, problems } = validateObject(value);
+    return object === undefined ? [{ apiVersion: '', kind: 'refused', metadata: { name: JSON.stringify(problems), namespace: '' }, spec: value }] : [object];
+  });
+
+/**
+ * What two conversions must agree in. A single destination's weight says nothing, nor does what proxies a Gateway selects here; Istio's
+ * tests go past the CRDs and so have no defaults; what replaces a prefix by nothing, and a backend that may not be used, Istio
+ * writes out only when it makes routes.
+ */
+function essence({ kind, metadata: { name }, spec }: Document): unknown {
+  if (kind === 'Gateway') return { kind, name, servers: (spec as GatewaySpec).servers };
+  const { hosts, gateways, http } = spec as VirtualServiceSpec;
+  const written = (http ?? []).map(({ route, match, corsPolicy, rewrite, ...rule }) => ({
+    ...rule,
+    match: JSON.stringify(match) === '[{"uri":{"prefix":"/"}}]' ? undefined : match,
+    corsPolicy: corsPolicy?.maxAge === '5s' ? { ...corsPolicy, maxAge: undefined } : corsPolicy,
+    rewrite: rewrite?.uriRegexRewrite?.rewrite === '/\\2' ? { ...rewrite, uriRegexRewrite: undefined, uri: '/' } : rewrite,
+    route: route?.map(({ weight, destination: d }) => ({ destination: d.host === 'UnknownService' ? {} : d, weight: route.length === 1 ? undefined : weight })),
+  }));
+  const times = ['timeout', 'perTryTimeout', 'backoff', 'maxAge'];
+  const rules = JSON.parse(JSON.stringify(written), (key, value: unknown) => (times.includes(key) ? durationMs(String(value)) : value)) as unknown;
+  return { kind, name, hosts, gateways: gateways ?? ['mesh'], http: rules };
+}
+const byName = (documents: readonly Document[]): Record<string, unknown> =>
+  Object.fromEntries(
+    documents.map((d) => [`${d.kind} ${d.metadata.namespace ?? ''}/${d.metadata.name}`, essence(d)] as const).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
+
+const files = !present ? ['none'] : readdirSync(corpus).filter((f) => f.endsWith('.yaml') && existsSync(join(corpus, `${f}.golden`)));
+test.skipIf(!present).each(files)('%s', (file) => {
+  const objects = objectsIn(file);
+  expect(objects.filter((o) => o.kind === 'refused')).toEqual([]);
+  const mesh = buildMesh([...objects, INGRESS], SETTINGS);
+  const ours = byName([...mesh.gateways, ...mesh.virtualServices] as Document[]);
+  const istio = byName(documentsIn(`${file}.golden`).filter((d) => d.kind === 'Gateway' || (d.spec as { http?: unknown }).http !== undefined));
+  const different = Object.keys({ ...ours, ...istio }).filter((key) => !DEVIATIONS.some(({ of }) => of.test(`${file} ${key}`)));
+  for (const key of different) expect(ours[key], key).toEqual(istio[key]);
+});

@@ -1,0 +1,50 @@
+// The Gateway API as Istio's own objects: what the rest of the translator then makes of it is what it makes of those.
+
+import type {
+  GatewayClassSpec,
+  GatewaySpec,
+  GrpcRouteSpec,
+  MeshRouteSpec,
+  ReferenceGrantSpec,
+  ServiceEntrySpec,
+  ServiceSpec,
+  VirtualServiceSpec,
+} from '../../config/index.ts';
+import type { MeshObject } from '../../model/index.ts';
+import { isOurs } from './classes.ts';
+import { istioGateways, selectorsOf } from './gateways.ts';
+import { type KubernetesGateway, type Listener, listenersOf } from './listeners.ts';
+import { httpVirtualServices } from './virtual-services.ts';
+
+/** Objects of a kind, oldest first. */
+export type Read = <S>(kind: string) => readonly MeshObject<S>[];
+
+/** Kinds of routes: listeners select their namespaces. */
+const ROUTE_KINDS = ['HTTPRoute', 'GRPCRoute'] as const;
+
+/** Listeners of the Gateways that are ours, by `<namespace>/<name>`. */
+export function listenersByGateway(read: Read): ReadonlyMap<string, readonly Listener[]> {
+  const classes = read<GatewayClassSpec>('GatewayClass');
+  const ours = (read('KubernetesGateway') as readonly KubernetesGateway[]).filter((g) => isOurs(g, classes));
+  if (ours.length === 0) return new Map();
+  const namespaces = [...new Set(ROUTE_KINDS.flatMap((kind) => read(kind).map((r) => r.metadata.namespace)))].toSorted();
+  return new Map(ours.map((g) => [`${g.metadata.namespace}/${g.metadata.name}`, listenersOf(g, namespaces)]));
+}
+
+export function gatewaysOfListeners(read: Read, byGateway: ReadonlyMap<string, readonly Listener[]>, domainSuffix: string): MeshObject<GatewaySpec>[] {
+  return [...byGateway.values()].flatMap((listeners) => {
+    const [first] = listeners;
+    return first === undefined ? [] : istioGateways(listeners, selectorsOf(first.gateway, read<ServiceSpec>('Service'), domainSuffix));
+  });
+}
+
+export function virtualServicesOfRoutes(
+  read: Read,
+  listeners: ReadonlyMap<string, readonly Listener[]>,
+  domainSuffix: string,
+): MeshObject<VirtualServiceSpec>[] {
+  const [http, grpc] = [read<MeshRouteSpec>('HTTPRoute'), read<GrpcRouteSpec>('GRPCRoute')];
+  if (http.length === 0 && grpc.length === 0) return [];
+  const entryHosts = new Map(read<ServiceEntrySpec>('ServiceEntry').map((e) => [`${e.metadata.namespace}/${e.metadata.name}`, e.spec.hosts]));
+  return httpVirtualServices({ http, grpc, listeners, grants: read<ReferenceGrantSpec>('ReferenceGrant'), entryHosts, domainSuffix });
+}

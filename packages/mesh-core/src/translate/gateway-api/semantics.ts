@@ -1,0 +1,21 @@
+// Marks of objects that are made here, as Istio writes them.
+
+import type { MeshObject } from '../../model/index.ts';
+
+const ROUTE = 'internal.istio.io/route-semantics';
+const GATEWAY = 'internal.istio.io/gateway-semantics';
+
+/** Of a VirtualService: path prefixes end at a segment, a destination that does not exist answers 500. */
+export const ROUTE_SEMANTICS: Readonly<Record<string, string>> = { [ROUTE]: 'gateway' };
+/** Of a Gateway: it is for proxies of its own namespace only. */
+export const GATEWAY_SEMANTICS: Readonly<Record<string, string>> = { [GATEWAY]: 'gateway' };
+
+/** Whether a VirtualService was made of routes of the Gateway API. */
+export function isGatewayApi({ metadata }: MeshObject): boolean {
+  return metadata.annotations?.[ROUTE] === 'gateway';
+}
+
+/** Whether a Gateway was made of a listener of the Gateway API. */
+export function isListener({ metadata }: MeshObject): boolean {
+  return metadata.annotations?.[GATEWAY] === 'gateway';
+}

@@ -1,0 +1,108 @@
+// HTTPRoutes and GRPCRoutes as the VirtualServices they amount to: of Gateways, and of Services of the mesh (GAMMA).
+
+import {
+  type GrpcRouteSpec,
+  type HttpRouteSpec,
+  type MeshRouteSpec,
+  type ReferenceGrantSpec,
+  type VirtualServiceSpec,
+  resolveHost,
+} from '../../config/index.ts';
+import type { MeshObject } from '../../model/index.ts';
+import { grouped } from '../common.ts';
+import type { Listener } from './listeners.ts';
+import { attachmentsOf, hostnamesOf, isolated, parentKind } from './parents.ts';
+import { type HttpRoute, asHttp, bySpecificity, httpRules, withPaths } from './rules.ts';
+import { ROUTE_SEMANTICS } from './semantics.ts';
+
+export interface HttpRoutes {
+  http: readonly MeshObject<MeshRouteSpec>[];
+  grpc: readonly MeshObject<GrpcRouteSpec>[];
+  /** By `<namespace>/<name>` of their Gateways. */
+  listeners: ReadonlyMap<string, readonly Listener[]>;
+  grants: readonly MeshObject<ReferenceGrantSpec>[];
+  /** Of ServiceEntries, by `<namespace>/<name>`. */
+  entryHosts: ReadonlyMap<string, readonly string[]>;
+  domainSuffix: string;
+}
+
+interface Part {
+  route: HttpRoute;
+  /** Names what it is joined with: a VirtualService has one host, of one gateway or for the clients of one namespace. */
+  key: string;
+  host: string;
+  rules: readonly HttpRouteSpec[];
+  /** None: for sidecars. */
+  gateway?: string;
+  /** Only for clients of the route's namespace. */
+  consumer?: true;
+}
+
+/** One VirtualService per gateway and host, its rules those of all routes, sorted as the Gateway API wants. */
+export function httpVirtualServices(input: HttpRoutes): MeshObject<VirtualServiceSpec>[] {
+  const routes = [...input.http.map(withPaths), ...input.grpc.map(asHttp)];
+  const parts = routes.toSorted(byAge).flatMap((route) => [...gatewayParts(route, input), ...meshParts(route, input)]);
+  return [...grouped(parts, (p) => p.key)].flatMap(([key, list]) => {
+    const [first] = list;
+    if (first === undefined) return [];
+    const { route, host, gateway, consumer } = first;
+    const { namespace, creationTimestamp } = route.metadata;
+    return [
+      {
+        apiVersion: route.apiVersion,
+        kind: 'VirtualService',
+        metadata: {
+          name: key.replaceAll('/', '~'),
+          namespace,
+          ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
+          annotations: { ...ROUTE_SEMANTICS },
+        },
+        spec: {
+          hosts: [host],
+          ...(gateway === undefined ? {} : { gateways: [gateway] }),
+          http: list.flatMap((p) => p.rules).toSorted(bySpecificity),
+          ...(consumer === true ? { exportTo: ['.'] } : {}),
+        },
+      },
+    ];
+  });
+}
+
+function gatewayParts(route: HttpRoute, { listeners, grants, domainSuffix }: HttpRoutes): Part[] {
+  const attached = attachmentsOf(route, route.kind, listeners).filter((a) => a.denied === undefined);
+  if (attached.length === 0) return [];
+  const rules = httpRules(route, { domainSuffix, grants });
+  const taken = new Set<string>();
+  return attached.flatMap((attachment) =>
+    hostnamesOf(route)
+      .filter((host) => isolated(attachment, host))
+      .map((host): Part => {
+        const gateway = attachment.listener.key;
+        return { route, key: `${gateway}/${host}`, host, rules, gateway };
+      })
+      .filter(({ key }) => !taken.has(key) && taken.add(key)),
+  );
+}
+
+/** A route in the Service's namespace is for all clients, one in another namespace for the clients there, who then do not get the first. */
+function meshParts(route: HttpRoute, { entryHosts, domainSuffix }: HttpRoutes): Part[] {
+  const own = route.metadata.namespace;
+  return (route.spec.parentRefs ?? []).flatMap((ref) => {
+    const { name, namespace = own, port } = ref;
+    const kind = parentKind(ref);
+    if (kind !== 'Service' && kind !== 'ServiceEntry') return [];
+    const hosts = kind === 'Service' ? [resolveHost(name, namespace, domainSuffix)] : (entryHosts.get(`${namespace}/${name}`) ?? []);
+    const rules = httpRules(route, { domainSuffix, port });
+    return hosts.map((host): Part => ({
+      ...{ route, host, rules },
+      key: [own, ...(port === undefined ? [] : [port]), host].join('/'),
+      ...(namespace === own ? {} : { consumer: true as const }),
+    }));
+  });
+}
+
+/** Oldest first, as Istio joins routes. */
+function byAge(a: HttpRoute, b: HttpRoute): number {
+  const key = ({ metadata: m }: HttpRoute): string => `${m.creationTimestamp ?? ''}|${m.namespace}|${m.name}`;
+  return key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
+}
