@@ -101,7 +101,8 @@ test('what could not be enforced is refused', () => {
     refusals('{ action: CUSTOM, provider: { name: x }, rules: [{ from: [{ source: { namespaces: [a] } }], when: [{ key: source.principal, values: [a] }] }] }'),
   ).toEqual(['from[0].source.namespaces', 'when[0].key'].map((at) => expect.stringContaining(`spec.rules[0].${at}: `) as unknown));
   expect(refusals('{ action: CUSTOM, provider: {}, rules: [{}] }')[0]).toContain('spec.provider: ');
-  expect(refusals('{ targetRefs: [{ kind: Service, name: x }] }')[0]).toContain('spec.targetRefs: names a Gateway API gateway or a waypoint');
+  expect(refusals('{ targetRefs: [{ kind: Service, name: x }] }')[0]).toContain('spec.targetRefs: names what a waypoint would look after');
+  expect(refusals('{ targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, name: x }] }')).toEqual([]);
   expect(refusals('{ rules: [{}] }', '{ istio.io/dry-run: maybe }')).toEqual([
     'metadata.annotations["istio.io/dry-run"]: istio.io/dry-run "maybe": must be "true" or "false"',
   ]);

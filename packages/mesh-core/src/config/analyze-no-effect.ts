@@ -2,6 +2,7 @@
 
 import type { MeshObject, Problem } from '../model/index.ts';
 import { problem } from './analyze-mesh.ts';
+import { type TargetRef, isGatewayTarget } from './target-ref.ts';
 
 /** Code of every such finding. */
 export const NO_EFFECT = 'WEFT_NO_EFFECT';
@@ -12,14 +13,18 @@ interface Entry {
   why: string;
   /** Istio does nothing with it either. */
   nowhere?: true;
+  /** Values that do have an effect. */
+  unless?: (value: unknown) => boolean;
 }
 
 const GROUP = 'the agent that starts a workload (weft run) says what it is, and Weft makes no WorkloadEntry of a group';
 const PROBE = 'whether a workload is healthy is asked by the agent that runs it, not by a group';
 const NETWORK = 'all workloads are in one network here';
-const TARGETS = 'a Gateway API gateway or a waypoint, which it names, does not run here: use a selector';
+const TARGETS = 'no waypoint runs here: name a Gateway of the Gateway API, or use a selector';
 const PROVIDER = 'there is one provider of each kind here, and it answers to any name';
 const INBOUND = 'to the application its own port says what is spoken';
+
+const isGateway = (value: unknown): boolean => isGatewayTarget(value as TargetRef);
 
 const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
   VirtualService: [{ path: 'tcp[].match[].sourceSubnet', why: 'the clients of a proxy are told apart by sourceLabels', nowhere: true }],
@@ -54,13 +59,13 @@ const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
     ]),
   ],
   EnvoyFilter: [
-    { path: 'targetRefs', why: TARGETS },
+    { path: 'targetRefs[]', why: TARGETS, unless: isGateway },
     { path: 'configPatches[].match.waypoint', why: 'there are no waypoints here' },
     { path: 'configPatches[].patch.filterClass', why: 'filters go where the operation says', nowhere: true },
   ],
-  RequestAuthentication: ['targetRef', 'targetRefs'].map((path): Entry => ({ path, why: TARGETS })),
+  RequestAuthentication: ['targetRef', 'targetRefs[]'].map((path): Entry => ({ path, why: TARGETS, unless: isGateway })),
   Telemetry: [
-    ...['targetRef', 'targetRefs'].map((path): Entry => ({ path, why: TARGETS })),
+    ...['targetRef', 'targetRefs[]'].map((path): Entry => ({ path, why: TARGETS, unless: isGateway })),
     ...['tracing', 'metrics', 'accessLogging'].map((part): Entry => ({ path: `${part}[].providers`, why: PROVIDER })),
     { path: 'metrics[].reportingInterval', why: 'metrics are pushed every second, those of open TCP connections every 5 s' },
   ],
@@ -68,16 +73,16 @@ const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
 
 /** Warnings where Istio would do something, information where it does not either. */
 export function noEffectProblems(object: MeshObject): Problem[] {
-  return (FIELDS[object.kind] ?? []).flatMap(({ path, why, nowhere }) =>
-    placesOf(object.spec, path.split(/(?=\[\])|\./)).map((place) =>
+  return (FIELDS[object.kind] ?? []).flatMap(({ path, why, nowhere, unless = () => false }) =>
+    placesOf(object.spec, path.split(/(?=\[\])|\./), unless).map((place) =>
       problem(object, nowhere === true ? 'info' : 'warning', NO_EFFECT, place, `Has no effect here: ${why}.`),
     ),
   );
 }
 
-function placesOf(value: unknown, [step, ...rest]: readonly string[], at = 'spec'): string[] {
-  if (step === undefined) return value === undefined ? [] : [at];
+function placesOf(value: unknown, [step, ...rest]: readonly string[], unless: (value: unknown) => boolean, at = 'spec'): string[] {
+  if (step === undefined) return value === undefined || unless(value) ? [] : [at];
   if (typeof value !== 'object' || value === null) return [];
-  if (step === '[]') return Array.isArray(value) ? value.flatMap((item, i) => placesOf(item, rest, `${at}[${i}]`)) : [];
-  return placesOf((value as Record<string, unknown>)[step], rest, `${at}.${step}`);
+  if (step === '[]') return Array.isArray(value) ? value.flatMap((item, i) => placesOf(item, rest, unless, `${at}[${i}]`)) : [];
+  return placesOf((value as Record<string, unknown>)[step], rest, unless, `${at}.${step}`);
 }

@@ -3,7 +3,7 @@
 
 import { z } from 'zod';
 import { ipOrCidr, selector } from './schema-parts.ts';
-import { policyTargets } from './target-ref.ts';
+import { ONE_TARGET, hasOneTarget, isGatewayTarget, policyTargets } from './target-ref.ts';
 
 const text = z.string().min(1, 'must not be empty');
 const texts = z.array(text).optional();
@@ -123,6 +123,7 @@ export const authorizationPolicySpec = z
     rules: z.array(rule).max(512).optional(),
     provider: z.strictObject({ name: z.string().optional() }).optional(),
   })
+  .refine(hasOneTarget, ONE_TARGET)
   .superRefine(({ action, rules, provider, targetRef, targetRefs }, context) => {
     const refuse = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
     if (action === 'CUSTOM') {
@@ -137,11 +138,12 @@ export const authorizationPolicySpec = z
           });
     } else if (provider !== undefined) refuse('provider', 'is for action CUSTOM only: remove it');
     if (action === 'DENY' && (rules ?? []).length === 0) refuse('rules', 'DENY without rules would never deny: add an empty rule {} to deny everything');
-    if (targetRef !== undefined) refuse('targetRef', NO_TARGETS);
-    if ((targetRefs ?? []).length > 0) refuse('targetRefs', NO_TARGETS);
+    if (targetRef !== undefined && !isGatewayTarget(targetRef)) refuse('targetRef', NO_TARGETS);
+    if ((targetRefs ?? []).some((t) => !isGatewayTarget(t))) refuse('targetRefs', NO_TARGETS);
   });
 export type AuthorizationPolicySpec = z.infer<typeof authorizationPolicySpec>;
-const NO_TARGETS = 'names a Gateway API gateway or a waypoint, which does not run here, so the policy would protect nothing: use a selector';
+const NO_TARGETS =
+  'names what a waypoint would look after, and none runs here, so the policy would protect nothing: name a Gateway of the Gateway API, or use a selector';
 
 const OF_IDENTITY = ['namespaces', 'serviceAccounts', 'trustDomains', 'principals', 'requestPrincipals'];
 const KEY_OF_IDENTITY = /^(source\.(namespace|serviceAccount|trustDomain|principal)$|request\.auth\.)/;

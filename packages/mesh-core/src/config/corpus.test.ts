@@ -12,7 +12,6 @@ const present = existsSync(join(corpus, 'istio'));
 if (!present) console.warn(`skipped: Istio's conformance corpus is not at ${corpus}; set WEFT_CORPUS`);
 
 const NULL = 'Istio in Go sees no difference between null and absent; the Kubernetes CRD, and so Weft, refuses null';
-const TARGETS = 'no Gateway API gateway or waypoint runs here, so a policy for one would protect nothing';
 /** Every case where Weft decides otherwise, and why. */
 const DEVIATIONS: Readonly<Record<string, string>> = {
   'validation/httproute-029.yaml': NULL,
@@ -21,8 +20,6 @@ const DEVIATIONS: Readonly<Record<string, string>> = {
   'validation/virtualservice-006.yaml': NULL,
   'validation/delegatehttproute-018.yaml': NULL,
   'validation/delegatehttproute-019.yaml': NULL,
-  'validation/authorizationpolicy-021.yaml': TARGETS,
-  'validation/authorizationpolicy-022.yaml': TARGETS,
   'crd/api-workloadentry-valid-002.yaml':
     'an address may be left out where an east-west gateway of another network stands in; Weft has one network, so an entry without address could take no traffic',
   'validation/requestauthentication-008.yaml': 'the CRD, and so Weft, refuses an empty issuer; it may be left out where there is a jwksUri',

@@ -28,4 +28,6 @@ export type { FieldPath, ParsedDocument } from './yaml-text.ts';
 export { editYaml, parseYaml, toYaml } from './yaml-text.ts';
 export type { SecretSpec } from './data-kinds.ts';
 export { REDACTED, presented } from './data-kinds.ts';
+export type { TargetRef } from './target-ref.ts';
+export { isGatewayTarget } from './target-ref.ts';
 export { effectiveSettings } from './mesh-config.ts';

@@ -180,7 +180,7 @@ test.each([
   ['an issuer nobody can be asked about', { jwtRules: [{ issuer: 'me@example.com' }] }, 'WEFT_NO_KEYS', 'spec.jwtRules[0]'],
   ['a key that is no set', rule({ jwks: JSON.stringify(RSA) }), 'WEFT_NO_KEYS', 'spec.jwtRules[0].jwks'],
   ['a private key', set({ ...RSA, d: 'abc' }), 'WEFT_PRIVATE_KEY', 'spec.jwtRules[0].jwks'],
-  ['a target', { targetRefs: [service] }, 'WEFT_NO_EFFECT', 'spec.targetRefs'],
+  ['a target', { targetRefs: [service] }, 'WEFT_NO_EFFECT', 'spec.targetRefs[0]'],
 ])('told, and nothing else: %s', (_, spec, code, path) => {
   expect(analyzeObjects([WORKLOAD, policy(spec)]).map((p) => [p.code, p.path])).toEqual([[code, path]]);
 });

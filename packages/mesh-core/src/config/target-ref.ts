@@ -14,6 +14,13 @@ export const targetRef = z
   })
   .refine((t) => KINDS.has(`${t.group || 'core'}/${t.kind}`), `must refer to one of ${[...KINDS].join(', ')}`);
 
+export type TargetRef = z.infer<typeof targetRef>;
+
+/** A Gateway of the Gateway API: of what can be named only its proxies run here. */
+export function isGatewayTarget({ group, kind }: TargetRef): boolean {
+  return group === 'gateway.networking.k8s.io' && kind === 'Gateway';
+}
+
 /** Fields every policy with targets has. */
 export const policyTargets = { selector: selector.optional(), targetRef: targetRef.optional(), targetRefs: z.array(targetRef).max(16).optional() };
 

@@ -1,11 +1,12 @@
 // AuthorizationPolicies of a workload, and their rules as what Envoy's RBAC filters look up.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type AuthorizationPolicySpec, matches } from '../config/index.ts';
+import type { AuthorizationPolicySpec } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { derived } from './memo.ts';
 import { type Mesh, ofKind } from './mesh.ts';
+import { concerns } from './policy-targets.ts';
 import { MATCHES_NEVER, type Place, rbacPolicy } from './rbac-policy.ts';
 
 export type Policy = MeshObject<AuthorizationPolicySpec>;
@@ -41,15 +42,10 @@ export function namedRules(policies: readonly Policy[], action: Place['action'],
   return all;
 }
 
-/** Of the root namespace and of the workload's own, those without a selector and those that select it. */
+/** Of the root namespace and of the workload's own, those that are for it. */
 export function policiesFor(mesh: Mesh, node: ProxyNode): readonly Policy[] {
   const { rootNamespace } = mesh.settings;
-  return [...new Set([rootNamespace, node.namespace])].flatMap((namespace) =>
-    // Labels are read only where a policy asks: proxies that differ in them then share what is made of the policies.
-    policiesIn(mesh, namespace).filter(
-      ({ spec: { selector } }) => Object.keys(selector?.matchLabels ?? {}).length === 0 || matches(node.labels, selector?.matchLabels),
-    ),
-  );
+  return [...new Set([rootNamespace, node.namespace])].flatMap((namespace) => policiesIn(mesh, namespace).filter((policy) => concerns(policy, node)));
 }
 
 function policiesIn(mesh: Mesh, namespace: string): readonly Policy[] {

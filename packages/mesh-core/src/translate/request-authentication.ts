@@ -1,12 +1,13 @@
 // RequestAuthentications of a proxy as one JWT filter: requests without token pass, those with a bad one do not.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type JwtRule, type RequestAuthenticationSpec, matches } from '../config/index.ts';
+import type { JwtRule, RequestAuthenticationSpec } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { any, without } from './common.ts';
 import { keysFor } from './key-sets.ts';
 import { derived, sameElements } from './memo.ts';
 import { type Mesh, ofKind } from './mesh.ts';
+import { concerns } from './policy-targets.ts';
 
 type RequestAuthentication = MeshObject<RequestAuthenticationSpec>;
 
@@ -24,16 +25,11 @@ export function requestAuthenticationsFor(mesh: Mesh, node: ProxyNode): readonly
     `request authentications|${namespace}`,
     (m) =>
       ofKind<RequestAuthenticationSpec>(m, 'RequestAuthentication').filter(
-        ({ metadata, spec }) => (metadata.namespace === rootNamespace || metadata.namespace === namespace) && !hasTarget(spec),
+        ({ metadata }) => metadata.namespace === rootNamespace || metadata.namespace === namespace,
       ),
     sameElements,
   );
-  return near.filter(({ spec }) => matches(node.labels, spec.selector?.matchLabels));
-}
-
-/** What targets can name, a Gateway API gateway or a waypoint, does not run here. */
-function hasTarget({ targetRef, targetRefs }: RequestAuthenticationSpec): boolean {
-  return targetRef !== undefined || (targetRefs ?? []).length > 0;
+  return near.filter((policy) => concerns(policy, node));
 }
 
 /** None, or the filter. */

@@ -1,9 +1,10 @@
 // Telemetry objects: what a proxy traces, logs and counts, merged by Istio's rules.
 
-import { ISTIO_METRICS, type IstioMetric, type TelemetrySpec, matches } from '../config/index.ts';
+import { ISTIO_METRICS, type IstioMetric, type TelemetrySpec } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { METRIC } from '../telemetry/index.ts';
 import { type Mesh, ofKind } from './mesh.ts';
+import { concerns, targetsOf } from './policy-targets.ts';
 
 /** Which side of a call a listener is on: outbound and gateway listeners are clients. */
 export type WorkloadMode = 'CLIENT' | 'SERVER';
@@ -66,12 +67,9 @@ function applicable(mesh: Mesh, node: ProxyNode): readonly TelemetrySpec[] {
   const all: readonly MeshObject<TelemetrySpec>[] = ofKind(mesh, 'Telemetry');
   if (all.length === 0) return [];
   const { rootNamespace } = mesh.settings;
-  const whole = ({ spec }: MeshObject<TelemetrySpec>): boolean =>
-    Object.keys(spec.selector?.matchLabels ?? {}).length === 0 && spec.targetRef === undefined && (spec.targetRefs ?? []).length === 0;
+  const whole = ({ spec }: MeshObject<TelemetrySpec>): boolean => Object.keys(spec.selector?.matchLabels ?? {}).length === 0 && targetsOf(spec).length === 0;
   const wide = (namespace: string): MeshObject<TelemetrySpec> | undefined => all.find((t) => t.metadata.namespace === namespace && whole(t));
-  const selecting = all.filter(
-    (t) => t.metadata.namespace === node.namespace && t.spec.selector !== undefined && !whole(t) && matches(node.labels, t.spec.selector.matchLabels),
-  );
+  const selecting = all.filter((t) => t.metadata.namespace === node.namespace && !whole(t) && concerns(t, node));
   return [wide(rootNamespace), node.namespace === rootNamespace ? undefined : wide(node.namespace), ...selecting]
     .filter((t) => t !== undefined)
     .map((t) => t.spec);

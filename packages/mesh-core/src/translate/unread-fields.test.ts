@@ -32,6 +32,7 @@ const WORLD: readonly MeshObject[] = [
   object('WorkloadEntry', 'a-0', { address: '10.0.0.1', ports: { http: 21_000, tcp: 1, tls: 2 }, labels: { app: 'a' }, locality: 'us/a/b' }),
   object('WorkloadEntry', 'a-1', { address: '10.0.0.2', ports: { http: 21_000 }, labels: { app: 'a', version: 'v1' }, locality: 'eu/a/b' }),
 ];
+const GATEWAY_TARGET = { group: 'gateway.networking.k8s.io', kind: 'Gateway' };
 const GATEWAY = object('Gateway', 'gw', { selector: { app: 'a' }, servers: [server] });
 
 /** Values by name of the field, where any would not do. */
@@ -158,8 +159,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
   RequestAuthentication: { around: [{ selector: { matchLabels: { app: 'a' } }, jwtRules: [{ issuer: 'http://x' }] }] },
   PeerAuthentication: { around: [{ selector: { matchLabels: { app: 'a' } } }] },
   AuthorizationPolicy: {
-    around: [{ selector: { matchLabels: { app: 'a' } } }, { rules: [{ when: [{ key: 'source.ip', values: ['10.0.0.1'] }] }] }],
-    refused: ['targetRef', 'targetRefs[]'].flatMap((ref) => ['group', 'kind', 'name', 'namespace'].map((part) => `${ref}.${part}`)),
+    around: [
+      ...[{ selector: { matchLabels: { app: 'a' } } }, { rules: [{ when: [{ key: 'source.ip', values: ['10.0.0.1'] }] }] }],
+      ...[{ targetRef: GATEWAY_TARGET }, { targetRefs: [GATEWAY_TARGET] }],
+    ],
+    refused: ['targetRef.namespace', 'targetRefs[].namespace'],
   },
 };
 

@@ -1,9 +1,10 @@
 // Which patches concern a proxy, in the order Istio applies them.
 
-import { type EnvoyFilterSpec, matches } from '../../config/index.ts';
+import type { EnvoyFilterSpec } from '../../config/index.ts';
 import { type MeshObject, type ProxyNode, refKey, refOf } from '../../model/index.ts';
 import { compileRegex } from '../../traffic/string-match.ts';
 import { type Mesh, ofKind } from '../mesh.ts';
+import { concerns } from '../policy-targets.ts';
 
 export type ConfigPatch = NonNullable<EnvoyFilterSpec['configPatches']>[number];
 
@@ -26,13 +27,13 @@ export function envoyFiltersFor(mesh: Mesh, node: FilteredNode): MeshObject<Envo
 /** The same of a list, oldest first. */
 export function selectFilters(filters: readonly MeshObject<EnvoyFilterSpec>[], node: FilteredNode, rootNamespace: string): MeshObject<EnvoyFilterSpec>[] {
   const inScope = (namespace: string): MeshObject<EnvoyFilterSpec>[] =>
-    filters.filter((f) => f.metadata.namespace === namespace && selects(f.spec, node)).toSorted((a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0));
+    filters.filter((f) => f.metadata.namespace === namespace && selects(f, node)).toSorted((a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0));
   return [...inScope(rootNamespace), ...(node.namespace === rootNamespace ? [] : inScope(node.namespace))];
 }
 
-function selects(spec: EnvoyFilterSpec, node: FilteredNode): boolean {
-  // What targetRefs can name, a Gateway API gateway or a waypoint, does not run here.
-  return (spec.targetRefs?.length ?? 0) === 0 && matches(node.labels, spec.workloadSelector?.labels ?? {});
+function selects({ metadata, spec }: MeshObject<EnvoyFilterSpec>, node: FilteredNode): boolean {
+  const { workloadSelector, targetRefs } = spec;
+  return concerns({ ...{ apiVersion: '', kind: '', metadata }, spec: { selector: { matchLabels: workloadSelector?.labels }, targetRefs } }, node);
 }
 
 /** Patches of one EnvoyFilter whose `match.proxy` fits. */

@@ -115,3 +115,47 @@ test('of two listeners for the same connections the first has the port; protocol
   );
   expect([...set[TYPE_URL.listener].keys()]).toEqual(['127.0.0.1_21080']);
 });
+
+const chainsOf = (set: ResourceSet, name: string) =>
+  (
+    decoded(set, TYPE_URL.listener, name) as unknown as {
+      filterChains: { filterChainMatch?: { serverNames: string[] }; transportSocket?: { typedConfig: object } }[];
+    }
+  ).filterChains;
+const tls = (name: string, certificate: string, more = ''): string =>
+  `{ name: ${name}, port: 443, protocol: HTTPS, hostname: ${name}.test, tls: { certificateRefs: [${certificate}] ${more} } }`;
+const secret = (name: string, namespace: string): string =>
+  `{ kind: Secret, metadata: { name: ${name}, namespace: ${namespace} }, stringData: { tls.crt: a, tls.key: b, ca.crt: c } }`;
+
+test('TLS ends with the certificate the listener names, by SNI; one of another namespace needs a grant there', () => {
+  const texts = [
+    gateway([tls('own', '{ name: own }'), tls('theirs', '{ name: theirs, namespace: team }')].join(', ')),
+    ...[secret('own', 'edge'), secret('theirs', 'team'), secret('other', 'team')],
+  ];
+  const grant = `{ kind: ReferenceGrant, metadata: { name: g, namespace: team }, spec: { from: [{ group: gateway.networking.k8s.io, kind: Gateway, namespace: edge }], to: [{ group: "", kind: Secret, name: theirs }] } }`;
+  const set = translated(objects(...texts));
+  expect(chainsOf(set, '127.0.0.1_443').map((c) => c.filterChainMatch?.serverNames)).toEqual([['own.test'], ['theirs.test']]);
+  expect(chainsOf(set, '127.0.0.1_443')[1]?.transportSocket?.typedConfig).toMatchObject({
+    commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: 'kubernetes-gateway://team/theirs' }] },
+  });
+  const secrets = (all: ResourceSet): string[] => [...all[TYPE_URL.secret].keys()].filter((name) => name.includes('://') && !name.endsWith('-cacert'));
+  expect(secrets(set)).toEqual(['kubernetes-gateway://edge/own']);
+  expect(secrets(translated(objects(...texts, grant))).toSorted()).toEqual(['kubernetes-gateway://edge/own', 'kubernetes-gateway://team/theirs']);
+});
+
+test("clients are asked for a certificate by the listener's option, or by the Gateway for all of a port", () => {
+  const validation = 'tls: { frontend: { default: { validation: { caCertificateRefs: [{ group: "", kind: ConfigMap, name: roots }] } } } },';
+  const context = (text: string): object | undefined => chainsOf(translated(objects(text)), '127.0.0.1_443')[0]?.transportSocket?.typedConfig;
+  expect(context(gateway(tls('a', '{ name: own }', ', options: { gateway.istio.io/tls-terminate-mode: MUTUAL }')))).toMatchObject({
+    requireClientCertificate: true,
+    commonTlsContext: { combinedValidationContext: { validationContextSdsSecretConfig: { name: 'kubernetes-gateway://edge/own-cacert' } } },
+  });
+  expect(context(gateway(tls('a', '{ name: own }'), validation))).toMatchObject({
+    requireClientCertificate: true,
+    commonTlsContext: { combinedValidationContext: { validationContextSdsSecretConfig: { name: 'configmap://edge/roots-cacert' } } },
+  });
+  // A certificate that cannot be had: handshakes fail, and the other listeners stand.
+  expect(context(gateway(tls('a', '{ kind: ConfigMap, name: own }')))).toMatchObject({
+    commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: 'kubernetes-gateway:///none' }] },
+  });
+});

@@ -4,10 +4,7 @@ import type { GatewaySpec, ServiceSpec } from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
 import type { KubernetesGateway, Listener } from './listeners.ts';
 import { listenerTls } from './listener-tls.ts';
-import { GATEWAY_SEMANTICS } from './semantics.ts';
-
-/** On proxies of the Gateway of this name, as Istio labels those it deploys. */
-const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name';
+import { GATEWAY_NAME_LABEL, GATEWAY_SEMANTICS } from './semantics.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -46,5 +46,6 @@ export function virtualServicesOfRoutes(
   const [http, grpc] = [read<MeshRouteSpec>('HTTPRoute'), read<GrpcRouteSpec>('GRPCRoute')];
   if (http.length === 0 && grpc.length === 0) return [];
   const entryHosts = new Map(read<ServiceEntrySpec>('ServiceEntry').map((e) => [`${e.metadata.namespace}/${e.metadata.name}`, e.spec.hosts]));
-  return httpVirtualServices({ http, grpc, listeners, grants: read<ReferenceGrantSpec>('ReferenceGrant'), entryHosts, domainSuffix });
+  const services = new Set(read('Service').map((s) => `${s.metadata.name}.${s.metadata.namespace}.svc.${domainSuffix}`));
+  return httpVirtualServices({ http, grpc, listeners, grants: read<ReferenceGrantSpec>('ReferenceGrant'), entryHosts, services, domainSuffix });
 }

@@ -60,7 +60,8 @@ function clientValidation({ tls }: KubernetesGateway['spec'], port: number, name
   return {
     mode: option ?? (lenient ? 'OPTIONAL_MUTUAL' : 'MUTUAL'),
     insecureSkipVerify: option === undefined && lenient,
-    caCertCredentialName: ref.kind === 'ConfigMap' ? `configmap://${place}/${ref.name}` : secretResource(place, ref.name),
+    // As Istio names bundles; the suffix is taken off where there is none of that name.
+    caCertCredentialName: `${ref.kind === 'ConfigMap' ? `configmap://${place}/${ref.name}` : secretResource(place, ref.name)}-cacert`,
   };
 }
 

@@ -10,6 +10,9 @@ export const ROUTE_SEMANTICS: Readonly<Record<string, string>> = { [ROUTE]: 'gat
 /** Of a Gateway: it is for proxies of its own namespace only. */
 export const GATEWAY_SEMANTICS: Readonly<Record<string, string>> = { [GATEWAY]: 'gateway' };
 
+/** On proxies of the Gateway of this name, as Istio labels those it deploys. */
+export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name';
+
 /** Whether a VirtualService was made of routes of the Gateway API. */
 export function isGatewayApi({ metadata }: MeshObject): boolean {
   return metadata.annotations?.[ROUTE] === 'gateway';

@@ -23,6 +23,8 @@ export interface HttpRoutes {
   grants: readonly MeshObject<ReferenceGrantSpec>[];
   /** Of ServiceEntries, by `<namespace>/<name>`. */
   entryHosts: ReadonlyMap<string, readonly string[]>;
+  /** Hosts of Services. */
+  services: ReadonlySet<string>;
   domainSuffix: string;
 }
 
@@ -85,13 +87,14 @@ function gatewayParts(route: HttpRoute, { listeners, grants, domainSuffix }: Htt
 }
 
 /** A route in the Service's namespace is for all clients, one in another namespace for the clients there, who then do not get the first. */
-function meshParts(route: HttpRoute, { entryHosts, domainSuffix }: HttpRoutes): Part[] {
+function meshParts(route: HttpRoute, { entryHosts, services, domainSuffix }: HttpRoutes): Part[] {
   const own = route.metadata.namespace;
   return (route.spec.parentRefs ?? []).flatMap((ref) => {
     const { name, namespace = own, port } = ref;
     const kind = parentKind(ref);
     if (kind !== 'Service' && kind !== 'ServiceEntry') return [];
-    const hosts = kind === 'Service' ? [resolveHost(name, namespace, domainSuffix)] : (entryHosts.get(`${namespace}/${name}`) ?? []);
+    const hosts =
+      kind === 'Service' ? [resolveHost(name, namespace, domainSuffix)].filter((host) => services.has(host)) : (entryHosts.get(`${namespace}/${name}`) ?? []);
     const rules = httpRules(route, { domainSuffix, port });
     return hosts.map((host): Part => ({
       ...{ route, host, rules },
