@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { parseGatewayPort } from './gateway-command.ts';
-import { gatewayObjects, runGateway } from './gateway.ts';
+import { gatewayObjects, listenerPorts, runGateway } from './gateway.ts';
 
 test('ports are those of the Service, and where the Gateway has others, these too', () => {
   expect(parseGatewayPort('http:80')).toEqual({ name: 'http', port: 80, listen: 80 });
@@ -20,6 +20,24 @@ test('the mesh finds a gateway by its Service, and speaks no mutual TLS of its o
   expect(gatewayObjects({ ...gateway, ports: [] }, [])).toEqual([]);
   // Somebody's own Service is neither overwritten nor taken away at the end.
   expect(gatewayObjects(opened, service === undefined ? [] : [service]).map(({ kind }) => kind)).toEqual(['WorkloadEntry']);
+});
+
+test("the proxy of the Gateway API's Gateway listens for the ports of its listeners, and has its name as a label", () => {
+  const ports = listenerPorts([
+    { name: 'http', port: 80 },
+    { name: 'wild', port: 80 },
+    { name: 'tls', port: 8443 },
+  ]);
+  expect(ports).toEqual([
+    { name: 'http', port: 80, listen: 21_080 },
+    { name: 'tls', port: 8443, listen: 8443 },
+  ]);
+  const labelsOf = (gateway?: string): unknown => {
+    const options = { name: 'web-istio', namespace: 'shop', labels: {}, ports, ...(gateway === undefined ? {} : { gateway }) };
+    return gatewayObjects(options, [])[1]?.spec;
+  };
+  expect(labelsOf('web')).toMatchObject({ labels: { 'gateway.networking.k8s.io/gateway-name': 'web' }, ports: { http: 21_080, tls: 8443 } });
+  expect(labelsOf()).toMatchObject({ labels: { 'gateway.networking.k8s.io/gateway-name': 'web-istio' } });
 });
 
 test('a port nobody can listen on is told before anything starts', async () => {

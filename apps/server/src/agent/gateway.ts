@@ -24,7 +24,10 @@ export interface GatewayOptions {
   server: string;
   name: string;
   namespace: string;
+  /** Of the Gateway API, whose proxy this is. */
+  gateway?: string;
   labels: Readonly<Record<string, string>>;
+  /** None, and a Gateway named: those of its listeners. */
   ports: readonly GatewayPort[];
   proxy: 'embedded' | 'envoy';
   portBase: number;
@@ -32,7 +35,12 @@ export interface GatewayOptions {
 }
 
 /** Runs until a signal comes. */
-export async function runGateway(options: GatewayOptions, log: (line: string) => void): Promise<void> {
+export async function runGateway(asked: GatewayOptions, log: (line: string) => void): Promise<void> {
+  const client = createControlClient(asked.server, `weft gateway ${asked.name}`);
+  const options = {
+    ...asked,
+    ports: asked.ports.length > 0 || asked.gateway === undefined ? asked.ports : await portsOf(client, asked.namespace, asked.gateway),
+  };
   const { name, namespace } = options;
   const binary = options.proxy === 'envoy' ? findEnvoy(process.env) : undefined;
   for (const { name: port, port: number, listen } of options.ports)
@@ -41,7 +49,6 @@ export async function runGateway(options: GatewayOptions, log: (line: string) =>
         'WEFT_PORT_TAKEN',
         `cannot listen on 127.0.0.1:${listen}, it is taken or needs root: write another one, like --port ${port}:${number}:${21_000 + (number % 1_000)}`,
       );
-  const client = createControlClient(options.server, `weft gateway ${name}`);
   const ports = openPortBook(
     join(options.stateDir, 'ports.json'),
     options.portBase,
@@ -67,9 +74,12 @@ export async function runGateway(options: GatewayOptions, log: (line: string) =>
     });
     if (objects.length > 0) await client.apply(objects, `weft gateway ${name}`);
     log(
-      `gateway ${name}.${namespace} is in the mesh; Gateways find it by ${Object.entries(options.labels)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(', ')}`,
+      [
+        `gateway ${name}.${namespace} is in the mesh`,
+        ...(options.gateway === undefined ? [] : [`it is the proxy of Gateway ${options.gateway}`]),
+        ...(Object.keys(options.labels).length === 0 ? [] : [`Gateways find it by ${labelText(options.labels)}`]),
+        ...options.ports.map((p) => `port ${p.port} is at 127.0.0.1:${p.listen}`),
+      ].join('; '),
     );
     await stopped;
     for (const { kind, metadata } of objects.toReversed()) await client.remove({ kind, namespace, name: metadata.name });
@@ -79,13 +89,53 @@ export async function runGateway(options: GatewayOptions, log: (line: string) =>
   }
 }
 
-function gatewayLabels({ name, labels }: Pick<GatewayOptions, 'name' | 'labels'>): Record<string, string> {
-  return { app: name, version: 'v1', 'service.istio.io/canonical-name': name, 'service.istio.io/canonical-revision': 'v1', ...labels };
+function labelText(labels: GatewayOptions['labels']): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ');
+}
+
+interface Listeners {
+  listeners?: readonly { name: string; port: number }[];
+}
+
+async function portsOf(client: ReturnType<typeof createControlClient>, namespace: string, gateway: string): Promise<GatewayPort[]> {
+  const gateways = await client.list('KubernetesGateway', namespace);
+  const found = gateways.find((g) => g.metadata.name === gateway)?.spec as Listeners | undefined;
+  if (found === undefined) {
+    const there = gateways.length === 0 ? 'there is none' : `there is ${gateways.map((g) => g.metadata.name).join(', ')}`;
+    throw new StartError(
+      'WEFT_USAGE',
+      `namespace ${namespace} has no Gateway ${gateway} of the Gateway API (${there}): apply it first, or name its ports with --port`,
+    );
+  }
+  return listenerPorts(found.listeners ?? []);
+}
+
+/** One for each number. Those that need root are listened for at others. */
+export function listenerPorts(listeners: NonNullable<Listeners['listeners']>): GatewayPort[] {
+  return listeners
+    .filter(({ port }, i) => listeners.findIndex((l) => l.port === port) === i)
+    .map(({ name, port }) => ({ name, port, listen: port < 1024 ? 21_000 + port : port }));
+}
+
+/** Gateways of the Gateway API find their proxies by name. */
+const GATEWAY_NAME = 'gateway.networking.k8s.io/gateway-name';
+
+function gatewayLabels({ name, gateway, labels }: Pick<GatewayOptions, 'name' | 'gateway' | 'labels'>): Record<string, string> {
+  return {
+    [GATEWAY_NAME]: gateway ?? name,
+    app: name,
+    version: 'v1',
+    'service.istio.io/canonical-name': name,
+    'service.istio.io/canonical-revision': 'v1',
+    ...labels,
+  };
 }
 
 /** The Service and the endpoint behind it, none without ports; a Service that somebody has made stays as it is. As Istio's gateways it is spoken to as its Gateways say, not by the mesh's mutual TLS. */
 export function gatewayObjects(
-  { name, namespace, labels, ports }: Pick<GatewayOptions, 'name' | 'namespace' | 'labels' | 'ports'>,
+  { name, namespace, gateway, labels, ports }: Pick<GatewayOptions, 'name' | 'namespace' | 'gateway' | 'labels' | 'ports'>,
   services: readonly MeshObject[],
 ): MeshObject[] {
   if (ports.length === 0) return [];
@@ -94,7 +144,7 @@ export function gatewayObjects(
   const entry = {
     address: '127.0.0.1',
     ports: Object.fromEntries(ports.map((p) => [p.name, p.listen])),
-    labels: gatewayLabels({ name, labels }),
+    labels: gatewayLabels({ name, labels, ...(gateway === undefined ? {} : { gateway }) }),
     serviceAccount: name,
   };
   const made = services.some((s) => s.metadata.name === name && s.metadata.namespace === namespace);

@@ -170,8 +170,23 @@ test.each(['Service', 'VirtualService', 'DestinationRule', 'Gateway', 'WorkloadE
 });
 
 test('a kind of the same name in another group is refused as that, not field by field', () => {
-  const { problems } = validateObject({ apiVersion: 'gateway.networking.k8s.io/v1', kind: 'Gateway', metadata: { name: 'a' }, spec: { listeners: [] } });
+  const { problems } = validateObject({ apiVersion: 'gateway.example.com/v1', kind: 'Gateway', metadata: { name: 'a' }, spec: { listeners: [] } });
   expect(problems).toMatchObject([
     { code: 'WEFT_UNKNOWN_VERSION', path: 'apiVersion', message: expect.stringContaining('use networking.istio.io/v1') as string },
   ]);
+});
+
+test('two groups have a Gateway, and a class of Gateways has no namespace', () => {
+  const gateway = (apiVersion: string, spec: object) => validateObject({ apiVersion, kind: 'Gateway', metadata: { name: 'a', namespace: 'n' }, spec });
+  const api = gateway('gateway.networking.k8s.io/v1', { gatewayClassName: 'istio', listeners: [{ name: 'http', port: 80, protocol: 'HTTP' }] });
+  expect(api.object).toMatchObject({ kind: 'KubernetesGateway', metadata: { namespace: 'n' } });
+  expect(api.object === undefined ? '' : toYaml(api.object)).toContain('kind: Gateway\n');
+  const istio = gateway('networking.istio.io/v1', { servers: [{ port: { number: 80, name: 'h', protocol: 'HTTP' }, hosts: ['*'] }] });
+  expect(istio.object?.kind).toBe('Gateway');
+  const { object } = validateObject({
+    ...{ apiVersion: 'gateway.networking.k8s.io/v1', kind: 'GatewayClass', metadata: { name: 'c', namespace: 'n' } },
+    spec: { controllerName: 'istio.io/gateway-controller' },
+  });
+  expect(object?.metadata.namespace).toBe('default');
+  expect(object === undefined ? '' : toYaml(object)).not.toContain('namespace');
 });
