@@ -23,10 +23,10 @@ export class DeltaSubscription extends TypeState {
   }
 
   receive(request: XdsRequest, view: View): RequestFact {
-    if (this.#first) this.#begin(request, view);
+    const known = this.#first && this.#begin(request, view);
     // Changes of the subscription count even on a stale nonce: they are not repeated.
     this.#unsubscribe(request.unsubscribe);
-    this.#subscribe(request.subscribe, view, this.#first);
+    if (!known) this.#subscribe(request.subscribe, view, this.#first);
     this.#first = false;
     if (request.nonce === '' || this.sentNonce === '') return { kind: 'subscribe' };
     if (request.nonce !== this.sentNonce || !this.outstanding) return { kind: 'stale' };
@@ -68,29 +68,36 @@ export class DeltaSubscription extends TypeState {
     return this.wildcard || (this.#namesShared && this.names.size > 0);
   }
 
-  /** The first request of a type on this stream: a legacy wildcard, and what a reconnecting client still holds. */
-  #begin(request: XdsRequest, view: View): void {
-    if (hasWildcard(this.typeUrl) && request.subscribe.length === 0 && request.unsubscribe.length === 0) {
+  /**
+   * The first request of a type on this stream: a legacy wildcard, and what a reconnecting client still holds. Whether that
+   * makes its subscription known: it asks for all there is and holds all of it, as a thousand do that come back together.
+   */
+  #begin(request: XdsRequest, view: View): boolean {
+    const { initialVersions: held, subscribe } = request;
+    if (hasWildcard(this.typeUrl) && subscribe.length === 0 && request.unsubscribe.length === 0) {
       this.wildcard = true;
       this.#greet = true;
     }
-    if (request.initialVersions.size === 0) return;
-    const covered = this.wildcard || request.subscribe.includes('*');
-    const named = covered ? undefined : new Set(request.subscribe);
-    const same: Resource[] = [];
-    const other = new Map<string, Resource>();
+    if (held.size === 0) return false;
+    const named = this.wildcard || subscribe.includes('*') ? undefined : new Set(subscribe);
+    const old = new Map<string, Resource>();
     let missing = view.size;
-    for (const [name, version] of request.initialVersions) {
+    for (const [name, version] of held) {
       if (named?.has(name) === false) continue;
       const current = view.get(name);
       if (current !== undefined) missing -= 1;
-      if (current?.version === version) same.push(current);
       // Of an older version only the number is known; the diff replaces it at once.
-      else other.set(name, { typeUrl: this.typeUrl as TypeUrl, name, version, body: new Uint8Array() });
+      if (current?.version !== version) old.set(name, { typeUrl: this.typeUrl as TypeUrl, name, version, body: new Uint8Array() });
     }
     // Who holds all there is stands at the view that all others stand at, but for what is old.
-    if (missing === 0) this.base = other.size === 0 ? view : new LayeredView([other, view]);
-    else this.base = new Map([...other, ...same.map((resource) => [resource.name, resource] as const)]);
+    if (missing === 0) this.base = old.size === 0 ? view : new LayeredView([old, view]);
+    else {
+      const names = [...held.keys()].filter((name) => named?.has(name) !== false);
+      this.base = new Map(names.map((name) => [name, (old.get(name) ?? view.get(name)) as Resource]));
+    }
+    if (missing > 0 || named?.size !== view.size || request.unsubscribe.length > 0) return false;
+    this.names = namesOf(view);
+    return true;
   }
 
   #subscribe(names: readonly string[], view: View, first: boolean): void {
