@@ -10,6 +10,7 @@ const KINDS = [
   'VirtualService',
   'DestinationRule',
   'Gateway',
+  'Ingress',
   'ServiceEntry',
   'WorkloadEntry',
   'PeerAuthentication',

@@ -10,10 +10,10 @@ export const PORTS = [80, 8080] as const;
 const SUFFIX = 'shop.svc.cluster.local';
 
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined, freq: 2 });
-const rarely = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+export const rarely = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
   fc.oneof({ weight: 1, arbitrary }, { weight: 2, arbitrary: fc.constant(undefined) });
 /** A record without its undefined fields. */
-const record = (fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Record<string, unknown>> =>
+export const record = (fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Record<string, unknown>> =>
   fc.record(fields).map((o) => Object.fromEntries(Object.entries(o).filter(([, v]) => v !== undefined)));
 
 const PATHS = ['/', '/api', '/api/v1', '/apix', '/API', '/x?q=1&p=2', '/y?q=other'] as const;
@@ -129,9 +129,9 @@ const leafRule = fc
   .tuple(record({ name: rarely(fc.constant('leaf')), match: maybe(fc.array(match, { minLength: 1, maxLength: 2 })) }), forwarding)
   .map(([conditions, action]) => ({ ...conditions, ...action }));
 
-const time = fc.constantFrom('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z');
+export const time = fc.constantFrom('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z');
 const exportTo = rarely(fc.constantFrom(['.'], ['*'], [NAMESPACE], ['~'], ['.', NAMESPACE], ['other']));
-const object = (apiVersion: string, kind: string, namespace: string, name: string, spec: unknown, creationTimestamp?: string): MeshObject => ({
+export const object = (apiVersion: string, kind: string, namespace: string, name: string, spec: unknown, creationTimestamp?: string): MeshObject => ({
   apiVersion,
   kind,
   metadata: { name, namespace, ...(creationTimestamp === undefined ? {} : { creationTimestamp }) },
@@ -171,7 +171,7 @@ const destinationRule = record({
     ),
 }).map((spec) => object('networking.istio.io/v1', 'DestinationRule', NAMESPACE, 'a', { host: 'a', ...spec }));
 
-const services = SERVICES.map((name) =>
+export const services = SERVICES.map((name) =>
   object('v1', 'Service', NAMESPACE, name, { selector: { app: name }, ports: PORTS.map((port) => ({ name: `http-${port}`, port })) }),
 );
 
@@ -304,7 +304,7 @@ export interface WorldCall {
   method: string;
   headers: Readonly<Record<string, string>>;
 }
-const callsTo = (hosts: readonly string[], ports: readonly number[]): WorldCall[] =>
+export const callsTo = (hosts: readonly string[], ports: readonly number[]): WorldCall[] =>
   hosts.flatMap((host) =>
     ports.flatMap((port) =>
       PATHS.flatMap((path, i) => CALL_HEADERS.map((headers, j) => ({ host, port, path, headers, method: (i + j) % 3 === 0 ? 'POST' : 'GET' }))),

@@ -1,9 +1,12 @@
 // Gateways against the gateway proxies there are: one no proxy opens, and certificates the proxies do not find.
 
-import { type MeshObject, type Problem, type ProxyNode } from '../model/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, type ProxyNode } from '../model/index.ts';
 import { matches, problem } from './analyze-mesh.ts';
 import type { SecretSpec } from './data-kinds.ts';
 import type { GatewaySpec } from './gateway.ts';
+import { ingressSelector, servedIngresses } from './ingress-class.ts';
+import type { IngressClassSpec, IngressSpec } from './ingress.ts';
+import { effectiveSettings } from './mesh-config.ts';
 
 /** A gateway proxy that is connected. */
 export type GatewayProxy = Pick<ProxyNode, 'workload' | 'namespace' | 'labels'>;
@@ -15,25 +18,52 @@ export function gatewayProxyProblems(objects: readonly MeshObject[], proxies: re
   if (proxies.length === 0) return [];
   const gateways = objects.filter((o) => o.kind === 'Gateway') as Gateway[];
   const secrets = objects.filter((o) => o.kind === 'Secret') as MeshObject<SecretSpec>[];
-  return gateways.flatMap((gateway) => {
-    const selected = proxies.filter((p) => matches(p.labels, gateway.spec.selector));
-    if (selected.length === 0) return [unselected(gateway, proxies)];
-    return selected.flatMap((proxy) => gateway.spec.servers.flatMap(({ tls }, i) => (tls === undefined ? [] : missing(gateway, tls, i, proxy, secrets))));
-  });
+  const settings = effectiveSettings(DEFAULT_MESH_SETTINGS, objects);
+  const ingresses = servedIngresses(
+    objects.filter((o) => o.kind === 'Ingress') as MeshObject<IngressSpec>[],
+    objects.filter((o) => o.kind === 'IngressClass') as MeshObject<IngressClassSpec>[],
+    settings,
+  );
+  return [
+    ...gateways.flatMap((gateway) => {
+      const selected = proxies.filter((p) => matches(p.labels, gateway.spec.selector));
+      if (selected.length === 0) return [unselected(gateway, 'spec.selector', gateway.spec.selector, proxies)];
+      return selected.flatMap((proxy) =>
+        gateway.spec.servers.flatMap(({ tls }, i) => {
+          const path = `spec.servers[${i}].tls.${tls?.credentialNames === undefined ? 'credentialName' : 'credentialNames'}`;
+          return tls === undefined ? [] : missing({ object: gateway, path }, tls, proxy, secrets);
+        }),
+      );
+    }),
+    ...ingresses.flatMap((ingress) => {
+      const selected = proxies.filter((p) => matches(p.labels, ingressSelector(settings)));
+      if (selected.length === 0) return [unselected(ingress, 'spec', ingressSelector(settings), proxies)];
+      return selected.flatMap((proxy) =>
+        (ingress.spec.tls ?? []).flatMap(({ secretName = '' }, i) =>
+          missing({ object: ingress, path: `spec.tls[${i}].secretName` }, { mode: 'SIMPLE', credentialName: secretName }, proxy, secrets),
+        ),
+      );
+    }),
+  ];
 }
 
-function unselected(gateway: Gateway, proxies: readonly GatewayProxy[]): Problem {
-  const wanted = Object.entries(gateway.spec.selector ?? {});
+function unselected(object: MeshObject, path: string, selector: Readonly<Record<string, string>> | undefined, proxies: readonly GatewayProxy[]): Problem {
+  const wanted = Object.entries(selector ?? {});
   const text = (labels: readonly (readonly [string, string | undefined])[]): string => labels.map(([key, value]) => `${key}=${value ?? ''}`).join(', ');
   const there = proxies.map((p) => `${nameOf(p)} (${text(wanted.map(([key]) => [key, p.labels[key]]))})`);
-  const message = `No gateway proxy has the labels ${text(wanted)}: the ports of this Gateway are open nowhere. Gateway proxies here: ${there.join(', ')}.`;
-  return problem(gateway, 'warning', 'IST0101', 'spec.selector', message);
+  const message = `No gateway proxy has the labels ${text(wanted)}: the ports of this ${object.kind} are open nowhere. Gateway proxies here: ${there.join(', ')}.`;
+  return problem(object, 'warning', 'IST0101', path, message);
+}
+
+/** Where the credential is named. */
+interface Place {
+  object: MeshObject;
+  path: string;
 }
 
 /** Credentials a server names that its proxy cannot have: they are Secrets of the proxy's own namespace. */
-function missing(gateway: Gateway, tls: Tls, i: number, proxy: GatewayProxy, secrets: readonly MeshObject<SecretSpec>[]): Problem[] {
+function missing({ object, path }: Place, tls: Tls, proxy: GatewayProxy, secrets: readonly MeshObject<SecretSpec>[]): Problem[] {
   const names = tls.credentialNames ?? (tls.credentialName ? [tls.credentialName] : []);
-  const path = `spec.servers[${i}].tls.${tls.credentialNames === undefined ? 'credentialName' : 'credentialNames'}`;
   const dataOf = (name: string): SecretSpec['data'] | undefined =>
     secrets.find((s) => s.metadata.name === name && s.metadata.namespace === proxy.namespace)?.spec.data;
   const found: Problem[] = [];
@@ -42,7 +72,7 @@ function missing(gateway: Gateway, tls: Tls, i: number, proxy: GatewayProxy, sec
     const elsewhere = secrets.filter((s) => s.metadata.name === name && s.metadata.namespace !== proxy.namespace).map((s) => s.metadata.namespace);
     const [hint] = [...there, ...(elsewhere.length === 0 ? [] : [`there is one in ${elsewhere.join(', ')}, which the proxy may not read`])];
     const message = `Gateway proxy ${nameOf(proxy)} finds no Secret ${name} with ${needs} in its namespace ${proxy.namespace}${hint === undefined ? '' : ` (${hint})`}: TLS connections to this server fail. Create it in ${proxy.namespace}.`;
-    found.push({ ...problem(gateway, 'error', 'IST0101', path, message), unresolved: true });
+    found.push({ ...problem(object, 'error', 'IST0101', path, message), unresolved: true });
   };
   for (const credential of names) {
     const name = plainName(credential, proxy.namespace);

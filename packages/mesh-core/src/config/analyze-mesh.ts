@@ -5,6 +5,7 @@ import type { AuthorizationPolicySpec } from './authorization-policy.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import type { EnvoyFilterSpec } from './envoy-filter.ts';
 import type { GatewaySpec } from './gateway.ts';
+import type { IngressClassSpec, IngressSpec } from './ingress.ts';
 import type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
 import type { RequestAuthenticationSpec } from './request-authentication.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
@@ -23,6 +24,9 @@ export interface Mesh {
   rulesByHost: ReadonlyMap<string, readonly MeshObject<DestinationRuleSpec>[]>;
   /** By `namespace/name`. */
   gateways: ReadonlyMap<string, MeshObject<GatewaySpec>>;
+  /** Oldest first. */
+  ingresses: readonly MeshObject<IngressSpec>[];
+  ingressClasses: ReadonlyMap<string, MeshObject<IngressClassSpec>>;
   serviceEntries: readonly MeshObject<ServiceEntrySpec>[];
   sidecars: readonly MeshObject<SidecarSpec>[];
   telemetries: readonly MeshObject<TelemetrySpec>[];
@@ -95,6 +99,8 @@ export function meshOf(objects: readonly MeshObject[], proxyNamespaces: Iterable
     rules,
     rulesByHost,
     gateways: new Map(of<GatewaySpec>('Gateway').map((g) => [`${g.metadata.namespace}/${g.metadata.name}`, g])),
+    ingresses: of<IngressSpec>('Ingress').toSorted(byAge),
+    ingressClasses: new Map(of<IngressClassSpec>('IngressClass').map((c) => [c.metadata.name, c])),
     serviceEntries: of<ServiceEntrySpec>('ServiceEntry').toSorted(byAge),
     sidecars: of<SidecarSpec>('Sidecar').toSorted(byAge),
     telemetries: of<TelemetrySpec>('Telemetry').toSorted(byAge),

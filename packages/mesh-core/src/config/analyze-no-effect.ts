@@ -42,6 +42,11 @@ const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
     { path: 'servers[].port.targetPort', why: 'the proxy listens on the port of that number', nowhere: true },
     { path: 'servers[].tls.tlsCertificates[].caCertificates', why: 'clients are checked against one bundle: use tls.caCertificates', nowhere: true },
   ],
+  Ingress: [
+    { path: 'defaultBackend', why: 'no route is made of it: add a rule without host', nowhere: true },
+    { path: 'rules[].http.paths[].backend.resource', why: 'no route is made to anything but a Service', nowhere: true },
+  ],
+  IngressClass: [{ path: 'parameters', why: 'the MeshConfig says how Ingresses are served', nowhere: true }],
   ServiceEntry: [{ path: 'endpoints[].network', why: NETWORK }],
   WorkloadEntry: [{ path: 'network', why: NETWORK }],
   WorkloadGroup: [...['metadata', 'template'].map((path): Entry => ({ path, why: GROUP })), { path: 'probe', why: PROBE }],

@@ -1,18 +1,20 @@
 // What only several objects together can tell: dangling references, contradicting rules, weights that do not add up.
 // Codes are Kiali's where it has one.
 
-import type { MeshObject, Problem } from '../model/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem } from '../model/index.ts';
 import { authorizationProblems } from './analyze-authorization.ts';
 import { destinationRulePairs, destinationRuleProblems } from './analyze-rules.ts';
 import { type Mesh, meshOf } from './analyze-mesh.ts';
 import { envoyFilterProblems } from './analyze-envoy-filters.ts';
 import { extensionProviderProblems } from './analyze-extension-providers.ts';
 import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';
+import { ingressProblems } from './analyze-ingresses.ts';
 import { duplicatePeerAuthentications, peerAuthenticationProblems } from './analyze-security.ts';
 import { requestAuthenticationProblems } from './analyze-request-authentications.ts';
 import { duplicateHosts, virtualServiceProblems } from './analyze-routes.ts';
 import { selectorProblems } from './analyze-selectors.ts';
 import { noEffectProblems } from './analyze-no-effect.ts';
+import { effectiveSettings } from './mesh-config.ts';
 import { meshConfigProblems } from './analyze-mesh-config.ts';
 import { sidecarProblems } from './analyze-sidecars.ts';
 import { telemetryProblems } from './analyze-telemetry.ts';
@@ -38,6 +40,7 @@ export function analyzeObjects(objects: readonly MeshObject[], proxyNamespaces: 
     ...extensionProviderProblems(objects, mesh),
     ...subsetsPastGateways(mesh.virtualServices),
     ...gatewayConflicts([...mesh.gateways.values()], mesh),
+    ...ingressProblems(mesh, effectiveSettings(DEFAULT_MESH_SETTINGS, objects)),
     ...mesh.serviceEntries.flatMap(serviceEntryProblems),
     ...protocolConflicts(mesh.serviceEntries),
     ...mesh.sidecars.flatMap((sidecar) => sidecarProblems(sidecar, mesh)),

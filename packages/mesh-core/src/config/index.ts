@@ -14,6 +14,8 @@ export type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route
 export { GRPC_STATUS } from './http-route.ts';
 export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
 export type { JwtRule, RequestAuthenticationSpec } from './request-authentication.ts';
+export type { IngressBackend, IngressClassSpec, IngressSpec } from './ingress.ts';
+export { ingressSelector, servedIngresses } from './ingress-class.ts';
 export { isHttpUrl, keyServerOf } from './request-authentication.ts';
 export { hasKeyList, hasUsableKey } from './jwks.ts';
 export type { ServiceEntrySpec } from './service-entry.ts';

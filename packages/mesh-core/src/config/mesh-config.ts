@@ -32,6 +32,10 @@ const meshConfig = z
     pathNormalization: z.strictObject({ normalization: z.enum(NORMALIZATION).optional() }).optional(),
     accessLogEncoding: z.enum(['TEXT', 'JSON']).optional(),
     accessLogFormat: z.string().optional(),
+    ingressControllerMode: z.enum(['UNSPECIFIED', 'OFF', 'DEFAULT', 'STRICT']).optional(),
+    ingressClass: z.string().optional(),
+    ingressSelector: z.string().optional(),
+    ingressService: z.string().optional(),
     trustDomainAliases: z.array(z.string().min(1)).optional(),
     extensionProviders: extensionProviders.optional(),
   })
@@ -71,6 +75,13 @@ export function readMeshConfig(text: string): MeshConfigReading {
   if (!parsed.success || errors.length > 0) return { settings: {}, errors, unread: [] };
   const { outboundTrafficPolicy, accessLogFile, connectTimeout, protocolDetectionTimeout, accessLogEncoding, accessLogFormat, pathNormalization } = parsed.data;
   const { localityLbSetting, trustDomainAliases } = parsed.data;
+  const { ingressControllerMode, ingressClass, ingressSelector, ingressService } = parsed.data;
+  const ingress = {
+    ...(ingressControllerMode === undefined ? {} : { mode: ingressControllerMode }),
+    ...(ingressClass === undefined ? {} : { class: ingressClass }),
+    ...(ingressSelector === undefined ? {} : { selector: ingressSelector }),
+    ...(ingressService === undefined ? {} : { service: ingressService }),
+  };
   const { normalization = 'DEFAULT' } = pathNormalization ?? {};
   const { tracing, gatewayTopology, ...defaults } = parsed.data.defaultConfig ?? {};
   const sampling = tracing?.sampling;
@@ -91,6 +102,7 @@ export function readMeshConfig(text: string): MeshConfigReading {
       ...(localityLbSetting === undefined ? {} : { localityLbSetting }),
       ...(trustDomainAliases === undefined ? {} : { trustDomainAliases }),
       ...(providers.length === 0 ? {} : { extensionProviders: providers }),
+      ...(Object.keys(ingress).length === 0 ? {} : { ingress }),
       ...(gatewayTopology === undefined ? {} : { gatewayTopology: gatewayTopology as MeshSettings['gatewayTopology'] & object }),
     },
     errors,

@@ -8,6 +8,7 @@ import { destinationRuleSpec } from './destination-rule.ts';
 import { gatewaySpec } from './gateway.ts';
 import { envoyFilterSpec } from './envoy-filter.ts';
 import { grpcRouteSpec, httpRouteSpec } from './gateway-api.ts';
+import { classProblem, CLASS_ANNOTATION, ingressClassSpec, ingressSpec } from './ingress.ts';
 import { gatewayClassSpec, kubernetesGatewaySpec, referenceGrantSpec } from './kubernetes-gateway.ts';
 import { fieldIssues } from './issue-text.ts';
 import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
@@ -41,6 +42,8 @@ const SPECS: Readonly<Record<string, z.ZodType>> = {
   ReferenceGrant: referenceGrantSpec,
   HTTPRoute: httpRouteSpec,
   GRPCRoute: grpcRouteSpec,
+  Ingress: ingressSpec,
+  IngressClass: ingressClassSpec,
   PeerAuthentication: peerAuthenticationSpec,
   RequestAuthentication: requestAuthenticationSpec,
   AuthorizationPolicy: authorizationPolicySpec,
@@ -115,6 +118,10 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
   if (metadata.success && kind.group.endsWith('istio.io')) {
     const wrong = dryRunProblem(kind.kind, metadata.data.annotations ?? {}, (record['spec'] as { action?: unknown } | undefined)?.action);
     if (wrong !== undefined) add(['metadata', 'annotations', wrong.key], wrong.message);
+  }
+  if (metadata.success && kind.kind === 'Ingress') {
+    const wrong = classProblem(metadata.data.annotations ?? {}, record['spec']);
+    if (wrong !== undefined) add(['metadata', 'annotations', CLASS_ANNOTATION], wrong);
   }
   if (kind.kind === 'ConfigMap') for (const message of meshConfigErrors(record, spec?.data)) add(['data', 'mesh'], message);
   if (problems.length > 0 || !metadata.success) {

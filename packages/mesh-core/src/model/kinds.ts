@@ -89,6 +89,16 @@ export const KINDS: readonly Kind[] = [
   { kind: 'ReferenceGrant', group: GATEWAY_API, versions: ['v1beta1', 'v1'], plural: 'referencegrants', singular: 'referencegrant', shortNames: ['refgrant'] },
   { kind: 'HTTPRoute', group: GATEWAY_API, versions: ['v1', 'v1beta1'], plural: 'httproutes', singular: 'httproute', shortNames: [] },
   { kind: 'GRPCRoute', group: GATEWAY_API, versions: ['v1'], plural: 'grpcroutes', singular: 'grpcroute', shortNames: [] },
+  { kind: 'Ingress', group: 'networking.k8s.io', versions: ['v1'], plural: 'ingresses', singular: 'ingress', shortNames: ['ing'] },
+  {
+    kind: 'IngressClass',
+    group: 'networking.k8s.io',
+    versions: ['v1'],
+    plural: 'ingressclasses',
+    singular: 'ingressclass',
+    shortNames: [],
+    clusterScoped: true,
+  },
   { kind: 'Telemetry', group: 'telemetry.istio.io', versions: ['v1', 'v1alpha1'], plural: 'telemetries', singular: 'telemetry', shortNames: ['telemetry'] },
   {
     kind: 'PeerAuthentication',

@@ -42,6 +42,16 @@ export interface MeshSettings {
   };
   /** Who is asked by AuthorizationPolicies with action CUSTOM, as MeshConfig lists them: also those that cannot be. */
   extensionProviders?: readonly ExtensionProvider[];
+  /** Which Ingresses are served, and by which gateway proxies; as MeshConfig's `ingressControllerMode` and so on. */
+  ingress?: {
+    /** DEFAULT: also those without a class. STRICT unless told. */
+    mode?: 'UNSPECIFIED' | 'OFF' | 'DEFAULT' | 'STRICT';
+    /** `istio` unless told. */
+    class?: string;
+    /** Their label `istio`; else the name of their Service. */
+    selector?: string;
+    service?: string;
+  };
   /** Where proxies send OTLP. */
   otlp: { host: string; grpcPort: number; httpPort: number };
 }

@@ -32,6 +32,8 @@ const edit = fc.record({
     'HTTPRoute',
     'GRPCRoute',
     'ReferenceGrant',
+    'Ingress',
+    'IngressClass',
   ),
   name: fc.constantFrom(...NAMES),
   shape: fc.nat(3),
@@ -77,6 +79,20 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
     // What a key server said.
     case 'keys':
       return keySetObject(keysOf(name), shape === 0 ? { problem: 'down' } : { jwks: `{"keys":[{"kty":"oct","k":"AAA${shape}"}]}` });
+    // By number or by name of a port, of a class that may not be there.
+    case 'Ingress':
+      return object('networking.k8s.io/v1', kind, name, {
+        ingressClassName: name,
+        ...(shape === 3 ? { tls: [{ secretName: 'cert' }] } : {}),
+        rules: [
+          {
+            ...(shape === 0 ? {} : { host: `${NAMES[shape % 3]}.test` }),
+            http: { paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name, port: shape === 1 ? { number: 9080 } : { name: 'http' } } } }] },
+          },
+        ],
+      });
+    case 'IngressClass':
+      return object('networking.k8s.io/v1', kind, name, { controller: shape === 0 ? 'example.com/other' : 'istio.io/ingress-controller' });
     case 'AuthorizationPolicy':
       return object('security.istio.io/v1', kind, name, {
         ...(shape > 1 ? { selector: { matchLabels: shape === 2 ? { app: name } : { istio: 'ingressgateway' } } } : {}),
@@ -237,4 +253,32 @@ test('a grant makes the routes of the gateways again that need it and nothing el
   const changed = [...after[TYPE_URL.route].values()].filter((r) => before[TYPE_URL.route].get(r.name) !== r).map((r) => r.name);
   expect(changed).toEqual(['http.8082']);
   expect([...after[TYPE_URL.listener].values()]).toEqual([...before[TYPE_URL.listener].values()]);
+});
+
+test('an edit of an Ingress, its class or the Service its port is named by makes the routes of gateways again and nothing of sidecars', () => {
+  const objects = [
+    ...NAMES.map((name) => objectOf({ kind: 'Service', name, shape: 0, gone: false })),
+    objectOf({ kind: 'IngressClass', name: 'a', shape: 1, gone: false }),
+    objectOf({ kind: 'Ingress', name: 'a', shape: 2, gone: false }),
+  ];
+  const [sidecar, gateway] = [node('b'), NODES[4] as ProxyNode];
+  const first = buildMesh(objects, DEFAULT_MESH_SETTINGS);
+  const before = [sidecar, gateway].map((n) => translate(first, n, DEFAULT_MESH_SETTINGS));
+  // Of a Service without part in it nothing is asked.
+  const apart = buildMesh([...objects, object('v1', 'Service', 'd', { ports: [{ name: 'http', port: 1 }] })], DEFAULT_MESH_SETTINGS, first);
+  expect(translate(apart, gateway, DEFAULT_MESH_SETTINGS)[TYPE_URL.route].get('http.80')).toBe(before[1]?.[TYPE_URL.route].get('http.80'));
+  for (const edited of [
+    objectOf({ kind: 'Ingress', name: 'a', shape: 0, gone: false }),
+    objectOf({ kind: 'IngressClass', name: 'a', shape: 0, gone: false }),
+    object('v1', 'Service', 'a', { selector: { app: 'a' }, ports: [{ name: 'http', port: 9090 }] }),
+  ]) {
+    const next = objects.map((o) => (o.kind === edited.kind && o.metadata.name === 'a' ? edited : o));
+    const mesh = buildMesh(next, DEFAULT_MESH_SETTINGS, first);
+    const [ofSidecar, ofGateway] = [sidecar, gateway].map((n) => translate(mesh, n, DEFAULT_MESH_SETTINGS));
+    const changed = (type: keyof ResourceSet, old: ResourceSet | undefined, now: ResourceSet | undefined): string[] =>
+      [...new Set([...(old?.[type].keys() ?? []), ...(now?.[type].keys() ?? [])])].filter((name) => old?.[type].get(name) !== now?.[type].get(name));
+    expect({ edited: edited.kind, changed: changed(TYPE_URL.route, before[1], ofGateway) }).toEqual({ edited: edited.kind, changed: ['http.80'] });
+    if (edited.kind === 'Service') continue;
+    for (const type of Object.values(TYPE_URL)) expect(changed(type, before[0], ofSidecar)).toEqual([]);
+  }
 });

@@ -3,6 +3,8 @@
 import {
   type DestinationRuleSpec,
   type GatewaySpec,
+  type IngressClassSpec,
+  type IngressSpec,
   type PeerAuthenticationSpec,
   type ServiceEntrySpec,
   type ServiceSpec,
@@ -13,12 +15,14 @@ import {
   matches,
   publicity,
   resolveHost,
+  servedIngresses,
   visible,
 } from '../config/index.ts';
 import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
 import { gatewaysOfListeners, listenersByGateway, virtualServicesOfRoutes } from './gateway-api/index.ts';
+import { ingressGateways, ingressVirtualServices } from './ingress.ts';
 import { Memo, type Remembering, type Sources, derived, fact, once, sameContent, sameElements, sameEntries, source } from './memo.ts';
 import { type EntryFacts, entryServices } from './service-entries.ts';
 
@@ -108,6 +112,7 @@ const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
         [
           ...withDelegates(ofKind<VirtualServiceSpec>(m, 'VirtualService'), m.settings.domainSuffix),
           ...virtualServicesOfRoutes((kind) => ofKind(m, kind), listeners(m), m.settings.domainSuffix),
+          ...ingressVirtualServices(ingressesOf(m), (namespace, service, port) => portNamed(m, `${namespace}/${service}`, port), m.settings),
         ].toSorted(byAge),
       sameElements,
     ),
@@ -116,7 +121,12 @@ const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
     derived<Mesh, Mesh['gateways']>(
       mesh,
       'gateways',
-      (m) => [...ofKind<GatewaySpec>(m, 'Gateway'), ...gatewaysOfListeners((kind) => ofKind(m, kind), listeners(m), m.settings.domainSuffix)].toSorted(byAge),
+      (m) =>
+        [
+          ...ofKind<GatewaySpec>(m, 'Gateway'),
+          ...gatewaysOfListeners((kind) => ofKind(m, kind), listeners(m), m.settings.domainSuffix),
+          ...ingressGateways(ingressesOf(m), m.settings),
+        ].toSorted(byAge),
       sameElements,
     ),
   peerAuthentications: (mesh) => ofKind(mesh, 'PeerAuthentication'),
@@ -130,6 +140,28 @@ function listeners(mesh: Mesh): ReturnType<typeof listenersByGateway> {
 /** Objects of one kind, oldest first. */
 export function ofKind<S>(mesh: Mesh, kind: string): readonly MeshObject<S>[] {
   return derived(mesh, `kind|${kind}`, (m) => source(m, kind, ({ objects }) => objects.get(kind))?.toSorted(byAge) ?? []) as readonly MeshObject<S>[];
+}
+
+/** Ingresses of our class. */
+function ingressesOf(mesh: Mesh): readonly MeshObject<IngressSpec>[] {
+  return derived<Mesh, readonly MeshObject<IngressSpec>[]>(
+    mesh,
+    'ingresses',
+    (m) => servedIngresses(ofKind<IngressSpec>(m, 'Ingress'), ofKind<IngressClassSpec>(m, 'IngressClass'), m.settings),
+    sameElements,
+  );
+}
+
+/** The number a Service (`<namespace>/<name>`) has for the name of a port; what reads it is not made again when other Services change. */
+function portNamed(mesh: Mesh, service: string, name: string): number | undefined {
+  return fact(mesh, `port|${service}|${name}`, (m) => {
+    const services = derived(
+      m,
+      'services by name',
+      (n) => new Map(ofKind<ServiceSpec>(n, 'Service').map((s) => [`${s.metadata.namespace}/${s.metadata.name}`, s])),
+    );
+    return services.get(service)?.spec.ports.find((p) => p.name === name)?.port;
+  });
 }
 
 /** What a host is to a client; what reads only this one is not made again when another changes. */

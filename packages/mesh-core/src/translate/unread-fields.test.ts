@@ -142,6 +142,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
       object('VirtualService', 'e', { hosts: ['e.test'], tcp: [{ match: [{ destinationSubnets: ['1.1.1.1'] }], route: [{ destination: { host: 'a' } }] }] }),
     ],
   },
+  Ingress: {
+    around: [{ ingressClassName: 'ours', rules: [{ http: { paths: [{ pathType: 'Exact', backend: { service: { name: 'a', port: { number: 80 } } } }] } }] }],
+    world: [object('IngressClass', 'ours', { controller: 'istio.io/ingress-controller' })],
+    nodes: NODES.map((node) => ({ ...node, labels: { istio: 'ingressgateway' } })),
+  },
+  IngressClass: { world: [object('Ingress', 'web', { ingressClassName: 'x', rules: [] })] },
   WorkloadEntry: {},
   WorkloadGroup: {},
   ProxyConfig: { names: ['selector.matchLabels'] },

@@ -6,6 +6,7 @@ import type { MeshObject } from '../model/index.ts';
 import { any, without } from './common.ts';
 import { isGatewayApi } from './gateway-api/semantics.ts';
 import { hashOfService, hashPolicies } from './hash-policy.ts';
+import { isIngress } from './ingress.ts';
 import type { MeshService } from './mesh.ts';
 import { retryPolicy } from './retry-policy.ts';
 import { routeAction, timeouts } from './route-action.ts';
@@ -60,7 +61,7 @@ function httpRoute(context: RouteContext, vs: VirtualService, index: number, rul
   const { name: vsName, namespace } = vs.metadata;
   const name = (rule.name ?? '') + (match?.name ? `.${match.name}` : '');
   const gatewayApi = isGatewayApi(vs);
-  const envoyMatch = routeMatch(match, { segments: gatewayApi });
+  const envoyMatch = routeMatch(match, { segments: gatewayApi || isIngress(vs) });
   const { action, headers } = routeAction(context, namespace, rule);
   const forward = action['route'];
   const missing = gatewayApi && forward !== undefined ? { route: { ...(forward as JsonObject), clusterNotFoundResponseCode: 'INTERNAL_SERVER_ERROR' } } : {};

@@ -19,6 +19,7 @@ import { GRPC_WEB } from './grpc-web.ts';
 import { HASHING } from './hashing.ts';
 import { HEALTH } from './health.ts';
 import { L4 } from './l4.ts';
+import { INGRESS } from './ingress.ts';
 import { LIMITS } from './limits.ts';
 import { MATCHES } from './matches.ts';
 import { MIRRORS } from './mirrors.ts';
@@ -67,4 +68,5 @@ export const CASES: readonly Case[] = [
   ...GATEWAYS,
   ...GATEWAY_TLS,
   ...GATEWAY_UPGRADES,
+  ...INGRESS,
 ];

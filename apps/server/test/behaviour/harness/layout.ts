@@ -83,8 +83,9 @@ export async function planLayout({ dir, certificates, cases, apps, observed }: L
       inbound
         .get(plane)
         ?.push({ name: wireName(name), servicePort, listenPort: await give(`${plane}/in/${name}`), appPort: apps.port(app as Parameters<Apps['port']>[0]) });
-    for (const name of ['gateway', ...cases.flatMap(openedBy)]) await give(`${plane}/at/${name}`);
-    for (const purpose of ['proxy', ...[...CLIENTS, 'by-host', 'observed-v1', 'gateway'].map((w) => `admin/${w}`)]) await give(`${plane}/${purpose}`);
+    for (const name of ['gateway', 'ingress', 'ingress-tls', ...cases.flatMap(openedBy)]) await give(`${plane}/at/${name}`);
+    for (const purpose of ['proxy', ...[...CLIENTS, 'by-host', 'observed-v1', 'gateway', 'ingress'].map((w) => `admin/${w}`)])
+      await give(`${plane}/${purpose}`);
     for (const client of CLIENTS) {
       const list: UpstreamPort[] = [];
       upstreams.set(`${plane}/${client}`, list);

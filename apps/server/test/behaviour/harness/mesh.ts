@@ -119,7 +119,7 @@ async function start(
     planes.flatMap((p) => objectsOf(COMMON, p, layout)).map((object) => ({ op: 'put' as const, object })),
     { actor: 'suite' },
   );
-  const specs = planes.flatMap((p) => proxySpecs(p, layout));
+  const specs = planes.flatMap((p) => [...proxySpecs(p, layout), ...(cases.some((c) => c.objects?.includes('kind: Ingress')) ? [ingressSpec(p, layout)] : [])]);
   await Promise.all(
     specs.map(async ({ plane: kind, ...rest }) => {
       const spec: ProxySpec = {
@@ -253,6 +253,16 @@ function proxySpecs(plane: Plane, layout: Layout): PartialSpec[] {
     },
     { ...base, ...admin('gateway'), role: 'router', serviceAccount: 'gateway', labels: { app: 'gateway', istio: `ingress-${plane}` } },
   ];
+}
+
+/** The gateway of Ingresses: their ports 80 and 443 are `ingress` and `ingress-tls`. */
+function ingressSpec(plane: Plane, layout: Layout): PartialSpec {
+  const listen = (name: string, servicePort: number, at: string) => ({ name, servicePort, listenPort: layout.openedPort(plane, at), appPort: 0 });
+  return {
+    ...{ plane, namespace: namespaceOf(plane), role: 'router', httpProxyPort: 0, upstreams: [], workload: 'ingress', serviceAccount: 'ingress' },
+    ...{ adminPort: layout.adminPort(plane, 'ingress'), labels: { app: 'ingress', istio: 'ingressgateway' } },
+    inbound: [listen('http', 80, 'ingress'), listen('https', 443, 'ingress-tls')],
+  };
 }
 
 function marker(count: number): MeshObject {

@@ -24,6 +24,7 @@ const ICONS: Readonly<Record<string, ComponentType<IconProps>>> = {
   KubernetesGateway: IconDoorEnter,
   HTTPRoute: IconArrowsSplit,
   GRPCRoute: IconArrowsSplit,
+  Ingress: IconDoorEnter,
   PeerAuthentication: IconShieldCheck,
   RequestAuthentication: IconKey,
   AuthorizationPolicy: IconLock,
