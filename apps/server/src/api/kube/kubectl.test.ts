@@ -124,6 +124,36 @@ test.skipIf(missing)(
 );
 
 test.skipIf(missing)(
+  'kubectl makes an Ingress, as protobuf, and changes it by a patch of its own kind',
+  async () => {
+    const spec = () => api.services.store.get({ kind: 'Ingress', namespace: 'foo', name: 'web' })?.spec;
+    const rules = ['shop.test/api*=web:http,tls=cert', 'shop.test/=web:80'].map((rule) => `--rule=${rule}`);
+    const created = await kubectl(['create', '-n', 'foo', 'ingress', 'web', '--class=istio', '--default-backend=web:80', ...rules]);
+    expect(created.err + created.out).toContain('ingress.networking.k8s.io/web created');
+    const backend = (port: object): object => ({ service: { name: 'web', port } });
+    const paths = [
+      { path: '/api', pathType: 'Prefix', backend: backend({ name: 'http' }) },
+      { path: '/', pathType: 'Exact', backend: backend({ number: 80 }) },
+    ];
+    const made = {
+      ...{ ingressClassName: 'istio', defaultBackend: backend({ number: 80 }) },
+      ...{ tls: [{ hosts: ['shop.test'], secretName: 'cert' }], rules: [{ host: 'shop.test', http: { paths } }] },
+    };
+    expect(spec()).toEqual(made);
+    expect((await kubectl(['get', 'ing', '-n', 'foo'])).out).toMatch(/NAME +CLASS +HOSTS +PORTS +AGE\nweb +istio +shop.test +80, 443/);
+    const object = { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'web', namespace: 'foo' } };
+    for (const changed of [
+      { ...made, rules: [...made.rules, { host: 'two.test' }] },
+      { ...made, rules: [{ host: 'two.test', http: { paths: paths.slice(1) } }] },
+    ]) {
+      await kubectl(['apply', '-f', '-'], JSON.stringify({ ...object, spec: changed }));
+      expect(spec()).toEqual(changed);
+    }
+  },
+  60_000,
+);
+
+test.skipIf(missing)(
   'kubectl prints what is odd about an object, and says of kinds which are not here that they are not',
   async () => {
     const odd = 'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: { name: a, namespace: foo }\nspec: { host: nowhere }\n';

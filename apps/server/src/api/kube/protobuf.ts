@@ -1,14 +1,17 @@
-// Kubernetes' protobuf: `kubectl create secret|configmap|namespace|service` send nothing else. Numbers of k8s.io/api/core/v1/generated.proto.
+// Kubernetes' protobuf: `kubectl create secret|configmap|namespace|service|ingress` send nothing else. Numbers of generated.proto in k8s.io/api/core/v1
+// and networking/v1.
 
 import { WireReader, WireType } from '@weft/mesh-core/wire';
 import { RefusedError } from '../errors.ts';
 
-/** What a field holds: a scalar, a message, a map, or a list of messages. */
-type Shape = 'text' | 'number' | 'base64' | 'texts' | 'base64s' | Fields | readonly [Fields];
+/** What a field holds: a scalar, a list of texts, a message, a map, or a list of messages. Go writes what is unset as 0: of a `positive` number that is nothing. */
+type Shape = 'text' | 'number' | 'positive' | 'list' | 'base64' | 'texts' | 'base64s' | Fields | readonly [Fields];
 interface Fields {
   readonly [number: number]: readonly [name: string, shape: Shape];
 }
 
+/** Name of a field whose fields are those of the message around it. */
+const INLINE = '';
 const META: Fields = { 1: ['name', 'text'], 3: ['namespace', 'text'], 6: ['resourceVersion', 'text'], 11: ['labels', 'texts'], 12: ['annotations', 'texts'] };
 const SERVICE_PORT: Fields = {
   1: ['name', 'text'],
@@ -17,7 +20,24 @@ const SERVICE_PORT: Fields = {
   4: ['targetPort', { 2: ['number', 'number'], 3: ['name', 'text'] }],
   6: ['appProtocol', 'text'],
 };
+const BACKEND: Fields = {
+  3: ['resource', { 1: ['apiGroup', 'text'], 2: ['kind', 'text'], 3: ['name', 'text'] }],
+  4: ['service', { 1: ['name', 'text'], 2: ['port', { 1: ['name', 'text'], 2: ['number', 'positive'] }] }],
+};
+const PATH: Fields = { 1: ['path', 'text'], 2: ['backend', BACKEND], 3: ['pathType', 'text'] };
+/** Its value is part of the rule itself in JSON. */
+const RULE: Fields = { 1: ['host', 'text'], 2: [INLINE, { 1: ['http', { 1: ['paths', [PATH]] }] }] };
 const KINDS: Readonly<Record<string, Fields>> = {
+  Ingress: {
+    1: ['metadata', META],
+    2: [
+      'spec',
+      {
+        ...{ 1: ['defaultBackend', BACKEND], 3: ['rules', [RULE]], 4: ['ingressClassName', 'text'] },
+        2: ['tls', [{ 1: ['hosts', 'list'], 2: ['secretName', 'text'] }]],
+      },
+    ],
+  },
   Namespace: { 1: ['metadata', META] },
   Secret: { 1: ['metadata', META], 2: ['data', 'base64s'], 3: ['type', 'text'], 4: ['stringData', 'texts'] },
   ConfigMap: { 1: ['metadata', META], 2: ['data', 'texts'], 3: ['binaryData', 'base64s'] },
@@ -61,9 +81,10 @@ function read(bytes: Uint8Array, fields: Fields): Record<string, unknown> {
       continue;
     }
     const [name, shape] = field;
-    if (shape === 'number') {
+    if (shape === 'number' || shape === 'positive') {
       if (wireType !== WireType.varint) throw new RangeError(`${name} is no number`);
-      out[name] = reader.int32();
+      const value = reader.int32();
+      if (value !== 0 || shape === 'number') out[name] = value;
       continue;
     }
     if (wireType !== WireType.bytes) throw new RangeError(`${name} has no length`);
@@ -75,7 +96,9 @@ function read(bytes: Uint8Array, fields: Fields): Record<string, unknown> {
     else if (shape === 'texts' || shape === 'base64s') {
       const { key = '', value: held = '' } = read(value, { 1: ['key', 'text'], 2: ['value', shape === 'texts' ? 'text' : 'base64'] }) as Record<string, string>;
       out[name] = { ...(out[name] as Record<string, string> | undefined), [key]: held };
-    } else if (isList(shape)) out[name] = [...((out[name] as unknown[] | undefined) ?? []), read(value, shape[0])];
+    } else if (shape === 'list') out[name] = [...((out[name] as string[] | undefined) ?? []), textOf(value)];
+    else if (isList(shape)) out[name] = [...((out[name] as unknown[] | undefined) ?? []), read(value, shape[0])];
+    else if (name === INLINE) Object.assign(out, read(value, shape));
     else out[name] = read(value, shape);
   }
   return out;

@@ -25,6 +25,12 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     ['Gateways', (s) => JSON.stringify(s['gateways'] ?? [])],
     ['Hosts', (s) => JSON.stringify(s['hosts'] ?? [])],
   ],
+  Ingress: [
+    ['Class', (s) => text(s['ingressClassName'] ?? '<none>')],
+    ['Hosts', (s) => [...new Set((list(s['rules']) as { host?: string }[]).map((r) => r.host ?? '*'))].join(',') || '*'],
+    ['Ports', (s) => (list(s['tls']).length === 0 ? '80' : '80, 443')],
+  ],
+  IngressClass: [['Controller', (s) => text(s['controller'])]],
   DestinationRule: [['Host', (s) => text(s['host'])]],
   ServiceEntry: [
     ['Hosts', (s) => JSON.stringify(s['hosts'] ?? [])],
