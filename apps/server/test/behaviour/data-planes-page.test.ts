@@ -10,6 +10,8 @@ const KINDS = [
   'VirtualService',
   'DestinationRule',
   'Gateway',
+  'TCPRoute',
+  'TLSRoute',
   'Ingress',
   'ServiceEntry',
   'WorkloadEntry',

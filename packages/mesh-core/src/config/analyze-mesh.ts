@@ -6,6 +6,7 @@ import type { DestinationRuleSpec } from './destination-rule.ts';
 import type { EnvoyFilterSpec } from './envoy-filter.ts';
 import type { GatewaySpec } from './gateway.ts';
 import type { IngressClassSpec, IngressSpec } from './ingress.ts';
+import type { TcpRouteSpec, TlsRouteSpec } from './l4-route.ts';
 import type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
 import type { RequestAuthenticationSpec } from './request-authentication.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
@@ -24,6 +25,9 @@ export interface Mesh {
   rulesByHost: ReadonlyMap<string, readonly MeshObject<DestinationRuleSpec>[]>;
   /** By `namespace/name`. */
   gateways: ReadonlyMap<string, MeshObject<GatewaySpec>>;
+  l4Routes: readonly MeshObject<TcpRouteSpec | TlsRouteSpec>[];
+  /** Of the Gateway API, by `namespace/name`. */
+  listenerGateways: ReadonlySet<string>;
   /** Oldest first. */
   ingresses: readonly MeshObject<IngressSpec>[];
   ingressClasses: ReadonlyMap<string, MeshObject<IngressClassSpec>>;
@@ -99,6 +103,8 @@ export function meshOf(objects: readonly MeshObject[], proxyNamespaces: Iterable
     rules,
     rulesByHost,
     gateways: new Map(of<GatewaySpec>('Gateway').map((g) => [`${g.metadata.namespace}/${g.metadata.name}`, g])),
+    l4Routes: [...of<TcpRouteSpec>('TCPRoute'), ...of<TlsRouteSpec>('TLSRoute')],
+    listenerGateways: new Set(of('KubernetesGateway').map((g) => `${g.metadata.namespace}/${g.metadata.name}`)),
     ingresses: of<IngressSpec>('Ingress').toSorted(byAge),
     ingressClasses: new Map(of<IngressClassSpec>('IngressClass').map((c) => [c.metadata.name, c])),
     serviceEntries: of<ServiceEntrySpec>('ServiceEntry').toSorted(byAge),

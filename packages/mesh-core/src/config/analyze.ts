@@ -9,6 +9,7 @@ import { envoyFilterProblems } from './analyze-envoy-filters.ts';
 import { extensionProviderProblems } from './analyze-extension-providers.ts';
 import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';
 import { ingressProblems } from './analyze-ingresses.ts';
+import { l4RouteProblems } from './analyze-l4-routes.ts';
 import { duplicatePeerAuthentications, peerAuthenticationProblems } from './analyze-security.ts';
 import { requestAuthenticationProblems } from './analyze-request-authentications.ts';
 import { duplicateHosts, virtualServiceProblems } from './analyze-routes.ts';
@@ -41,6 +42,7 @@ export function analyzeObjects(objects: readonly MeshObject[], proxyNamespaces: 
     ...subsetsPastGateways(mesh.virtualServices),
     ...gatewayConflicts([...mesh.gateways.values()], mesh),
     ...ingressProblems(mesh, effectiveSettings(DEFAULT_MESH_SETTINGS, objects)),
+    ...mesh.l4Routes.flatMap((route) => l4RouteProblems(route, mesh)),
     ...mesh.serviceEntries.flatMap(serviceEntryProblems),
     ...protocolConflicts(mesh.serviceEntries),
     ...mesh.sidecars.flatMap((sidecar) => sidecarProblems(sidecar, mesh)),

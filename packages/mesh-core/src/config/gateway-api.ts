@@ -11,7 +11,7 @@ const duration = z
   .refine((text) => durationMs(text) !== undefined);
 
 /** Of another kind than Gateway or Service it is for another controller, and says nothing here. */
-const parentRef = z.strictObject({
+export const parentRef = z.strictObject({
   group: groupName.optional(),
   kind: kindName.optional(),
   namespace: namespaceName.optional(),
@@ -20,7 +20,7 @@ const parentRef = z.strictObject({
   port: portNumber.optional(),
 });
 
-const target = {
+export const backendFields = {
   group: groupName.optional(),
   kind: kindName.optional(),
   name: objectName,
@@ -32,9 +32,9 @@ interface Target {
   kind?: string | undefined;
   port?: number | undefined;
 }
-const hasPort = ({ group = '', kind = 'Service', port }: Target): boolean => group !== '' || kind !== 'Service' || port !== undefined;
-const NEEDS_PORT = 'needs a port: it names a Service';
-const backend = z.strictObject(target).refine(hasPort, NEEDS_PORT);
+export const hasPort = ({ group = '', kind = 'Service', port }: Target): boolean => group !== '' || kind !== 'Service' || port !== undefined;
+export const NEEDS_PORT = 'needs a port: it names a Service';
+const backend = z.strictObject(backendFields).refine(hasPort, NEEDS_PORT);
 
 const headerPairs = z.array(z.strictObject({ name: headerName, value: z.string() })).max(16);
 const modifier = z.strictObject({ set: headerPairs.optional(), add: headerPairs.optional(), remove: z.array(headerName).max(16).optional() });
@@ -129,7 +129,7 @@ const rule = <M extends z.ZodType, F extends z.ZodType>(match: M, filter: F) => 
   backendRefs: z
     .array(
       z
-        .strictObject({ ...target, weight: z.number().int().min(0).max(1_000_000).optional(), filters: z.array(filter).max(16).optional() })
+        .strictObject({ ...backendFields, weight: z.number().int().min(0).max(1_000_000).optional(), filters: z.array(filter).max(16).optional() })
         .refine(hasPort, NEEDS_PORT),
     )
     .max(16)

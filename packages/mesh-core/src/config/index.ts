@@ -16,6 +16,7 @@ export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './o
 export type { JwtRule, RequestAuthenticationSpec } from './request-authentication.ts';
 export type { IngressBackend, IngressClassSpec, IngressSpec } from './ingress.ts';
 export { ingressSelector, servedIngresses } from './ingress-class.ts';
+export type { TcpRouteSpec, TlsRouteSpec } from './l4-route.ts';
 export { isHttpUrl, keyServerOf } from './request-authentication.ts';
 export { hasKeyList, hasUsableKey } from './jwks.ts';
 export type { ServiceEntrySpec } from './service-entry.ts';

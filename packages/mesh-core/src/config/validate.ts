@@ -12,6 +12,7 @@ import { classProblem, CLASS_ANNOTATION, ingressClassSpec, ingressSpec } from '.
 import { gatewayClassSpec, kubernetesGatewaySpec, referenceGrantSpec } from './kubernetes-gateway.ts';
 import { fieldIssues } from './issue-text.ts';
 import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
+import { tcpRouteSpec, tlsRouteSpec, versionProblem } from './l4-route.ts';
 import { isMeshConfig, readMeshConfig } from './mesh-config.ts';
 import { didYouMean } from './nearest.ts';
 import { requestAuthenticationSpec } from './request-authentication.ts';
@@ -42,6 +43,8 @@ const SPECS: Readonly<Record<string, z.ZodType>> = {
   ReferenceGrant: referenceGrantSpec,
   HTTPRoute: httpRouteSpec,
   GRPCRoute: grpcRouteSpec,
+  TCPRoute: tcpRouteSpec,
+  TLSRoute: tlsRouteSpec,
   Ingress: ingressSpec,
   IngressClass: ingressClassSpec,
   PeerAuthentication: peerAuthenticationSpec,
@@ -119,6 +122,8 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
     const wrong = dryRunProblem(kind.kind, metadata.data.annotations ?? {}, (record['spec'] as { action?: unknown } | undefined)?.action);
     if (wrong !== undefined) add(['metadata', 'annotations', wrong.key], wrong.message);
   }
+  const inVersion = versionProblem(String(apiVersion), kind.kind, record['spec']);
+  if (inVersion !== undefined) add(['spec', inVersion.path], inVersion.message);
   if (metadata.success && kind.kind === 'Ingress') {
     const wrong = classProblem(metadata.data.annotations ?? {}, record['spec']);
     if (wrong !== undefined) add(['metadata', 'annotations', CLASS_ANNOTATION], wrong);

@@ -89,6 +89,8 @@ export const KINDS: readonly Kind[] = [
   { kind: 'ReferenceGrant', group: GATEWAY_API, versions: ['v1beta1', 'v1'], plural: 'referencegrants', singular: 'referencegrant', shortNames: ['refgrant'] },
   { kind: 'HTTPRoute', group: GATEWAY_API, versions: ['v1', 'v1beta1'], plural: 'httproutes', singular: 'httproute', shortNames: [] },
   { kind: 'GRPCRoute', group: GATEWAY_API, versions: ['v1'], plural: 'grpcroutes', singular: 'grpcroute', shortNames: [] },
+  { kind: 'TCPRoute', group: GATEWAY_API, versions: ['v1', 'v1alpha2'], plural: 'tcproutes', singular: 'tcproute', shortNames: [] },
+  { kind: 'TLSRoute', group: GATEWAY_API, versions: ['v1', 'v1alpha3', 'v1alpha2'], plural: 'tlsroutes', singular: 'tlsroute', shortNames: [] },
   { kind: 'Ingress', group: 'networking.k8s.io', versions: ['v1'], plural: 'ingresses', singular: 'ingress', shortNames: ['ing'] },
   {
     kind: 'IngressClass',

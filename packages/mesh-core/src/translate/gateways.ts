@@ -8,7 +8,7 @@ import { ADS, any, grouped, seconds, socketAddress } from './common.ts';
 import { type Credential, caOf } from './credentials.ts';
 import { loadAssignment } from './endpoints.ts';
 import { httpExternalAuthorization } from './external-authorization.ts';
-import { isListener } from './gateway-api/semantics.ts';
+import { isGatewayApi, isListener } from './gateway-api/semantics.ts';
 import { type GatewayServer, bareHost, commonHosts, gatewayRouteConfig, serverHosts } from './gateway-routes.ts';
 import { TLS_INSPECTOR, hcm, rds } from './listeners.ts';
 import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor } from './mesh.ts';
@@ -139,6 +139,7 @@ function l4Chains(mesh: Mesh, node: ProxyNode, s: GatewayServer): JsonObject[] {
   if (server.tls?.mode === 'AUTO_PASSTHROUGH') return autoPassthrough(mesh, node, hosts, port);
   const context: L4Context = { mesh, node, gateway: key, port, addresses: [] };
   const statPrefix = `${secureName(s)}`;
+  const ends = terminates(s) ? { transportSocket: serverTls(server.tls ?? {}) } : {};
   const chains: JsonObject[] = [];
   const taken = new Set<string>();
   for (const vs of virtualServicesFor(mesh, key, node.namespace)) {
@@ -149,7 +150,8 @@ function l4Chains(mesh: Mesh, node: ProxyNode, s: GatewayServer): JsonObject[] {
       ...tcpAuthorization(mesh, node, { listenPort: port }),
       tcpProxyTo(context, statPrefix, namespace, route),
     ];
-    if (kindOf(s) === 'tls' && !terminates(s)) {
+    // Names decide where TLS is passed on, and of TLSRoutes where it ends here, too.
+    if (kindOf(s) === 'tls' && (!terminates(s) || (isGatewayApi(vs) && vs.spec.tls !== undefined))) {
       for (const [i, rule] of (vs.spec.tls ?? []).entries()) {
         const names = rule.match
           .filter((m) => l4Applies(context, m, namespace))
@@ -160,21 +162,14 @@ function l4Chains(mesh: Mesh, node: ProxyNode, s: GatewayServer): JsonObject[] {
             ),
           )
           .filter((h) => !taken.has(h) && taken.add(h));
-        if (names.length > 0) chains.push({ name: `${namespace}/${name}/tls[${i}]`, ...serverNamesOf(names), filters: filters(rule.route) });
+        if (names.length > 0) chains.push({ name: `${namespace}/${name}/tls[${i}]`, ...serverNamesOf(names), filters: filters(rule.route), ...ends });
       }
       continue;
     }
     const rule = vs.spec.tcp?.find((r) => (r.match ?? []).length === 0 || r.match?.some((m) => l4Applies(context, m, namespace)) === true);
     if (rule === undefined) continue;
     const names = kindOf(s) === 'tls' ? hosts : [];
-    return [
-      {
-        name: `${namespace}/${name}`,
-        ...serverNamesOf(names),
-        filters: filters(rule.route),
-        ...(terminates(s) ? { transportSocket: serverTls(server.tls ?? {}) } : {}),
-      },
-    ];
+    return [...chains, { name: `${namespace}/${name}`, ...serverNamesOf(names), filters: filters(rule.route), ...ends }];
   }
   return chains;
 }

@@ -31,6 +31,8 @@ const edit = fc.record({
     'KubernetesGateway',
     'HTTPRoute',
     'GRPCRoute',
+    'TCPRoute',
+    'TLSRoute',
     'ReferenceGrant',
     'Ingress',
     'IngressClass',
@@ -107,6 +109,8 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
         ...(shape === 3 ? { addresses: [{ type: 'Hostname', value: NAMES[0] }] } : {}),
         listeners: [
           { name: 'http', port: 8081, protocol: 'HTTP', ...(shape === 0 ? {} : { hostname: `*.${name}.test` }) },
+          ...(shape === 1 ? [{ name: 'l4', port: 8083, protocol: 'TCP' }] : []),
+          ...(shape === 2 ? [{ name: 'sni', port: 8084, protocol: 'TLS', tls: { mode: 'Passthrough' } }] : []),
           ...(shape === 2 ? [{ name: 'more', port: 8082, protocol: 'HTTP', allowedRoutes: { namespaces: { from: 'All' } } }] : []),
         ],
       });
@@ -117,10 +121,17 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
         ...(shape === 2 ? { hostnames: [`x.${name}.test`, 'y.test'] } : {}),
         rules: [{ backendRefs: [{ name, port: 9080 }, ...(shape === 2 ? [{ name, namespace: 'other', port: 9080 }] : [])] }],
       });
+    case 'TCPRoute':
+    case 'TLSRoute':
+      return object(gatewayApi, kind, name, {
+        parentRefs: shape === 3 ? [{ group: '', kind: 'Service', name }] : [{ name: 'a' }, { name: 'b' }],
+        ...(kind === 'TLSRoute' ? { hostnames: [`${name}.test`] } : {}),
+        rules: [{ backendRefs: [{ name, port: 9080 }, ...(shape === 2 ? [{ name, namespace: 'other', port: 9080 }] : [])] }],
+      });
     case 'ReferenceGrant':
       return {
         ...object(gatewayApi, kind, name, {
-          from: [{ group: 'gateway.networking.k8s.io', kind: shape === 0 ? 'GRPCRoute' : 'HTTPRoute', namespace: 'ns' }],
+          from: [{ group: 'gateway.networking.k8s.io', kind: shape === 0 ? 'GRPCRoute' : shape === 3 ? 'TCPRoute' : 'HTTPRoute', namespace: 'ns' }],
           to: [{ group: '', kind: 'Service', ...(shape < 2 ? { name } : {}) }],
         }),
         metadata: { name, namespace: 'other' },
@@ -278,7 +289,32 @@ test('an edit of an Ingress, its class or the Service its port is named by makes
     const changed = (type: keyof ResourceSet, old: ResourceSet | undefined, now: ResourceSet | undefined): string[] =>
       [...new Set([...(old?.[type].keys() ?? []), ...(now?.[type].keys() ?? [])])].filter((name) => old?.[type].get(name) !== now?.[type].get(name));
     expect({ edited: edited.kind, changed: changed(TYPE_URL.route, before[1], ofGateway) }).toEqual({ edited: edited.kind, changed: ['http.80'] });
+    const fresh = translate(buildMesh(structuredClone(next), DEFAULT_MESH_SETTINGS), gateway, DEFAULT_MESH_SETTINGS);
+    expect(summary(ofGateway as ResourceSet)).toEqual(summary(fresh));
     if (edited.kind === 'Service') continue;
     for (const type of Object.values(TYPE_URL)) expect(changed(type, before[0], ofSidecar)).toEqual([]);
   }
+});
+
+test('a TCPRoute or TLSRoute makes the listeners again it is attached to and nothing else', () => {
+  const edge = node('gw', { role: 'router', labels: { 'gateway.networking.k8s.io/gateway-name': 'a' }, inbound: [], upstreams: [] });
+  const objects = [
+    ...NAMES.map((name) => objectOf({ kind: 'Service', name, shape: 3, gone: false })),
+    objectOf({ kind: 'KubernetesGateway', name: 'a', shape: 2, gone: false }),
+    objectOf({ kind: 'HTTPRoute', name: 'a', shape: 0, gone: false }),
+    objectOf({ kind: 'TLSRoute', name: 'a', shape: 0, gone: false }),
+  ];
+  const first = buildMesh(objects, DEFAULT_MESH_SETTINGS);
+  const clients = [edge, node('b', { upstreams: NAMES.map((name, i) => ({ host: `${name}.ns.svc.cluster.local`, port: 9081, listenPort: 22_000 + i })) })];
+  const before = clients.map((client) => translate(first, client, DEFAULT_MESH_SETTINGS));
+  const changed = (edited: MeshObject): string[][] => {
+    const mesh = buildMesh([...objects, edited], DEFAULT_MESH_SETTINGS, first);
+    return clients.map((client, i) => {
+      const after = translate(mesh, client, DEFAULT_MESH_SETTINGS);
+      expect([...after[TYPE_URL.route].values()].filter((r) => before[i]?.[TYPE_URL.route].get(r.name) !== r)).toEqual([]);
+      return [...after[TYPE_URL.listener].values()].filter((r) => before[i]?.[TYPE_URL.listener].get(r.name)?.version !== r.version).map((r) => r.name);
+    });
+  };
+  expect(changed(objectOf({ kind: 'TLSRoute', name: 'b', shape: 0, gone: false }))).toEqual([['127.0.0.1_8084'], []]);
+  expect(changed(objectOf({ kind: 'TCPRoute', name: 'b', shape: 3, gone: false }))).toEqual([[], ['b.ns.svc.cluster.local_9081']]);
 });

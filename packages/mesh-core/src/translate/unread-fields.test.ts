@@ -106,6 +106,15 @@ const policy = (blocks: object): object => {
 };
 const failover = [{ from: 'us', to: 'eu' }];
 const toSubset = { destination: { host: 'a', subset: 'v1', port: { number: 80 } } };
+/** A Gateway of the Gateway API with listeners for connections, and the proxies that open it. */
+const LISTENERS = object('KubernetesGateway', 'kgw', {
+  gatewayClassName: 'istio',
+  listeners: [
+    { name: 'n', port: 80, protocol: 'TCP' },
+    { name: 'tls', port: 443, protocol: 'TLS', tls: { mode: 'Passthrough' } },
+  ],
+});
+const BEHIND = NODES.map((node) => ({ ...node, labels: { app: 'a', 'gateway.networking.k8s.io/gateway-name': 'kgw' } }));
 const KINDS: Readonly<Record<string, Kind>> = {
   DestinationRule: {
     around: [
@@ -141,6 +150,24 @@ const KINDS: Readonly<Record<string, Kind>> = {
       object('DestinationRule', 'e', { host: 'e.test', trafficPolicy: { tls: { mode: 'SIMPLE' } } }),
       object('VirtualService', 'e', { hosts: ['e.test'], tcp: [{ match: [{ destinationSubnets: ['1.1.1.1'] }], route: [{ destination: { host: 'a' } }] }] }),
     ],
+  },
+  TCPRoute: {
+    around: [
+      { parentRefs: [{ group: '', kind: 'Service', name: 'a' }], rules: [] },
+      { parentRefs: [{ name: 'kgw' }], rules: [] },
+    ],
+    world: [LISTENERS],
+    nodes: BEHIND,
+    names: ['rules[].name'],
+  },
+  TLSRoute: {
+    around: [
+      { parentRefs: [{ group: '', kind: 'Service', name: 'a' }], rules: [] },
+      { parentRefs: [{ name: 'kgw' }], hostnames: ['x.test'], rules: [] },
+    ],
+    world: [LISTENERS],
+    nodes: BEHIND,
+    names: ['rules[].name'],
   },
   Ingress: {
     around: [{ ingressClassName: 'ours', rules: [{ http: { paths: [{ pathType: 'Exact', backend: { service: { name: 'a', port: { number: 80 } } } }] } }] }],

@@ -49,6 +49,8 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
   const condemned = new Set<string>();
   let live = new Map<string, ListenerConfig>();
   let unbound = false;
+  // Told that there are no listeners a proxy is as ready as it will be: a gateway of no Gateway yet.
+  let none: 'unknown' | 'told' | 'live' = 'unknown';
 
   const rawOf = (typeUrl: TypeUrl): Map<string, RawResource> => raw.get(typeUrl) ?? new Map<string, RawResource>();
   const isAnswered = (typeUrl: TypeUrl, name: string): boolean => answered.get(typeUrl)?.has(name) === true;
@@ -120,8 +122,9 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
       if (chosen !== undefined) next.set(name, chosen);
     }
     let failure: Error | undefined;
-    const changed = unbound || next.size !== live.size || [...next].some(([name, listener]) => live.get(name) !== listener);
+    const changed = unbound || none === 'told' || next.size !== live.size || [...next].some(([name, listener]) => live.get(name) !== listener);
     if (changed) {
+      none = 'live';
       live = next;
       try {
         await runtime.applyListeners([...next.values()]);
@@ -167,6 +170,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
         kept.delete(name);
         heard?.add(name);
       }
+      if (typeUrl === TYPE_URL.listener && none === 'unknown' && listeners.size === 0 && problems.length === 0) none = 'told';
       events.changed();
       const failure = await settle();
       if (problems.length > 0) throw new DecodeError(problems);

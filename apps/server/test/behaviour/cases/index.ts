@@ -12,6 +12,7 @@ import { EGRESS } from './egress.ts';
 import { EXTERNAL_AUTHORIZATION } from './external-authorization.ts';
 import { FLAGS } from './flags.ts';
 import { GATEWAY_API } from './gateway-api.ts';
+import { GATEWAY_API_L4 } from './gateway-api-l4.ts';
 import { GATEWAY_TLS } from './gateway-tls.ts';
 import { GATEWAY_UPGRADES } from './gateway-upgrades.ts';
 import { GATEWAYS } from './gateways.ts';
@@ -44,6 +45,7 @@ export const CASES: readonly Case[] = [
   ...ACTIONS,
   ...MIRRORS,
   ...GATEWAY_API,
+  ...GATEWAY_API_L4,
   ...BALANCING,
   ...HASHING,
   ...HEALTH,

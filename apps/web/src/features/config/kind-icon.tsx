@@ -24,6 +24,8 @@ const ICONS: Readonly<Record<string, ComponentType<IconProps>>> = {
   KubernetesGateway: IconDoorEnter,
   HTTPRoute: IconArrowsSplit,
   GRPCRoute: IconArrowsSplit,
+  TCPRoute: IconArrowsSplit,
+  TLSRoute: IconArrowsSplit,
   Ingress: IconDoorEnter,
   PeerAuthentication: IconShieldCheck,
   RequestAuthentication: IconKey,

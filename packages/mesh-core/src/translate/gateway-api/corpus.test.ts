@@ -51,7 +51,12 @@ const objectsIn = (file: string): MeshObject[] =>
  */
 function essence({ kind, metadata: { name }, spec }: Document): unknown {
   if (kind === 'Gateway') return { kind, name, servers: (spec as GatewaySpec).servers };
-  const { hosts, gateways, http } = spec as VirtualServiceSpec;
+  const { hosts, gateways, http, tcp = [], tls = [] } = spec as VirtualServiceSpec;
+  const nowhere = ({ host, subset }: { host?: string; subset?: string | undefined }): boolean => host === 'UnknownService' || subset === 'zero-weight';
+  const connections = [...tcp, ...tls].map(({ match, route }) => ({
+    match,
+    route: route.map(({ weight, destination: d }) => ({ destination: nowhere(d) ? {} : d, weight: route.length === 1 ? undefined : weight })),
+  }));
   const written = (http ?? []).map(({ route, match, corsPolicy, rewrite, ...rule }) => ({
     ...rule,
     match: JSON.stringify(match) === '[{"uri":{"prefix":"/"}}]' ? undefined : match,
@@ -61,7 +66,7 @@ function essence({ kind, metadata: { name }, spec }: Document): unknown {
   }));
   const times = ['timeout', 'perTryTimeout', 'backoff', 'maxAge'];
   const rules = JSON.parse(JSON.stringify(written), (key, value: unknown) => (times.includes(key) ? durationMs(String(value)) : value)) as unknown;
-  return { kind, name, hosts, gateways: gateways ?? ['mesh'], http: rules };
+  return { kind, name, hosts, gateways: gateways ?? ['mesh'], http: rules, connections };
 }
 const byName = (documents: readonly Document[]): Record<string, unknown> =>
   Object.fromEntries(
@@ -74,7 +79,7 @@ test.skipIf(!present).each(files)('%s', (file) => {
   expect(objects.filter((o) => o.kind === 'refused')).toEqual([]);
   const mesh = buildMesh([...objects, INGRESS], SETTINGS);
   const ours = byName([...mesh.gateways, ...mesh.virtualServices] as Document[]);
-  const istio = byName(documentsIn(`${file}.golden`).filter((d) => d.kind === 'Gateway' || (d.spec as { http?: unknown }).http !== undefined));
+  const istio = byName(documentsIn(`${file}.golden`).filter((d) => d.kind === 'Gateway' || d.kind === 'VirtualService'));
   const different = Object.keys({ ...ours, ...istio }).filter((key) => !DEVIATIONS.some(({ of }) => of.test(`${file} ${key}`)));
   for (const key of different) expect(ours[key], key).toEqual(istio[key]);
 });

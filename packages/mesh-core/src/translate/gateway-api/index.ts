@@ -8,11 +8,14 @@ import type {
   ReferenceGrantSpec,
   ServiceEntrySpec,
   ServiceSpec,
+  TcpRouteSpec,
+  TlsRouteSpec,
   VirtualServiceSpec,
 } from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
 import { isOurs } from './classes.ts';
 import { istioGateways, selectorsOf } from './gateways.ts';
+import { l4VirtualServices } from './l4-routes.ts';
 import { type KubernetesGateway, type Listener, listenersOf } from './listeners.ts';
 import { httpVirtualServices } from './virtual-services.ts';
 
@@ -20,7 +23,7 @@ import { httpVirtualServices } from './virtual-services.ts';
 export type Read = <S>(kind: string) => readonly MeshObject<S>[];
 
 /** Kinds of routes: listeners select their namespaces. */
-const ROUTE_KINDS = ['HTTPRoute', 'GRPCRoute'] as const;
+const ROUTE_KINDS = ['HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute'] as const;
 
 /** Listeners of the Gateways that are ours, by `<namespace>/<name>`. */
 export function listenersByGateway(read: Read): ReadonlyMap<string, readonly Listener[]> {
@@ -44,8 +47,10 @@ export function virtualServicesOfRoutes(
   domainSuffix: string,
 ): MeshObject<VirtualServiceSpec>[] {
   const [http, grpc] = [read<MeshRouteSpec>('HTTPRoute'), read<GrpcRouteSpec>('GRPCRoute')];
-  if (http.length === 0 && grpc.length === 0) return [];
+  const [tcp, tls] = [read<TcpRouteSpec>('TCPRoute'), read<TlsRouteSpec>('TLSRoute')];
+  if (http.length + grpc.length + tcp.length + tls.length === 0) return [];
   const entryHosts = new Map(read<ServiceEntrySpec>('ServiceEntry').map((e) => [`${e.metadata.namespace}/${e.metadata.name}`, e.spec.hosts]));
   const services = new Set(read('Service').map((s) => `${s.metadata.name}.${s.metadata.namespace}.svc.${domainSuffix}`));
-  return httpVirtualServices({ http, grpc, listeners, grants: read<ReferenceGrantSpec>('ReferenceGrant'), entryHosts, services, domainSuffix });
+  const shared = { listeners, grants: read<ReferenceGrantSpec>('ReferenceGrant'), entryHosts, domainSuffix };
+  return [...httpVirtualServices({ http, grpc, services, ...shared }), ...l4VirtualServices({ tcp, tls, ...shared })];
 }

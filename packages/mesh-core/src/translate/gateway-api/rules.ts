@@ -41,7 +41,7 @@ function forPrefix({ rewrite }: HttpRouteSpec, prefix: string | undefined): Pick
   };
 }
 
-interface BackendRef {
+export interface BackendRef {
   group?: string | undefined;
   kind?: string | undefined;
   name: string;
@@ -52,7 +52,7 @@ type Destination = NonNullable<HttpRouteSpec['mirror']>;
 type Resolve = (ref: BackendRef) => Destination | undefined;
 
 /** Where a backend is; undefined for one of an unknown kind, or of another namespace that has not granted it. */
-function destination(ref: BackendRef, { kind, metadata }: HttpRoute, { domainSuffix, grants }: RuleContext): Destination | undefined {
+export function destination(ref: BackendRef, { kind, metadata }: MeshObject, { domainSuffix, grants }: RuleContext): Destination | undefined {
   const { group = '', kind: backend = 'Service', name, namespace = metadata.namespace, port } = ref;
   if (grants !== undefined && !granted(grants, { from: { kind, namespace: metadata.namespace }, to: { group, kind: backend, namespace, name } }))
     return undefined;
@@ -62,7 +62,7 @@ function destination(ref: BackendRef, { kind, metadata }: HttpRoute, { domainSuf
 }
 
 /** No host of any service: requests for it are answered 500. */
-const NOWHERE: Destination = { host: 'UnknownService' };
+export const NOWHERE: Destination = { host: 'UnknownService' };
 
 function action(rule: Rule, resolve: Resolve): HttpRouteSpec {
   const shared: HttpRouteSpec = {};
