@@ -59,13 +59,14 @@ test('Istio’s text, and JSON of the same, have every operator in place; nothin
 test('a connection that is over is a line with the same places', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'weft-log-'));
   const logs = openAccessLogs(() => undefined);
-  logs.onTcp({
+  const record = {
     proxy: { accessLog: [{ kind: 'file', path: join(dir, 'tcp') }] },
     startedAt: -performance.timeOrigin,
     durationMs: 12,
     receivedBytes: 5,
     sentBytes: 9,
     responseFlags: 'UF,URX',
+    details: '',
     transportFailure: 'delayed_connect_error:_Connection_refused',
     cluster: undefined,
     downstreamAddress: '127.0.0.1:5',
@@ -73,10 +74,13 @@ test('a connection that is over is a line with the same places', async () => {
     upstreamAddress: '127.0.0.1:7',
     upstreamLocalAddress: '',
     serverName: 'db.test',
-  } as unknown as TcpRecord);
+  };
+  logs.onTcp(record as unknown as TcpRecord);
+  logs.onTcp({ ...record, responseFlags: 'UAEX', details: 'ext_authz_denied', transportFailure: '' } as unknown as TcpRecord);
   await logs.close();
   expect(await readFile(join(dir, 'tcp'), 'utf8')).toBe(
-    '[1970-01-01T00:00:00.000Z] "- - -" 0 UF,URX - - "delayed_connect_error:_Connection_refused" 5 9 12 - "-" "-" "-" "-" "127.0.0.1:7" - - 127.0.0.1:6 127.0.0.1:5 db.test -\n',
+    '[1970-01-01T00:00:00.000Z] "- - -" 0 UF,URX - - "delayed_connect_error:_Connection_refused" 5 9 12 - "-" "-" "-" "-" "127.0.0.1:7" - - 127.0.0.1:6 127.0.0.1:5 db.test -\n' +
+      '[1970-01-01T00:00:00.000Z] "- - -" 0 UAEX ext_authz_denied - "-" 5 9 12 - "-" "-" "-" "-" "127.0.0.1:7" - - 127.0.0.1:6 127.0.0.1:5 db.test -\n',
   );
   await rm(dir, { recursive: true });
 });
