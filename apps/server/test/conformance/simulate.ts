@@ -5,6 +5,7 @@ import { type JsonObject, fromBinary, toJson } from '@bufbuild/protobuf';
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { registry } from '@weft/mesh-core/translate';
 import { type Resource, type ResourceSet, TYPE_URL, bytesOf } from '@weft/mesh-core/xds';
+import { compileChainMatch } from '../../src/proxy/config/chain-match.ts';
 import { decodeListener } from '../../src/proxy/config/decode.ts';
 import { decodeRouteConfigFields } from '../../src/proxy/config/decode-route.ts';
 import { Fields } from '../../src/proxy/config/fields.ts';
@@ -37,6 +38,19 @@ export function routeConfigOf(set: ResourceSet, port: number): string | undefine
     const listener = decodeListener(body, name);
     if (listener.port !== port) continue;
     const routes = listener.chains.find((chain) => chain.http !== undefined)?.http?.routes;
+    return routes !== undefined && 'rds' in routes ? routes.rds : undefined;
+  }
+  return undefined;
+}
+
+/** The route configuration of the chain a TLS connection to this name meets; undefined where it meets none. */
+export function secureRouteConfigOf(set: ResourceSet, port: number, serverName: string): string | undefined {
+  for (const [name, { body }] of set[TYPE_URL.listener]) {
+    const { chains, ...listener } = decodeListener(body, name);
+    if (listener.port !== port) continue;
+    const address = { destinationAddress: '1.1.1.1', destinationPort: port, directSourceAddress: '2.2.2.2', sourceAddress: '2.2.2.2', sourcePort: 1 };
+    const index = compileChainMatch(chains.map((c) => c.match)).find({ ...address, serverName, transportProtocol: 'tls', applicationProtocols: [] });
+    const routes = index === undefined ? undefined : chains[index]?.http?.routes;
     return routes !== undefined && 'rds' in routes ? routes.rds : undefined;
   }
   return undefined;

@@ -303,6 +303,8 @@ export interface WorldCall {
   path: string;
   method: string;
   headers: Readonly<Record<string, string>>;
+  /** Over TLS to this name. */
+  sni?: string;
 }
 export const callsTo = (hosts: readonly string[], ports: readonly number[]): WorldCall[] =>
   hosts.flatMap((host) =>
