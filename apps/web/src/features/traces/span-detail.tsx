@@ -3,6 +3,7 @@ import { IconAlertOctagon, IconArrowsSplit, IconChevronRight, IconX } from '@tab
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { millis, shortOperation } from '../../ui/format.ts';
+import { matchedRoute } from './matched-route.ts';
 import { failureOf } from './span-words.ts';
 import { timeSplit } from './time-split.ts';
 
@@ -100,26 +101,31 @@ function isBad(span: Span, key: string): boolean {
   return span.error && (key === 'http.status_code' || key === 'response_flags' || key === 'grpc.status_code');
 }
 
-/** The object whose rule decided, as the proxy recorded it: `/apis/<group>/<version>/namespaces/<ns>/virtual-service/<name>`. */
 function MatchedRoute({ config, route }: { config: unknown; route: unknown }): ReactElement | null {
-  const match = typeof config === 'string' ? /namespaces\/([^/]+)\/(virtual-service|services)\/([^/]+)$/.exec(config) : null;
-  const [, namespace, type, name] = match ?? [];
-  if (namespace === undefined || name === undefined) return null;
-  const kind = type === 'services' ? 'Service' : 'VirtualService';
+  const match = matchedRoute(config, route);
+  if (match === undefined) return null;
+  const { title, rule, object } = match;
+  const text = (
+    <>
+      <IconArrowsSplit size={16} aria-hidden="true" />
+      <span>
+        <b>{title}</b>
+        <br />
+        <span className="t2">{rule}</span>
+      </span>
+    </>
+  );
   return (
     <section>
       <div className="h">Matched route</div>
-      <Link className="rt" to="/config" search={{ object: `${kind}/${namespace}/${name}` }}>
-        <IconArrowsSplit size={16} aria-hidden="true" />
-        <span>
-          <b>
-            {kind} {name}
-          </b>
-          <br />
-          <span className="t2">{typeof route === 'string' && route !== '' ? route : 'default route'}</span>
-        </span>
-        <IconChevronRight size={16} aria-hidden="true" />
-      </Link>
+      {object === undefined ? (
+        <span className="rt">{text}</span>
+      ) : (
+        <Link className="rt" to="/config" search={{ object }}>
+          {text}
+          <IconChevronRight size={16} aria-hidden="true" />
+        </Link>
+      )}
     </section>
   );
 }
