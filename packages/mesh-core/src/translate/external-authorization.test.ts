@@ -160,10 +160,14 @@ test('a provider whose service comes later is asked from then on', () => {
   };
   const asks = (mesh: Mesh): boolean =>
     JSON.stringify(decoded(translate(mesh, node, settings), TYPE_URL.listener, 'virtualInbound_21000')).includes('envoy.filters.http.ext_authz');
-  const before = buildMesh([policy('p', 'g')], settings);
+  const [custom, authz] = [policy('p', 'g'), service('my-custom-ext-authz', 'foo')];
+  const before = buildMesh([custom], settings);
   expect(asks(before)).toBe(false);
-  const after = buildMesh([policy('p', 'g'), service('my-custom-ext-authz', 'foo')], settings, before);
+  const after = buildMesh([custom, authz], settings, before);
   expect(asks(after)).toBe(true);
+  // What else comes and goes leaves its listeners alone.
+  const later = buildMesh([custom, authz, service('other', 'foo')], settings, after);
+  expect(translate(later, node, settings)[TYPE_URL.listener]).toBe(translate(after, node, settings)[TYPE_URL.listener]);
 });
 
 test('on TCP others are asked before anything is denied', () => {

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type MeshSettings, type ProxyNode } from '../model/index.ts';
 import { type ResourceSet, TYPE_URL } from '../xds/index.ts';
 import { type KeySource, keySetObject } from './key-sets.ts';
 import { type Mesh, buildMesh } from './mesh.ts';
@@ -25,6 +25,7 @@ const edit = fc.record({
     'PeerAuthentication',
     'RequestAuthentication',
     'AuthorizationPolicy',
+    'asked',
     'keys',
     'Gateway',
     'GatewayClass',
@@ -136,6 +137,12 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
         }),
         metadata: { name, namespace: 'other' },
       };
+    // CUSTOM: of a Service that may come, go and have another port.
+    case 'asked':
+      return object('security.istio.io/v1', 'AuthorizationPolicy', `asked-${name}`, {
+        ...(shape > 1 ? { selector: { matchLabels: shape === 2 ? { app: name } : { istio: 'ingressgateway' } } } : {}),
+        ...{ action: 'CUSTOM', provider: { name: shape % 2 === 0 ? 'a' : name }, rules: [{}] },
+      });
     default:
       return object(networking, kind, name, {
         selector: { istio: 'ingressgateway' },
@@ -168,7 +175,14 @@ const NODES = [
   node('d', { dataPlane: 'grpc', inbound: [], upstreams: [] }),
   node('gw', { role: 'router', labels: { istio: 'ingressgateway', 'gateway.networking.k8s.io/gateway-name': 'a' }, inbound: [], upstreams: [] }),
   node('a', { namespace: 'other' }),
+  // Nothing of it reads services, but whom it asks.
+  node('e', { upstreams: [] }),
 ];
+
+const SETTINGS: MeshSettings = {
+  ...DEFAULT_MESH_SETTINGS,
+  extensionProviders: NAMES.map((name) => ({ name, envoyExtAuthzGrpc: { service: `${name}.ns.svc.cluster.local`, port: 9080 } })),
+};
 
 const summary = (set: ResourceSet): Record<string, string[]> =>
   Object.fromEntries(Object.values(TYPE_URL).map((typeUrl) => [typeUrl, [...set[typeUrl]].map(([name, r]) => `${name}@${r.version}`).toSorted()]));
@@ -185,20 +199,19 @@ test('any series of edits ends in what a fresh translation gives', () => {
           const edited = new Map(objects);
           if (e.gone) edited.delete(`${e.kind}/${e.name}`);
           else edited.set(`${e.kind}/${e.name}`, objectOf(e));
-          const next = buildMesh([...edited.values()], DEFAULT_MESH_SETTINGS, mesh);
+          const next = buildMesh([...edited.values()], SETTINGS, mesh);
           if (onlyTried) {
-            for (const client of NODES) translate(next, client, DEFAULT_MESH_SETTINGS);
+            for (const client of NODES) translate(next, client, SETTINGS);
             continue;
           }
           objects = edited;
           mesh = next;
           // A proxy that is away for some edits comes back to what was remembered for others.
-          for (const [n, client] of NODES.entries()) if (absent[i] !== n) translate(mesh, client, DEFAULT_MESH_SETTINGS);
+          for (const [n, client] of NODES.entries()) if (absent[i] !== n) translate(mesh, client, SETTINGS);
         }
         if (mesh === undefined) return;
-        const fresh = buildMesh(structuredClone([...objects.values()]), DEFAULT_MESH_SETTINGS);
-        for (const client of NODES)
-          expect(summary(translate(mesh, client, DEFAULT_MESH_SETTINGS))).toEqual(summary(translate(fresh, client, DEFAULT_MESH_SETTINGS)));
+        const fresh = buildMesh(structuredClone([...objects.values()]), SETTINGS);
+        for (const client of NODES) expect(summary(translate(mesh, client, SETTINGS))).toEqual(summary(translate(fresh, client, SETTINGS)));
       },
     ),
     { numRuns: 25 },
