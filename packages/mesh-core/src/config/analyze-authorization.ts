@@ -27,8 +27,9 @@ const OF_IDENTITY = [
 ] as const;
 const KEYS_OF_IDENTITY = new Set(['source.principal', 'source.namespace', 'source.serviceAccount', 'source.trustDomain']);
 
-/** Pods and gateways choose themselves: of what the registry knows, those a policy is for. */
+/** Pods and gateways choose themselves: of what the registry knows, those a policy is for. Targets are Gateways, whose proxies it does not know. */
 export function selectedBy({ metadata: { namespace }, spec }: Policy, { workloads }: Mesh, rootNamespace = 'istio-system'): Mesh['workloads'] {
+  if ((spec.targetRefs ?? []).length > 0 || spec.targetRef !== undefined) return [];
   return workloads.filter((w) => (namespace === rootNamespace || w.metadata.namespace === namespace) && matches(w.spec.labels, spec.selector?.matchLabels));
 }
 

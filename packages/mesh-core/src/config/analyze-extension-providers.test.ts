@@ -57,6 +57,16 @@ test('without a MeshConfig there is none', () => {
   expect(analyzeObjects([...WORLD, policy('a', 'p')]).map((p) => p.code)).toEqual(['WEFT_PROVIDER_UNKNOWN']);
 });
 
+test('a provider that the Sidecar of a workload does not name is told', () => {
+  const sidecar = (hosts: string[], labels?: object): MeshObject =>
+    object('Sidecar', 's', { egress: [{ hosts }], ...(labels === undefined ? {} : { workloadSelector: { labels } }) });
+  const told = (...more: MeshObject[]): string[] => found([http({})], policy('a', 'p'), ...more);
+  expect(told(sidecar(['./*']))).toEqual([]);
+  expect(told(sidecar([`*/${HOST}`]))).toEqual([]);
+  expect(told(sidecar(['other/*']))).toEqual([`unresolved error WEFT_PROVIDER_SERVICE ${AT}`]);
+  expect(told(sidecar(['other/*'], { app: 'db' }))).toEqual([]);
+});
+
 test('a workload that would ask two denies', () => {
   const two = [http({}), { ...grpc({}), name: 'q' }];
   const both = ['a', 'b'].map((name) => `error WEFT_PROVIDERS_DIFFER ${name} spec.provider.name`);
@@ -66,6 +76,19 @@ test('a workload that would ask two denies', () => {
   expect(found(two, policy('a', 'p', { app: 'pod' }), policy('b', 'q', { app: 'pod', v: '1' })).filter((p) => !p.includes('KIA'))).toEqual(both);
   expect(found(two, policy('a', 'p'), policy('b', 'q', {}, 'istio-system')).filter((p) => p.includes('DIFFER'))).toEqual(both);
   expect(found(two, policy('a', 'p', {}), policy('b', 'q', {}, 'other')).filter((p) => p.includes('DIFFER'))).toEqual([]);
+});
+
+test('policies for Gateways meet where they name the same, or where one is for everything', () => {
+  const two = [http({}), { ...grpc({}), name: 'q' }];
+  const at = (name: string, provider: string, gateway: string): MeshObject => {
+    const targetRefs = [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: gateway }];
+    return object('AuthorizationPolicy', name, { action: 'CUSTOM', provider: { name: provider }, targetRefs, rules: [{}] });
+  };
+  expect(found(two, at('a', 'p', 'edge'), at('b', 'q', 'other'))).toEqual([]);
+  expect(found(two, at('a', 'p', 'edge'), policy('b', 'q'))).toEqual([]);
+  const both = ['a', 'b'].map((name) => `error WEFT_PROVIDERS_DIFFER ${name} spec.provider.name`);
+  expect(found(two, at('a', 'p', 'edge'), at('b', 'q', 'edge'))).toEqual(both);
+  expect(found(two, at('a', 'p', 'edge'), policy('b', 'q', {})).filter((p) => p.includes('DIFFER'))).toEqual(both);
 });
 
 test('what passes unasked, and who is asked about being asked, are told', () => {

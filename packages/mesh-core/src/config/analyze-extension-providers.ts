@@ -7,6 +7,7 @@ import { type Mesh, matches, problem, resolveHost, unresolved, visible } from '.
 import type { AuthorizationPolicySpec } from './authorization-policy.ts';
 import { providerErrors } from './extension-providers.ts';
 import { isMeshConfig, readMeshConfig } from './mesh-config.ts';
+import { egressHosts, isNamed, namedScopes, sidecarInForce } from './sidecar-in-force.ts';
 
 type Policy = MeshObject<AuthorizationPolicySpec>;
 
@@ -102,11 +103,9 @@ function askedProblems(policy: Policy, provider: ExtensionProvider, mesh: Mesh):
   if (listed === undefined) {
     return [unresolved(found('error', 'WEFT_PROVIDER_SERVICE', `Service ${written} of extension provider ${name} has no port ${port}, so ${instead}.`))];
   }
-  const { namespace } = policy.metadata;
-  if (!there.some((c) => visible(c.exportTo, c.namespace, namespace)) && namespace !== DEFAULT_MESH_SETTINGS.rootNamespace)
-    return [
-      unresolved(found('error', 'WEFT_PROVIDER_SERVICE', `Service ${written} of extension provider ${name} is not exported to ${namespace}, so ${instead}.`)),
-    ];
+  const hidden = hides(policy, host, there, mesh);
+  if (hidden !== undefined)
+    return [unresolved(found('error', 'WEFT_PROVIDER_SERVICE', `Service ${written} of extension provider ${name} is ${hidden}, so ${instead}.`))];
   return [
     ...(http === undefined && !/^(grpc|http2|kubernetes\.io\/h2c)/i.test(listed.protocol)
       ? [found('warning', 'WEFT_PROVIDER_PROTOCOL', `Port ${port} of ${written} is not declared as gRPC (${name} is asked over gRPC): name it grpc.`)]
@@ -116,6 +115,20 @@ function askedProblems(policy: Policy, provider: ExtensionProvider, mesh: Mesh):
       ? [found('warning', 'WEFT_PROVIDER_ASKED', `Selects the workloads of ${written} too: with a sidecar ${name} is asked whether it may be asked.`)]
       : []),
   ];
+}
+
+/** Why proxies this policy is for have no cluster of the service. */
+function hides(policy: Policy, host: string, there: readonly Candidate[], mesh: Mesh): string | undefined {
+  const { namespace } = policy.metadata;
+  const { rootNamespace } = DEFAULT_MESH_SETTINGS;
+  if (namespace !== rootNamespace && !there.some((c) => visible(c.exportTo, c.namespace, namespace))) return `not exported to ${namespace}`;
+  for (const { metadata, spec } of selectedBy(policy, mesh)) {
+    const sidecar = sidecarInForce(mesh.sidecars, { namespace: metadata.namespace, labels: spec.labels ?? {} }, rootNamespace);
+    const scopes = namedScopes(egressHosts(sidecar), metadata.namespace);
+    if (there.some((c) => isNamed({ host, namespace: c.namespace }, scopes))) continue;
+    return `not among the egress hosts of Sidecar ${sidecar?.metadata.namespace ?? ''}/${sidecar?.metadata.name ?? ''}, which ${metadata.name} has`;
+  }
+  return undefined;
 }
 
 /** Providers that speak HTTP are not asked about connections. */
@@ -145,9 +158,23 @@ function mixedProblems(policy: Policy, all: readonly Policy[], mesh: Mesh): Prob
   return [problem(policy, 'error', 'WEFT_PROVIDERS_DIFFER', AT, message)];
 }
 
-/** Whatever one of them selects, the other does. */
+/** Whatever one of them is for, the other is. */
 function nested({ metadata: a, spec }: Policy, { metadata: b, spec: other }: Policy): boolean {
-  const [one, two] = [spec.selector?.matchLabels ?? {}, other.selector?.matchLabels ?? {}];
-  const { rootNamespace } = DEFAULT_MESH_SETTINGS;
-  return (a.namespace === b.namespace || [a.namespace, b.namespace].includes(rootNamespace)) && (matches(one, two) || matches(two, one));
+  const [one, two] = [reachOf(spec), reachOf(other)];
+  if (a.namespace !== b.namespace && ![a.namespace, b.namespace].includes(DEFAULT_MESH_SETTINGS.rootNamespace)) return false;
+  // Of what runs for a Gateway nothing is known here but its name.
+  const all = (reach: Reach): boolean => reach.targets.length === 0 && Object.keys(reach.labels).length === 0;
+  if (one.targets.length + two.targets.length > 0)
+    return all(one) || all(two) || (a.namespace === b.namespace && one.targets.some((name) => two.targets.includes(name)));
+  return matches(one.labels, two.labels) || matches(two.labels, one.labels);
+}
+
+interface Reach {
+  labels: Readonly<Record<string, string>>;
+  /** Gateways of the policy's namespace. */
+  targets: readonly string[];
+}
+
+function reachOf({ selector, targetRef, targetRefs = [] }: AuthorizationPolicySpec): Reach {
+  return { labels: selector?.matchLabels ?? {}, targets: [...targetRefs, ...(targetRef === undefined ? [] : [targetRef])].map((t) => t.name) };
 }

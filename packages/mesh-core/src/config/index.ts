@@ -21,6 +21,7 @@ export { isHttpUrl, keyServerOf } from './request-authentication.ts';
 export { hasKeyList, hasUsableKey } from './jwks.ts';
 export type { ServiceEntrySpec } from './service-entry.ts';
 export type { SidecarSpec } from './sidecar.ts';
+export { egressHosts, isNamed, namedScopes, sidecarInForce } from './sidecar-in-force.ts';
 export type { StringMatchSpec } from './schema-parts.ts';
 export { durationMs } from './schema-parts.ts';
 export type { IstioMetric, TelemetrySpec } from './telemetry.ts';

@@ -1,6 +1,6 @@
 // What the Sidecar of a workload lets its proxy see.
 
-import { type SidecarSpec, hostMatches, matches, resolveHost } from '../config/index.ts';
+import { type SidecarSpec, egressHosts, isNamed, namedScopes, resolveHost, sidecarInForce } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { derived } from './memo.ts';
 import { type Mesh, type MeshService, ofKind, seenFrom } from './mesh.ts';
@@ -9,16 +9,7 @@ type Client = Pick<ProxyNode, 'namespace' | 'labels'>;
 
 /** The Sidecar in force: the oldest whose selector fits, else the namespace's, else the root namespace's. */
 export function sidecarOf(mesh: Mesh, client: Client): MeshObject<SidecarSpec> | undefined {
-  const { namespace } = client;
-  const all = ofKind<SidecarSpec>(mesh, 'Sidecar');
-  const selects = (s: MeshObject<SidecarSpec>): boolean => Object.keys(s.spec.workloadSelector?.labels ?? {}).length > 0;
-  const own = all.filter((s) => s.metadata.namespace === namespace);
-  return (
-    // Labels are read only where a Sidecar asks: proxies that differ in labels then share what is made of them.
-    own.find((s) => selects(s) && matches(client.labels, s.spec.workloadSelector?.labels)) ??
-    own.find((s) => !selects(s)) ??
-    all.find((s) => s.metadata.namespace === mesh.settings.rootNamespace && !selects(s))
-  );
+  return sidecarInForce(ofKind<SidecarSpec>(mesh, 'Sidecar'), client, mesh.settings.rootNamespace);
 }
 
 export interface OutboundPolicy {
@@ -40,27 +31,17 @@ export function outboundPolicy(mesh: Mesh, client: Client): OutboundPolicy {
 
 /** Services a proxy is told of: exported to its namespace, and named by its Sidecar's egress listeners. */
 export function visibleServices(mesh: Mesh, client: Client): readonly MeshService[] {
-  return servicesNamedBy(mesh, client, [...new Set((sidecarOf(mesh, client)?.spec.egress ?? []).flatMap((listener) => listener.hosts))]);
+  return servicesNamedBy(mesh, client, egressHosts(sidecarOf(mesh, client)));
 }
 
 /** Of those exported to its namespace the services named as Sidecars name them (`./*`, `prod/reviews.prod.svc.cluster.local`); without names, all. */
 export function servicesNamedBy(mesh: Mesh, client: Client, names: readonly string[]): readonly MeshService[] {
   const { namespace } = client;
-  const wanted = names.map((text) => {
-    const [scope = '*', host = '*'] = text.split('/');
-    return { scope: scope === '.' ? namespace : scope, host: host.toLowerCase() };
-  });
+  const wanted = namedScopes(names, namespace);
   return derived<Mesh, readonly MeshService[]>(
     mesh,
     `visible|${namespace}|${JSON.stringify(wanted)}`,
-    (m) =>
-      [...m.services.values()]
-        .flatMap((all) => seenFrom(namespace, all) ?? [])
-        .filter(
-          (s) =>
-            wanted.length === 0 ||
-            wanted.some((w) => (w.scope === '*' || w.scope === s.namespace) && (hostMatches(w.host, s.host) || hostMatches(s.host, w.host))),
-        ),
+    (m) => [...m.services.values()].flatMap((all) => seenFrom(namespace, all) ?? []).filter((s) => isNamed(s, wanted)),
     (old, now) => (old.length === now.length && old.every((s, i) => s === now[i]) ? old : now),
   );
 }
