@@ -59,7 +59,7 @@ export function crossProblems(services: ReadyServices, read: ReadText): Problem[
     objects,
     proxies.map((p) => p.namespace),
   );
-  return [...found, ...deliveryProblems(objects, proxies)].flatMap((problem) => {
+  return [...found, ...deliveryProblems(objects, proxies, services.settings.domainSuffix)].flatMap((problem) => {
     const document = problem.ref === undefined ? undefined : documents.get(refKey(problem.ref));
     return document === undefined ? [] : [{ ...problem, ...document.locate(pathOf(problem.path ?? '')) }];
   });

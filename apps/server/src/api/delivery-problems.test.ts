@@ -10,7 +10,7 @@ const proxy = (part: Partial<ProxyStatus>): ProxyStatus => ({
 const missing = { policy: 'RequestAuthentication/shop/p', rule: 1, reason: 'http://keys answered 503', url: 'http://keys' };
 
 test('a rule without keys is told once, whatever proxies refuse its tokens', () => {
-  const told = deliveryProblems([], [proxy({ missingKeys: [missing] }), proxy({ id: 'q', missingKeys: [missing] })]);
+  const told = deliveryProblems([], [proxy({ missingKeys: [missing] }), proxy({ id: 'q', missingKeys: [missing] })], 'cluster.local');
   expect(told).toMatchObject([
     { severity: 'error', code: 'WEFT_NO_KEYS', ref: { kind: 'RequestAuthentication', namespace: 'shop', name: 'p' }, path: 'spec.jwtRules[1]' },
   ]);
@@ -19,5 +19,5 @@ test('a rule without keys is told once, whatever proxies refuse its tokens', () 
 
 test('nothing is told of proxies that are gone, nor once more what the objects say by themselves', () => {
   const { url: _, ...unusable } = missing;
-  expect(deliveryProblems([], [proxy({ state: 'disconnected', missingKeys: [missing] }), proxy({ missingKeys: [unusable] })])).toEqual([]);
+  expect(deliveryProblems([], [proxy({ state: 'disconnected', missingKeys: [missing] }), proxy({ missingKeys: [unusable] })], 'cluster.local')).toEqual([]);
 });

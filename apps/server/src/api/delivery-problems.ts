@@ -2,14 +2,25 @@
 // RequestAuthentications without keys.
 
 import { gatewayProxyProblems } from '@weft/mesh-core/config';
+import { gatewayApiProblems } from '@weft/mesh-core/translate';
 import type { ProxyStatus } from '@weft/mesh-core/api';
 import type { MeshObject, Problem } from '@weft/mesh-core/model';
 
-export function deliveryProblems(objects: readonly MeshObject[], proxies: readonly ProxyStatus[]): Problem[] {
-  const routers = proxies.flatMap(({ role, state, workload, namespace, labels }) =>
+export function deliveryProblems(objects: readonly MeshObject[], proxies: readonly ProxyStatus[], domainSuffix: string): Problem[] {
+  const routers = gatewayProxies(proxies);
+  return [
+    ...gatewayProxyProblems(objects, routers),
+    ...gatewayApiProblems(objects, domainSuffix, routers),
+    ...filterProblems(proxies),
+    ...missingKeyProblems(proxies),
+  ];
+}
+
+/** Those that are connected. */
+export function gatewayProxies(proxies: readonly ProxyStatus[]): { workload: string; namespace: string; labels: Record<string, string> }[] {
+  return proxies.flatMap(({ role, state, workload, namespace, labels }) =>
     role === 'router' && state !== 'disconnected' && labels !== undefined ? [{ workload, namespace, labels }] : [],
   );
-  return [...gatewayProxyProblems(objects, routers), ...filterProblems(proxies), ...missingKeyProblems(proxies)];
 }
 
 /** One problem per EnvoyFilter and reason. Where Envoy's configuration cannot take the patch it is an error, else a warning. */

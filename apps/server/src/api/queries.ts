@@ -35,7 +35,7 @@ export function createQueries(services: ReadyServices): Queries {
     const places = [...new Set(proxies.map((p) => p.namespace))].toSorted();
     const of = [revision, ...places].join();
     if (analysed?.of !== of) analysed = { of, problems: analyzeObjects(items, places) };
-    return [...analysed.problems, ...deliveryProblems(items, proxies)];
+    return [...analysed.problems, ...deliveryProblems(items, proxies, settings.domainSuffix)];
   };
   const changeTime = async (revision: string): Promise<number> => {
     const known = changedAt.get(revision);

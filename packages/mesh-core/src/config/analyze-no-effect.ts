@@ -68,6 +68,12 @@ const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
     { path: 'configPatches[].match.waypoint', why: 'there are no waypoints here' },
     { path: 'configPatches[].patch.filterClass', why: 'filters go where the operation says', nowhere: true },
   ],
+  KubernetesGateway: [
+    { path: 'infrastructure', why: 'no proxies are started for a Gateway: start one by weft gateway' },
+    { path: 'allowedListeners', why: 'ListenerSets are not served' },
+    { path: 'tls.backend', why: 'BackendTLSPolicies are not served' },
+  ],
+  GatewayClass: ['parametersRef', 'description'].map((path): Entry => ({ path, why: 'no proxies are started for a class', nowhere: true })),
   RequestAuthentication: ['targetRef', 'targetRefs[]'].map((path): Entry => ({ path, why: TARGETS, unless: isGateway })),
   Telemetry: [
     ...['targetRef', 'targetRefs[]'].map((path): Entry => ({ path, why: TARGETS, unless: isGateway })),

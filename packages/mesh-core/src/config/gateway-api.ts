@@ -30,11 +30,14 @@ export const backendFields = {
 interface Target {
   group?: string | undefined;
   kind?: string | undefined;
+  name: string;
   port?: number | undefined;
 }
 export const hasPort = ({ group = '', kind = 'Service', port }: Target): boolean => group !== '' || kind !== 'Service' || port !== undefined;
 export const NEEDS_PORT = 'needs a port: it names a Service';
-const backend = z.strictObject(backendFields).refine(hasPort, NEEDS_PORT);
+export const isName = ({ group = '', kind = 'Service', name }: Target): boolean => group !== '' || kind !== 'Service' || !name.includes('.');
+export const IS_NAME = 'must have the name of the Service, not its host name; what is in another namespace is named by namespace';
+const backend = z.strictObject(backendFields).refine(hasPort, NEEDS_PORT).refine(isName, IS_NAME);
 
 const headerPairs = z.array(z.strictObject({ name: headerName, value: z.string() })).max(16);
 const modifier = z.strictObject({ set: headerPairs.optional(), add: headerPairs.optional(), remove: z.array(headerName).max(16).optional() });
@@ -102,6 +105,8 @@ const httpFilter = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('URLRewrite'), urlRewrite: z.strictObject({ hostname: gatewayHostname.optional(), path: path.optional() }) }),
 ]);
 const grpcFilter = z.discriminatedUnion('type', [...common]);
+/** Of one backend: headers alone, as in Istio. */
+const backendFilter = z.discriminatedUnion('type', [common[0], common[1]]);
 
 const valueMatch = z.strictObject({ type: z.enum(['Exact', 'RegularExpression']).optional(), name: headerName, value: z.string().min(1).max(4_096) });
 const httpMatch = z.strictObject({
@@ -129,8 +134,9 @@ const rule = <M extends z.ZodType, F extends z.ZodType>(match: M, filter: F) => 
   backendRefs: z
     .array(
       z
-        .strictObject({ ...backendFields, weight: z.number().int().min(0).max(1_000_000).optional(), filters: z.array(filter).max(16).optional() })
-        .refine(hasPort, NEEDS_PORT),
+        .strictObject({ ...backendFields, weight: z.number().int().min(0).max(1_000_000).optional(), filters: z.array(backendFilter).max(16).optional() })
+        .refine(hasPort, NEEDS_PORT)
+        .refine(isName, IS_NAME),
     )
     .max(16)
     .optional(),

@@ -2,6 +2,7 @@
 
 import { presented } from '@weft/mesh-core/config';
 import { CLUSTER_NAMESPACE, type MeshObject, KINDS, type Kind, type ObjectRef, manifestKind, refOf } from '@weft/mesh-core/model';
+import { gatewayApiStatus, gatewayWorld } from '@weft/mesh-core/translate';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { parse } from 'yaml';
 import type { StoredObject } from '../../config-store/config-store.ts';
@@ -11,6 +12,7 @@ import { validated } from '../config-routes.ts';
 import type { Queries } from '../queries.ts';
 import { actorOf } from '../security.ts';
 import type { ReadyServices } from '../services.ts';
+import { gatewayProxies } from '../delivery-problems.ts';
 import { GROUP_VERSIONS, apiGroup, apiGroups, basePath, groupVersion, openApiIndex, openApiOf, resourceList } from './discovery.ts';
 import { namespaceRoutes } from './namespaces.ts';
 import { mergePatch, strategicPatch } from './patch.ts';
@@ -31,6 +33,8 @@ interface Query {
 }
 type Request = FastifyRequest<{ Params: { namespace?: string; name?: string }; Querystring: Query }>;
 
+/** Its objects have a status. */
+const GATEWAY_API = 'gateway.networking.k8s.io';
 const OPENAPI_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 const PATCH_TYPES = ['application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml'];
 
@@ -88,7 +92,16 @@ function resourceRoutes(
   const base = basePath(group, version);
   const apiVersion = groupVersion(group, version);
   const hidden = { schema: { hide: true } };
-  const shown = (object: MeshObject): MeshObject => presented({ ...object, apiVersion });
+  /** For one answer: status is worked out from everything that is there. */
+  const shownNow = (): ((object: MeshObject) => MeshObject) => {
+    const world = group === GATEWAY_API ? gatewayWorld(store.list().items, services.settings.domainSuffix) : undefined;
+    const routers = world === undefined ? [] : gatewayProxies(services.controlPlane.proxies());
+    return (object) => {
+      const status = world === undefined ? undefined : gatewayApiStatus(object, world, routers);
+      return presented({ ...object, apiVersion, ...(status === undefined ? {} : { status }) });
+    };
+  };
+  const shown = (object: MeshObject): MeshObject => shownNow()(object);
   const home = kind.clusterScoped === true ? CLUSTER_NAMESPACE : undefined;
   const refIn = ({ params }: Request): ObjectRef => ({ kind: kind.kind, namespace: home ?? params.namespace ?? '', name: params.name ?? '' });
   const existing = (request: Request): StoredObject => {
@@ -125,7 +138,7 @@ function resourceRoutes(
       return reply;
     }
     const { items, revision } = store.list({ kind: kind.kind });
-    const found = items.filter(matches).map(shown);
+    const found = items.filter(matches).map(shownNow());
     return table
       ? tableOf(kind.kind, found, revision, services.now())
       : { apiVersion, kind: `${manifestKind(kind)}List`, metadata: { resourceVersion: revision }, items: found };
@@ -152,7 +165,7 @@ function resourceRoutes(
       found.map((o) => ({ op: 'delete', ref: { ...refIn(request), name: o.metadata.name } })),
       context(request),
     );
-    return { apiVersion, kind: `${manifestKind(kind)}List`, metadata: { resourceVersion: commit.revision }, items: found.map(shown) };
+    return { apiVersion, kind: `${manifestKind(kind)}List`, metadata: { resourceVersion: commit.revision }, items: found.map(shownNow()) };
   });
 
   const one = `${collection}/:name`;

@@ -2,7 +2,13 @@
 
 import type { MeshObject } from '@weft/mesh-core/model';
 
-type Column = readonly [name: string, value: (spec: Record<string, unknown>) => string];
+type Column = readonly [name: string, value: (spec: Record<string, unknown>, status: Status) => string];
+
+/** What columns read of a status. */
+interface Status {
+  addresses?: readonly { value: string }[];
+  conditions?: readonly { type: string; status: string }[];
+}
 
 const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   Service: [
@@ -37,6 +43,17 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     ['Location', (s) => text(s['location'] ?? 'MESH_EXTERNAL')],
     ['Resolution', (s) => text(s['resolution'] ?? 'NONE')],
   ],
+  GatewayClass: [
+    ['Controller', (s) => text(s['controllerName'])],
+    ['Accepted', (_, status) => conditionOf(status, 'Accepted')],
+  ],
+  KubernetesGateway: [
+    ['Class', (s) => text(s['gatewayClassName'])],
+    ['Address', (_, { addresses = [] }) => addresses.map((a) => a.value).join(',')],
+    ['Programmed', (_, status) => conditionOf(status, 'Programmed')],
+  ],
+  HTTPRoute: [['Hostnames', (s) => (s['hostnames'] === undefined ? '' : JSON.stringify(s['hostnames']))]],
+  GRPCRoute: [['Hostnames', (s) => (s['hostnames'] === undefined ? '' : JSON.stringify(s['hostnames']))]],
   WorkloadEntry: [['Address', (s) => text(s['address'])]],
   PeerAuthentication: [['Mode', (s) => text((s['mtls'] as { mode?: string } | undefined)?.mode ?? '')]],
   RequestAuthentication: [['Issuers', (s) => JSON.stringify(((s['jwtRules'] ?? []) as { issuer?: string }[]).map((r) => r.issuer))]],
@@ -53,7 +70,11 @@ export function tableOf(kind: string, objects: readonly MeshObject[], resourceVe
     metadata: { resourceVersion },
     columnDefinitions: [definition('Name', 'name'), ...columns.map(([name]) => definition(name)), definition('Age')],
     rows: objects.map((o) => ({
-      cells: [o.metadata.name, ...columns.map(([, value]) => value((o.spec ?? o) as Record<string, unknown>)), ageText(o.metadata.creationTimestamp, now)],
+      cells: [
+        o.metadata.name,
+        ...columns.map(([, value]) => value((o.spec ?? o) as Record<string, unknown>, (o.status ?? {}) as Status)),
+        ageText(o.metadata.creationTimestamp, now),
+      ],
       object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: o.metadata },
     })),
   };
@@ -66,6 +87,10 @@ function ageText(timestamp: string | undefined, now: number): string {
   if (seconds < 120) return `${seconds}s`;
   if (seconds < 7_200) return `${Math.floor(seconds / 60)}m`;
   return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`;
+}
+
+function conditionOf({ conditions = [] }: Status, type: string): string {
+  return conditions.find((c) => c.type === type)?.status ?? '';
 }
 
 function text(value: unknown): string {

@@ -11,6 +11,7 @@ import { DRAIN } from './drain.ts';
 import { EGRESS } from './egress.ts';
 import { EXTERNAL_AUTHORIZATION } from './external-authorization.ts';
 import { FLAGS } from './flags.ts';
+import { GATEWAY_API_EDGE } from './gateway-api-edge.ts';
 import { GATEWAY_API } from './gateway-api.ts';
 import { GATEWAY_API_L4 } from './gateway-api-l4.ts';
 import { GATEWAY_TLS } from './gateway-tls.ts';
@@ -71,4 +72,5 @@ export const CASES: readonly Case[] = [
   ...GATEWAY_TLS,
   ...GATEWAY_UPGRADES,
   ...INGRESS,
+  ...GATEWAY_API_EDGE,
 ];

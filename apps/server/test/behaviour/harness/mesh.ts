@@ -251,7 +251,10 @@ function proxySpecs(plane: Plane, layout: Layout): PartialSpec[] {
       labels: { app: 'observed', version: 'v1', modes: 'by-port' },
       inbound: layout.inbound(plane),
     },
-    { ...base, ...admin('gateway'), role: 'router', serviceAccount: 'gateway', labels: { app: 'gateway', istio: `ingress-${plane}` } },
+    {
+      ...{ ...base, ...admin('gateway'), role: 'router', serviceAccount: 'gateway' },
+      labels: { app: 'gateway', istio: `ingress-${plane}`, 'gateway.networking.k8s.io/gateway-name': 'gateway' },
+    },
   ];
 }
 

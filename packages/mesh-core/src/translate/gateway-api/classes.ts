@@ -3,7 +3,7 @@
 import type { GatewayClassSpec, KubernetesGatewaySpec } from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
 
-const CONTROLLER = 'istio.io/gateway-controller';
+export const CONTROLLER = 'istio.io/gateway-controller';
 /** Known without an object, as in Istio. Remote gateways and waypoints are no proxies that run here. */
 const BUILT_IN: ReadonlyMap<string, string> = new Map([
   ['istio', CONTROLLER],

@@ -7,6 +7,8 @@ import { expect, test } from 'vitest';
 import { type GatewaySpec, type VirtualServiceSpec, durationMs, parseYaml, validateObject } from '../../config/index.ts';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, kindOfManifest } from '../../model/index.ts';
 import { buildMesh } from '../mesh.ts';
+import { gatewayApiStatus } from './status.ts';
+import { gatewayWorld } from './world.ts';
 
 const corpus =
   process.env['WEFT_GWAPI'] ??
@@ -82,4 +84,53 @@ test.skipIf(!present).each(files)('%s', (file) => {
   const istio = byName(documentsIn(`${file}.golden`).filter((d) => d.kind === 'Gateway' || d.kind === 'VirtualService'));
   const different = Object.keys({ ...ours, ...istio }).filter((key) => !DEVIATIONS.some(({ of }) => of.test(`${file} ${key}`)));
   for (const key of different) expect(ours[key], key).toEqual(istio[key]);
+});
+
+interface Told {
+  listeners?: { name: string; attachedRoutes: number; supportedKinds: { kind: string }[]; conditions: Condition[] }[];
+  parents?: { parentRef: { sectionName?: string }; conditions: Condition[] }[];
+}
+interface Condition {
+  type: string;
+  status: string;
+  reason: string;
+}
+
+/** Of a status what does not depend on what is deployed: whether listeners and routes are accepted, and how many routes. */
+function accepted(status: Told | undefined): unknown {
+  const only = (conditions: Condition[], types: readonly string[]): string[] =>
+    conditions
+      .filter((c) => types.includes(c.type))
+      .map((c) => `${c.type} ${c.status} ${c.reason}`)
+      .toSorted();
+  return {
+    // These select namespaces by labels, which there are none of here.
+    listeners: (status?.listeners ?? [])
+      .filter((l) => !l.name.startsWith('slctr-'))
+      .map((l) => ({
+        // TCPRoutes are another file's.
+        ...{
+          name: l.name,
+          attachedRoutes: l.supportedKinds.some((k) => k.kind === 'HTTPRoute') ? l.attachedRoutes : 0,
+          kinds: l.supportedKinds.map((k) => k.kind),
+        },
+        conditions: only(l.conditions, ['Accepted', 'Conflicted', 'ResolvedRefs']),
+      })),
+    parents: (status?.parents ?? [])
+      .filter((p) => p.parentRef.sectionName?.startsWith('slctr-') !== true)
+      .map((p) => JSON.stringify([Object.entries(p.parentRef).map(String).toSorted(), only(p.conditions, ['Accepted'])]))
+      .toSorted(),
+  };
+}
+
+test.skipIf(!present).each(files)('status of %s', (file) => {
+  const objects = [...objectsIn(file), INGRESS];
+  const world = gatewayWorld(objects, SETTINGS.domainSuffix);
+  const golden = documentsIn(file.replace('.yaml', '.status.yaml.golden')) as (Document & { status: Told })[];
+  for (const { kind, metadata, status } of golden) {
+    if (!['Gateway', 'HTTPRoute', 'GRPCRoute'].includes(kind)) continue;
+    const ours = objects.find((o) => o.kind.endsWith(kind) && o.metadata.name === metadata.name && o.metadata.namespace === (metadata.namespace ?? 'default'));
+    const told = ours === undefined ? undefined : (gatewayApiStatus(ours, world, []) as Told | undefined);
+    expect(accepted(told), `${kind} ${metadata.name}`).toEqual(accepted(status));
+  }
 });

@@ -159,3 +159,13 @@ test("clients are asked for a certificate by the listener's option, or by the Ga
     commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: 'kubernetes-gateway:///none' }] },
   });
 });
+
+test('a selector that asks for labels nobody knows of lets no namespace in, nor one of a label that must not be there', () => {
+  const listener = (selector: string): string =>
+    `{ name: http, port: 80, protocol: HTTP, allowedRoutes: { namespaces: { from: Selector, selector: { ${selector} } } } }`;
+  const routed = (selector: string): string[] | undefined =>
+    hosts(translated(objects(gateway(listener(selector)), route('r', `parentRefs: [{ name: web }], ${to('a')}`))))['*'];
+  expect(routed('matchExpressions: [{ key: kubernetes.io/metadata.name, operator: In, values: [edge] }]')).toHaveLength(1);
+  expect(routed('matchExpressions: [{ key: env, operator: DoesNotExist }]')).toEqual([]);
+  expect(routed('matchExpressions: [{ key: env, operator: NotIn, values: [prod] }]')).toEqual([]);
+});

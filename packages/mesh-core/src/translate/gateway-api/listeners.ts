@@ -46,7 +46,7 @@ export function listenersOf(gateway: KubernetesGateway, routeNamespaces: readonl
     const supported = kindsOf(spec);
     const wanted = spec.allowedRoutes?.kinds ?? [];
     const kinds = wanted.length === 0 ? supported : supported.filter((kind) => wanted.some((w) => w.kind === kind && (w.group ?? GROUP) === GROUP));
-    const faults = [...conflict(spec, rival), ...protocolFault(spec), ...(wanted.length > kinds.length ? [WRONG_KINDS] : [])];
+    const faults = [...selectorFault(spec), ...conflict(spec, rival), ...protocolFault(spec), ...(wanted.length > kinds.length ? [WRONG_KINDS] : [])];
     return {
       gateway,
       spec,
@@ -62,6 +62,13 @@ export function listenersOf(gateway: KubernetesGateway, routeNamespaces: readonl
 }
 
 const WRONG_KINDS: Fault = { condition: 'ResolvedRefs', reason: 'InvalidRouteKinds', message: 'Invalid route kinds', path: 'allowedRoutes.kinds' };
+
+function selectorFault({ allowedRoutes }: ListenerSpec): Fault[] {
+  const { from, selector } = allowedRoutes?.namespaces ?? {};
+  if (from !== 'Selector' || selector === undefined || !asksMore(selector)) return [];
+  const message = `namespaces have no labels here but ${NAME_LABEL}, so none is allowed`;
+  return [{ condition: 'ResolvedRefs', reason: 'UnsupportedValue', message, path: 'allowedRoutes.namespaces.selector' }];
+}
 
 /** Routes that go with the protocol. */
 function kindsOf({ protocol, tls }: ListenerSpec): string[] {
@@ -108,7 +115,13 @@ function allowedNamespaces({ allowedRoutes }: ListenerSpec, own: string, routeNa
   const { from = 'Same', selector } = allowedRoutes?.namespaces ?? {};
   if (from === 'Same') return [own];
   if (from === 'All' || selector === undefined) return ['*'];
-  return routeNamespaces.filter((name) => selects(selector, { [NAME_LABEL]: name }));
+  // What is not known must let nobody in, not even by a label that must not be there.
+  return asksMore(selector) ? [] : routeNamespaces.filter((name) => selects(selector, { [NAME_LABEL]: name }));
+}
+
+/** Namespaces have one label here. */
+function asksMore({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {
+  return [...Object.keys(matchLabels), ...matchExpressions.map((e) => e.key)].some((key) => key !== NAME_LABEL);
 }
 
 /** Kubernetes' label selectors. */

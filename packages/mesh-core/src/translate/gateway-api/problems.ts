@@ -1,0 +1,77 @@
+// What is wrong with Gateways and routes of the Gateway API, as findings of the analysis: the conditions of their status, with fields.
+
+import { type MeshObject, type Problem, refOf } from '../../model/index.ts';
+import { certificateFaults } from './certificate-faults.ts';
+import { CONTROLLER, controllerOf } from './classes.ts';
+import type { KubernetesGateway } from './listeners.ts';
+import { parentKind } from './parents.ts';
+import { parentFindings, refFindings } from './route-findings.ts';
+import { type ConnectedProxy, proxiesOf, unopened } from './status.ts';
+import { type AnyRoute, type GatewayWorld, gatewayWorld, keyOf } from './world.ts';
+
+/** `proxies`: gateway proxies that are connected; while none is, they may be about to start. */
+export function gatewayApiProblems(objects: readonly MeshObject[], domainSuffix: string, proxies: readonly ConnectedProxy[]): Problem[] {
+  const world = gatewayWorld(objects, domainSuffix);
+  return [
+    ...objects.flatMap((o) => (o.kind === 'KubernetesGateway' && world.foreign.has(keyOf(o)) ? foreign(o as KubernetesGateway, world) : [])),
+    ...world.gateways.flatMap((gateway) => gatewayProblems(gateway, world, proxies)),
+    ...world.routes.flatMap((route) => routeProblems(route, world)),
+  ];
+}
+
+const told = (object: MeshObject, severity: Problem['severity'], code: string, path: string, message: string): Problem => ({
+  ...{ severity, code, path, message },
+  ref: refOf(object),
+});
+/** Another object may yet mend it. */
+const unresolved = (problem: Problem): Problem => ({ ...problem, unresolved: true });
+
+/** Of a class nobody here looks after: nothing is wrong with the Gateway, but it does nothing. */
+function foreign(gateway: KubernetesGateway, { classes }: GatewayWorld): Problem[] {
+  const name = gateway.spec.gatewayClassName;
+  const controller = controllerOf(name, classes);
+  const why =
+    controller === undefined
+      ? `There is no GatewayClass ${name}: use istio, or make one with controllerName ${CONTROLLER}.`
+      : `Class ${name} is looked after by ${controller}, not here.`;
+  return [told(gateway, 'warning', 'WEFT_NOT_ACCEPTED', 'spec.gatewayClassName', why)];
+}
+
+function gatewayProblems(gateway: KubernetesGateway, world: GatewayWorld, proxies: readonly ConnectedProxy[]): Problem[] {
+  const problems = (world.listeners.get(keyOf(gateway)) ?? []).flatMap((listener) => {
+    const place = `spec.listeners[${listener.index}]`;
+    return [
+      ...listener.faults.map((f) => told(gateway, 'error', 'WEFT_NOT_ACCEPTED', `${place}.${f.path}`, `${f.reason}: ${f.message}.`)),
+      ...certificateFaults(listener, world).map((f) => unresolved(told(gateway, 'error', 'IST0101', `${place}.${f.path}`, `${f.reason}: ${f.message}.`))),
+    ];
+  });
+  if (proxies.length > 0 && proxiesOf(gateway, world, proxies).length === 0)
+    problems.push(told(gateway, 'warning', 'IST0101', 'spec.listeners', `The ports of this Gateway are open nowhere: ${unopened(gateway, world)}.`));
+  return problems;
+}
+
+function routeProblems(route: AnyRoute, world: GatewayWorld): Problem[] {
+  const parents = parentFindings(route, world);
+  const problems = parents.flatMap(({ index, missing, denied }) => {
+    const path = `spec.parentRefs[${index}]`;
+    if (missing !== undefined) return [unresolved(told(route, 'error', 'KIA1401', path, `${missing} does not exist.`))];
+    return denied === undefined ? [] : [told(route, 'error', 'WEFT_NOT_ACCEPTED', path, `${denied.reason}: ${denied.message}.`)];
+  });
+  for (const [i, ref] of (route.spec.parentRefs ?? []).entries())
+    if (parentKind(ref) === undefined)
+      problems.push(
+        told(
+          route,
+          'warning',
+          'WEFT_NOT_ACCEPTED',
+          `spec.parentRefs[${i}].kind`,
+          `${ref.kind ?? 'Gateway'} of ${ref.group ?? 'this group'} takes no routes here.`,
+        ),
+      );
+  const places = new Set<string>();
+  for (const mesh of new Set(parents.map((p) => p.mesh)))
+    for (const { reason, message, path } of refFindings(route, mesh, world))
+      if (!places.has(path) && places.add(path))
+        problems.push(unresolved(told(route, 'error', 'KIA1402', path, `${reason}: ${message}; requests for it are answered 500.`)));
+  return problems;
+}
