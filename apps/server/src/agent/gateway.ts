@@ -37,14 +37,12 @@ export interface GatewayOptions {
 /** Runs until a signal comes. */
 export async function runGateway(asked: GatewayOptions, log: (line: string) => void): Promise<void> {
   const client = createControlClient(asked.server, `weft gateway ${asked.name}`);
-  const options = {
-    ...asked,
-    ports: asked.ports.length > 0 || asked.gateway === undefined ? asked.ports : await portsOf(client, asked.namespace, asked.gateway),
-  };
+  const found = asked.ports.length === 0 && asked.gateway !== undefined ? await portsOf(client, asked.namespace, asked.gateway) : undefined;
+  const options = { ...asked, ports: found ?? asked.ports };
   const { name, namespace } = options;
   const binary = options.proxy === 'envoy' ? findEnvoy(process.env) : undefined;
   for (const { name: port, port: number, listen } of options.ports)
-    if (!(await isFree(listen)))
+    if (found === undefined && !(await isFree(listen)))
       throw new StartError(
         'WEFT_PORT_TAKEN',
         `cannot listen on 127.0.0.1:${listen}, it is taken or needs root: write another one, like --port ${port}:${number}:${21_000 + (number % 1_000)}`,
@@ -54,6 +52,8 @@ export async function runGateway(asked: GatewayOptions, log: (line: string) => v
     options.portBase,
     options.ports.map((p) => p.listen),
   );
+  // Nobody asked for these numbers: others will do where they are taken.
+  if (found !== undefined) options.ports = await withFreePorts(found, (p) => ports.allocate(`${name}.${namespace}/${p}`));
   const adminPort = await ports.allocate(`${name}.${namespace}/admin`);
   ports.save();
   const labels = gatewayLabels(options);
@@ -117,6 +117,12 @@ export function listenerPorts(listeners: NonNullable<Listeners['listeners']>): G
   return listeners
     .filter(({ port }, i) => listeners.findIndex((l) => l.port === port) === i)
     .map(({ name, port }) => ({ name, port, listen: port < 1024 ? 21_000 + port : port }));
+}
+
+async function withFreePorts(ports: readonly GatewayPort[], allocate: (name: string) => Promise<number>): Promise<GatewayPort[]> {
+  const free: GatewayPort[] = [];
+  for (const port of ports) free.push((await isFree(port.listen)) ? port : { ...port, listen: await allocate(port.name) });
+  return free;
 }
 
 /** Gateways of the Gateway API find their proxies by name. */

@@ -21,7 +21,12 @@ export function show(objects: readonly MeshObject[], output: string, single: boo
   if (output === 'yaml') return objects.map(toYaml).join('---\n').trimEnd();
   return table(
     ['NAMESPACE', 'NAME', 'VERSION', 'CREATED'],
-    objects.map((o) => [o.metadata.namespace, o.metadata.name, o.metadata.resourceVersion ?? '', o.metadata.creationTimestamp ?? '']),
+    objects.map((o) => [
+      (o.metadata as { namespace?: string }).namespace ?? '',
+      o.metadata.name,
+      o.metadata.resourceVersion ?? '',
+      o.metadata.creationTimestamp ?? '',
+    ]),
   );
 }
 

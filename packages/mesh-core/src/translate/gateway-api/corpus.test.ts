@@ -108,10 +108,9 @@ function accepted(status: Told | undefined): unknown {
     listeners: (status?.listeners ?? [])
       .filter((l) => !l.name.startsWith('slctr-'))
       .map((l) => ({
-        // TCPRoutes are another file's.
         ...{
           name: l.name,
-          attachedRoutes: l.supportedKinds.some((k) => k.kind === 'HTTPRoute') ? l.attachedRoutes : 0,
+          attachedRoutes: l.attachedRoutes,
           kinds: l.supportedKinds.map((k) => k.kind),
         },
         conditions: only(l.conditions, ['Accepted', 'Conflicted', 'ResolvedRefs']),
@@ -128,7 +127,7 @@ test.skipIf(!present).each(files)('status of %s', (file) => {
   const world = gatewayWorld(objects, SETTINGS.domainSuffix);
   const golden = documentsIn(file.replace('.yaml', '.status.yaml.golden')) as (Document & { status: Told })[];
   for (const { kind, metadata, status } of golden) {
-    if (!['Gateway', 'HTTPRoute', 'GRPCRoute'].includes(kind)) continue;
+    if (!['Gateway', 'HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute'].includes(kind)) continue;
     const ours = objects.find((o) => o.kind.endsWith(kind) && o.metadata.name === metadata.name && o.metadata.namespace === (metadata.namespace ?? 'default'));
     const told = ours === undefined ? undefined : (gatewayApiStatus(ours, world, []) as Told | undefined);
     expect(accepted(told), `${kind} ${metadata.name}`).toEqual(accepted(status));

@@ -51,12 +51,15 @@ function gatewayProblems(gateway: KubernetesGateway, world: GatewayWorld, proxie
 }
 
 function routeProblems(route: AnyRoute, world: GatewayWorld): Problem[] {
+  // What they name and is not there is told by config/analyze-l4-routes.
+  const layer4 = route.kind === 'TCPRoute' || route.kind === 'TLSRoute';
   const parents = parentFindings(route, world);
   const problems = parents.flatMap(({ index, missing, denied }) => {
     const path = `spec.parentRefs[${index}]`;
-    if (missing !== undefined) return [unresolved(told(route, 'error', 'KIA1401', path, `${missing} does not exist.`))];
+    if (missing !== undefined) return layer4 ? [] : [unresolved(told(route, 'error', 'KIA1401', path, `${missing} does not exist.`))];
     return denied === undefined ? [] : [told(route, 'error', 'WEFT_NOT_ACCEPTED', path, `${denied.reason}: ${denied.message}.`)];
   });
+  if (layer4) return problems;
   for (const [i, ref] of (route.spec.parentRefs ?? []).entries())
     if (parentKind(ref) === undefined)
       problems.push(

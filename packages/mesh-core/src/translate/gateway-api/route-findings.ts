@@ -61,7 +61,7 @@ export function refFindings(route: AnyRoute, mesh: boolean, world: GatewayWorld)
   const { namespace } = route.metadata;
   return (route.spec.rules ?? []).flatMap((rule, i) => {
     const backends = (rule.backendRefs ?? []).map((ref, j) => ({ ref, path: `spec.rules[${i}].backendRefs[${j}]` }));
-    const mirrors = (rule.filters ?? []).flatMap((f, j) =>
+    const mirrors = (('filters' in rule ? rule.filters : undefined) ?? []).flatMap((f, j) =>
       f.type === 'RequestMirror' ? [{ ref: f.requestMirror.backendRef, path: `spec.rules[${i}].filters[${j}].requestMirror.backendRef` }] : [],
     );
     return [...backends, ...mirrors].flatMap(({ ref, path }): RefFinding[] => {

@@ -38,6 +38,8 @@ export function gatewayApiStatus(object: MeshObject, world: GatewayWorld, proxie
       return world.foreign.has(keyOf(object)) ? undefined : gatewayStatus(object as KubernetesGateway, world, proxies);
     case 'HTTPRoute':
     case 'GRPCRoute':
+    case 'TCPRoute':
+    case 'TLSRoute':
       return routeStatus(object as AnyRoute, world);
     default:
       return undefined;

@@ -1,12 +1,22 @@
 // All of the Gateway API in a set of objects, for what is told about it: status, findings.
 
-import type { GatewayClassSpec, GrpcRouteSpec, MeshRouteSpec, ReferenceGrantSpec, SecretSpec, ServiceEntrySpec, ServiceSpec } from '../../config/index.ts';
+import type {
+  GatewayClassSpec,
+  GrpcRouteSpec,
+  MeshRouteSpec,
+  ReferenceGrantSpec,
+  SecretSpec,
+  ServiceEntrySpec,
+  ServiceSpec,
+  TcpRouteSpec,
+  TlsRouteSpec,
+} from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
 import { isOurs } from './classes.ts';
 import { listenersByGateway, type Read } from './index.ts';
 import type { KubernetesGateway, Listener } from './listeners.ts';
 
-export type AnyRoute = MeshObject<MeshRouteSpec> | MeshObject<GrpcRouteSpec>;
+export type AnyRoute = MeshObject<MeshRouteSpec> | MeshObject<GrpcRouteSpec> | MeshObject<TcpRouteSpec> | MeshObject<TlsRouteSpec>;
 
 export interface GatewayWorld {
   gateways: readonly KubernetesGateway[];
@@ -32,7 +42,10 @@ export function gatewayWorld(objects: readonly MeshObject[], domainSuffix: strin
     foreign: new Set(all.filter((g) => !isOurs(g, classes)).map(keyOf)),
     classes,
     listeners: listenersByGateway(read),
-    routes: [...read<MeshRouteSpec>('HTTPRoute'), ...read<GrpcRouteSpec>('GRPCRoute')],
+    routes: [
+      ...[...read<MeshRouteSpec>('HTTPRoute'), ...read<GrpcRouteSpec>('GRPCRoute')],
+      ...[...read<TcpRouteSpec>('TCPRoute'), ...read<TlsRouteSpec>('TLSRoute')],
+    ],
     grants: read('ReferenceGrant'),
     services: read('Service'),
     entries: read('ServiceEntry'),
