@@ -36,8 +36,15 @@ export interface World {
 }
 
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions.filters';
-export const HTTP_SERVICE = { server_uri: { uri: 'http://authz.test', cluster: 'outbound|80||authz.test', timeout: '0.4s' } };
-export const GRPC_SERVICE = { envoy_grpc: { cluster_name: 'outbound|80||authz-grpc.test', authority: 'authz-grpc.test' }, timeout: '0.4s' };
+/** More than a busy machine takes. */
+const PATIENTLY = '20s';
+const SOON = '0.3s';
+const httpService = (timeout: string) => ({ server_uri: { uri: 'http://authz.test', cluster: 'outbound|80||authz.test', timeout } });
+const grpcService = (timeout: string) => ({ envoy_grpc: { cluster_name: 'outbound|80||authz-grpc.test', authority: 'authz-grpc.test' }, timeout });
+export const HTTP_SERVICE = httpService(PATIENTLY);
+export const GRPC_SERVICE = grpcService(PATIENTLY);
+/** For those that do not answer. */
+export const IMPATIENT = { http_service: httpService(SOON), grpc_service: grpcService(SOON) };
 /** Asks about what shadow rules before it have found. */
 export const byShadow = (layer: 'http' | 'network'): object => ({
   filter: `envoy.filters.${layer}.rbac`,

@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { byShadow, GRPC_SERVICE, HTTP_SERVICE, startWorld, type World } from './ext-authz-world.ts';
+import { byShadow, GRPC_SERVICE, HTTP_SERVICE, IMPATIENT, startWorld, type World } from './ext-authz-world.ts';
 import { PATIENT, PLANES } from './planes.ts';
 
 const http = (more: object = {}, service: object = {}) => ({ kind: 'ext_authz' as const, config: { http_service: { ...HTTP_SERVICE, ...service }, ...more } });
@@ -41,7 +41,7 @@ describe.each(PLANES)('%s', (plane) => {
       app: [passed],
     } = world.heard();
     expect(asked).toMatchObject({ line: 'POST /p?q=1', body: '', headers: { host: 'app.test', authorization: 'me', 'content-length': '0' } });
-    expect(asked?.headers).toMatchObject({ 'x-envoy-internal': 'true', 'x-envoy-expected-rq-timeout-ms': '400', traceparent: expect.any(String) });
+    expect(asked?.headers).toMatchObject({ 'x-envoy-internal': 'true', 'x-envoy-expected-rq-timeout-ms': '20000', traceparent: expect.any(String) });
     expect(Object.keys(asked?.headers ?? {})).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(x-a|cookie|x-envoy-auth-partial-body)$/)]));
     expect(passed).toMatchObject({ body: 'hello', headers: { 'x-a': '1', cookie: 'c=1' } });
 
@@ -270,10 +270,10 @@ describe.each(PLANES)('%s', (plane) => {
   });
 
   test('who does not answer: refused with a status of choice, or let through and told so', async () => {
-    const closed = await start({ http: [http({ status_on_error: { code: 503 } })] });
+    const closed = await start({ http: [http({ status_on_error: { code: 503 }, http_service: IMPATIENT.http_service })] });
     closed.reply.http = 'never';
     expect(await closed.ask({})).toMatchObject({ status: 503, body: '' });
-    const open = await start({ http: [grpc({ failure_mode_allow: true, failure_mode_allow_header_add: true })] });
+    const open = await start({ http: [grpc({ failure_mode_allow: true, failure_mode_allow_header_add: true, grpc_service: IMPATIENT.grpc_service })] });
     open.reply.grpc = 'never';
     expect((await open.ask({})).status).toBe(200);
     expect(open.heard().app).toMatchObject([{ headers: { 'x-envoy-auth-failure-mode-allowed': 'true' } }]);
@@ -337,15 +337,17 @@ describe.each(PLANES)('%s', (plane) => {
     expect(checks).toEqual([{ attributes: { source: { address }, destination: { address }, metadataContext: {} } }]);
     world.reply.grpc = { status: { code: 7 } };
     expect(await world.say('hello')).toBe('');
-    world.reply.grpc = 'never';
-    expect(await world.say('hello')).toBe('');
     expect(world.heard().tcp).toBe('');
-    await logged(['0 - - 5', '0 UAEX ext_authz_denied 5', '0 UAEX ext_authz_error 5']);
+    await logged(['0 - - 5', '0 UAEX ext_authz_denied 5']);
+    const late = await start({ network: [grpc({ grpc_service: IMPATIENT.grpc_service })] });
+    late.reply.grpc = 'never';
+    expect([await late.say('hello'), late.heard().tcp]).toEqual(['', '']);
+    await logged(['0 UAEX ext_authz_error 5']);
   });
 
   test('connections: asked about by shadow rules, let through where nobody answers, and refused by others all the same', async () => {
     const any = { permissions: [{ any: true }], principals: [{ any: true }] };
-    const asked = grpc({ failure_mode_allow: true, filter_enabled_metadata: byShadow('network') });
+    const asked = grpc({ failure_mode_allow: true, filter_enabled_metadata: byShadow('network'), grpc_service: IMPATIENT.grpc_service });
     const world = await start({ network: [shadow({ 'istio-ext-authz-ns[a]': any }), asked] });
     world.reply.grpc = 'never';
     expect(await world.say('hello')).toBe('hello');

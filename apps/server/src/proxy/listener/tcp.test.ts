@@ -377,17 +377,20 @@ test('a connection another service is asked about waits for it; the service is a
   const rig = await rigWith({ guards: [asked] }, [cluster([port]), cluster([authorizer], { name: 'authz' })]);
   const authz = (): ClusterStats | undefined => rig.runtime.stats().clusters.find(({ name }) => name === 'authz');
   const leaving = client(rig.port);
-  await vi.waitFor(() => expect(authz()?.activeRequests).toBe(1));
+  await vi.waitFor(() => expect(authz()?.activeRequests).toBe(1), { timeout: 15_000 });
   leaving.resetAndDestroy();
-  await vi.waitFor(() => expect(authz()?.activeRequests).toBe(0));
+  await vi.waitFor(() => expect(authz()?.activeRequests).toBe(0), { timeout: 15_000 });
   expect(connected).toBe(0);
-  await vi.waitFor(() => expect(rig.tcp).toMatchObject([{ phase: 'closed', responseFlags: '-', details: '' }]));
+  await vi.waitFor(() => expect(rig.tcp).toMatchObject([{ phase: 'closed', responseFlags: '-', details: '' }]), { timeout: 15_000 });
   // Nobody is there to be asked.
   const open = await rigWith({ guards: [asked] }, [cluster([port])]);
   expect(await new Promise((resolve) => client(open.port).once('data', (part: Buffer) => resolve(part.toString())))).toBe('hello');
   const shut = await rigWith({ guards: [{ ...asked, failureModeAllow: false }] }, [cluster([port])]);
   expect(await read(client(shut.port))).toBe('');
-  await vi.waitFor(() => expect(shut.tcp.at(-1)).toMatchObject({ phase: 'closed', responseFlags: 'UAEX', details: 'ext_authz_error', terminationDetails: '' }));
+  await vi.waitFor(
+    () => expect(shut.tcp.at(-1)).toMatchObject({ phase: 'closed', responseFlags: 'UAEX', details: 'ext_authz_error', terminationDetails: '' }),
+    { timeout: 15_000 },
+  );
   expect([open, shut].map(({ runtime }) => runtime.stats().counters)).toMatchObject([
     { 'ext_authz.s.total': 1, 'ext_authz.s.error': 1, 'ext_authz.s.failure_mode_allowed': 1, 'ext_authz.s.cx_closed': 0 },
     { 'ext_authz.s.total': 1, 'ext_authz.s.error': 1, 'ext_authz.s.failure_mode_allowed': 0, 'ext_authz.s.cx_closed': 1 },

@@ -219,12 +219,12 @@ export const EXTERNAL_AUTHORIZATION: readonly Case[] = [
     objects: `${providers(
       { name: 'gone', kind: 'envoyExtAuthzHttp', service: 'ea-nobody', fields: { statusOnError: '503' } },
       { name: 'gone-open', kind: 'envoyExtAuthzGrpc', service: 'ea-nobody', fields: { failOpen: true } },
-      { name: 'late', kind: 'envoyExtAuthzGrpc', service: 'ea-slow', fields: { timeout: '0.3s', statusOnError: '504' } },
+      { name: 'late', kind: 'envoyExtAuthzGrpc', service: 'ea-slow', fields: { timeout: '1s', statusOnError: '504' } },
       {
         name: 'late-open',
         kind: 'envoyExtAuthzHttp',
         service: 'ea-slow',
-        fields: { timeout: '0.3s', failOpen: true, includeRequestHeadersInCheck: ['x-authz'] },
+        fields: { timeout: '1s', failOpen: true, includeRequestHeadersInCheck: ['x-authz'] },
       },
     )}${custom('ea-failing', 'gone', paths('"/ea/*"'))}`,
     steps: [
@@ -232,11 +232,11 @@ export const EXTERNAL_AUTHORIZATION: readonly Case[] = [
       { kind: 'apply', objects: custom('ea-failing', 'gone-open', paths('"/ea/open"')) },
       until(http({ to: 'ea-gone-open', path: '/ea/open', expect: TAKEN })),
       { kind: 'apply', objects: custom('ea-failing', 'late', paths('"/ea/*"')) },
-      until(http({ to: 'ea-late', path: '/ea/x', headers: says({ delayMs: 3_000 }), expect: { status: 504, body: '' } })),
+      until(http({ to: 'ea-late', path: '/ea/x', headers: says({ delayMs: 5_000 }), expect: { status: 504, body: '' } })),
       http({ to: 'ea-late', path: '/ea/x', expect: TAKEN }),
       { kind: 'apply', objects: custom('ea-failing', 'late-open', paths('"/ea/*"')) },
       until(http({ to: 'ea-late-open', path: '/ea/x', headers: says({ status: 418 }), expect: { status: 418 } })),
-      http({ to: 'ea-late-open', path: '/ea/x', headers: says({ delayMs: 3_000, status: 418 }), expect: TAKEN }),
+      http({ to: 'ea-late-open', path: '/ea/x', headers: says({ delayMs: 5_000, status: 418 }), expect: TAKEN }),
       { kind: 'apply', objects: custom('ea-failing', 'unknown', paths('"/ea/*"')) },
       until(http({ to: 'ea-unknown', path: '/ea/x', expect: { status: 403, body: 'RBAC: access denied' } })),
       http({ to: 'ea-unknown', path: '/other', expect: TAKEN }),

@@ -42,6 +42,7 @@ async function silent(): Promise<RawServer> {
   return raw;
 }
 
+const PATIENT = { timeout: 15_000 };
 const get = 'GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n';
 const ask = ({ port }: Rig, request = get): Promise<string> => exchangeRaw(port, request);
 const status = async (rig: Rig): Promise<number> => Number((await ask(rig)).split(' ')[1]);
@@ -91,11 +92,11 @@ test('a client that leaves is no longer asked about', async () => {
   const authorizer = await silent();
   const rig = await serve({}, [authorizer.port]);
   const client = connect(rig.port, '127.0.0.1', () => client.write(get));
-  await vi.waitFor(() => expect(authorizer.received).toHaveLength(1));
+  await vi.waitFor(() => expect(authorizer.received).toHaveLength(1), PATIENT);
   const left = new Promise((resolve) => authorizer.sockets[0]?.once('close', resolve));
   client.destroy();
   await left;
-  await vi.waitFor(() => expect(rig.records).toMatchObject([{ status: 0, responseFlags: 'DC' }]));
+  await vi.waitFor(() => expect(rig.records).toMatchObject([{ status: 0, responseFlags: 'DC' }]), PATIENT);
   expect(rig.runtime.stats().clusters.find(({ name }) => name === 'authz')).toMatchObject({ activeRequests: 0 });
 });
 
@@ -123,7 +124,7 @@ test('all of a body that may be asked about is held, however it comes; what come
     socket.on('data', (part: Buffer) => (text += part.toString())).on('close', () => resolve(text));
   });
   // The end comes by itself.
-  await vi.waitFor(() => expect(socket?.bytesWritten).toBe(chunked.length));
+  await vi.waitFor(() => expect(socket?.bytesWritten).toBe(chunked.length), PATIENT);
   setTimeout(() => socket?.write('0\r\n\r\n'), 20);
   expect(await answer).toMatch(/app 200000/);
   const partial = await serve({ body: { maxBytes: 100_000, allowPartial: true, asBytes: false } }, [authorizer]);
