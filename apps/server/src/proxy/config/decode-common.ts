@@ -1,6 +1,7 @@
 // Parts of messages several decoders share.
 
 import { enumNumber } from '@weft/mesh-core/wire';
+import { isFinalStatus } from '../http/heads.ts';
 import { headerValueProblem } from '../http/header-values.ts';
 import type { Fields } from './fields.ts';
 import type { HeaderAddition, HeaderOps, StringMatch } from './model.ts';
@@ -51,12 +52,12 @@ export function decodeHeaderList(fields: Fields, key: string): HeaderAddition[] 
   });
 }
 
-/** Of an HttpStatus, whose codes have names. */
+/** Of an HttpStatus, whose codes have names; `fallback` also in place of what no answer can have. */
 export function decodeHttpStatus(fields: Fields | undefined, fallback: number): number {
   if (fields === undefined) return fallback;
   const code = enumNumber('envoy.type.v3.StatusCode', fields.text('code') || fields.number('code'));
   fields.end();
-  return code || fallback;
+  return code === undefined || !isFinalStatus(code) ? fallback : code;
 }
 
 /** `filter_metadata` of a Metadata message. */

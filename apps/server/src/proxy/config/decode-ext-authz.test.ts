@@ -74,6 +74,10 @@ test('over gRPC, of requests and of connections', () => {
   expect(network).toEqual({ statPrefix: 'tcp.', service, failureModeAllow: true, tlsSession: true });
 });
 
+test('a status nobody could read is not taken', () => {
+  expect([100, 'Continue', 42, 600].map((code) => decode({ grpcService, statusOnError: { code } }).config.statusOnError)).toEqual([403, 403, 403, 403]);
+});
+
 test('what cannot be done is refused with its path', () => {
   expect(decode({}).problems).toEqual(['f.grpcService: a service this proxy knows is needed']);
   expect(decode({ grpcService: { googleGrpc: {} } }).problems).toEqual([

@@ -169,6 +169,11 @@ export function passedFields(fields: HeaderBlock): [name: string, value: string]
   return list;
 }
 
+/** Of an answer that ends a request. */
+export function isFinalStatus(status: number): boolean {
+  return status >= 200 && status <= 599;
+}
+
 export function noBodyStatus(status: number): boolean {
   return status < 200 || status === 204 || status === 304;
 }

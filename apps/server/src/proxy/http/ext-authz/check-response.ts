@@ -1,6 +1,7 @@
 // CheckResponse, read as Envoy 1.40 reads it.
 
 import { enumNumber, type JsonObject, messageToJson } from '@weft/mesh-core/wire';
+import { isFinalStatus } from '../heads.ts';
 import { failed, type HeaderPair, type ResponseChange, type Verdict } from './verdict.ts';
 
 interface HeaderOption {
@@ -35,14 +36,17 @@ export function readVerdict(bytes: Uint8Array): Verdict {
   }
   const { status, okResponse: ok = {}, deniedResponse: denied = {} } = response;
   const metadata = ok.dynamicMetadata ?? response.dynamicMetadata;
-  if ((status?.code ?? 0) !== 0)
+  if ((status?.code ?? 0) !== 0) {
+    const code = enumNumber('envoy.type.v3.StatusCode', denied.status?.code) ?? forbidden;
     return {
       kind: 'denied',
-      status: enumNumber('envoy.type.v3.StatusCode', denied.status?.code) || forbidden,
+      // Envoy would send what no client can read.
+      status: isFinalStatus(code) ? code : forbidden,
       headers: (denied.headers ?? []).filter(({ append }) => append !== true).map(pairOf),
       body: latin1(denied.body),
       metadata,
     };
+  }
   const headers = ok.headers ?? [];
   return {
     kind: 'ok',
