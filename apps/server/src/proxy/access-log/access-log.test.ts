@@ -70,6 +70,7 @@ test('a connection that is over is a line with the same places', async () => {
     transportFailure: 'delayed_connect_error:_Connection_refused',
     cluster: undefined,
     downstreamAddress: '127.0.0.1:5',
+    directAddress: '127.0.0.1:5',
     localAddress: '127.0.0.1:6',
     upstreamAddress: '127.0.0.1:7',
     upstreamLocalAddress: '',

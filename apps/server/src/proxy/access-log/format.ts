@@ -136,7 +136,6 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
       },
       requestBodyBytes: record.receivedBytes,
       responseBodyBytes: record.sentBytes,
-      directAddress: record.downstreamAddress,
       route: undefined,
       trace: undefined,
     },

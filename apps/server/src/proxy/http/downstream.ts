@@ -58,6 +58,10 @@ export interface ConnectionContext {
   ownIdentity: string;
   remoteAddress: string;
   remotePort: number;
+  /** Both of these as `ip:port`. */
+  downstreamAddress: string;
+  /** `ip:port` of who connected, where the client is whom a PROXY header names. */
+  directAddress: string;
   /** `ip:port` the client connected to. */
   localAddress: string;
   /** The client's SNI, '' = none. */

@@ -31,7 +31,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   path = '';
   authority = '';
   protocol: RequestRecord['protocol'] = 'HTTP/1.1';
-  downstreamAddress = '';
   private trustedAddress = '';
   requestId = '';
   active = false;
@@ -114,8 +113,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     const { peerIdentity = '' } = context.deps;
     const told = peerHeader !== '' && peerIdentity !== '' && context.listener.direction !== 'inbound';
     this.peerLine = told ? `${peerHeader}: ${peerIdentity}\r\n` : '';
-    this.downstreamAddress = `${context.remoteAddress}:${context.remotePort}`;
-    this.record = newRecord(context, this.downstreamAddress);
+    this.record = newRecord(context);
   }
 
   get(name: string): string | undefined {
@@ -183,7 +181,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
 
   get connectionKey(): string {
     const { address, port } = this.context.listener;
-    return `${this.downstreamAddress}${address}:${port}`;
+    return `${this.context.downstreamAddress}${address}:${port}`;
   }
 
   addSetCookie(value: string): void {
@@ -318,7 +316,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   private believe(hops: number, forwardedFor: string | undefined): void {
     const address = forwardedFor?.split(',').at(-hops)?.trim() ?? '';
     this.trustedAddress = isIP(address) === 0 ? '' : address;
-    this.record.downstreamAddress = this.trustedAddress === '' ? this.downstreamAddress : `${this.trustedAddress}:0`;
+    this.record.downstreamAddress = this.trustedAddress === '' ? this.context.downstreamAddress : `${this.trustedAddress}:0`;
   }
 
   /** The decision travels in the request id too. */

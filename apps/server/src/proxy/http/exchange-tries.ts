@@ -89,7 +89,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   }
 
   private clientAddresses(): ClientAddresses {
-    return { source: this.downstreamAddress, destination: this.context.localAddress };
+    return { source: this.context.downstreamAddress, destination: this.context.localAddress };
   }
 
   protected overflow(): void {

@@ -102,7 +102,7 @@ export interface RequestRecord {
   upstreamServiceMs: number;
   /** `ip:port` of the client. */
   downstreamAddress: string;
-  /** `ip:port` of who connected, whatever trusted proxies say of their client. */
+  /** `ip:port` of who connected, whatever trusted proxies and a PROXY header say of their client. */
   directAddress: string;
   /** `ip:port` the client connected to. */
   localAddress: string;
@@ -144,7 +144,10 @@ export interface TcpRecord {
   /** Why this proxy closed the connection, in Envoy's words, told as of a response or as of the connection; '' = it did not. */
   details: string;
   terminationDetails: string;
+  /** `ip:port` of the client, which may be the one a PROXY header named. */
   downstreamAddress: string;
+  /** `ip:port` of who connected. */
+  directAddress: string;
   upstreamAddress: string;
   /** Own `ip:port` towards the upstream, '' = not connected. */
   upstreamLocalAddress: string;

@@ -2,7 +2,7 @@ import type { ConnectionContext } from './downstream.ts';
 import type { RequestRecord } from './hooks.ts';
 
 /** The record of a connection's requests, with what all of them share filled in. */
-export function newRecord(context: ConnectionContext, downstreamAddress: string): RequestRecord {
+export function newRecord(context: ConnectionContext): RequestRecord {
   return {
     direction: context.listener.direction,
     listener: context.listener,
@@ -35,8 +35,8 @@ export function newRecord(context: ConnectionContext, downstreamAddress: string)
     upstreamAddress: '',
     upstreamLocalAddress: '',
     upstreamServiceMs: -1,
-    downstreamAddress,
-    directAddress: downstreamAddress,
+    downstreamAddress: context.downstreamAddress,
+    directAddress: context.directAddress,
     localAddress: context.localAddress,
     serverName: context.serverName,
     userAgent: '',

@@ -314,7 +314,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   /** What never became a request is reported all the same. */
   private tellRefused(refused: Partial<RequestRecord>): void {
     const { context } = this;
-    const record = { ...newRecord(context, `${context.remoteAddress}:${context.remotePort}`), startedAt: context.deps.clock(), ...refused };
+    const record = { ...newRecord(context), startedAt: context.deps.clock(), ...refused };
     context.deps.onRequestEnd(record, { record, request: () => undefined, response: () => undefined });
   }
 

@@ -55,6 +55,7 @@ interface Downstream {
   localAddress: string;
   /** The peer of the socket, where `address` is whom a PROXY header names. */
   directAddress: string;
+  directPort: number;
 }
 
 /** What one slow reader may have unsent; smaller makes every large read wait for its write. */
@@ -248,6 +249,7 @@ export class ListenerRuntime {
       ...{ listener: setup.config, address: client.source, port: client.sourcePort, serverName: found.serverName },
       localAddress: `${client.destination}:${client.destinationPort}`,
       directAddress: plainAddress(socket.remoteAddress),
+      directPort: socket.remotePort ?? 0,
     };
     if (chain.tls === undefined) return this.serve(socket, chain, downstream, plain, false);
     const key = connectionKey(socket);
@@ -290,6 +292,8 @@ export class ListenerRuntime {
         ownIdentity: client.ownIdentity,
         remoteAddress: downstream.address,
         remotePort: downstream.port,
+        downstreamAddress: `${downstream.address}:${downstream.port}`,
+        directAddress: `${downstream.directAddress}:${downstream.directPort}`,
         localAddress: downstream.localAddress,
         serverName: downstream.serverName,
         access,
@@ -321,6 +325,7 @@ export class ListenerRuntime {
         peer: { principal: client.principal, header: undefined },
         tls,
         downstreamAddress: `${downstream.address}:${downstream.port}`,
+        directAddress: `${downstream.directAddress}:${downstream.directPort}`,
         localAddress: downstream.localAddress,
         serverName: downstream.serverName,
         guard: chain.guard,

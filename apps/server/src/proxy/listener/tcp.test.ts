@@ -332,7 +332,13 @@ test('behind a PROXY header the client is the one it names; without a valid one 
     return read(socket);
   };
   expect(await answer('PROXY TCP4 203.0.113.9 10.0.0.1 4711 443\r\nhello')).toBe('hello');
-  await vi.waitFor(() => expect(rig.tcp.at(-1)).toMatchObject({ phase: 'closed', downstreamAddress: '203.0.113.9:4711' }));
+  await vi.waitFor(() =>
+    expect(rig.tcp.at(-1)).toMatchObject({
+      phase: 'closed',
+      downstreamAddress: '203.0.113.9:4711',
+      directAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+    }),
+  );
   expect(await answer('PROXY TCP4 198.51.100.9 10.0.0.1 4711 443\r\nhello')).toBe('');
   expect(await answer('\r\n\r\n\u0000\r\nQUIT\n \u0000\u0000\u0000hello')).toBe('');
   expect(await answer('hello')).toBe('');

@@ -31,6 +31,8 @@ export interface TcpContext {
   tls: boolean;
   /** `ip:port` of the client, which may be the one a PROXY header named. */
   downstreamAddress: string;
+  /** `ip:port` of who connected. */
+  directAddress: string;
   /** SNI, '' = none. */
   localAddress: string;
   serverName: string;
@@ -85,6 +87,7 @@ export class TcpConnection implements TimerTarget {
       details: '',
       terminationDetails: '',
       downstreamAddress: context.downstreamAddress,
+      directAddress: context.directAddress,
       upstreamAddress: '',
       upstreamLocalAddress: '',
       localAddress: context.localAddress,

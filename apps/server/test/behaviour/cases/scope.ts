@@ -1,7 +1,7 @@
 // Whom configuration is for: rules private to a namespace, delegates, what only one workload or one data plane is told.
 
 import { type Case, http, raw, service, until } from '../case.ts';
-import { absent, oneOf } from '../harness/match.ts';
+import { absent, allOf, oneOf } from '../harness/match.ts';
 import { policy, subsets, twoVersions } from './parts.ts';
 
 const area = 'scope';
@@ -9,14 +9,15 @@ const v1 = { status: 200, app: 'a' };
 const v2 = { status: 200, app: 'b' };
 
 /** A gateway's port of the case's own, to its service: one that is there already would serve old connections as before. */
-const ownGateway = (name: string): string => `
+/** `headers`: of its one route. */
+const ownGateway = (name: string, headers = '{}'): string => `
 kind: Gateway
 metadata: { name: ${name} }
 spec: { selector: { istio: ingress-$PLANE }, servers: [{ port: { number: $AT(${name}), name: http, protocol: HTTP }, hosts: ["*"] }] }
 ---
 kind: VirtualService
 metadata: { name: ${name} }
-spec: { hosts: [${name}.example.com], gateways: [${name}], http: [{ route: [{ destination: { host: ${name} } }] }] }
+spec: { hosts: [${name}.example.com], gateways: [${name}], http: [{ headers: ${headers}, route: [{ destination: { host: ${name} } }] }] }
 `;
 
 export const SCOPE: readonly Case[] = [
@@ -322,12 +323,14 @@ kind: ConfigMap
 metadata: { name: istio, namespace: istio-system }
 data: { mesh: "defaultConfig: { gatewayTopology: { proxyProtocol: {} } }" }
 ---
-${ownGateway('announced')}`,
+${ownGateway('announced', '{ request: { set: { x-client: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", x-balancer: "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%" } } }')}`,
     steps: [
       raw({
         at: 'announced',
         send: ['PROXY TCP4 9.9.9.9 10.0.0.1 1234 80\r\nGET / HTTP/1.1\r\nhost: announced.example.com\r\nconnection: close\r\n\r\n'],
-        expect: { text: /^HTTP\/1\.1 200 OK[^]*"x-envoy-external-address":"9\.9\.9\.9"/ },
+        expect: {
+          text: allOf(/^HTTP\/1\.1 200 OK/, /"x-envoy-external-address":"9\.9\.9\.9"/, /"x-client":"9\.9\.9\.9"/, /"x-balancer":"127\.0\.0\.1"/),
+        },
       }),
       raw({ at: 'announced', send: ['GET / HTTP/1.1\r\nhost: announced.example.com\r\n\r\n'], expect: { text: '', failed: oneOf('closed', 'reset') } }),
     ],
