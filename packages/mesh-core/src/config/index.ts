@@ -15,6 +15,7 @@ export { GRPC_STATUS } from './http-route.ts';
 export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
 export type { JwtRule, RequestAuthenticationSpec } from './request-authentication.ts';
 export type { IngressBackend, IngressClassSpec, IngressSpec } from './ingress.ts';
+export { ingressStatus } from './ingress-status.ts';
 export { ingressSelector, servedIngresses } from './ingress-class.ts';
 export type { TcpRouteSpec, TlsRouteSpec } from './l4-route.ts';
 export { isHttpUrl, keyServerOf } from './request-authentication.ts';

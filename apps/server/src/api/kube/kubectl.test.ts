@@ -140,7 +140,20 @@ test.skipIf(missing)(
       ...{ tls: [{ hosts: ['shop.test'], secretName: 'cert' }], rules: [{ host: 'shop.test', http: { paths } }] },
     };
     expect(spec()).toEqual(made);
-    expect((await kubectl(['get', 'ing', '-n', 'foo'])).out).toMatch(/NAME +CLASS +HOSTS +PORTS +AGE\nweb +istio +shop.test +80, 443/);
+    expect((await kubectl(['get', 'ing', '-n', 'foo'])).out).toMatch(/NAME +CLASS +HOSTS +ADDRESS +PORTS +AGE\nweb +istio +shop.test +80, 443/);
+    // Of a class nobody looks after it has no status; of ours it has, and an address as soon as a gateway is connected.
+    const status = async (): Promise<string> => (await kubectl(['get', 'ing', 'web', '-n', 'foo', '-o', 'jsonpath={.status}'])).out;
+    expect(await status()).toBe('');
+    await kubectl(
+      ['apply', '-f', '-'],
+      JSON.stringify({
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'IngressClass',
+        metadata: { name: 'istio' },
+        spec: { controller: 'istio.io/ingress-controller' },
+      }),
+    );
+    expect(await status()).toBe('{"loadBalancer":{}}');
     const object = { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'web', namespace: 'foo' } };
     for (const changed of [
       { ...made, rules: [...made.rules, { host: 'two.test' }] },

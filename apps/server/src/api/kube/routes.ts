@@ -1,6 +1,6 @@
 // The Kubernetes-style door: kubectl and istio tools read and write the same objects as the console.
 
-import { presented } from '@weft/mesh-core/config';
+import { ingressStatus, presented } from '@weft/mesh-core/config';
 import { CLUSTER_NAMESPACE, type MeshObject, KINDS, type Kind, type ObjectRef, manifestKind, refOf } from '@weft/mesh-core/model';
 import { gatewayApiStatus, gatewayWorld } from '@weft/mesh-core/translate';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
@@ -33,7 +33,7 @@ interface Query {
 }
 type Request = FastifyRequest<{ Params: { namespace?: string; name?: string }; Querystring: Query }>;
 
-/** Its objects have a status. */
+/** Its objects have a status, and so have Ingresses. */
 const GATEWAY_API = 'gateway.networking.k8s.io';
 const OPENAPI_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 const PATCH_TYPES = ['application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml'];
@@ -92,12 +92,19 @@ function resourceRoutes(
   const base = basePath(group, version);
   const apiVersion = groupVersion(group, version);
   const hidden = { schema: { hide: true } };
+  const statusReader = (): ((object: MeshObject) => object | undefined) => {
+    if (group !== GATEWAY_API && kind.kind !== 'Ingress') return () => undefined;
+    const { items } = store.list();
+    const routers = gatewayProxies(services.controlPlane.proxies());
+    if (kind.kind === 'Ingress') return ingressStatus(items, services.settings, routers);
+    const world = gatewayWorld(items, services.settings.domainSuffix);
+    return (object) => gatewayApiStatus(object, world, routers);
+  };
   /** For one answer: status is worked out from everything that is there. */
   const shownNow = (): ((object: MeshObject) => MeshObject) => {
-    const world = group === GATEWAY_API ? gatewayWorld(store.list().items, services.settings.domainSuffix) : undefined;
-    const routers = world === undefined ? [] : gatewayProxies(services.controlPlane.proxies());
+    const statusOfObject = statusReader();
     return (object) => {
-      const status = world === undefined ? undefined : gatewayApiStatus(object, world, routers);
+      const status = statusOfObject(object);
       return presented({ ...object, apiVersion, ...(status === undefined ? {} : { status }) });
     };
   };

@@ -7,6 +7,7 @@ type Column = readonly [name: string, value: (spec: Record<string, unknown>, sta
 /** What columns read of a status. */
 interface Status {
   addresses?: readonly { value: string }[];
+  loadBalancer?: { ingress?: readonly { ip: string }[] };
   conditions?: readonly { type: string; status: string }[];
 }
 
@@ -34,6 +35,7 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   Ingress: [
     ['Class', (s) => text(s['ingressClassName'] ?? '<none>')],
     ['Hosts', (s) => [...new Set((list(s['rules']) as { host?: string }[]).map((r) => r.host ?? '*'))].join(',') || '*'],
+    ['Address', (_, { loadBalancer }) => (loadBalancer?.ingress ?? []).map((i) => i.ip).join(',')],
     ['Ports', (s) => (list(s['tls']).length === 0 ? '80' : '80, 443')],
   ],
   IngressClass: [['Controller', (s) => text(s['controller'])]],
