@@ -133,6 +133,7 @@ data: { tls.crt: $BASE64(edge-two.pem), tls.key: $BASE64(edge-two.key) }
   {
     area,
     name: 'the proxy of a Gateway’s name serves it, and policies that name it are for that proxy',
+    // With ports: what a DENY says of requests holds for every connection of the proxy where there are none, as in Istio.
     services: [service('gwa-named')],
     objects: `
 apiVersion: ${API}/v1
@@ -145,14 +146,14 @@ metadata: { name: gwa-named }
 spec:
   targetRefs: [{ group: ${API}, kind: Gateway, name: gateway }]
   action: DENY
-  rules: [{ to: [{ operation: { hosts: [named.example.com], paths: [/closed] } }] }]
+  rules: [{ to: [{ operation: { hosts: [named.example.com], paths: [/closed], ports: ["$AT(gwa-named)"] } }] }]
 ---
 kind: AuthorizationPolicy
 metadata: { name: gwa-unnamed }
 spec:
   targetRefs: [{ group: ${API}, kind: Gateway, name: other }]
   action: DENY
-  rules: [{ to: [{ operation: { hosts: [named.example.com] } }] }]
+  rules: [{ to: [{ operation: { hosts: [named.example.com], ports: ["$AT(gwa-named)"] } }] }]
 `,
     steps: [
       until(http({ at: 'gwa-named', headers: { host: 'named.example.com' }, expect: a })),
