@@ -1,11 +1,15 @@
 // TCPRoute and TLSRoute (gateway.networking.k8s.io): connections to Services, of the mesh or at Gateways.
 
 import { z } from 'zod';
-import { backendFields, hasPort, NEEDS_PORT, parentRef } from './gateway-api.ts';
+import { parentRef } from './gateway-api.ts';
 import { gatewayHostname, sectionName } from './kubernetes-gateway.ts';
+import { IS_NAME, NEEDS_PORT, backendFields, hasPort, isName } from './route-filters.ts';
 import { refuseDuplicates } from './schema-parts.ts';
 
-const backendRef = z.strictObject({ ...backendFields, weight: z.number().int().min(0).max(1_000_000).optional() }).refine(hasPort, NEEDS_PORT);
+const backendRef = z
+  .strictObject({ ...backendFields, weight: z.number().int().min(0).max(1_000_000).optional() })
+  .refine(hasPort, NEEDS_PORT)
+  .refine(isName, IS_NAME);
 const rules = z
   .array(z.strictObject({ name: sectionName.optional(), backendRefs: z.array(backendRef).min(1, 'needs at least one backend').max(16) }))
   .min(1, 'needs a rule')

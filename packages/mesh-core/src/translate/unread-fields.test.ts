@@ -44,6 +44,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
 };
 
 function sample(schema: Schema, name: string): unknown {
+  if (schema.const !== undefined) return schema.const;
   const [one] = schema.anyOf ?? schema.oneOf ?? schema.allOf ?? [];
   if (one !== undefined && schema.type === undefined) return sample(one, name);
   const known = VALUES[name];
@@ -114,6 +115,19 @@ const LISTENERS = object('KubernetesGateway', 'kgw', {
     { name: 'tls', port: 443, protocol: 'TLS', tls: { mode: 'Passthrough' } },
   ],
 });
+/** With every condition a route can meet. */
+const WEB_LISTENERS = object('KubernetesGateway', 'kgw', {
+  gatewayClassName: 'istio',
+  listeners: [{ name: 'n', port: 80, protocol: 'HTTP', hostname: 'x.test', allowedRoutes: { namespaces: { from: 'All' } } }],
+});
+/** Needs a grant of the namespace `shop`. */
+const CROSSING = {
+  ...object('HTTPRoute', 'crossing', {
+    parentRefs: [{ name: 'kgw', namespace: 'shop' }],
+    rules: [{ backendRefs: [{ name: 'n', namespace: 'shop', port: 80 }] }],
+  }),
+  metadata: { name: 'crossing', namespace: 'other' },
+};
 const BEHIND = NODES.map((node) => ({ ...node, labels: { app: 'a', 'gateway.networking.k8s.io/gateway-name': 'kgw' } }));
 const KINDS: Readonly<Record<string, Kind>> = {
   DestinationRule: {
@@ -150,6 +164,54 @@ const KINDS: Readonly<Record<string, Kind>> = {
       object('DestinationRule', 'e', { host: 'e.test', trafficPolicy: { tls: { mode: 'SIMPLE' } } }),
       object('VirtualService', 'e', { hosts: ['e.test'], tcp: [{ match: [{ destinationSubnets: ['1.1.1.1'] }], route: [{ destination: { host: 'a' } }] }] }),
     ],
+  },
+  KubernetesGateway: {
+    around: [
+      { gatewayClassName: 'istio', listeners: [{ name: 'h', port: 80, protocol: 'HTTP', allowedRoutes: { kinds: [{ kind: 'HTTPRoute' }] } }] },
+      { gatewayClassName: 'istio', listeners: [{ name: 'h', port: 80, protocol: 'HTTPS', tls: { certificateRefs: [{ group: '', kind: 'Secret' }] } }] },
+      {
+        ...{ gatewayClassName: 'istio', listeners: [{ name: 'h', port: 1, protocol: 'HTTPS', tls: { certificateRefs: [{ name: 'c' }] } }] },
+        tls: { frontend: { perPort: [{ port: 1 }] } },
+      },
+      {
+        gatewayClassName: 'istio',
+        listeners: [
+          {
+            name: 'h',
+            port: 80,
+            protocol: 'HTTP',
+            allowedRoutes: { namespaces: { from: 'Selector', selector: { matchExpressions: [{ key: 'kubernetes.io/metadata.name' }] } } },
+          },
+        ],
+      },
+    ],
+    world: [object('HTTPRoute', 'r', { parentRefs: [{ name: 'x' }] })],
+    nodes: NODES.map((node) => ({ ...node, labels: { 'gateway.networking.k8s.io/gateway-name': 'x' } })),
+  },
+  GatewayClass: { world: [object('KubernetesGateway', 'g', { gatewayClassName: 'x', listeners: [] })] },
+  ReferenceGrant: {
+    around: [{ from: [{ group: 'gateway.networking.k8s.io', kind: 'HTTPRoute', namespace: 'other' }], to: [{ group: '', kind: 'Service' }] }],
+    world: [WEB_LISTENERS, CROSSING],
+    nodes: BEHIND,
+  },
+  HTTPRoute: {
+    around: [
+      { parentRefs: [{ group: '', kind: 'Service', name: 'a' }], rules: [{ matches: [{ path: { type: 'Exact' } }] }] },
+      { parentRefs: [{ name: 'kgw' }], rules: [{}] },
+      { parentRefs: [{ name: 'kgw' }], rules: [{ backendRefs: [{ name: 'a', port: 80 }] }] },
+    ],
+    world: [WEB_LISTENERS],
+    nodes: BEHIND,
+    // The one of the two that is there says it.
+    names: ['rules[].filters[].requestRedirect.path.type', 'rules[].filters[].urlRewrite.path.type'],
+  },
+  GRPCRoute: {
+    around: [
+      { parentRefs: [{ group: '', kind: 'Service', name: 'a' }], rules: [{}] },
+      { parentRefs: [{ name: 'kgw' }], rules: [{}] },
+    ],
+    world: [WEB_LISTENERS],
+    nodes: BEHIND,
   },
   TCPRoute: {
     around: [

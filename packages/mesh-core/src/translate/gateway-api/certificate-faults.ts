@@ -1,12 +1,15 @@
 // Certificates a listener names and cannot have.
 
-import { isSecret, MAX_CERTIFICATES } from './listener-tls.ts';
+import { MAX_CERTIFICATES, bundleResource, isSecret, validationOf } from './listener-tls.ts';
 import type { Fault, Listener } from './listeners.ts';
 import { granted } from './grants.ts';
 import type { GatewayWorld } from './world.ts';
 
 /** None where the listener has one certificate it can use. */
-export function certificateFaults({ gateway, spec }: Listener, { secrets, grants }: Pick<GatewayWorld, 'secrets' | 'grants'>): Fault[] {
+export function certificateFaults(
+  { gateway, spec }: Listener,
+  { secrets, grants, configMaps }: Pick<GatewayWorld, 'secrets' | 'grants' | 'configMaps'>,
+): Fault[] {
   const { mode = 'Terminate', certificateRefs = [], options = {} } = spec.tls ?? {};
   if (spec.tls === undefined || mode !== 'Terminate' || options['gateway.istio.io/tls-terminate-mode']?.startsWith('ISTIO_') === true) return [];
   const fault = (reason: string, message: string, path: string): Fault => ({ condition: 'ResolvedRefs', reason, message, path: `tls.${path}` });
@@ -30,5 +33,23 @@ export function certificateFaults({ gateway, spec }: Listener, { secrets, grants
           path,
         );
   });
-  return faults.includes(undefined) ? [] : faults.filter((f) => f !== undefined);
+  if (faults.length > 0 && !faults.includes(undefined)) return faults.filter((f) => f !== undefined);
+  return bundleFaults(gateway, spec.port, { secrets, grants, configMaps });
+}
+
+/** Of the bundle clients are checked with. */
+function bundleFaults({ metadata: { namespace }, spec }: Listener['gateway'], port: number, world: Parameters<typeof certificateFaults>[1]): Fault[] {
+  const refs = validationOf(spec, port)?.caCertificateRefs ?? [];
+  const [ref] = refs;
+  if (ref === undefined) return [];
+  // In the listener no field says it: the Gateway does, for all of the port.
+  const fault = (reason: string, message: string): Fault[] => [{ condition: 'ResolvedRefs', reason, message, path: 'tls' }];
+  if (refs.length > 1) return fault('InvalidCACertificateRef', 'only one caCertificateRef is supported');
+  const home = ref.namespace ?? namespace;
+  if (bundleResource(ref, home) === undefined) return fault('InvalidCACertificateKind', `CA certificates are in Secrets and ConfigMaps, not in ${ref.kind}`);
+  const there = ref.kind === 'Secret' ? world.secrets.has(`${home}/${ref.name}`) : world.configMaps.has(`${home}/${ref.name}`);
+  if (!there) return fault('InvalidCACertificateRef', `${ref.kind} ${home}/${ref.name} with CA certificates not found`);
+  return granted(world.grants, { from: { kind: 'Gateway', namespace }, to: { group: '', kind: ref.kind, namespace: home, name: ref.name } })
+    ? []
+    : fault('RefNotPermitted', `caCertificateRef ${home}/${ref.name} not accessible to a Gateway in namespace "${namespace}" (missing a ReferenceGrant?)`);
 }

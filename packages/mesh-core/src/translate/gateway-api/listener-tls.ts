@@ -49,19 +49,28 @@ export function secretResource(namespace: string, name: string): string {
   return `kubernetes-gateway://${namespace}/${name}`;
 }
 
-/** What the Gateway asks of clients on a port; one bundle counts. */
-function clientValidation({ tls }: KubernetesGateway['spec'], port: number, namespace: string, wanted: string | undefined): Partial<ServerTls> {
-  const { validation } = tls?.frontend?.perPort?.find((p) => p.port === port)?.tls ?? tls?.frontend?.default ?? {};
+/** What the Gateway asks of clients on a port. */
+export function validationOf({ tls }: KubernetesGateway['spec'], port: number) {
+  return (tls?.frontend?.perPort?.find((p) => p.port === port)?.tls ?? tls?.frontend?.default)?.validation;
+}
+
+/** Where a bundle is, as Istio names it; the suffix is taken off where there is none of that name. Undefined for what is none. */
+export function bundleResource({ group, kind, name }: { group: string; kind: string; name: string }, namespace: string): string | undefined {
+  if (group !== '' || (kind !== 'ConfigMap' && kind !== 'Secret')) return undefined;
+  return `${kind === 'ConfigMap' ? `configmap://${namespace}/${name}` : secretResource(namespace, name)}-cacert`;
+}
+
+/** One bundle counts. */
+function clientValidation(spec: KubernetesGateway['spec'], port: number, namespace: string, wanted: string | undefined): Partial<ServerTls> {
+  const validation = validationOf(spec, port);
   const [ref] = validation?.caCertificateRefs ?? [];
   if (validation === undefined || ref === undefined) return {};
-  const place = ref.namespace ?? namespace;
   const lenient = validation.mode === 'AllowInsecureFallback';
   const option = wanted === 'MUTUAL' || wanted === 'OPTIONAL_MUTUAL' ? wanted : undefined;
   return {
     mode: option ?? (lenient ? 'OPTIONAL_MUTUAL' : 'MUTUAL'),
     insecureSkipVerify: option === undefined && lenient,
-    // As Istio names bundles; the suffix is taken off where there is none of that name.
-    caCertCredentialName: `${ref.kind === 'ConfigMap' ? `configmap://${place}/${ref.name}` : secretResource(place, ref.name)}-cacert`,
+    caCertCredentialName: bundleResource(ref, ref.namespace ?? namespace) ?? NO_CERTIFICATE,
   };
 }
 

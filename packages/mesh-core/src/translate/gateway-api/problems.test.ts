@@ -101,6 +101,17 @@ test.each([
     [gateway('{ name: a, port: 443, protocol: HTTPS, tls: { certificateRefs: [{ name: cert }] } }')],
     'error IST0101 spec.listeners[0].tls.certificateRefs[0].name: InvalidCertificateRef: secret edge/cert not found.',
   ],
+  [
+    'a bundle of clients that is not there',
+    [
+      gateway(
+        '{ name: a, port: 443, protocol: HTTPS, tls: { certificateRefs: [{ name: own }] } }',
+        'tls: { frontend: { default: { validation: { caCertificateRefs: [{ group: "", kind: ConfigMap, name: roots }] } } } },',
+      ),
+      '{ kind: Secret, metadata: { name: own, namespace: edge }, stringData: { tls.crt: a, tls.key: b } }',
+    ],
+    'error IST0101 spec.listeners[0].tls: InvalidCACertificateRef: ConfigMap edge/roots',
+  ],
   ['a class nobody has', [HTTP.replace('istio', 'other')], 'warning WEFT_NOT_ACCEPTED spec.gatewayClassName: There is no GatewayClass other'],
   [
     'no proxy',
