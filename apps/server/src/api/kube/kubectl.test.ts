@@ -191,3 +191,35 @@ test.skipIf(missing)(
   },
   60_000,
 );
+
+test.skipIf(missing)(
+  'kubectl reads the status of Gateways, waits for it, and knows kinds of the whole cluster',
+  async () => {
+    const cls =
+      'apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: { name: mine }\nspec: { controllerName: istio.io/gateway-controller }\n';
+    const gateway =
+      'apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: { name: web, namespace: foo }\nspec: { gatewayClassName: mine, listeners: [{ name: http, port: 80, protocol: HTTP }] }\n';
+    expect((await kubectl(['apply', '-f', '-'], `${cls}---\n${gateway}`)).out).toMatch(/gatewayclass.*mine created\n.*gateway.*web created/);
+    expect((await kubectl(['get', 'gatewayclass'])).out).toMatch(/NAME +CONTROLLER +ACCEPTED +AGE\nmine +istio.io\/gateway-controller +True/);
+    expect((await kubectl(['get', 'gtw', '-n', 'foo'])).out).toMatch(/NAME +CLASS +ADDRESS +PROGRAMMED +AGE\nweb +mine +False/);
+    // The Gateways of Istio are others.
+    expect((await kubectl(['get', 'gateways.networking.istio.io', '-A'])).err).toContain('No resources found');
+    const status = 'jsonpath={.status.conditions[?(@.type=="Programmed")].status}{"\\n"}';
+    const child = spawn(KUBECTL, ['--server', server, '--cache-dir', join(home, 'cache'), 'get', 'gtw', 'web', '-n', 'foo', '-w', '-o', status], {
+      env: { PATH: process.env['PATH'], HOME: home, KUBECONFIG: join(home, 'none') },
+    });
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    // What it read, and once more when its watch begins: in between nothing would be told.
+    expect([(await lines.next()).value, (await lines.next()).value]).toEqual(['False', 'False']);
+    api.proxies.push({
+      ...{ id: 'router~1', workload: 'web-istio', namespace: 'foo', role: 'router', dataPlane: 'embedded', version: '', address: '', adminPort: 0 },
+      ...{ state: 'synced', lastSeenAt: 0, identity: '', types: [], labels: { 'gateway.networking.k8s.io/gateway-name': 'web' } },
+    });
+    api.changed({ proxies: ['router~1'], revisions: [] });
+    expect((await lines.next()).value).toBe('True');
+    child.kill();
+    expect((await kubectl(['wait', '--for=condition=programmed', 'gtw', 'web', '-n', 'foo', '--timeout=10s'])).out).toContain('condition met');
+    expect((await kubectl(['delete', 'gatewayclass', 'mine'])).out).toContain('deleted');
+  },
+  60_000,
+);

@@ -139,6 +139,17 @@ function resourceRoutes(
         kind: kind.kind,
         matches,
         show: (object, revision) => (table ? tableOf(kind.kind, [shown(object)], revision, services.now()) : shown(object)),
+        ...(group === GATEWAY_API
+          ? {
+              status: {
+                now: () => {
+                  const now = shownNow();
+                  return (object: MeshObject) => now(object).status;
+                },
+                onChange: (listener: () => void) => services.controlPlane.onChange(listener),
+              },
+            }
+          : {}),
         from: request.query.resourceVersion ?? '',
         timeoutMs: Math.min(Number(request.query.timeoutSeconds ?? 1_800), 1_800) * 1_000,
       });

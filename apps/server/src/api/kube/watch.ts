@@ -1,7 +1,7 @@
 // watch=true: one JSON event a line until the client leaves or the time is over.
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { MeshObject } from '@weft/mesh-core/model';
+import { type MeshObject, refKey, refOf } from '@weft/mesh-core/model';
 import type { Change, ConfigStore } from '../../config-store/config-store.ts';
 import { statusOf } from './status.ts';
 
@@ -11,6 +11,8 @@ export interface WatchOptions {
   matches: (object: MeshObject) => boolean;
   /** The object as the client wants it (version, table). */
   show: (object: MeshObject, resourceVersion: string) => unknown;
+  /** Where a status is worked out: it may change when its object does not. */
+  status?: { now: () => (object: MeshObject) => unknown; onChange: (listener: () => void) => () => void };
   /** '' or '0' = first everything that is there. */
   from: string;
   timeoutMs: number;
@@ -20,7 +22,7 @@ export interface WatchOptions {
 const MAX_BUFFERED = 4 * 1024 * 1024;
 
 export function streamWatch(request: FastifyRequest, reply: FastifyReply, options: WatchOptions): void {
-  const { store, kind, matches, show } = options;
+  const { store, kind, matches, show, status } = options;
   reply.hijack();
   const out = reply.raw;
   out.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache' });
@@ -28,6 +30,20 @@ export function streamWatch(request: FastifyRequest, reply: FastifyReply, option
   const send = (type: string, object: unknown): void => {
     out.write(`${JSON.stringify({ type, object })}\n`);
     if (out.writableLength > MAX_BUFFERED) out.destroy();
+  };
+  /** By object, what was told last. */
+  const statuses = new Map<string, string>();
+  const tellStatus = (): void => {
+    if (status === undefined) return;
+    const { items, revision } = store.list({ kind });
+    const statusNow = status.now();
+    for (const object of items.filter(matches)) {
+      const key = refKey(refOf(object));
+      const text = JSON.stringify(statusNow(object) ?? {});
+      if (statuses.get(key) === text) continue;
+      statuses.set(key, text);
+      send('MODIFIED', show(object, revision));
+    }
   };
   const onChange = (change: Change, revision: string): void => {
     if (change.ref.kind !== kind) return;
@@ -43,17 +59,23 @@ export function streamWatch(request: FastifyRequest, reply: FastifyReply, option
     for (const object of items) if (matches(object)) send('ADDED', show(object, revision));
     from = revision;
   }
+  // What the client has read may have changed since, and no commit says so.
+  tellStatus();
   const stop = store.watch(from, (event) => {
-    if (event.type === 'commit') for (const change of event.commit.changes) onChange(change, event.commit.revision);
-    else {
+    if (event.type === 'commit') {
+      for (const change of event.commit.changes) onChange(change, event.commit.revision);
+      tellStatus();
+    } else {
       send('ERROR', statusOf(410, `resourceVersion ${from} is too old: list again`));
       out.end();
     }
   });
+  const stopStatus = status?.onChange(tellStatus);
   const timer = setTimeout(() => out.end(), options.timeoutMs);
   request.raw.socket.once('close', () => out.destroy());
   out.once('close', () => {
     clearTimeout(timer);
+    stopStatus?.();
     stop();
   });
 }
