@@ -10,8 +10,9 @@ interface Texts extends Remembering {
 
 function follow(texts: Readonly<Record<string, string>>, previous?: Texts): Texts {
   const memo = (previous?.memo ?? new Memo<Texts>()) as Texts['memo'];
-  const sources = memo.begin(Object.keys(texts), previous?.sources ?? [], (name) => previous?.texts[name] === texts[name]);
-  return { memo, texts, facts: new Map(), sources };
+  const facts: Texts['facts'] = new Map();
+  const sources = memo.begin(facts, Object.keys(texts), previous?.sources ?? [], (name) => previous?.texts[name] === texts[name]);
+  return { memo, texts, facts, sources };
 }
 
 const text = (mesh: Texts, name: string): string => source(mesh, name, ({ texts }) => texts[name] ?? '');
@@ -46,6 +47,16 @@ test('a result is made once and compared only where one of its sources has chang
   expect([made, read]).toEqual([2, 2]);
   expect(counted(follow({ a: '1', b: '3' }, first))).toBe('1');
   expect(counted(follow({ b: '3' }, first))).toBe('');
+});
+
+test('a mesh keeps its look-ups until the next one is made, and is right when it is asked again', () => {
+  const outer = (mesh: Texts): string => once(mesh, 'outer', () => inner(mesh) + text(mesh, 'b'));
+  const first = follow({ a: 'see b', b: '1' });
+  expect(outer(first)).toBe('11');
+  expect(first.facts.size).toBeGreaterThan(0);
+  const second = follow({ a: 'see b', b: '2' }, first);
+  expect(first.facts.size).toBe(0);
+  expect([outer(second), outer(first), outer(second)]).toEqual(['22', '11', '22']);
 });
 
 test('parts of a result in use are remembered, however long it was not made of them again; what is not in use is forgotten', () => {

@@ -50,6 +50,7 @@ const NO_FACTS: readonly never[] = [];
 export class Memo<M> {
   #entries = new Map<string, Entry<M>>();
   #older = new Map<string, Entry<M>>();
+  #latest: Remembering['facts'] | undefined;
   #meshes = 0;
   #contents = 0;
   readonly #sources = new Map<string, number>();
@@ -61,10 +62,13 @@ export class Memo<M> {
   /** Properties of the subject that {@link onceFor} saw read, by key; only ever more. */
   readonly reads = new Map<string, Set<string>>();
 
-  /** A new mesh. `same` tells sources whose content is that of `previous`, the mesh it follows. */
-  begin(names: Iterable<string>, previous: Sources, same: (name: string) => boolean): Sources {
+  /** A new mesh, with its look-ups. `same` tells sources whose content is that of `previous`, the mesh it follows. */
+  begin(facts: Remembering['facts'], names: Iterable<string>, previous: Sources, same: (name: string) => boolean): Sources {
     this.#meshes += 1;
     this.noted.clear();
+    // Results may keep the mesh they were made from alive; a mesh that is asked again looks again.
+    this.#latest?.clear();
+    this.#latest = facts;
     if (this.#meshes % ROTATE_AFTER === 0) {
       this.#older = this.#entries;
       this.#entries = new Map();
@@ -155,8 +159,13 @@ export function derived<M extends Remembering, T>(mesh: M, key: string, make: (m
     const old = (mesh.memo as Memo<M>).get(key);
     entry = enter(mesh, key, () => (old === undefined ? make(mesh) : same(old.value as T, make(mesh))));
   }
-  if (isRead(mesh)) note(mesh, `=${key}`, (later) => derived(later, key, make, same), entry.value);
+  if (isRead(mesh)) note(mesh, `=${key}`, derivedAgain(key, make, same), entry.value);
   return entry.value as T;
+}
+
+/** Not written where it is used: results live long, and it would keep the mesh they were made from alive. */
+function derivedAgain<M extends Remembering, T>(key: string, make: (mesh: M) => T, same: (old: T, now: T) => T): (later: M) => T {
+  return (later) => derived(later, key, make, same);
 }
 
 /** A look-up whose answer, not its way there, is what a result depends on. `read` reads everything through its parameter. */

@@ -88,12 +88,13 @@ export function buildMesh(objects: readonly MeshObject[], given: MeshSettings, p
   }
   // Settings are read everywhere and change seldom: with others everything is worked out anew.
   const memo = previous !== undefined && JSON.stringify(previous.settings) === JSON.stringify(settings) ? previous.memo : new Memo<Mesh>();
+  const facts: Mesh['facts'] = new Map();
   const mesh = {
     objects: groups,
     settings,
     memo,
-    facts: new Map(),
-    sources: memo.begin(groups.keys(), previous?.sources ?? [], (kind) => previous?.memo === memo && previous.objects.get(kind) === groups.get(kind)),
+    facts,
+    sources: memo.begin(facts, groups.keys(), previous?.sources ?? [], (kind) => previous?.memo === memo && previous.objects.get(kind) === groups.get(kind)),
   } as unknown as Mesh;
   for (const [name, read] of Object.entries(FIELDS)) Object.defineProperty(mesh, name, { get: () => read(mesh) });
   return mesh;
