@@ -5,6 +5,11 @@ import { compileStringMatch, type StringMatchSpec } from './string-match.ts';
 /** By namespace: what filters have found out of a request. */
 export type DynamicMetadata = Readonly<Record<string, unknown>>;
 
+/** With these fields beside those the namespace has, or in their place. */
+export function withMetadata(metadata: DynamicMetadata | undefined, namespace: string, fields: Readonly<Record<string, unknown>>): DynamicMetadata {
+  return { ...metadata, [namespace]: { ...(metadata?.[namespace] as object | undefined), ...fields } };
+}
+
 export interface MetadataMatchSpec {
   namespace: string;
   path: readonly string[];

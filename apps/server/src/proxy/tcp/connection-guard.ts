@@ -1,7 +1,7 @@
 // envoy.filters.network.rbac and envoy.filters.network.ext_authz: whether a connection may go on. All there is to know of it is known when
 // it is there: it is decided then, and an upstream never hears of one that is refused.
 
-import { compileMetadataMatch, type DynamicMetadata, type RbacSubject } from '@weft/mesh-core/traffic';
+import { compileMetadataMatch, type DynamicMetadata, type RbacSubject, withMetadata } from '@weft/mesh-core/traffic';
 import type { NetworkExtAuthz } from '../config/ext-authz-model.ts';
 import type { NetworkFilter } from '../config/model.ts';
 import type { NetworkRbac } from '../config/rbac-model.ts';
@@ -84,7 +84,7 @@ function rbacStep({ config, scope }: NetworkRbac, counters: Counters): Step {
     const { access } = judgement.connection;
     const subject: RbacSubject = { connection: access, request: undefined, remoteAddress: access.sourceAddress, metadata: judgement.metadata };
     const found = engine.findings(subject);
-    if (found !== undefined) judgement.metadata = { ...judgement.metadata, [rbacNamespace]: { ...(judgement.metadata?.[rbacNamespace] as object), ...found } };
+    if (found !== undefined) judgement.metadata = withMetadata(judgement.metadata, rbacNamespace, found);
     const refusal = engine.refusal(subject);
     if (refusal === undefined) judgement.goOn();
     else judgement.refuse({ flag: '', details: '', termination: refusal.details });

@@ -1,10 +1,10 @@
 // TCPRoutes and TLSRoutes as the VirtualServices they amount to: of Gateways, and of Services of the mesh.
 
-import { type ReferenceGrantSpec, type TcpRouteSpec, type TlsRouteSpec, type VirtualServiceSpec, hostMatches, resolveHost } from '../../config/index.ts';
+import { type ReferenceGrantSpec, type TcpRouteSpec, type TlsRouteSpec, type VirtualServiceSpec, hostMatches } from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
 import { type BackendRef, NOWHERE, destination } from './rules.ts';
 import type { Listener } from './listeners.ts';
-import { attachmentsOf, hostnamesOf, overlap, parentKind } from './parents.ts';
+import { attachmentsOf, hostnamesOf, meshParentsOf, overlap } from './parents.ts';
 import { ROUTE_SEMANTICS } from './semantics.ts';
 
 export interface L4Routes {
@@ -68,17 +68,10 @@ function numbered(route: L4Route, part: string, specs: readonly VirtualServiceSp
   }));
 }
 
-function parentsOf(route: L4Route, { listeners, entryHosts, domainSuffix }: L4Routes): Parent[] {
-  const own = route.metadata.namespace;
-  const attached = attachmentsOf(route, route.kind, listeners).filter((a) => a.denied === undefined);
+function parentsOf(route: L4Route, routes: L4Routes): Parent[] {
+  const attached = attachmentsOf(route, route.kind, routes.listeners).filter((a) => a.denied === undefined);
   const gateways = new Map(attached.map(({ listener }) => [listener.key, { gateway: listener.key, hostname: listener.hostname, hosts: [] }]));
-  const services = (route.spec.parentRefs ?? []).flatMap((ref): Parent[] => {
-    const { name, namespace = own, port } = ref;
-    const kind = parentKind(ref);
-    if (kind !== 'Service' && kind !== 'ServiceEntry') return [];
-    const hosts = kind === 'Service' ? [resolveHost(name, namespace, domainSuffix)] : (entryHosts.get(`${namespace}/${name}`) ?? []);
-    return [{ gateway: MESH, hostname: '', hosts, port, ...(namespace === own ? {} : { consumer: true as const }) }];
-  });
+  const services = meshParentsOf(route, routes).map((parent): Parent => ({ gateway: MESH, hostname: '', ...parent }));
   return [...gateways.values(), ...services].toSorted((a, b) => (a.gateway < b.gateway ? -1 : a.gateway > b.gateway ? 1 : 0));
 }
 

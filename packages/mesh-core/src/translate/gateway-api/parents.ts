@@ -1,6 +1,6 @@
 // What routes attach to: listeners of Gateways, and Services of the mesh.
 
-import { hostMatches } from '../../config/index.ts';
+import { hostMatches, resolveHost } from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
 import type { Listener } from './listeners.ts';
 
@@ -55,6 +55,29 @@ export function attachmentsOf(route: Route, kind: string, listeners: ReadonlyMap
       const denied = denial(route, kind, ref, listener);
       return { index, ref, listener, others: beside.map((l) => l.hostname), ...(denied === undefined ? {} : { denied }) };
     });
+  });
+}
+
+/** A Service or ServiceEntry of the mesh that a route is attached to. */
+export interface MeshParent {
+  kind: 'Service' | 'ServiceEntry';
+  hosts: readonly string[];
+  port: number | undefined;
+  /** Only for clients of the route's namespace: the parent is in another. */
+  consumer?: true;
+}
+
+/** `entryHosts`: of ServiceEntries, by `<namespace>/<name>`. */
+export function meshParentsOf(
+  { spec, metadata }: Route,
+  { entryHosts, domainSuffix }: { entryHosts: ReadonlyMap<string, readonly string[]>; domainSuffix: string },
+): MeshParent[] {
+  return (spec.parentRefs ?? []).flatMap((ref): MeshParent[] => {
+    const { name, namespace = metadata.namespace, port } = ref;
+    const kind = parentKind(ref);
+    if (kind !== 'Service' && kind !== 'ServiceEntry') return [];
+    const hosts = kind === 'Service' ? [resolveHost(name, namespace, domainSuffix)] : (entryHosts.get(`${namespace}/${name}`) ?? []);
+    return [{ kind, hosts, port, ...(namespace === metadata.namespace ? {} : { consumer: true as const }) }];
   });
 }
 

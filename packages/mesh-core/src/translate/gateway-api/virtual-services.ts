@@ -1,17 +1,10 @@
 // HTTPRoutes and GRPCRoutes as the VirtualServices they amount to: of Gateways, and of Services of the mesh (GAMMA).
 
-import {
-  type GrpcRouteSpec,
-  type HttpRouteSpec,
-  type MeshRouteSpec,
-  type ReferenceGrantSpec,
-  type VirtualServiceSpec,
-  resolveHost,
-} from '../../config/index.ts';
+import { type GrpcRouteSpec, type HttpRouteSpec, type MeshRouteSpec, type ReferenceGrantSpec, type VirtualServiceSpec } from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
 import { grouped } from '../common.ts';
 import type { Listener } from './listeners.ts';
-import { attachmentsOf, hostnamesOf, isolated, parentKind } from './parents.ts';
+import { attachmentsOf, hostnamesOf, isolated, meshParentsOf } from './parents.ts';
 import { type HttpRoute, asHttp, bySpecificity, httpRules, withPaths } from './rules.ts';
 import { ROUTE_SEMANTICS } from './semantics.ts';
 
@@ -87,20 +80,17 @@ function gatewayParts(route: HttpRoute, { listeners, grants, domainSuffix }: Htt
 }
 
 /** A route in the Service's namespace is for all clients, one in another namespace for the clients there, who then do not get the first. */
-function meshParts(route: HttpRoute, { entryHosts, services, domainSuffix }: HttpRoutes): Part[] {
-  const own = route.metadata.namespace;
-  return (route.spec.parentRefs ?? []).flatMap((ref) => {
-    const { name, namespace = own, port } = ref;
-    const kind = parentKind(ref);
-    if (kind !== 'Service' && kind !== 'ServiceEntry') return [];
-    const hosts =
-      kind === 'Service' ? [resolveHost(name, namespace, domainSuffix)].filter((host) => services.has(host)) : (entryHosts.get(`${namespace}/${name}`) ?? []);
+function meshParts(route: HttpRoute, input: HttpRoutes): Part[] {
+  const { services, domainSuffix } = input;
+  return meshParentsOf(route, input).flatMap(({ kind, hosts, port, consumer }) => {
     const rules = httpRules(route, { domainSuffix, port });
-    return hosts.map((host): Part => ({
-      ...{ route, host, rules },
-      key: [own, ...(port === undefined ? [] : [port]), host].join('/'),
-      ...(namespace === own ? {} : { consumer: true as const }),
-    }));
+    return hosts
+      .filter((host) => kind === 'ServiceEntry' || services.has(host))
+      .map((host): Part => ({
+        ...{ route, host, rules },
+        key: [route.metadata.namespace, ...(port === undefined ? [] : [port]), host].join('/'),
+        ...(consumer === undefined ? {} : { consumer }),
+      }));
   });
 }
 

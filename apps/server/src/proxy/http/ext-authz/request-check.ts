@@ -1,6 +1,7 @@
 // One request before an authorization service: what is asked about is gathered, the answer carried out.
 
 import { formatTraceparent } from '@weft/mesh-core/telemetry';
+import { withMetadata } from '@weft/mesh-core/traffic';
 import type { JsonObject } from '@weft/mesh-core/wire';
 import type { CheckedBody, ExtAuthz, RouteExtAuthz } from '../../config/ext-authz-model.ts';
 import type { ResponseHead } from '../../codec-h1/response-head.ts';
@@ -185,9 +186,8 @@ export class RequestCheck implements RequestCompanion {
   private remember({ kind, metadata }: Extract<Verdict, { metadata: unknown }>): void {
     const { request } = this;
     if (metadata === undefined || Object.keys(metadata).length === 0 || !this.compiled.config.takesMetadata) return;
-    const before = request.metadata?.[namespace] as JsonObject | undefined;
     const took = kind === 'ok' ? { ext_authz_duration: Math.floor(request.context.deps.clock() - this.askedAt) } : {};
-    request.metadata = { ...request.metadata, [namespace]: { ...before, ...metadata, ...took } };
+    request.metadata = withMetadata(request.metadata, namespace, { ...metadata, ...took });
   }
 
   private allow(verdict: Extract<Verdict, { kind: 'ok' }>): void {

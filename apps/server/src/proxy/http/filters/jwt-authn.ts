@@ -1,8 +1,7 @@
 // envoy.filters.http.jwt_authn: who a request is from, by the tokens it brings. What they say goes into the request's metadata and
 // headers; whoever brings none, or a bad one, where that is asked for, goes no further.
 
-import { compileRouteMatch, type JwtFailure, jwtFailures } from '@weft/mesh-core/traffic';
-import type { JsonObject } from '@weft/mesh-core/wire';
+import { compileRouteMatch, type JwtFailure, jwtFailures, withMetadata } from '@weft/mesh-core/traffic';
 import type { JwtAuthn } from '../../config/jwt-model.ts';
 import type { Counters } from '../counters.ts';
 import { compileProvider } from '../jwt/provider.ts';
@@ -60,8 +59,7 @@ function newSubject(request: FilteredRequest, memory: TokenMemory): JwtRequest {
     badHeader: '',
     read: (text) => memory.read(text),
     addMetadata(fields) {
-      const before = request.metadata?.[namespace] as JsonObject | undefined;
-      request.metadata = { ...request.metadata, [namespace]: { ...before, ...fields } };
+      request.metadata = withMetadata(request.metadata, namespace, fields);
     },
   };
 }

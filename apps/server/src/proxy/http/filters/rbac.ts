@@ -1,12 +1,14 @@
 // envoy.filters.http.rbac: whether a request may go on. Rules that only cast a shadow are counted and change nothing.
 
-import { compileRbac, type RbacDecision, type RbacSubject } from '@weft/mesh-core/traffic';
+import { compileRbac, type RbacDecision, type RbacSubject, withMetadata } from '@weft/mesh-core/traffic';
 import type { JsonObject } from '@weft/mesh-core/wire';
 import type { HttpFilter } from '../../config/model.ts';
 import type { RbacFilterConfig } from '../../config/rbac-model.ts';
 import type { Counter, Counters } from '../counters.ts';
 import { SeenRequest } from '../policy/seen-headers.ts';
 import type { FilteredRequest, RouteFilter } from './chain.ts';
+
+const namespace = 'envoy.filters.http.rbac';
 
 export interface RbacEngine {
   /** What shadow rules say of it, as metadata; undefined = there are none. */
@@ -73,18 +75,11 @@ export function rbacFilter({ name, config }: Extract<HttpFilter, { kind: 'rbac' 
       const engine = engineFor(request);
       if (engine === undefined) return 'next';
       const found = engine.findings(seen.of(request));
-      if (found !== undefined) remember(request, found);
+      if (found !== undefined) request.metadata = withMetadata(request.metadata, namespace, found);
       const refusal = engine.refusal(seen.of(request));
       if (refusal === undefined) return 'next';
       request.answer(403, 'RBAC: access denied', '', refusal.details);
       return 'stop';
     },
   };
-}
-
-const namespace = 'envoy.filters.http.rbac';
-
-function remember(request: FilteredRequest, found: JsonObject): void {
-  const before = request.metadata?.[namespace] as JsonObject | undefined;
-  request.metadata = { ...request.metadata, [namespace]: { ...before, ...found } };
 }
