@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { MeshObject } from '@weft/mesh-core/model';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { PLANES, type RunningPlane, object, runPlane } from './planes.ts';
+import { any, policy } from './rbac-rules.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weft-network-rbac-'));
 let heard = '';
@@ -25,9 +26,6 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-type Rule = Record<string, unknown>;
-const any: Rule = { any: true };
-const policy = (permission: Rule, principal: Rule = any): object => ({ permissions: [permission], principals: [principal] });
 const loopback = { address_prefix: '127.0.0.0', prefix_len: 8 };
 
 /** Filters in this order before the last of every chain. */

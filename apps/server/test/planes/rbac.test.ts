@@ -10,6 +10,7 @@ import type { MeshObject } from '@weft/mesh-core/model';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type TestAuthority, testAuthority } from '../../src/proxy/listener/testing/certificates.ts';
 import { PLANES, type RunningPlane, object, runPlane } from './planes.ts';
+import { type Rule, any, policy } from './rbac-rules.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weft-rbac-'));
 const asked: string[] = [];
@@ -28,9 +29,6 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-type Rule = Record<string, unknown>;
-const any: Rule = { any: true };
-const policy = (permission: Rule, principal: Rule = any): object => ({ permissions: [permission], principals: [principal] });
 const deny = (policies: Record<string, object>): object => ({ rules: { action: 'DENY', policies } });
 const allow = (policies: Record<string, object>): object => ({ rules: { action: 'ALLOW', policies } });
 const urlPath = (match: object): Rule => ({ url_path: { path: match } });
