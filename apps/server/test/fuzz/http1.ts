@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { createServer, request as sendRequest, type IncomingMessage } from 'node:http';
-import { BodyReader } from '../../src/proxy/codec-h1/body-reader.ts';
-import { Body } from '../../src/proxy/codec-h1/framing.ts';
-import { parseRequestHead, RequestHead } from '../../src/proxy/codec-h1/request-head.ts';
-import { parseResponseHead, ResponseHead } from '../../src/proxy/codec-h1/response-head.ts';
+import { BodyReader } from '../../src/http-wire/codec-h1/body-reader.ts';
+import { Body } from '../../src/http-wire/codec-h1/framing.ts';
+import { parseRequestHead, RequestHead } from '../../src/http-wire/codec-h1/request-head.ts';
+import { parseResponseHead, ResponseHead } from '../../src/http-wire/codec-h1/response-head.ts';
 import { Pipe } from './pipe.ts';
 import type { Random } from './random.ts';
 import { settle, type Target } from './target.ts';

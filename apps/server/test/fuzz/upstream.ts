@@ -1,8 +1,8 @@
 // Upstreams that answer anything: the client gets one answer, whole or visibly broken, and no connection out of step is used again.
 
 import assert from 'node:assert/strict';
-import { settingsFrame } from '../../src/proxy/codec-h2/frames.ts';
-import { HpackEncoder } from '../../src/proxy/codec-h2/hpack-encoder.ts';
+import { settingsFrame } from '../../src/http-wire/codec-h2/frames.ts';
+import { HpackEncoder } from '../../src/http-wire/codec-h2/hpack-encoder.ts';
 import { someFrames } from './http2.ts';
 import { cluster, exchangeRaw, startRaw, startRig } from '../../src/proxy/listener/testing/rig.ts';
 import type { Target } from './target.ts';

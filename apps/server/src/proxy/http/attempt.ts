@@ -2,7 +2,7 @@
 // next try.
 
 import type { CircuitBreaker } from '@weft/mesh-core/traffic';
-import type { ResponseHead } from '../codec-h1/response-head.ts';
+import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { TimerTarget, TimerWheel } from '../transport/timer-wheel.ts';
 import { WheelTimer } from '../transport/timer-wheel.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';

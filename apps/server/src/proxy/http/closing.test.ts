@@ -3,7 +3,7 @@
 import * as http2 from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { preface, settingsFrame } from '../codec-h2/frames.ts';
+import { preface, settingsFrame } from '../../http-wire/codec-h2/frames.ts';
 import type { HttpConnectionManager } from '../config/model.ts';
 import { startApp, track } from '../listener/testing/app.ts';
 import { chain, cluster, listener, manager, startRig, type Rig } from '../listener/testing/rig.ts';

@@ -1,8 +1,8 @@
 // How a request ends: heads for the client, answers of our own, and the report.
 
 import { STATUS_CODES } from 'node:http';
-import { Field } from '../codec-h1/field-kinds.ts';
-import type { ResponseHead } from '../codec-h1/response-head.ts';
+import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
+import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { Attempt } from './attempt.ts';
 import type { RequestCompanion } from './filters/chain.ts';
 import { ExchangeState, union } from './exchange-state.ts';

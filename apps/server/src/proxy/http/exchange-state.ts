@@ -3,11 +3,11 @@
 import { isIP } from 'node:net';
 import { markTraced } from '@weft/mesh-core/telemetry';
 import type { DynamicMetadata, HashSource, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
-import { Field } from '../codec-h1/field-kinds.ts';
-import { Body } from '../codec-h1/framing.ts';
-import type { HeaderBlock } from '../codec-h1/header-block.ts';
-import type { RequestHead } from '../codec-h1/request-head.ts';
-import type { ResponseHead } from '../codec-h1/response-head.ts';
+import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import type { HeaderBlock } from '../../http-wire/codec-h1/header-block.ts';
+import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
+import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';

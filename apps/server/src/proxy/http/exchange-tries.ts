@@ -9,10 +9,10 @@ import {
   type PriorityLoads,
   type TryOutcome,
 } from '@weft/mesh-core/traffic';
-import { Field } from '../codec-h1/field-kinds.ts';
-import { Body } from '../codec-h1/framing.ts';
-import type { RequestHead } from '../codec-h1/request-head.ts';
-import type { ResponseHead } from '../codec-h1/response-head.ts';
+import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
+import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { ClientAddresses } from '../upstream/announced.ts';
 import type { ConnectFailure, StreamFailure, UpstreamStream } from '../upstream/stream.ts';
 import type { InternalRedirect } from '../config/model.ts';

@@ -2,9 +2,9 @@
 // connection; every callback is a method, nothing is allocated per request but the strings it sends.
 
 import { wholeNumber } from '@weft/mesh-core/traffic';
-import { Body } from '../codec-h1/framing.ts';
-import type { RequestHead } from '../codec-h1/request-head.ts';
-import type { ResponseHead } from '../codec-h1/response-head.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
+import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { InternalRedirect, Mirror } from '../config/model.ts';
 import type { WheelTimer } from '../transport/timer-wheel.ts';
 import type { Attempt } from './attempt.ts';

@@ -1,9 +1,9 @@
 // An exchange behind the filter grpc_web: requests of gRPC-Web become gRPC before they are routed, their answers gRPC-Web at the end.
 
 import type { StringPredicate } from '@weft/mesh-core/traffic';
-import { Field } from '../codec-h1/field-kinds.ts';
-import { Body } from '../codec-h1/framing.ts';
-import type { RequestHead } from '../codec-h1/request-head.ts';
+import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import { Exchange } from './exchange.ts';
 import { Base64Reader, grpcWebKind } from './grpc-web.ts';

@@ -1,8 +1,8 @@
 // Heads as they leave: lines are passed on as slices of the head they came in, minus those of this hop, plus ours.
 
-import { Field } from '../codec-h1/field-kinds.ts';
-import type { HeaderBlock } from '../codec-h1/header-block.ts';
-import type { RequestHead } from '../codec-h1/request-head.ts';
+import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
+import type { HeaderBlock } from '../../http-wire/codec-h1/header-block.ts';
+import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ConnectionContext } from './downstream.ts';
 import { isOneOf, unwantedHeaders } from './policy/external-headers.ts';
 

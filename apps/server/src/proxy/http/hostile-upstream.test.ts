@@ -2,7 +2,7 @@
 // step is not used again (data-path.md §6, reliability-security.md check 34).
 
 import { expect, onTestFinished, test } from 'vitest';
-import { Flag, frameHead, FrameType, settingsFrame } from '../codec-h2/frames.ts';
+import { Flag, frameHead, FrameType, settingsFrame } from '../../http-wire/codec-h2/frames.ts';
 import { cluster, exchangeRaw, startRaw, startRig, type RawServer, type Rig } from '../listener/testing/rig.ts';
 
 const good = 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood';

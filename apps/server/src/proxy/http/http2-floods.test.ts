@@ -6,8 +6,8 @@ import { connect, createServer as createTcpServer, type AddressInfo, type Socket
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, onTestFinished, test } from 'vitest';
-import { frameHead, FrameType, preface, settingsFrame, Flag, rstFrame, headersFrames, uint32, windowUpdateFrame } from '../codec-h2/frames.ts';
-import { HpackEncoder } from '../codec-h2/hpack-encoder.ts';
+import { frameHead, FrameType, preface, settingsFrame, Flag, rstFrame, headersFrames, uint32, windowUpdateFrame } from '../../http-wire/codec-h2/frames.ts';
+import { HpackEncoder } from '../../http-wire/codec-h2/hpack-encoder.ts';
 import { cluster, startRig, type Rig } from '../listener/testing/rig.ts';
 
 async function rigFor(handler: RequestListener): Promise<Rig> {

@@ -1,11 +1,11 @@
 // An HTTP/2 connection from a client: opens streams, keeps its limits, drains.
 
 import type { Socket } from 'node:net';
-import { ErrorCode, frameHead, FrameType, goawayFrame, largestWindow, preface } from '../codec-h2/frames.ts';
-import { TrailerBlock } from '../codec-h2/field-block.ts';
-import { RequestFields } from '../codec-h2/request-fields.ts';
-import { Http2Session } from '../codec-h2/session.ts';
-import { readDirectly } from '../transport/direct-reads.ts';
+import { ErrorCode, frameHead, FrameType, goawayFrame, largestWindow, preface } from '../../http-wire/codec-h2/frames.ts';
+import { TrailerBlock } from '../../http-wire/codec-h2/field-block.ts';
+import { RequestFields } from '../../http-wire/codec-h2/request-fields.ts';
+import { Http2Session } from '../../http-wire/codec-h2/session.ts';
+import { readDirectly } from '../../http-wire/socket/direct-reads.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { defaultIdleMs, type ConnectionContext } from './downstream.ts';
 import { Http2ServerStream } from './http2-server-stream.ts';

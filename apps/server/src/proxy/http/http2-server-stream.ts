@@ -1,10 +1,10 @@
 // One request on an HTTP/2 connection from a client: the stream and the exchange it carries. Reused for later requests.
 
-import { RequestHead } from '../codec-h1/request-head.ts';
-import { Body } from '../codec-h1/framing.ts';
-import { ErrorCode } from '../codec-h2/frames.ts';
-import { Http2Stream } from '../codec-h2/stream.ts';
-import type { Http2Session } from '../codec-h2/session.ts';
+import { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import { ErrorCode } from '../../http-wire/codec-h2/frames.ts';
+import { Http2Stream } from '../../http-wire/codec-h2/stream.ts';
+import type { Http2Session } from '../../http-wire/codec-h2/session.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
 import { createExchange } from './grpc-web-exchange.ts';

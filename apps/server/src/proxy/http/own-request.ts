@@ -1,8 +1,8 @@
 // A request of this proxy's own to a cluster, and its answer as a whole: like any other it is balanced, and goes over the cluster's
 // connections.
 
-import { Body } from '../codec-h1/framing.ts';
-import type { ResponseHead } from '../codec-h1/response-head.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../transport/timer-wheel.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { ConnectFailure, StreamFailure, UpstreamStream } from '../upstream/stream.ts';

@@ -2,12 +2,12 @@
 
 import type { Socket } from 'node:net';
 import { STATUS_CODES } from 'node:http';
-import { BodyReader, type BodySink } from '../codec-h1/body-reader.ts';
-import { Body } from '../codec-h1/framing.ts';
-import { parseRequestHead, RequestHead } from '../codec-h1/request-head.ts';
-import { readDirectly } from '../transport/direct-reads.ts';
+import { BodyReader, type BodySink } from '../../http-wire/codec-h1/body-reader.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import { parseRequestHead, RequestHead } from '../../http-wire/codec-h1/request-head.ts';
+import { readDirectly } from '../../http-wire/socket/direct-reads.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
-import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
+import { WireWriter, writeChunk } from '../../http-wire/socket/wire-writer.ts';
 import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
 import { createExchange } from './grpc-web-exchange.ts';

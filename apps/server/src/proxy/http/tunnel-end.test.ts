@@ -4,7 +4,7 @@ import * as http2 from 'node:http2';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
-import { streamWindow } from '../codec-h2/stream.ts';
+import { streamWindow } from '../../http-wire/codec-h2/stream.ts';
 import { track } from '../listener/testing/app.ts';
 import { cluster, startRig, type Rig } from '../listener/testing/rig.ts';
 

@@ -7,7 +7,7 @@ import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { type WeightedChoice, xxHash64 } from '@weft/mesh-core/traffic';
 import type { ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
 import type { PeerInfo, RuntimeDeps, TcpRecord } from '../http/hooks.ts';
-import { readDirectly } from '../transport/direct-reads.ts';
+import { readDirectly } from '../../http-wire/socket/direct-reads.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';

@@ -2,8 +2,8 @@
 // upstream has answered CONNECT or POST with 2xx.
 
 import { Duplex } from 'node:stream';
-import { Body } from '../codec-h1/framing.ts';
-import type { ResponseHead } from '../codec-h1/response-head.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { Tunneling } from '../config/model.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { type ConnectFailure, PLAIN_CONNECT, type StreamFailure, type StreamWaiter, type UpstreamEvents, type UpstreamStream } from '../upstream/stream.ts';

@@ -1,12 +1,12 @@
 // One HTTP/1.1 connection to an endpoint: send, read, go back to the pool.
 
 import type { Socket } from 'node:net';
-import { BodyReader, type BodySink } from '../codec-h1/body-reader.ts';
-import { Field } from '../codec-h1/field-kinds.ts';
-import { Body } from '../codec-h1/framing.ts';
-import { parseResponseHead, ResponseHead } from '../codec-h1/response-head.ts';
+import { BodyReader, type BodySink } from '../../http-wire/codec-h1/body-reader.ts';
+import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import { parseResponseHead, ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
-import { WireWriter, writeChunk } from '../transport/wire-writer.ts';
+import { WireWriter, writeChunk } from '../../http-wire/socket/wire-writer.ts';
 import type { Reader } from './dial.ts';
 import { PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 

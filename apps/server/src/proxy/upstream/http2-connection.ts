@@ -1,11 +1,11 @@
 // A multiplexed connection to an endpoint: many requests at a time, each on its stream.
 
 import type { Socket } from 'node:net';
-import { Fault, TrailerBlock } from '../codec-h2/field-block.ts';
+import { Fault, TrailerBlock } from '../../http-wire/codec-h2/field-block.ts';
 import type { ClusterConfig } from '../config/model.ts';
-import { ErrorCode, frameHead, FrameType, goawayFrame, preface } from '../codec-h2/frames.ts';
-import { ResponseFields } from '../codec-h2/response-fields.ts';
-import { Http2Session } from '../codec-h2/session.ts';
+import { ErrorCode, frameHead, FrameType, goawayFrame, preface } from '../../http-wire/codec-h2/frames.ts';
+import { ResponseFields } from '../../http-wire/codec-h2/response-fields.ts';
+import { Http2Session } from '../../http-wire/codec-h2/session.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import type { Reader } from './dial.ts';
 import { Http2ClientStream } from './http2-stream.ts';

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { expect, test } from 'vitest';
-import { ErrorCode, rstFrame, settingsFrame } from '../codec-h2/frames.ts';
-import { Body } from '../codec-h1/framing.ts';
+import { ErrorCode, rstFrame, settingsFrame } from '../../http-wire/codec-h2/frames.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
 import { cluster } from '../listener/testing/rig.ts';
 import { TimerWheel } from '../transport/timer-wheel.ts';
 import { Http2ClientSession } from './http2-connection.ts';

@@ -1,9 +1,9 @@
 // One request on a multiplexed connection to an endpoint.
 
-import { Body } from '../codec-h1/framing.ts';
-import { ResponseHead } from '../codec-h1/response-head.ts';
-import { ErrorCode } from '../codec-h2/frames.ts';
-import { Http2Stream } from '../codec-h2/stream.ts';
+import { Body } from '../../http-wire/codec-h1/framing.ts';
+import { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
+import { ErrorCode } from '../../http-wire/codec-h2/frames.ts';
+import { Http2Stream } from '../../http-wire/codec-h2/stream.ts';
 import type { Http2ClientSession } from './http2-connection.ts';
 import { PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 

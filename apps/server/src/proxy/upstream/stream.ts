@@ -1,6 +1,6 @@
 // One request on its way to one endpoint, whatever the protocol: HTTP/1.1 connections and HTTP/2 streams implement it.
 
-import type { ResponseHead } from '../codec-h1/response-head.ts';
+import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 
 /** As `upgrade`: CONNECT as it is, without a protocol. No token, so no client can ask for it. */
 export const PLAIN_CONNECT = ':connect';

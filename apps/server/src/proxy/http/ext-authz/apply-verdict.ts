@@ -1,6 +1,6 @@
 // What an authorization service wants changed of a request that may pass, and of its response.
 
-import type { ResponseHead } from '../../codec-h1/response-head.ts';
+import type { ResponseHead } from '../../../http-wire/codec-h1/response-head.ts';
 import type { FilteredRequest } from '../filters/chain.ts';
 import { SeenRequest } from '../policy/seen-headers.ts';
 import { withParameters } from './query-parameters.ts';

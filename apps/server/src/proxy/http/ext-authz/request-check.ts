@@ -4,7 +4,7 @@ import { formatTraceparent } from '@weft/mesh-core/telemetry';
 import { withMetadata } from '@weft/mesh-core/traffic';
 import type { JsonObject } from '@weft/mesh-core/wire';
 import type { CheckedBody, ExtAuthz, RouteExtAuthz } from '../../config/ext-authz-model.ts';
-import type { ResponseHead } from '../../codec-h1/response-head.ts';
+import type { ResponseHead } from '../../../http-wire/codec-h1/response-head.ts';
 import type { Counter } from '../counters.ts';
 import type { FilteredRequest, RequestCompanion } from '../filters/chain.ts';
 import type { Asking, OwnAnswer } from '../own-request.ts';

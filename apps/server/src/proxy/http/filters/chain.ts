@@ -1,8 +1,8 @@
 // HTTP filters as the request path runs them: per route, compiled once, outermost first. A route without any has no chain at all.
 
 import type { DynamicMetadata, StringPredicate } from '@weft/mesh-core/traffic';
-import type { HeaderBlock } from '../../codec-h1/header-block.ts';
-import type { ResponseHead } from '../../codec-h1/response-head.ts';
+import type { HeaderBlock } from '../../../http-wire/codec-h1/header-block.ts';
+import type { ResponseHead } from '../../../http-wire/codec-h1/response-head.ts';
 import type { Route, VirtualHost } from '../../config/model.ts';
 import type { ConnectionContext } from '../downstream.ts';
 import type { HeaderValueSource } from '../header-values.ts';

@@ -1,6 +1,6 @@
 // Headers that steer an Envoy: taken from requests that come from outside, as Envoy takes them.
 
-import type { HeaderBlock } from '../../codec-h1/header-block.ts';
+import type { HeaderBlock } from '../../../http-wire/codec-h1/header-block.ts';
 
 /** Read by this proxy itself, from internal requests only, and never passed on. */
 const steering: ReadonlySet<string> = new Set([

@@ -1,8 +1,8 @@
 // Redirects a route follows in the client's place (internal_redirect_policy), as Envoy does: the request as it was sent on begins
 // anew, with the Location's host and path.
 
-import { isAuthority } from '../../codec-h1/chars.ts';
-import { parseRequestHead, RequestHead } from '../../codec-h1/request-head.ts';
+import { isAuthority } from '../../../http-wire/codec-h1/chars.ts';
+import { parseRequestHead, RequestHead } from '../../../http-wire/codec-h1/request-head.ts';
 
 export interface RedirectTarget {
   host: string;

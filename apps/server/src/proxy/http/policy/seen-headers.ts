@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import type { DynamicMetadata, RbacConnection, RbacSubject, RequestView, StringPredicate } from '@weft/mesh-core/traffic';
 import type { FilteredRequest } from '../filters/chain.ts';
 import { clientCertificateHeader } from '../heads.ts';
-import { Field } from '../../codec-h1/field-kinds.ts';
+import { Field } from '../../../http-wire/codec-h1/field-kinds.ts';
 import { isUnwanted } from './external-headers.ts';
 import { managerPolicy } from './manager-policy.ts';
 

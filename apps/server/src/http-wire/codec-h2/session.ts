@@ -1,8 +1,8 @@
 // One HTTP/2 connection, either role: settings, windows, header blocks, streams, limits, and how it ends.
 
 import type { Socket } from 'node:net';
-import { flushSoon, type Flushable } from '../transport/flush-queue.ts';
-import { WireWriter } from '../transport/wire-writer.ts';
+import { flushSoon, type Flushable } from '../socket/flush-queue.ts';
+import { WireWriter } from '../socket/wire-writer.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { FrameReader, ownFrameSize, type FrameSink } from './frame-reader.ts';
 import {
