@@ -28,7 +28,8 @@ export interface ControlClient {
   /** How far an edit has come when all proxies it concerns have answered, or after `limitMs`. */
   propagationOf(revision: string, limitMs: number): Promise<Propagation | undefined>;
   list(kind: string, namespace?: string): Promise<MeshObject[]>;
-  remove(ref: ObjectRef): Promise<void>;
+  /** Answers what the server says of it, where it says anything: what went with it. */
+  remove(ref: ObjectRef): Promise<string | undefined>;
   /** Resolves when all proxies have acknowledged the newest revision, or after `limitMs`. */
   untilAcknowledged(limitMs: number): Promise<void>;
   joinToken(workload: {
@@ -81,9 +82,7 @@ export function createControlClient(server: string, actor: string): ControlClien
       const answer = (await call('GET', collectionPath(kind, namespace))) as { items: MeshObject[] };
       return answer.items;
     },
-    remove: async (ref) => {
-      await call('DELETE', `${collectionPath(ref.kind, ref.namespace)}/${ref.name}`);
-    },
+    remove: async (ref) => ((await call('DELETE', `${collectionPath(ref.kind, ref.namespace)}/${ref.name}`)) as { message?: string }).message,
     untilAcknowledged: async (limitMs) => {
       await answered('/api/v1/revisions?limit=1', (body) => (body as RevisionList).items[0]?.propagation, limitMs);
     },

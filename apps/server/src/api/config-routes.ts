@@ -13,7 +13,7 @@ import {
   trafficSplitSchema,
 } from '@weft/mesh-core/api';
 import { toYaml } from '@weft/mesh-core/config';
-import { type MeshObject, type Problem, type ObjectRef, findKind, refKey, refOf } from '@weft/mesh-core/model';
+import { type MeshObject, type Problem, type ObjectRef, findKind, namespaceOf, refKey, refOf } from '@weft/mesh-core/model';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Commit, WriteOp } from '../config-store/config-store.ts';
@@ -137,7 +137,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
           limit: query.namespace === undefined ? query.limit : 1_000,
           ...(query.before === undefined ? {} : { before: query.before }),
         });
-        const wanted = commits.filter((c) => query.namespace === undefined || c.changes.some((change) => change.ref.namespace === query.namespace));
+        const wanted = commits.filter((c) => query.namespace === undefined || c.changes.some((change) => namespaceOf(change.ref) === query.namespace));
         return { items: wanted.slice(0, query.limit).map((c) => queries.revision(c)) };
       },
     );

@@ -2,7 +2,7 @@
 
 import { toYaml, analyzeObjects } from '@weft/mesh-core/config';
 import type { Health, Revision, ServiceSummary, Status, TrafficSplit } from '@weft/mesh-core/api';
-import { type ObjectRef, type Problem, refOf } from '@weft/mesh-core/model';
+import { type ObjectRef, type Problem, namespaceOf, refOf } from '@weft/mesh-core/model';
 import { resolveHost, type ServiceSpec } from '@weft/mesh-core/config';
 import type { Change, Commit } from '../config-store/config-store.ts';
 import { RefusedError } from './errors.ts';
@@ -45,7 +45,7 @@ export function createQueries(services: ReadyServices): Queries {
     changedAt.set(revision, at);
     return at;
   };
-  const namespaces = (): string[] => [...new Set(store.list().items.map((o) => o.metadata.namespace))].toSorted();
+  const namespaces = (): string[] => [...new Set(store.list().items.flatMap((o) => namespaceOf(refOf(o)) ?? []))].toSorted();
 
   return {
     problems,

@@ -4,6 +4,13 @@ import { refsOf } from './objects-commands.ts';
 
 const refs = (text: string) => refsOf(joined([{ name: 'a.yaml', text }]));
 
+test('namespaces go last: each takes along what is in it', () => {
+  expect(refs('kind: Namespace\nmetadata: { name: b }\n---\nkind: Service\nmetadata: { name: c, namespace: b }\n').map((r) => r.kind)).toEqual([
+    'Service',
+    'Namespace',
+  ]);
+});
+
 test('what a file to be deleted does not say is told, and nothing goes', () => {
   expect(refs('kind: gateway\nmetadata: { name: a, namespace: b }\n---\nkind: Service\nmetadata: { name: c }\n')).toEqual([
     { kind: 'Gateway', namespace: 'b', name: 'a' },

@@ -28,7 +28,7 @@ export function refsOf({ text, placeOf }: ConfigText): ObjectRef[] {
   const [problem] = problems;
   if (problem !== undefined) throw new StartError('WEFT_USAGE', `nothing deleted: ${problemLine(problem, placeOf)}`);
   if (documents.length === 0) throw new StartError('WEFT_USAGE', 'nothing deleted: the files have no object');
-  return documents.map(({ value, locate }) => {
+  const refs = documents.map(({ value, locate }) => {
     const { apiVersion, kind, metadata } = (value ?? {}) as Partial<MeshObject>;
     const name: unknown = metadata?.name;
     if (typeof kind !== 'string' || typeof name !== 'string')
@@ -36,6 +36,8 @@ export function refsOf({ text, placeOf }: ConfigText): ObjectRef[] {
     const { kind: known, clusterScoped } = kindOfManifest(kind, apiVersion) ?? kindOf(kind);
     return { kind: known, namespace: clusterScoped === true ? CLUSTER_NAMESPACE : (metadata?.namespace ?? 'default'), name };
   });
+  // A namespace takes along what is in it: what the files have of that goes before.
+  return [...refs.filter((r) => r.kind !== 'Namespace'), ...refs.filter((r) => r.kind === 'Namespace')];
 }
 
 export function registerObjects(program: Command): void {
@@ -99,7 +101,10 @@ export function registerObjects(program: Command): void {
       const failed: string[] = [];
       for (const ref of refs)
         await client.remove(ref).then(
-          () => print(`${ref.kind}/${ref.name} deleted`),
+          (message) => {
+            print(`${ref.kind}/${ref.name} deleted`);
+            if (message !== undefined) process.stderr.write(`weft: warning: ${message}\n`);
+          },
           (error: unknown) => {
             if (!(error instanceof StartError && error.code === 'WEFT_REFUSED')) throw error;
             failed.push(error.message);
@@ -116,7 +121,9 @@ export function registerObjects(program: Command): void {
     .option('-n, --namespace <namespace>', 'namespace', 'default')
     .action(async (kindName: string, name: string, options: { namespace: string }, command: Command) => {
       const kind = kindOf(kindName);
-      const object = (await clientOf(command).getJson(`/api/v1/config/${kind.kind}/${options.namespace}/${name}`)) as {
+      const object = (await clientOf(command).getJson(
+        `/api/v1/config/${kind.kind}/${kind.clusterScoped === true ? CLUSTER_NAMESPACE : options.namespace}/${name}`,
+      )) as {
         yaml: string;
         resourceVersion: string;
         problems: { severity: string; code: string; path?: string; line?: number; message: string }[];

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { MeshObject } from '@weft/mesh-core/model';
 import { TYPE_URL } from '@weft/mesh-core/xds';
 import { openDelta, openSotw } from './testing/ads-client.ts';
 import { nodeOf, startHarness, until, virtualService } from './testing/harness.ts';
@@ -98,6 +99,35 @@ test('a preview names who would change and sends nothing', async () => {
   expect(harness.plane.preview([{ object: virtualService('one', { only: 'other' }), deleted: true }])).toHaveLength(1);
   expect(harness.plane.preview([{ object: virtualService('new', { only: 'other' }), deleted: false }])).toEqual([]);
   expect(stream.waiting).toBe(0);
+});
+
+test('a preview of a label of a Namespace names the gateway whose listener selects by it', async () => {
+  await harness.close();
+  harness = await startHarness({ realTranslator: true });
+  const gatewayApi = (kind: string, spec: unknown, namespace = 'a'): MeshObject => ({
+    ...{ apiVersion: 'gateway.networking.k8s.io/v1', kind, spec },
+    metadata: { name: 'web', namespace },
+  });
+  const namespaces = { from: 'Selector', selector: { matchLabels: { team: 'web' } } };
+  const listeners = [{ name: 'http', port: 80, protocol: 'HTTP', allowedRoutes: { namespaces } }];
+  await harness.put(
+    gatewayApi('KubernetesGateway', { gatewayClassName: 'istio', listeners }),
+    gatewayApi('HTTPRoute', { parentRefs: [{ name: 'web', namespace: 'a' }], rules: [{ backendRefs: [{ name: 'shop', port: 80 }] }] }, 'shop'),
+  );
+  const stream = openDelta(harness.plane.ports().plain);
+  closers.push(stream.close);
+  const { id, metadata } = nodeOf('web');
+  const labels = { 'gateway.networking.k8s.io/gateway-name': 'web' };
+  stream.send({ node: { id: id.replace('sidecar', 'router'), metadata: { ...metadata, LABELS: labels } }, typeUrl: TYPE_URL.listener });
+  expect((await stream.next()).resources).toHaveLength(1);
+  stream.send({ typeUrl: TYPE_URL.route, resourceNamesSubscribe: ['http.80'] });
+  expect((await stream.next()).resources).toHaveLength(1);
+  const labelled = (team: string): MeshObject => ({
+    ...{ apiVersion: 'v1', kind: 'Namespace', spec: {} },
+    metadata: { name: 'shop', namespace: 'default', labels: { team } },
+  });
+  expect(harness.plane.preview([{ object: labelled('other'), deleted: false }])).toEqual([]);
+  expect(harness.plane.preview([{ object: labelled('web'), deleted: false }])).toMatchObject([{ workload: 'web', types: ['route'] }]);
 });
 
 test('a lost proxy stays on the list as disconnected; its open edits say so', async () => {

@@ -30,6 +30,10 @@ apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: { name: "off", namespace: shop }
 spec: { selector: { matchLabels: { app: "off" } }, mtls: { mode: DISABLE } }
+---
+apiVersion: v1
+kind: Namespace
+metadata: { name: soon }
 `;
 
 function read(text: string): MeshObject[] {
@@ -52,8 +56,8 @@ test.each<[string, string, string[]]>([
   ['a selector that selects nothing', '{ selector: { matchLabels: { app: x } } }', ['warning KIA0004 spec.selector.matchLabels']],
   ['one of a gateway', '{ selector: { matchLabels: { istio: edge } } }', []],
   [
-    'a namespace that is not there',
-    from('{ namespaces: [shop, "sh*", nowhere, "*-x"], notNamespaces: [gone] }'),
+    'a namespace that is not there; `soon` is a Namespace with nothing in it',
+    from('{ namespaces: [shop, soon, nowhere, "*-x"], notNamespaces: [gone] }'),
     ['namespaces[2]', 'namespaces[3]', 'notNamespaces[0]'].map((at) => `warning KIA0101 spec.rules[0].from[0].source.${at}`),
   ],
   ['the same as a condition', '{ rules: [{ when: [{ key: source.namespace, values: [nowhere] }] }] }', ['warning KIA0101 spec.rules[0].when[0].values[0]']],

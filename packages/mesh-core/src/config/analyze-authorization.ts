@@ -122,7 +122,7 @@ function eachOf({ path, values: list = [] }: Values): { at: string; value: strin
 
 function namespaceProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
   const objects = [...mesh.services.values(), ...mesh.workloads, ...mesh.gateways.values()];
-  const known = new Set([...mesh.proxyNamespaces, ...objects.map((o) => o.metadata.namespace)]);
+  const known = new Set([...mesh.proxyNamespaces, ...mesh.namespaces.map((n) => n.metadata.name), ...objects.map((o) => o.metadata.namespace)]);
   return eachOf(of).flatMap(({ at, value }) => {
     const pattern = new RegExp(
       `^${value
@@ -132,7 +132,7 @@ function namespaceProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
     );
     return [...known].some((name) => pattern.test(name))
       ? []
-      : [found('warning', 'KIA0101', at, `No namespace ${value} has a service, a workload or a proxy.`)];
+      : [found('warning', 'KIA0101', at, `There is no Namespace ${value}, and none of this name has a service, a workload or a proxy.`)];
   });
 }
 

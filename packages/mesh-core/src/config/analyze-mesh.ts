@@ -39,6 +39,7 @@ export interface Mesh {
   policies: readonly MeshObject<PeerAuthenticationSpec>[];
   requestAuthentications: readonly MeshObject<RequestAuthenticationSpec>[];
   authorizations: readonly MeshObject<AuthorizationPolicySpec>[];
+  namespaces: readonly MeshObject[];
   /** Where proxies are connected. */
   proxyNamespaces: ReadonlySet<string>;
 }
@@ -115,6 +116,7 @@ export function meshOf(objects: readonly MeshObject[], proxyNamespaces: Iterable
     policies: of<PeerAuthenticationSpec>('PeerAuthentication').toSorted(byAge),
     requestAuthentications: of<RequestAuthenticationSpec>('RequestAuthentication'),
     authorizations: of('AuthorizationPolicy'),
+    namespaces: of('Namespace'),
     proxyNamespaces: new Set(proxyNamespaces),
   };
 }

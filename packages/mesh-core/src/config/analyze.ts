@@ -14,6 +14,7 @@ import { duplicatePeerAuthentications, peerAuthenticationProblems } from './anal
 import { requestAuthenticationProblems } from './analyze-request-authentications.ts';
 import { duplicateHosts, virtualServiceProblems } from './analyze-routes.ts';
 import { selectorProblems } from './analyze-selectors.ts';
+import { namespaceProblems } from './analyze-namespaces.ts';
 import { noEffectProblems } from './analyze-no-effect.ts';
 import { effectiveSettings } from './mesh-config.ts';
 import { meshConfigProblems } from './analyze-mesh-config.ts';
@@ -61,6 +62,7 @@ export function analyzeObjects(objects: readonly MeshObject[], proxyNamespaces: 
     ...envoyFilterProblems(mesh.envoyFilters),
     ...mesh.telemetries.flatMap(telemetryProblems),
     ...objects.flatMap(noEffectProblems),
+    ...mesh.namespaces.flatMap(namespaceProblems),
     ...objects.flatMap(meshConfigProblems),
   ];
 }

@@ -1,9 +1,12 @@
-// Service (core), WorkloadEntry (networking.istio.io), PeerAuthentication (security.istio.io).
+// Namespace and Service (core), WorkloadEntry (networking.istio.io), PeerAuthentication (security.istio.io).
 
 import { z } from 'zod';
 import { labels, portNumber, selector, uint32 } from './schema-parts.ts';
 
 export const portName = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be lower-case letters, digits and -');
+
+/** A Namespace says what it says by its labels. */
+export const namespaceSpec = z.looseObject({ finalizers: z.array(z.string()).optional() });
 
 /** A Kubernetes Service carries many fields a mesh does not read; they are kept as they are. */
 export const serviceSpec = z.looseObject({

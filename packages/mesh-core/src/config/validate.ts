@@ -11,7 +11,7 @@ import { grpcRouteSpec, httpRouteSpec } from './gateway-api.ts';
 import { classProblem, CLASS_ANNOTATION, ingressClassSpec, ingressSpec } from './ingress.ts';
 import { gatewayClassSpec, kubernetesGatewaySpec, referenceGrantSpec } from './kubernetes-gateway.ts';
 import { fieldIssues } from './issue-text.ts';
-import { peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
+import { namespaceSpec, peerAuthenticationSpec, serviceSpec, workloadEntrySpec } from './other-kinds.ts';
 import { tcpRouteSpec, tlsRouteSpec, versionProblem } from './l4-route.ts';
 import { isMeshConfig, readMeshConfig } from './mesh-config.ts';
 import { didYouMean } from './nearest.ts';
@@ -26,6 +26,7 @@ import type { ParsedDocument } from './yaml-text.ts';
 
 const SPECS: Readonly<Record<string, z.ZodType>> = {
   Service: serviceSpec,
+  Namespace: namespaceSpec,
   Secret: secretSpec,
   ConfigMap: configMapSpec,
   VirtualService: virtualServiceSpec,
@@ -56,12 +57,10 @@ const dnsName = z
   .string()
   .max(253)
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'must be a DNS name: lower-case letters, digits, - and .');
+const dnsLabel = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: lower-case letters, digits and -');
 const metadataSchema = z.looseObject({
   name: dnsName,
-  namespace: z
-    .string()
-    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'must be a DNS label: lower-case letters, digits and -')
-    .optional(),
+  namespace: dnsLabel.optional(),
   labels: labelsSchema.optional(),
   annotations: z.record(z.string(), z.string()).optional(),
   uid: z.string().optional(),
@@ -69,6 +68,9 @@ const metadataSchema = z.looseObject({
   generation: z.number().optional(),
   creationTimestamp: z.string().nullish(),
 });
+
+/** Its name is part of host names. */
+const namespaceMetadata = metadataSchema.extend({ name: dnsLabel });
 
 const TOP_LEVEL = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
 
@@ -107,9 +109,10 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
   const topLevel = [...TOP_LEVEL, ...(DATA_FIELDS[kind.kind] ?? [])];
   for (const key of Object.keys(record)) if (!topLevel.includes(key)) add([key], `unknown field ${key}${didYouMean(key, topLevel)}`);
 
-  const metadata = metadataSchema.safeParse(record['metadata']);
+  const ofMetadata = kind.kind === 'Namespace' ? namespaceMetadata : metadataSchema;
+  const metadata = ofMetadata.safeParse(record['metadata']);
   if (!metadata.success)
-    for (const { path, message } of fieldIssues(metadata.error, metadataSchema, record['metadata'], 'metadata')) add(['metadata', ...path], message);
+    for (const { path, message } of fieldIssues(metadata.error, ofMetadata, record['metadata'], 'metadata')) add(['metadata', ...path], message);
   const schema = SPECS[kind.kind];
   const { body, path: place } = bodyOf(kind.kind, record);
   const spec = schema?.safeParse(body);

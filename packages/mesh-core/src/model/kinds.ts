@@ -22,6 +22,7 @@ const GATEWAY_API = 'gateway.networking.k8s.io';
 
 export const KINDS: readonly Kind[] = [
   { kind: 'Service', group: '', versions: ['v1'], plural: 'services', singular: 'service', shortNames: ['svc'] },
+  { kind: 'Namespace', group: '', versions: ['v1'], plural: 'namespaces', singular: 'namespace', shortNames: ['ns'], clusterScoped: true },
   { kind: 'Secret', group: '', versions: ['v1'], plural: 'secrets', singular: 'secret', shortNames: [] },
   { kind: 'ConfigMap', group: '', versions: ['v1'], plural: 'configmaps', singular: 'configmap', shortNames: ['cm'] },
   {

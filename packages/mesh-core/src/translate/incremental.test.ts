@@ -13,6 +13,7 @@ const object = (apiVersion: string, kind: string, name: string, spec: object): M
 const networking = 'networking.istio.io/v1';
 const gatewayApi = 'gateway.networking.k8s.io/v1';
 
+const TEAM_A = { matchLabels: { team: 'a' } };
 const keysOf = (name: string): KeySource => ({ url: `http://${name}/keys`, discovery: false, timeoutMs: 1 });
 
 /** One object, or its absence, in one of a few shapes each. */
@@ -30,6 +31,7 @@ const edit = fc.record({
     'Gateway',
     'GatewayClass',
     'KubernetesGateway',
+    'Namespace',
     'HTTPRoute',
     'GRPCRoute',
     'TCPRoute',
@@ -110,11 +112,14 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
         ...(shape === 3 ? { addresses: [{ type: 'Hostname', value: NAMES[0] }] } : {}),
         listeners: [
           { name: 'http', port: 8081, protocol: 'HTTP', ...(shape === 0 ? {} : { hostname: `*.${name}.test` }) },
+          ...(shape === 1 ? [{ name: 'team', port: 8085, protocol: 'HTTP', allowedRoutes: { namespaces: { from: 'Selector', selector: TEAM_A } } }] : []),
           ...(shape === 1 ? [{ name: 'l4', port: 8083, protocol: 'TCP' }] : []),
           ...(shape === 2 ? [{ name: 'sni', port: 8084, protocol: 'TLS', tls: { mode: 'Passthrough' } }] : []),
           ...(shape === 2 ? [{ name: 'more', port: 8082, protocol: 'HTTP', allowedRoutes: { namespaces: { from: 'All' } } }] : []),
         ],
       });
+    case 'Namespace':
+      return { ...object('v1', kind, 'ns', {}), metadata: { name: 'ns', namespace: 'default', labels: { team: name } } };
     case 'HTTPRoute':
     case 'GRPCRoute':
       return object(gatewayApi, kind, name, {

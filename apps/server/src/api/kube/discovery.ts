@@ -43,24 +43,11 @@ export function resourceList(group: string, version: string, kinds: readonly Kin
     singularName: k.singular,
     namespaced: k.clusterScoped !== true,
     kind: manifestKind(k),
-    verbs: VERBS,
+    verbs: k.kind === 'Namespace' ? VERBS.filter((verb) => verb !== 'deletecollection') : VERBS,
     shortNames: k.shortNames,
     ...CATEGORIES[group.split('.').slice(-2).join('.')],
   }));
-  const namespaces = {
-    name: 'namespaces',
-    singularName: 'namespace',
-    namespaced: false,
-    kind: 'Namespace',
-    verbs: ['create', 'delete', 'get', 'list', 'patch'],
-    shortNames: ['ns'],
-  };
-  return {
-    kind: 'APIResourceList',
-    apiVersion: 'v1',
-    groupVersion: groupVersion(group, version),
-    resources: group === '' ? [...resources, namespaces] : resources,
-  };
+  return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: groupVersion(group, version), resources };
 }
 
 export function openApiIndex(): unknown {
@@ -94,10 +81,7 @@ function schemasOf(group: string, version: string, kinds: readonly Kind[]): Reco
 /** kubectl looks here for the parameter `fieldValidation` of each kind's PATCH: with it, the server checks fields and kubectl need not. */
 export function openApiOf(group: string, version: string, kinds: readonly Kind[]): unknown {
   const parameters = ['dryRun', 'fieldManager', 'fieldValidation'].map((name) => ({ name, in: 'query', schema: { type: 'string', uniqueItems: true } }));
-  const entries = [
-    ...kinds.map((k) => ({ kind: manifestKind(k), path: `${k.clusterScoped === true ? '' : 'namespaces/{namespace}/'}${k.plural}/{name}` })),
-    ...(group === '' ? [{ kind: 'Namespace', path: 'namespaces/{name}' }] : []),
-  ];
+  const entries = kinds.map((k) => ({ kind: manifestKind(k), path: `${k.clusterScoped === true ? '' : 'namespaces/{namespace}/'}${k.plural}/{name}` }));
   const paths = entries.map((e) => [
     `${basePath(group, version)}/${e.path}`,
     {

@@ -95,7 +95,7 @@ test.skipIf(missing)(
 );
 
 test.skipIf(missing)(
-  'kubectl create makes secrets, configmaps, services and namespaces; namespaces go with what is in them',
+  'kubectl create makes secrets, configmaps, services and namespaces; namespaces keep their labels, and go with what is in them',
   async () => {
     for (const name of ['tls.key', 'tls.crt']) writeFileSync(join(home, name), name);
     const run = async (...args: string[]) => {
@@ -103,7 +103,7 @@ test.skipIf(missing)(
       return out + err;
     };
     expect(await run('create', 'ns', 'foo')).toBe('namespace/foo created\n');
-    expect(await run('label', 'ns', 'foo', 'istio-injection=enabled')).toBe('namespace/foo labeled\n');
+    expect(await run('label', 'ns', 'foo', 'istio-injection=enabled')).toMatch(/^namespace\/foo labeled\nWarning: WEFT_NO_EFFECT metadata.labels\["istio-inj/);
     expect(await run('create', '-n', 'foo', 'secret', 'generic', 'cacert', `--from-file=ca.crt=${join(home, 'tls.crt')}`)).toBe('secret/cacert created\n');
     expect(api.services.store.get({ kind: 'Secret', namespace: 'foo', name: 'cacert' })?.spec).toMatchObject({
       data: { 'ca.crt': Buffer.from('tls.crt').toString('base64') },
@@ -116,8 +116,25 @@ test.skipIf(missing)(
       selector: { app: 'web' },
     });
     expect(await run('create', 'ns', 'foo')).toContain('AlreadyExists');
+    expect(await run('get', 'ns', 'foo', '-o', 'jsonpath={.metadata.labels}')).toBe('{"istio-injection":"enabled","kubernetes.io/metadata.name":"foo"}');
+    expect(await run('get', 'ns', '-l', 'istio-injection=enabled')).toMatch(/NAME +STATUS +AGE\nfoo +Active +\ds/);
+    // Only something in it: it is there all the same, and is made an object by whoever writes it.
+    expect(await run('create', '-n', 'bar', 'configmap', 'cm', '--from-literal=a=b')).toBe('configmap/cm created\n');
+    expect(await run('get', 'ns', '-o', 'name')).toBe('namespace/bar\nnamespace/foo\n');
+    expect(await run('annotate', 'ns', 'bar', 'note=x')).toBe('namespace/bar annotated\n');
+    expect(await run('label', 'ns', 'bar', 'team=shop')).toBe('namespace/bar labeled\n');
+    expect(await run('get', 'ns', 'bar', '-o', 'jsonpath={.metadata.annotations.note}{.metadata.labels.team}')).toBe('xshop');
+    expect(await run('label', 'ns', 'bar', 'team-')).toBe('namespace/bar unlabeled\n');
+    const applied = 'apiVersion: v1\nkind: Namespace\nmetadata: { name: bar, labels: { team: edge } }\n';
+    expect((await kubectl(['apply', '-f', '-'], applied)).out).toBe('namespace/bar configured\n');
+    expect((await kubectl(['apply', '-f', '-'], applied)).out).toBe('namespace/bar unchanged\n');
+    expect(api.services.store.get({ kind: 'Namespace', namespace: 'default', name: 'bar' })?.metadata.labels).toEqual({ team: 'edge' });
     expect(await run('create', 'sa', 'me')).toContain('the server could not find the requested resource');
-    expect(await run('delete', 'ns', 'foo')).toContain('namespace "foo" deleted');
+    expect(await run('delete', 'ns', 'foo', '--dry-run=server')).toContain('would be deleted with it');
+    const gone = await run('delete', 'ns', 'foo');
+    expect(gone).toContain('namespace "foo" deleted');
+    expect(gone).toMatch(/Warning: deleted with it: ConfigMap\/cm, Secret\/cacert, Service\/web; undoing revision \d+ .* brings all back/);
+    expect(await run('get', 'ns', 'foo')).toContain('NotFound');
     expect(api.services.store.list({ namespace: 'foo' }).items).toEqual([]);
   },
   60_000,

@@ -14,13 +14,13 @@ import { actorOf } from '../security.ts';
 import type { ReadyServices } from '../services.ts';
 import { gatewayProxies } from '../delivery-problems.ts';
 import { GROUP_VERSIONS, apiGroup, apiGroups, basePath, groupVersion, openApiIndex, openApiOf, resourceList } from './discovery.ts';
-import { namespaceRoutes } from './namespaces.ts';
+import { withNamespaces } from './namespaces.ts';
 import { mergePatch, strategicPatch } from './patch.ts';
 import { fromKubeProtobuf } from './protobuf.ts';
 import { selectorOf } from './selectors.ts';
 import { statusOf } from './status.ts';
 import { tableOf } from './table.ts';
-import { warningsOf } from './warnings.ts';
+import { deletedWith, warningOf, warningsOf } from './warnings.ts';
 import { streamWatch } from './watch.ts';
 
 interface Query {
@@ -78,7 +78,6 @@ export function kubeRoutes(services: ReadyServices, queries: Queries): FastifyPl
       app.get(`/openapi/v3${basePath(group, version)}`, hidden, async () => openApiOf(group, version, kinds));
       for (const kind of kinds) resourceRoutes(app, services, queries, { kind, group, version });
     }
-    namespaceRoutes(app, services, queries);
   };
 }
 
@@ -88,7 +87,7 @@ function resourceRoutes(
   queries: Queries,
   { kind, group, version }: { kind: Kind; group: string; version: string },
 ): void {
-  const { store } = services;
+  const store = kind.kind === 'Namespace' ? withNamespaces(services.store) : services.store;
   const base = basePath(group, version);
   const apiVersion = groupVersion(group, version);
   const hidden = { schema: { hide: true } };
@@ -118,7 +117,7 @@ function resourceRoutes(
     return object;
   };
   const asTable = (request: Request): boolean => (request.headers.accept ?? '').includes('as=Table');
-  const context = (request: Request) => ({ actor: actorOf(request.headers), dryRun: request.query.dryRun === 'All' });
+  const context = (request: Request) => ({ actor: actorOf(request.headers), dryRun: isDryRun(request) });
 
   const put = async (request: Request, reply: FastifyReply, input: unknown, resourceVersion: string | undefined): Promise<MeshObject> => {
     const object = validated(inNamespace(input, apiVersion, manifestKind(kind), request));
@@ -175,6 +174,7 @@ function resourceRoutes(
   });
   app.delete(collection, hidden, async (raw) => {
     const request = raw as Request;
+    if (kind.kind === 'Namespace') throw new RefusedError(405, 'WEFT_METHOD_NOT_ALLOWED', 'namespaces are deleted one by one, with what is in each');
     const selector = selectorOf(request.query);
     const found = store
       .list({ kind: kind.kind, ...(request.params.namespace === undefined ? {} : { namespace: request.params.namespace }) })
@@ -214,19 +214,33 @@ function resourceRoutes(
     const wanted = next.metadata?.resourceVersion ?? current.metadata.resourceVersion;
     return put(request, reply, next, wanted);
   });
-  app.delete(one, hidden, async (raw) => {
+  app.delete(one, hidden, async (raw, reply) => {
     const request = raw as Request;
     const object = existing(request);
     const wanted = (request.body as { preconditions?: { resourceVersion?: string } } | null | undefined)?.preconditions?.resourceVersion;
-    await store.write([{ op: 'delete', ref: refIn(request), ...(wanted === undefined ? {} : { resourceVersion: wanted }) }], context(request));
+    const asked = context(request);
+    const commit = await store.write([{ op: 'delete', ref: refIn(request), ...(wanted === undefined ? {} : { resourceVersion: wanted }) }], {
+      ...asked,
+      ...(kind.kind === 'Namespace' ? { reason: `delete namespace ${object.metadata.name}` } : {}),
+    });
+    const message = deletedWith(commit, refIn(request), asked.dryRun);
+    if (message !== undefined) reply.header('warning', warningOf(message));
     return {
       kind: 'Status',
       apiVersion: 'v1',
       metadata: {},
       status: 'Success',
-      details: { name: object.metadata.name, group, kind: kind.plural, uid: object.metadata.uid },
+      ...(message === undefined ? {} : { message }),
+      // kubectl waits until the name is gone or has another uid than this: a namespace without an object has none.
+      details: { name: object.metadata.name, group, kind: kind.plural, uid: object.metadata.uid || `deleted-${object.metadata.name}` },
     };
   });
+}
+
+/** Deletions say it in their body (DeleteOptions). */
+function isDryRun({ query, method, body }: Request): boolean {
+  const options = method === 'DELETE' ? (body as { dryRun?: readonly string[] } | null | undefined)?.dryRun : undefined;
+  return query.dryRun === 'All' || (Array.isArray(options) && options.includes('All'));
 }
 
 /** The body with kind and namespace of the path; a body that says otherwise is refused. */

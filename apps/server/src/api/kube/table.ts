@@ -6,6 +6,7 @@ type Column = readonly [name: string, value: (spec: Record<string, unknown>, sta
 
 /** What columns read of a status. */
 interface Status {
+  phase?: string;
   addresses?: readonly { value: string }[];
   loadBalancer?: { ingress?: readonly { ip: string }[] };
   conditions?: readonly { type: string; status: string }[];
@@ -23,6 +24,7 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
           .join(','),
     ],
   ],
+  Namespace: [['Status', (_, { phase }) => phase ?? '']],
   Secret: [
     ['Type', (s) => text(s['type'] ?? 'Opaque')],
     ['Data', (s) => String(Object.keys((s['data'] ?? {}) as object).length)],

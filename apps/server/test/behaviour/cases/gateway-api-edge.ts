@@ -36,6 +36,11 @@ spec:
   from: [{ group: ${API}, kind: ${from}, namespace: $NS }]
   to: [{ group: "", kind: ${toKind}, name: ${target} }]
 ---`;
+/** The other namespace, with a label. */
+const labelled = (label: string): string => `
+kind: Namespace
+metadata: { name: $OTHER, labels: { ${label} } }
+---`;
 const ALL = ', allowedRoutes: { namespaces: { from: All } }';
 
 export const GATEWAY_API_EDGE: readonly Case[] = [
@@ -60,6 +65,23 @@ export const GATEWAY_API_EDGE: readonly Case[] = [
       // Of another namespace: one listener takes it, the other does not.
       http({ at: 'gwa-http', headers: { host: 'any.example.com' }, expect: { status: 301, headers: { location: 'http://new.example.com:8081/' } } }),
       http({ at: 'gwa-http', headers: { host: 'lost.shop.example.com' }, expect: { status: 404 } }),
+    ],
+  },
+  {
+    area,
+    name: 'a listener takes the routes of namespaces whose labels its selector fits, from the moment they do',
+    services: [],
+    objects: `${labelled('team: none')}${elsewhere('gwa-labels')}${gateway(
+      'gwa-labels',
+      listener('gwa-labels', ', allowedRoutes: { namespaces: { from: Selector, selector: { matchLabels: { team: web } } } }'),
+    )}
+    ${route('gwa-labels', `parentRefs: [{ name: gwa-labels, namespace: $NS }], hostnames: [labels.example.com], rules: [{ ${to('gwa-labels')} }]`, '$OTHER')}`,
+    steps: [
+      until(http({ at: 'gwa-labels', headers: { host: 'labels.example.com' }, expect: { status: 404 } })),
+      { kind: 'apply', objects: labelled('team: web') },
+      http({ at: 'gwa-labels', headers: { host: 'labels.example.com' }, expect: b }),
+      { kind: 'apply', objects: labelled('team: other') },
+      http({ at: 'gwa-labels', headers: { host: 'labels.example.com' }, expect: { status: 404 } }),
     ],
   },
   {

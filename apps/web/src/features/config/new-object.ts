@@ -26,6 +26,8 @@ const SPECS: Readonly<Record<string, string>> = {
 
 /** YAML of a new object of a kind. */
 export function template(kind: Kind, namespace: string): string {
+  // A namespace has nothing to say but its labels.
+  if (kind.kind === 'Namespace') return `apiVersion: v1\nkind: Namespace\nmetadata:\n  name: new\n  labels: { team: web }\n`;
   const spec = (SPECS[kind.kind] ?? '{}\n').replaceAll(/^(?=.)/gm, '  ');
   const home = kind.clusterScoped === true ? '' : `  namespace: ${namespace}\n`;
   return `apiVersion: ${apiVersionOf(kind)}\nkind: ${manifestKind(kind)}\nmetadata:\n  name: new\n${home}spec:\n${spec}`;

@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { type GatewaySpec, type VirtualServiceSpec, durationMs, parseYaml, validateObject } from '../../config/index.ts';
-import { DEFAULT_MESH_SETTINGS, type MeshObject, kindOfManifest } from '../../model/index.ts';
+import { CLUSTER_NAMESPACE, DEFAULT_MESH_SETTINGS, type MeshObject, kindOfManifest, namespaceOf, refOf } from '../../model/index.ts';
 import { buildMesh } from '../mesh.ts';
 import { gatewayApiStatus } from './status.ts';
 import { gatewayWorld } from './world.ts';
@@ -18,10 +18,7 @@ if (!present) console.warn(`skipped: Istio's conformance corpus is not at ${corp
 
 const SETTINGS = { ...DEFAULT_MESH_SETTINGS, domainSuffix: 'domain.suffix' };
 /** Objects whose conversion differs, and why. */
-const DEVIATIONS: readonly { of: RegExp; why: string }[] = [
-  { of: /^http.yaml .*infpool/, why: 'InferencePools are not served' },
-  { of: /^route-binding.yaml .*~slctr-/, why: 'namespaces have no labels here but kubernetes.io/metadata.name' },
-];
+const DEVIATIONS: readonly { of: RegExp; why: string }[] = [{ of: /^http.yaml .*infpool/, why: 'InferencePools are not served' }];
 
 /** The Service that the Gateways of most cases name; Istio's tests have it in code. */
 const INGRESS: MeshObject = {
@@ -30,6 +27,15 @@ const INGRESS: MeshObject = {
   metadata: { name: 'istio-ingressgateway', namespace: 'istio-system' },
   spec: { selector: { istio: 'ingressgateway' }, ports: [{ name: 'http', port: 80 }] },
 };
+
+/** Those that Istio's tests make of the namespaces a case names, with a label for the first part of each name. */
+function namespacesOf(objects: readonly MeshObject[]): MeshObject[] {
+  return [...new Set(objects.map((o) => namespaceOf(refOf(o))))].flatMap((name) => {
+    if (name === undefined) return [];
+    const labels = { 'istio.io/test-name-part': name.split('-')[0] ?? '' };
+    return [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, namespace: CLUSTER_NAMESPACE, labels }, spec: {} }];
+  });
+}
 
 interface Document {
   apiVersion: string;
@@ -79,7 +85,7 @@ const files = !present ? ['none'] : readdirSync(corpus).filter((f) => f.endsWith
 test.skipIf(!present).each(files)('%s', (file) => {
   const objects = objectsIn(file);
   expect(objects.filter((o) => o.kind === 'refused')).toEqual([]);
-  const mesh = buildMesh([...objects, INGRESS], SETTINGS);
+  const mesh = buildMesh([...objects, INGRESS, ...namespacesOf(objects)], SETTINGS);
   const ours = byName([...mesh.gateways, ...mesh.virtualServices] as Document[]);
   const istio = byName(documentsIn(`${file}.golden`).filter((d) => d.kind === 'Gateway' || d.kind === 'VirtualService'));
   const different = Object.keys({ ...ours, ...istio }).filter((key) => !DEVIATIONS.some(({ of }) => of.test(`${file} ${key}`)));
@@ -104,26 +110,23 @@ function accepted(status: Told | undefined): unknown {
       .map((c) => `${c.type} ${c.status} ${c.reason}`)
       .toSorted();
   return {
-    // These select namespaces by labels, which there are none of here.
-    listeners: (status?.listeners ?? [])
-      .filter((l) => !l.name.startsWith('slctr-'))
-      .map((l) => ({
-        ...{
-          name: l.name,
-          attachedRoutes: l.attachedRoutes,
-          kinds: l.supportedKinds.map((k) => k.kind),
-        },
-        conditions: only(l.conditions, ['Accepted', 'Conflicted', 'ResolvedRefs']),
-      })),
+    listeners: (status?.listeners ?? []).map((l) => ({
+      ...{
+        name: l.name,
+        attachedRoutes: l.attachedRoutes,
+        kinds: l.supportedKinds.map((k) => k.kind),
+      },
+      conditions: only(l.conditions, ['Accepted', 'Conflicted', 'ResolvedRefs']),
+    })),
     parents: (status?.parents ?? [])
-      .filter((p) => p.parentRef.sectionName?.startsWith('slctr-') !== true)
       .map((p) => JSON.stringify([Object.entries(p.parentRef).map(String).toSorted(), only(p.conditions, ['Accepted'])]))
       .toSorted(),
   };
 }
 
 test.skipIf(!present).each(files)('status of %s', (file) => {
-  const objects = [...objectsIn(file), INGRESS];
+  const read = objectsIn(file);
+  const objects = [...read, INGRESS, ...namespacesOf(read)];
   const world = gatewayWorld(objects, SETTINGS.domainSuffix);
   const golden = documentsIn(file.replace('.yaml', '.status.yaml.golden')) as (Document & { status: Told })[];
   for (const { kind, metadata, status } of golden) {

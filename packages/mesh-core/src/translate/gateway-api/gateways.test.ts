@@ -26,7 +26,8 @@ const NODE: ProxyNode = {
 function objects(...texts: string[]): MeshObject[] {
   return parseYaml(texts.join('\n---\n')).documents.map(({ value }) => {
     const { kind } = value as { kind: string };
-    const apiVersion = kind === 'Service' || kind === 'Secret' ? 'v1' : `gateway.networking.k8s.io/${kind === 'ReferenceGrant' ? 'v1beta1' : 'v1'}`;
+    const apiVersion =
+      kind === 'Service' || kind === 'Secret' || kind === 'Namespace' ? 'v1' : `gateway.networking.k8s.io/${kind === 'ReferenceGrant' ? 'v1beta1' : 'v1'}`;
     const { object, problems } = validateObject({ apiVersion, ...(value as object) });
     expect(problems).toEqual([]);
     return object as MeshObject;
@@ -160,12 +161,20 @@ test("clients are asked for a certificate by the listener's option, or by the Ga
   });
 });
 
-test('a selector that asks for labels nobody knows of lets no namespace in, nor one of a label that must not be there', () => {
+test('a selector lets in the namespaces whose labels it fits, of which one without an object has its name', () => {
   const listener = (selector: string): string =>
     `{ name: http, port: 80, protocol: HTTP, allowedRoutes: { namespaces: { from: Selector, selector: { ${selector} } } } }`;
-  const routed = (selector: string): string[] | undefined =>
-    hosts(translated(objects(gateway(listener(selector)), route('r', `parentRefs: [{ name: web }], ${to('a')}`))))['*'];
-  expect(routed('matchExpressions: [{ key: kubernetes.io/metadata.name, operator: In, values: [edge] }]')).toHaveLength(1);
-  expect(routed('matchExpressions: [{ key: env, operator: DoesNotExist }]')).toEqual([]);
-  expect(routed('matchExpressions: [{ key: env, operator: NotIn, values: [prod] }]')).toEqual([]);
+  const labelled = (labels: string): string => `{ kind: Namespace, metadata: { name: edge, labels: { ${labels} } } }`;
+  const routed = (selector: string, ...more: string[]): string[] | undefined =>
+    hosts(translated(objects(gateway(listener(selector)), route('r', `parentRefs: [{ name: web }], ${to('a')}`), ...more)))['*'];
+  const named = 'matchExpressions: [{ key: kubernetes.io/metadata.name, operator: In, values: [edge] }]';
+  expect(routed(named)).toHaveLength(1);
+  // Whatever the object says of it.
+  expect(routed(named, labelled('kubernetes.io/metadata.name: other'))).toHaveLength(1);
+  expect(routed('matchLabels: { team: shop }')).toEqual([]);
+  expect(routed('matchLabels: { team: shop }', labelled('team: shop'))).toHaveLength(1);
+  expect(routed('matchLabels: { team: shop }', labelled('team: other'))).toEqual([]);
+  expect(routed('matchExpressions: [{ key: team, operator: DoesNotExist }]')).toHaveLength(1);
+  expect(routed('matchExpressions: [{ key: team, operator: DoesNotExist }]', labelled('team: shop'))).toEqual([]);
+  expect(routed('matchExpressions: [{ key: team, operator: NotIn, values: [shop] }]', labelled('team: shop'))).toEqual([]);
 });

@@ -12,11 +12,11 @@ import type {
   TlsRouteSpec,
   VirtualServiceSpec,
 } from '../../config/index.ts';
-import type { MeshObject } from '../../model/index.ts';
+import { type MeshObject, namespaceLabels } from '../../model/index.ts';
 import { isOurs } from './classes.ts';
 import { istioGateways, selectorsOf } from './gateways.ts';
 import { l4VirtualServices } from './l4-routes.ts';
-import { type KubernetesGateway, type Listener, listenersOf } from './listeners.ts';
+import { type KubernetesGateway, type Listener, type NamespaceLabels, listenersOf } from './listeners.ts';
 import { httpVirtualServices } from './virtual-services.ts';
 
 /** Objects of a kind, oldest first. */
@@ -30,8 +30,15 @@ export function listenersByGateway(read: Read): ReadonlyMap<string, readonly Lis
   const classes = read<GatewayClassSpec>('GatewayClass');
   const ours = (read('KubernetesGateway') as readonly KubernetesGateway[]).filter((g) => isOurs(g, classes));
   if (ours.length === 0) return new Map();
-  const namespaces = [...new Set(ROUTE_KINDS.flatMap((kind) => read(kind).map((r) => r.metadata.namespace)))].toSorted();
-  return new Map(ours.map((g) => [`${g.metadata.namespace}/${g.metadata.name}`, listenersOf(g, namespaces)]));
+  const known = namespacesOfRoutes(read);
+  return new Map(ours.map((g) => [`${g.metadata.namespace}/${g.metadata.name}`, listenersOf(g, known)]));
+}
+
+/** Namespaces that have an object, or only routes in them. */
+function namespacesOfRoutes(read: Read): NamespaceLabels {
+  const objects = new Map(read('Namespace').map((n) => [n.metadata.name, n]));
+  const names = new Set([...objects.keys(), ...ROUTE_KINDS.flatMap((kind) => read(kind).map((r) => r.metadata.namespace))]);
+  return new Map([...names].toSorted().map((name) => [name, namespaceLabels(name, objects.get(name))]));
 }
 
 export function gatewaysOfListeners(read: Read, byGateway: ReadonlyMap<string, readonly Listener[]>, domainSuffix: string): MeshObject<GatewaySpec>[] {

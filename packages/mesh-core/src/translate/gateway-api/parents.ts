@@ -89,8 +89,12 @@ function denial(route: Route, kind: string, ref: ParentRef, { spec, hostname, na
   if (hostname !== '' && !hostnamesOf(route).some((host) => overlap(host, hostname)))
     return { reason: 'NoMatchingListenerHostname', message: `no hostnames matched parent hostname ${JSON.stringify(hostname)}` };
   if (!namespaces.includes('*') && !namespaces.includes(namespace))
-    return { reason: 'NotAllowedByListeners', message: `namespace ${JSON.stringify(namespace)} is not allowed by the parent` };
+    return { reason: 'NotAllowedByListeners', message: `namespace ${JSON.stringify(namespace)} is not allowed by the parent${bySelector(spec)}` };
   return kinds.includes(kind) ? undefined : { reason: 'NotAllowedByListeners', message: `kind ${kind} is not allowed` };
+}
+
+function bySelector({ allowedRoutes }: Listener['spec']): string {
+  return allowedRoutes?.namespaces?.from === 'Selector' ? ', which selects namespaces by labels this one has not' : '';
 }
 
 /** A route without host names is for all. */

@@ -11,7 +11,7 @@ const PROXY = { namespace: 'edge', labels: { 'gateway.networking.k8s.io/gateway-
 function objects(...texts: string[]): MeshObject[] {
   return parseYaml(texts.join('\n---\n')).documents.map(({ value }) => {
     const { kind } = value as { kind: string };
-    const apiVersion = kind === 'Service' || kind === 'Secret' ? 'v1' : 'gateway.networking.k8s.io/v1';
+    const apiVersion = kind === 'Service' || kind === 'Secret' || kind === 'Namespace' ? 'v1' : 'gateway.networking.k8s.io/v1';
     const { object, problems } = validateObject({ apiVersion, ...(value as object) });
     expect(problems).toEqual([]);
     return object as MeshObject;
@@ -88,13 +88,12 @@ test.each([
     'error WEFT_NOT_ACCEPTED spec.listeners[0].allowedRoutes.kinds: InvalidRouteKinds',
   ],
   [
-    'a label of namespaces',
+    'a label no namespace has',
     [
-      gateway(
-        '{ name: a, port: 80, protocol: HTTP, allowedRoutes: { namespaces: { from: Selector, selector: { matchExpressions: [{ key: env, operator: DoesNotExist }] } } } }',
-      ),
+      gateway('{ name: a, port: 80, protocol: HTTP, allowedRoutes: { namespaces: { from: Selector, selector: { matchLabels: { team: shop } } } } }'),
+      '{ kind: Namespace, metadata: { name: edge, labels: { team: other } } }',
     ],
-    'error WEFT_NOT_ACCEPTED spec.listeners[0].allowedRoutes.namespaces.selector: UnsupportedValue',
+    'warning WEFT_SELECTS_NO_NAMESPACE spec.listeners[0].allowedRoutes.namespaces.selector: No namespace has the labels',
   ],
   [
     'a Secret that is not there',

@@ -3,7 +3,7 @@
 import { type MeshObject, type Problem, refOf } from '../../model/index.ts';
 import { certificateFaults } from './certificate-faults.ts';
 import { CONTROLLER, controllerOf } from './classes.ts';
-import type { KubernetesGateway } from './listeners.ts';
+import type { KubernetesGateway, Listener } from './listeners.ts';
 import { parentKind } from './parents.ts';
 import { parentFindings, refFindings } from './route-findings.ts';
 import { type ConnectedProxy, proxiesOf, unopened } from './status.ts';
@@ -42,12 +42,20 @@ function gatewayProblems(gateway: KubernetesGateway, world: GatewayWorld, proxie
     const place = `spec.listeners[${listener.index}]`;
     return [
       ...listener.faults.map((f) => told(gateway, 'error', 'WEFT_NOT_ACCEPTED', `${place}.${f.path}`, `${f.reason}: ${f.message}.`)),
+      ...selectsNothing(gateway, listener, place),
       ...certificateFaults(listener, world).map((f) => unresolved(told(gateway, 'error', 'IST0101', `${place}.${f.path}`, `${f.reason}: ${f.message}.`))),
     ];
   });
   if (proxies.length > 0 && proxiesOf(gateway, world, proxies).length === 0)
     problems.push(told(gateway, 'warning', 'IST0101', 'spec.listeners', `The ports of this Gateway are open nowhere: ${unopened(gateway, world)}.`));
   return problems;
+}
+
+/** A selector that fits no namespace: the port is open, and no route can bind to it. */
+function selectsNothing(gateway: KubernetesGateway, { spec, namespaces }: Listener, place: string): Problem[] {
+  if (spec.allowedRoutes?.namespaces?.from !== 'Selector' || namespaces.length > 0) return [];
+  const message = 'No namespace has the labels this selects, so no route can bind to the listener: label a Namespace.';
+  return [unresolved(told(gateway, 'warning', 'WEFT_SELECTS_NO_NAMESPACE', `${place}.allowedRoutes.namespaces.selector`, message))];
 }
 
 function routeProblems(route: AnyRoute, world: GatewayWorld): Problem[] {
