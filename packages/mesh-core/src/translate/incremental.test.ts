@@ -39,6 +39,7 @@ const edit = fc.record({
     'ReferenceGrant',
     'Ingress',
     'IngressClass',
+    'Sidecar',
   ),
   name: fc.constantFrom(...NAMES),
   shape: fc.nat(3),
@@ -58,7 +59,7 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
       });
     case 'VirtualService':
       return object(networking, kind, name, {
-        hosts: [name],
+        hosts: [shape === 1 && name === 'c' ? '*.ns.svc.cluster.local' : name],
         ...(shape === 3 ? { gateways: ['mesh', 'a'] } : {}),
         http: [
           ...(shape === 2 ? [{ match: [{ sourceLabels: { app: 'a' } }], directResponse: { status: 503 } }] : []),
@@ -103,6 +104,12 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
         ...(shape > 1 ? { selector: { matchLabels: shape === 2 ? { app: name } : { istio: 'ingressgateway' } } } : {}),
         ...(shape % 2 === 0 ? { action: 'DENY' } : {}),
         rules: [{ to: [{ operation: { ports: [String(9080 + shape)] } }] }],
+      });
+    case 'Sidecar':
+      return object(networking, kind, name, {
+        ...(shape > 1 ? { workloadSelector: { labels: { app: name } } } : {}),
+        ...(shape % 2 === 0 ? { egress: [{ hosts: [`./${name}.ns.svc.cluster.local`] }] } : {}),
+        ...(shape === 0 ? {} : { inboundConnectionPool: { tcp: { maxConnections: shape } } }),
       });
     case 'GatewayClass':
       return object(gatewayApi, kind, 'istio', { controllerName: shape === 0 ? 'istio.io/gateway-controller' : 'example.com/other' });
@@ -241,6 +248,20 @@ test('an edit of one VirtualService makes the routes of its hosts again and noth
   expect([...after[TYPE_URL.listener].values()]).toEqual([...before[TYPE_URL.listener].values()]);
   // Nothing changed: the whole set is the same object.
   expect(translate(buildMesh(next, DEFAULT_MESH_SETTINGS, second), node('a'), DEFAULT_MESH_SETTINGS)).toBe(after);
+});
+
+test('a Service in front of an application reaches its proxy, also one that may see other services only', () => {
+  const objects = [
+    ...['b', 'c'].map((name) => objectOf({ kind: 'Service', name, shape: 0, gone: false })),
+    objectOf({ kind: 'WorkloadEntry', name: 'a', shape: 2, gone: false }),
+    object(networking, 'Sidecar', 'all', { egress: [{ hosts: ['./b.ns.svc.cluster.local'] }] }),
+  ];
+  const first = buildMesh(objects, DEFAULT_MESH_SETTINGS);
+  const before = translate(first, node('a'), DEFAULT_MESH_SETTINGS);
+  const service = objectOf({ kind: 'Service', name: 'a', shape: 0, gone: false });
+  const after = translate(buildMesh([...objects, service], DEFAULT_MESH_SETTINGS, first), node('a'), DEFAULT_MESH_SETTINGS);
+  const changed = [...after[TYPE_URL.cluster].values()].filter((r) => before[TYPE_URL.cluster].get(r.name) !== r).map((r) => r.name);
+  expect(changed).toEqual(['inbound|9080||']);
 });
 
 test("a key server's answer makes the inbound listeners of those who need its keys again and nothing else", () => {

@@ -1,7 +1,7 @@
 // What is remembered from mesh to mesh, on meshes of two texts.
 
 import { expect, test } from 'vitest';
-import { Memo, type Remembering, derived, once, source } from './memo.ts';
+import { Memo, type Remembering, constant, derived, once, onceEntry, onceEntryFor, source, still } from './memo.ts';
 
 interface Texts extends Remembering {
   memo: Memo<this>;
@@ -73,4 +73,69 @@ test('parts of a result in use are remembered, however long it was not made of t
   mesh = follow({ a: 'a', b: 'd', c: '' }, mesh);
   expect(whole(mesh)).toBe('a1d');
   expect(other(mesh)).toBe('a2');
+});
+
+test('of what a result was made from only that is looked up again whose sources have changed, and that once for all results', () => {
+  const looked: string[] = [];
+  const part = (mesh: Texts, name: string): string =>
+    derived(mesh, `part ${name}`, (m) => {
+      looked.push(name);
+      return text(m, name).slice(0, 1);
+    });
+  const whole = (mesh: Texts, i: number): string => once(mesh, `whole ${i}`, () => part(mesh, 'a') + part(mesh, 'b'));
+  const both = (mesh: Texts): string => whole(mesh, 1) + whole(mesh, 2);
+  const first = follow({ a: 'a1', b: 'b1' });
+  expect([both(first), looked.splice(0)]).toEqual(['abab', ['a', 'b']]);
+  const second = follow({ a: 'a2', b: 'b1' }, first);
+  expect([both(second), looked.splice(0)]).toEqual(['abab', ['a']]);
+  // One that was not asked for meanwhile asks what has changed since it was.
+  const third = follow({ a: 'a2', b: 'c1' }, second);
+  expect([whole(third, 1), looked.splice(0)]).toEqual(['ac', ['b']]);
+  const fourth = follow({ a: 'd1', b: 'c1' }, third);
+  expect([both(fourth), looked.splice(0)]).toEqual(['dcdc', ['a']]);
+});
+
+test('a fact that came to be read from another source is looked up again when that changes, whichever result asks first', () => {
+  const results = (mesh: Texts): string[] => [1, 2].map((i) => once(mesh, `result ${i}`, () => `${inner(mesh)}${text(mesh, 'c')}`));
+  const first = follow({ a: '', b: 'plain', c: '.' });
+  expect(results(first)).toEqual(['plain.', 'plain.']);
+  const second = follow({ a: 'see b', b: 'plain', c: '.' }, first);
+  // Only the first is asked for: it learns for both where the fact is read from now.
+  expect(once(second, 'result 1', () => 'made again')).toBe('plain.');
+  expect(results(follow({ a: 'see b', b: 'other', c: '.' }, second))).toEqual(['other.', 'other.']);
+});
+
+test('a result that is held on to is told by as long as it is so, in meshes that are tried and those that follow', () => {
+  const make = (mesh: Texts) => onceEntry(mesh, 'result', () => inner(mesh));
+  const first = follow({ a: 'see b', b: '1', c: '' });
+  const entry = make(first);
+  const tried = follow({ a: 'see b', b: '2', c: '' }, first);
+  expect([still(tried, entry), make(tried).value]).toEqual([undefined, '2']);
+  const second = follow({ a: 'see b', b: '1', c: 'c' }, first);
+  expect(still(second, entry)).toBe(entry);
+  expect(still(follow({ a: '', b: '1', c: 'c' }, second), entry)).toBe(undefined);
+  expect(still(second, undefined)).toBe(undefined);
+  expect(still(second, constant('always'))?.value).toBe('always');
+});
+
+test('what was made from a result that was held on to is made again with it', () => {
+  const first = follow({ a: 'see b', b: '1' });
+  const entry = onceEntry(first, 'part', () => inner(first));
+  const whole = (mesh: Texts): string => once(mesh, 'whole', () => `<${(still(mesh, entry) ?? onceEntry(mesh, 'part', () => inner(mesh))).value}>`);
+  expect(whole(first)).toBe('<1>');
+  expect(whole(follow({ a: 'see b', b: '2' }, first))).toBe('<2>');
+});
+
+test('a result that is held on to and its parts are remembered for those who ask by key, however long nobody did', () => {
+  let made = 0;
+  const part = (mesh: Texts): string => once(mesh, 'part', () => `${text(mesh, 'a')}${(made += 1)}`);
+  const whole = (mesh: Texts, who: { name: string }) => onceEntryFor(mesh, 'whole', who, ({ name }) => name + part(mesh));
+  let mesh = follow({ a: 'a', b: '0' });
+  const entry = whole(mesh, { name: 'x' });
+  for (let i = 1; i < 500; i += 1) {
+    mesh = follow({ a: 'a', b: String(i) }, mesh);
+    expect(still(mesh, entry)).toBe(entry);
+  }
+  expect(whole(mesh, { name: 'x' })).toBe(entry);
+  expect(whole(mesh, { name: 'y' }).value).toBe('ya1');
 });

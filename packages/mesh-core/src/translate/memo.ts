@@ -6,15 +6,22 @@ interface Fact<M> {
   key: string;
   read: (mesh: M) => unknown;
   value: unknown;
+  /** Bits of the sources it was read from in the mesh it was last found the same in, and the sources of that mesh. */
+  sources: number;
+  seen: Sources;
 }
 
-interface Entry<M> {
-  value: unknown;
+/** A result. Who asks for it again and again may hold on to it and ask whether it is {@link still} so. */
+export interface Entry<M, T = unknown> {
+  key: string;
+  value: T;
   facts: readonly Fact<M>[];
   /** Bits of the sources that it and its facts were read from. */
   sources: number;
   /** Sources of the mesh for which it was last found to hold. */
   seen: Sources;
+  /** Of the memo when it was last asked for: what is not asked for is forgotten. */
+  rotation: number;
 }
 
 /** By the number of a source what its content is numbered; in the meshes of a memo equal numbers are equal contents. */
@@ -52,6 +59,7 @@ export class Memo<M> {
   #older = new Map<string, Entry<M>>();
   #latest: Remembering['facts'] | undefined;
   #meshes = 0;
+  rotation = 0;
   #contents = 0;
   readonly #sources = new Map<string, number>();
   #compared: { from: Sources; to: Sources; changed: number } = { from: [], to: [], changed: 0 };
@@ -72,6 +80,7 @@ export class Memo<M> {
     if (this.#meshes % ROTATE_AFTER === 0) {
       this.#older = this.#entries;
       this.#entries = new Map();
+      this.rotation += 1;
     }
     const sources: (number | undefined)[] = [];
     for (const name of names) {
@@ -105,22 +114,21 @@ export class Memo<M> {
   }
 
   get(key: string): Entry<M> | undefined {
-    const entry = this.#entries.get(key);
-    if (entry !== undefined) return entry;
-    return this.#keep(key);
+    const entry = this.#entries.get(key) ?? this.#older.get(key);
+    if (entry !== undefined) this.keep(entry);
+    return entry;
   }
 
-  /** With what it was made of, which is not looked at as long as it holds. */
-  #keep(key: string): Entry<M> | undefined {
-    const older = this.#older.get(key);
-    if (older === undefined) return undefined;
-    this.#entries.set(key, older);
-    for (const part of older.facts) if (part.key.startsWith('=') && !this.#entries.has(part.key.slice(1))) this.#keep(part.key.slice(1));
-    return older;
+  /** Not to be forgotten, nor what it was made of, which is not looked at as long as it holds. */
+  keep(entry: Entry<M>): void {
+    if (entry.rotation >= this.rotation) return;
+    entry.rotation = this.rotation;
+    if (!this.#entries.has(entry.key)) this.#entries.set(entry.key, entry);
+    for (const { key } of entry.facts) if (key.startsWith('=')) this.get(key.slice(1));
   }
 
-  set(key: string, entry: Entry<M>): void {
-    this.#entries.set(key, entry);
+  set(entry: Entry<M>): void {
+    this.#entries.set(entry.key, entry);
   }
 
   /** A value whose key says all it depends on, or that its user compares himself. */
@@ -129,12 +137,17 @@ export class Memo<M> {
   }
 
   remember(key: string, value: unknown): void {
-    this.set(key, { value, facts: NO_FACTS, sources: 0, seen: [] });
+    this.set({ ...constant<M, unknown>(value), key, rotation: this.rotation });
   }
 
   get size(): number {
     return this.#entries.size;
   }
+}
+
+/** A result that always holds, for who holds on to it. */
+export function constant<M, T>(value: T): Entry<M, T> {
+  return { key: '', value, facts: NO_FACTS, sources: 0, seen: NO_FACTS, rotation: Number.POSITIVE_INFINITY };
 }
 
 /** Several may share a bit. */
@@ -144,9 +157,14 @@ const STALE = Symbol('stale');
 
 /** `make()` once per key and as long as everything it read through the mesh is the same. The key names what else it depends on. */
 export function once<M extends Remembering, T>(mesh: M, key: string, make: () => T): T {
-  const entry = holding(mesh, key) ?? enter(mesh, key, make);
-  noteEntry(mesh, key, entry);
-  return entry.value as T;
+  return onceEntry(mesh, key, make).value;
+}
+
+/** {@link once} for who holds on to the result. */
+export function onceEntry<M extends Remembering, T>(mesh: M, key: string, make: () => T): Entry<M, T> {
+  const entry = (holding(mesh, key) as Entry<M, T> | undefined) ?? made(mesh, key, make);
+  noteEntry(mesh, entry);
+  return entry;
 }
 
 /**
@@ -157,9 +175,9 @@ export function derived<M extends Remembering, T>(mesh: M, key: string, make: (m
   let entry = holding(mesh, key);
   if (entry === undefined) {
     const old = (mesh.memo as Memo<M>).get(key);
-    entry = enter(mesh, key, () => (old === undefined ? make(mesh) : same(old.value as T, make(mesh))));
+    entry = made(mesh, key, () => (old === undefined ? make(mesh) : same(old.value as T, make(mesh))));
   }
-  if (isRead(mesh)) note(mesh, `=${key}`, derivedAgain(key, make, same), entry.value);
+  if (isRead(mesh)) note(mesh, `=${key}`, derivedAgain(key, make, same), entry);
   return entry.value as T;
 }
 
@@ -170,9 +188,9 @@ function derivedAgain<M extends Remembering, T>(key: string, make: (mesh: M) => 
 
 /** A look-up whose answer, not its way there, is what a result depends on. `read` reads everything through its parameter. */
 export function fact<M extends Remembering, T>(mesh: M, key: string, read: (mesh: M) => T): T {
-  const value = look(mesh, key, read);
-  note(mesh, key, read, value);
-  return value;
+  const looked = look(mesh, key, read);
+  note(mesh, key, read, looked);
+  return looked.value as T;
 }
 
 /** A fact that is read from nothing else. Its content changes with the number the mesh has for it, and only then. */
@@ -188,28 +206,32 @@ export function source<M extends Remembering, T>(mesh: M, name: string, read: (m
  * that all subjects that agree in these share one result. Properties are compared as JSON.
  */
 export function onceFor<M extends Remembering, S extends object, T>(mesh: M, key: string, subject: S, make: (subject: S) => T): T {
+  return onceEntryFor(mesh, key, subject, make).value;
+}
+
+/** {@link onceFor} for who holds on to the result. */
+export function onceEntryFor<M extends Remembering, S extends object, T>(mesh: M, key: string, subject: S, make: (subject: S) => T): Entry<M, T> {
   const memo = mesh.memo as Memo<M>;
   let names = memo.reads.get(key);
   if (names === undefined) memo.reads.set(key, (names = new Set()));
-  const known = keyFor(key, names, subject);
-  const hit = holding(mesh, known);
-  if (hit !== undefined) {
-    noteEntry(mesh, known, hit);
-    return hit.value as T;
+  let entry = holding(mesh, keyFor(key, names, subject)) as Entry<M, T> | undefined;
+  if (entry === undefined) {
+    const read = names;
+    const watched = new Proxy(subject, {
+      get: (target, property) => {
+        if (typeof property === 'string') read.add(property);
+        return target[property as keyof S];
+      },
+    });
+    // Kept under what was read in the end: under less it would be given to subjects that differ.
+    entry = made(
+      mesh,
+      () => keyFor(key, read, subject),
+      () => make(watched),
+    );
   }
-  const read = names;
-  const watched = new Proxy(subject, {
-    get: (target, property) => {
-      if (typeof property === 'string') read.add(property);
-      return target[property as keyof S];
-    },
-  });
-  const entry = made(mesh, () => make(watched));
-  // Kept under what was read in the end: under less it would be given to subjects that differ.
-  const full = keyFor(key, names, subject);
-  memo.set(full, entry);
-  noteEntry(mesh, full, entry);
-  return entry.value as T;
+  noteEntry(mesh, entry);
+  return entry;
 }
 
 /** By subject, which does not change, and key; made of the first `count` of `names`. */
@@ -229,56 +251,85 @@ function keyFor<S extends object>(key: string, names: ReadonlySet<string>, subje
   return full;
 }
 
-function enter<M extends Remembering>(mesh: M, key: string, make: () => unknown): Entry<M> {
-  const entry = made(mesh, make);
-  (mesh.memo as Memo<M>).set(key, entry);
-  return entry;
-}
-
-function made<M extends Remembering>(mesh: M, make: () => unknown): Entry<M> {
+function made<M extends Remembering, T>(mesh: M, key: string | (() => string), make: () => T): Entry<M, T> {
+  const memo = mesh.memo as Memo<M>;
   const facts = new Map<string, Fact<M>>();
   const reading: Reading<M> = { facts, sources: 0 };
   const value = under(mesh, reading, make);
-  return { value, facts: [...facts.values()], sources: reading.sources, seen: mesh.sources };
-}
-
-/** The entry, when it holds for this mesh. */
-function holding<M extends Remembering>(mesh: M, key: string): Entry<M> | undefined {
-  const memo = mesh.memo as Memo<M>;
-  const entry = memo.get(key);
-  if (entry === undefined) return undefined;
-  if ((memo.changed(entry.seen, mesh.sources) & entry.sources) !== 0) {
-    // What a fact is read from may be other sources than before.
-    const reading: Reading<M> = { facts: undefined, sources: 0 };
-    const same = under(mesh, reading, () => entry.facts.every((known) => look(mesh, known.key, known.read) === known.value));
-    if (!same) return undefined;
-    entry.sources = reading.sources;
-  }
-  entry.seen = mesh.sources;
-  memo.touch(entry.sources);
+  const entry: Entry<M, T> = {
+    key: typeof key === 'string' ? key : key(),
+    value,
+    facts: [...facts.values()],
+    sources: reading.sources,
+    seen: mesh.sources,
+    rotation: memo.rotation,
+  };
+  memo.set(entry);
   return entry;
 }
 
-/** What is read on the way, or only to compare, is not read by the result under way. */
-function look<M extends Remembering, T>(mesh: M, key: string, read: (mesh: M) => T): T {
-  const { facts, memo } = mesh;
-  const known = facts.get(key);
-  if (known !== undefined) {
-    memo.touch(known.sources);
-    return known.value as T;
+function holding<M extends Remembering>(mesh: M, key: string): Entry<M> | undefined {
+  const entry = (mesh.memo as Memo<M>).get(key);
+  return entry !== undefined && isSame(mesh, entry) ? entry : undefined;
+}
+
+/** A result that was held on to, when it is that of this mesh: as if it had been asked for by its key, but not looked for. */
+export function still<M extends Remembering, T>(mesh: M, entry: Entry<M, T> | undefined): Entry<M, T> | undefined {
+  if (entry === undefined || !isSame(mesh, entry)) return undefined;
+  (mesh.memo as Memo<M>).keep(entry);
+  noteEntry(mesh, entry);
+  return entry;
+}
+
+/** Whether all that the entry was made from is the same in this mesh. */
+function isSame<M extends Remembering>(mesh: M, entry: Entry<M>): boolean {
+  const { memo, sources } = mesh;
+  if (entry.seen !== sources) {
+    if (entry.sources !== 0 && (memo.changed(entry.seen, sources) & entry.sources) !== 0) {
+      // What a fact is read from may be other sources than before.
+      let from = 0;
+      for (const known of entry.facts) {
+        if (!isSameFact(mesh, known)) return false;
+        from |= known.sources;
+      }
+      entry.sources = from;
+    }
+    entry.seen = sources;
   }
-  const reading: Reading<M> = { facts: undefined, sources: 0 };
-  const value = under(mesh, reading, () => read(mesh));
-  facts.set(key, { value, sources: reading.sources });
-  return value;
+  memo.touch(entry.sources);
+  return true;
+}
+
+/** A fact is shared by many results, and looked up for the first of them. */
+function isSameFact<M extends Remembering>(mesh: M, known: Fact<M>): boolean {
+  const { memo, sources } = mesh;
+  if ((memo.changed(known.seen, sources) & known.sources) !== 0) {
+    const now = look(mesh, known.key, known.read);
+    if (now.value !== known.value) return false;
+    known.sources = now.sources;
+  }
+  known.seen = sources;
+  return true;
+}
+
+/** What is read on the way, or only to compare, is not read by the result under way. */
+function look<M extends Remembering>(mesh: M, key: string, read: (mesh: M) => unknown): Looked {
+  const { facts, memo } = mesh;
+  let looked = facts.get(key);
+  if (looked === undefined) {
+    const reading: Reading<M> = { facts: undefined, sources: 0 };
+    const value = under(mesh, reading, read);
+    facts.set(key, (looked = { value, sources: reading.sources }));
+  } else memo.touch(looked.sources);
+  return looked;
 }
 
 /** What `work` reads from, so does who asked for it. */
-function under<M extends Remembering, T>(mesh: M, reading: Reading<M>, work: () => T): T {
+function under<M extends Remembering, T>(mesh: M, reading: Reading<M>, work: (mesh: M) => T): T {
   const memo = mesh.memo as Memo<M>;
   memo.reading.push(reading);
   try {
-    return work();
+    return work(mesh);
   } finally {
     memo.reading.pop();
     memo.touch(reading.sources);
@@ -286,8 +337,10 @@ function under<M extends Remembering, T>(mesh: M, reading: Reading<M>, work: () 
 }
 
 /** A result of its own key was read: it is the same as long as it holds. */
-function noteEntry<M extends Remembering>(mesh: M, key: string, entry: Entry<M>): void {
-  if (isRead(mesh)) note(mesh, `=${key}`, (later) => (holding(later, key) ?? { value: STALE }).value, entry.value);
+function noteEntry<M extends Remembering>(mesh: M, entry: Entry<M>): void {
+  if (!isRead(mesh)) return;
+  const { key } = entry;
+  note(mesh, `=${key}`, (later) => (holding(later, key) ?? { value: STALE }).value, entry);
 }
 
 /** Whether a result under way depends on what is looked up now. */
@@ -295,12 +348,12 @@ function isRead({ memo }: Remembering): boolean {
   return memo.reading.at(-1)?.facts !== undefined;
 }
 
-function note<M extends Remembering>(mesh: M, key: string, read: (mesh: M) => unknown, value: unknown): void {
+function note<M extends Remembering>(mesh: M, key: string, read: (mesh: M) => unknown, { value, sources }: Looked): void {
   const { reading, noted } = mesh.memo as Memo<M>;
   const facts = reading.at(-1)?.facts;
   if (facts === undefined) return;
   let known = noted.get(key);
-  if (known === undefined || known.value !== value) noted.set(key, (known = { key, read, value }));
+  if (known === undefined || known.value !== value) noted.set(key, (known = { key, read, value, sources, seen: mesh.sources }));
   facts.set(key, known);
 }
 

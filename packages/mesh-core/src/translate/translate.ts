@@ -14,7 +14,7 @@ import { inboundListener } from './inbound-listeners.ts';
 import { inboundPorts } from './inbound-ports.ts';
 import { type MissingKeys, missingKeys } from './key-sets.ts';
 import { apiListener, hostListener, upstreamListener } from './listeners.ts';
-import { type Memo, once, onceFor } from './memo.ts';
+import { type Entry, type Memo, constant, once, onceEntry, onceEntryFor, onceFor, still } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { ownClusters } from './own-clusters.ts';
 import { visibleServices } from './sidecar-scope.ts';
@@ -94,7 +94,7 @@ function translated(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Filter
   if (node.dataPlane !== 'envoy') return { resources: set, outcomes: [] };
   const filters = envoyFiltersFor(mesh, node);
   if (filters.length === 0) return { resources: set, outcomes: [] };
-  const key = keysOf(mesh, node).filters;
+  const key = classFor(mesh, node).keys.filters;
   const { gateways } = mesh;
   const before = mesh.memo.recall<Filtered>(key);
   if (before?.set === set && before.gateways === gateways && sameList(before.filters, filters)) return before.result;
@@ -103,86 +103,112 @@ function translated(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Filter
   return result;
 }
 
-/** Keys of what a class is given. */
-interface Keys {
-  given: string;
-  parts: string;
-  special: string;
-  own: string;
-  filters: string;
-}
-
-let classCount = 0;
-
-/** Numbered, as the class is long; not hashed, as clients write most of it and must not get what is another's. */
-function keysOf({ memo }: Mesh, node: ProxyNode): Keys {
-  const name = proxyClass(node);
-  let keys = memo.recall<Keys>(name);
-  if (keys === undefined) {
-    classCount += 1;
-    const given = `class ${classCount}`;
-    keys = { given, parts: `${given}|parts`, special: `${given}|special`, own: `${given}|own`, filters: `${given}|envoy filters` };
-    memo.remember(name, keys);
-  }
-  return keys;
+/** What is kept of a class of proxies. */
+interface ProxyClass {
+  keys: { base: string; parts: string; special: string; own: string; filters: string };
+  given?: Given;
 }
 
 /** What a class was given last, and what it was made of. */
 interface Given {
-  listeners: View;
-  bodies: readonly Resource[];
+  base: Entry<Mesh, Base>;
+  bodies: readonly Entry<Mesh, Resource>[];
+  routes: readonly Resource[];
+  set: ResourceSet;
+}
+
+/** All but the bodies of its routes. */
+interface Base {
+  parts: Parts;
   shared: { clusters: View; endpoints: View };
   special: { secrets: View; clusters: View; endpoints: View };
-  set: ResourceSet;
+  own: { peer: Uint8Array; hashOfPeer: string; clusters: View };
+}
+
+interface Parts {
+  listeners: View;
+  routes: readonly RoutePart[];
+}
+
+/** One that proxies share: what depends on who asks is read from the node `make` is given. Or a class's own, already made. */
+type RoutePart = { key: string; make: (mesh: Mesh, node: ProxyNode) => JsonObject } | { body: Entry<Mesh, Resource> };
+
+let classCount = 0;
+
+/** Its keys are numbered, as the class's name is long; not hashed, as clients write most of it and must not get what is another's. */
+function classFor({ memo }: Mesh, node: ProxyNode): ProxyClass {
+  const name = proxyClass(node);
+  let known = memo.recall<ProxyClass>(name);
+  if (known === undefined) {
+    classCount += 1;
+    const base = `class ${classCount}`;
+    known = { keys: { base, parts: `${base}|parts`, special: `${base}|special`, own: `${base}|own`, filters: `${base}|envoy filters` } };
+    memo.remember(name, known);
+  }
+  return known;
 }
 
 /** Before EnvoyFilters. */
 function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet {
-  const keys = keysOf(mesh, node);
+  const known = classFor(mesh, node);
+  const { keys, given } = known;
   const encode = (typeUrl: TypeUrl, json: JsonObject, nameField: 'name' | 'clusterName' = 'name'): Resource =>
     encodeResource(mesh.memo as Memo<never>, typeUrl, String(json[nameField]), json);
-  const parts = once(mesh, keys.parts, () => partsOf(mesh, node, encode));
-  const bodies = parts.routes.map((part) => ('body' in part ? part.body : onceFor(mesh, part.key, node, (n) => encode(TYPE_URL.route, part.make(mesh, n)))));
-  const shared = onceFor(mesh, 'clusters', node, (n) => sharedClusters(mesh, n, encode));
-  const special = once(mesh, keys.special, () => {
-    const bySni = node.role === 'router' ? sniClusters(mesh, node) : [];
-    return {
-      secrets: byName(credentialSecrets(mesh, node, credentialsOf(mesh, node)).map((json) => encode(TYPE_URL.secret, json))),
-      clusters: byName(bySni.map(({ cluster }) => encode(TYPE_URL.cluster, cluster))),
-      endpoints: byName(bySni.map(({ endpoints }) => encode(TYPE_URL.endpoint, endpoints, 'clusterName'))),
-    };
-  });
-  const given = mesh.memo.recall<Given>(keys.given);
-  if (given?.listeners === parts.listeners && given.shared === shared && given.special === special && sameList(given.bodies, bodies)) return given.set;
-  const own = once(mesh, keys.own, () => {
-    const peer = encodeFields(TYPE_URL.route, peerHeader(node, settings.clusterId));
-    return { peer, hashOfPeer: contentHash(peer), clusters: byName(ownClusters(mesh, node).map((json) => encode(TYPE_URL.cluster, json))) };
-  });
+  // What it was given last is asked whether it is still so before anything is looked for: most of it is, and a thousand classes ask.
+  const base =
+    still(mesh, given?.base) ??
+    onceEntry(mesh, keys.base, () => ({
+      parts: once(mesh, keys.parts, () => partsOf(mesh, node, encode)),
+      shared: onceFor(mesh, 'clusters', node, (n) => sharedClusters(mesh, n, encode)),
+      special: once(mesh, keys.special, () => specialOf(mesh, node, encode)),
+      own: once(mesh, keys.own, () => ownOf(mesh, node, settings, encode)),
+    }));
+  const { parts, shared, special, own } = base.value;
+  const last = given?.base.value;
+  const before = last?.parts === parts ? given?.bodies : undefined;
+  const bodies = parts.routes.map(
+    (part, i) =>
+      still(mesh, before?.[i]) ?? ('body' in part ? part.body : onceEntryFor(mesh, part.key, node, (n) => encode(TYPE_URL.route, part.make(mesh, n)))),
+  );
+  if (given?.base === base && sameList(given.bodies, bodies)) return given.set;
   // The routes are the same for many proxies; who the proxy is stands behind them.
   const routes = bodies.map(
-    (body, i) => (given?.bodies[i] === body ? given.set[TYPE_URL.route].get(body.name) : undefined) ?? withFields(body, own.peer, own.hashOfPeer),
+    ({ value: body }, i) => (given?.bodies[i]?.value === body ? given.routes[i] : undefined) ?? withFields(body, own.peer, own.hashOfPeer),
   );
+  const sameClusters = last?.shared === shared && last.special === special && last.own === own;
   const set: ResourceSet = {
     [TYPE_URL.listener]: parts.listeners,
     [TYPE_URL.route]: byName(routes),
-    [TYPE_URL.cluster]:
-      given?.shared === shared && given.special === special ? given.set[TYPE_URL.cluster] : new LayeredView([own.clusters, special.clusters, shared.clusters]),
+    [TYPE_URL.cluster]: given !== undefined && sameClusters ? given.set[TYPE_URL.cluster] : new LayeredView([own.clusters, special.clusters, shared.clusters]),
     [TYPE_URL.endpoint]: special.endpoints.size === 0 ? shared.endpoints : new LayeredView([special.endpoints, shared.endpoints]),
     [TYPE_URL.secret]: special.secrets,
   };
-  mesh.memo.remember(keys.given, { listeners: parts.listeners, bodies, shared, special, set } satisfies Given);
+  known.given = { base, bodies, routes, set };
   return set;
 }
 
-/** One that proxies share: what depends on who asks is read from the node `make` is given. Or a class's own, already made. */
-type RoutePart = { key: string; make: (mesh: Mesh, node: ProxyNode) => JsonObject } | { body: Resource };
+/** What only routers have. */
+function specialOf(mesh: Mesh, node: ProxyNode, encode: Encode): Base['special'] {
+  const bySni = node.role === 'router' ? sniClusters(mesh, node) : [];
+  return {
+    secrets: byName(credentialSecrets(mesh, node, credentialsOf(mesh, node)).map((json) => encode(TYPE_URL.secret, json))),
+    clusters: byName(bySni.map(({ cluster }) => encode(TYPE_URL.cluster, cluster))),
+    endpoints: byName(bySni.map(({ endpoints }) => encode(TYPE_URL.endpoint, endpoints, 'clusterName'))),
+  };
+}
+
+/** What no other proxy has. */
+function ownOf(mesh: Mesh, node: ProxyNode, { clusterId }: MeshSettings, encode: Encode): Base['own'] {
+  const peer = encodeFields(TYPE_URL.route, peerHeader(node, clusterId));
+  return { peer, hashOfPeer: contentHash(peer), clusters: byName(ownClusters(mesh, node).map((json) => encode(TYPE_URL.cluster, json))) };
+}
 
 type Encode = (typeUrl: TypeUrl, json: JsonObject, nameField?: 'name' | 'clusterName') => Resource;
 
 const routeKey = (name: string): string => `route|${name}`;
 
 /** The listeners of a class, and which route configurations it has. */
-function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View; routes: readonly RoutePart[] } {
+function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): Parts {
   const listeners: Resource[] = [];
   const routes: RoutePart[] = [];
   const listen = (json: JsonObject): unknown => listeners.push(encode(TYPE_URL.listener, withTcpTelemetry(mesh, node, json)));
@@ -203,7 +229,7 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View
   } else if (node.role === 'router') {
     for (const { listener, routes: configs } of gatewayPorts(mesh, node)) {
       listen(listener);
-      for (const config of configs) routes.push({ body: encode(TYPE_URL.route, config) });
+      for (const config of configs) routes.push({ body: constant(encode(TYPE_URL.route, config)) });
     }
   } else {
     for (const upstream of node.upstreams) {
@@ -226,7 +252,7 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): { listeners: View
   return { listeners: byName(listeners), routes };
 }
 
-function sharedClusters(mesh: Mesh, node: ProxyNode, encode: Encode): Given['shared'] {
+function sharedClusters(mesh: Mesh, node: ProxyNode, encode: Encode): Base['shared'] {
   const pairs = visibleServices(mesh, node).flatMap(({ host }) =>
     onceFor(mesh, `clusters|${host}`, node, (client) => {
       // Read by name: made again only when this service changes.
@@ -247,5 +273,7 @@ function sameList(a: readonly unknown[], b: readonly unknown[]): boolean {
 }
 
 function byName(resources: readonly Resource[]): View {
-  return new Map(resources.map((r) => [r.name, r]));
+  const view = new Map<string, Resource>();
+  for (const resource of resources) view.set(resource.name, resource);
+  return view;
 }

@@ -2,7 +2,7 @@
 
 import { MESH, type VirtualServiceSpec, gatewayKey, hostMatches, publicity, resolveHost, visible } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
-import { derived, once, sameElements } from './memo.ts';
+import { derived, fact, once } from './memo.ts';
 import type { Mesh } from './mesh.ts';
 
 type VirtualService = MeshObject<VirtualServiceSpec>;
@@ -24,15 +24,17 @@ export function virtualServicesFor(mesh: Mesh, gateway: string, clientNamespace:
  * name the host, else the first of the longest wildcard that fits.
  */
 export function claimants(mesh: Mesh, host: string, clientNamespace: string): readonly VirtualService[] {
-  return derived<Mesh, readonly VirtualService[]>(mesh, `claimants|${clientNamespace}|${host}`, (m) => findClaimants(m, host, clientNamespace), sameElements);
+  return fact(mesh, `claimants|${clientNamespace}|${host}`, (m) => findClaimants(m, host, clientNamespace));
 }
 
+const NONE: readonly VirtualService[] = [];
+
 function findClaimants(mesh: Mesh, host: string, clientNamespace: string): readonly VirtualService[] {
-  const { byHost, wildcards } = once(mesh, `virtual service hosts|${clientNamespace}`, () => indexByHost(mesh, clientNamespace));
-  const exact = byHost.get(host.toLowerCase());
-  if (exact !== undefined) return exact;
-  const wildcard = wildcards.find((w) => hostMatches(w, host));
-  return wildcard === undefined ? [] : (byHost.get(wildcard) ?? []).slice(0, 1);
+  const { exact, wildcards } = derived(mesh, `virtual service hosts|${clientNamespace}`, (m) => indexByHost(m, clientNamespace), withSameLists);
+  const named = exact.get(host.toLowerCase());
+  if (named !== undefined) return named;
+  for (const [wildcard, first] of wildcards) if (hostMatches(wildcard, host)) return first;
+  return NONE;
 }
 
 /** The first claimant that has rules of a kind. */
@@ -45,7 +47,13 @@ export function hostsOf(mesh: Mesh, vs: VirtualService): string[] {
   return (vs.spec.hosts ?? []).map((host) => resolveHost(host, vs.metadata.namespace, mesh.settings.domainSuffix).toLowerCase());
 }
 
-function indexByHost(mesh: Mesh, clientNamespace: string): { byHost: Map<string, VirtualService[]>; wildcards: string[] } {
+interface HostIndex {
+  exact: Map<string, readonly VirtualService[]>;
+  /** Longest first. */
+  wildcards: Map<string, readonly VirtualService[]>;
+}
+
+function indexByHost(mesh: Mesh, clientNamespace: string): HostIndex {
   const byHost = new Map<string, VirtualService[]>();
   for (const vs of virtualServicesFor(mesh, MESH, clientNamespace))
     for (const host of hostsOf(mesh, vs)) {
@@ -53,7 +61,18 @@ function indexByHost(mesh: Mesh, clientNamespace: string): { byHost: Map<string,
       if (known === undefined) byHost.set(host, [vs]);
       else known.push(vs);
     }
-  return { byHost, wildcards: [...byHost.keys()].filter((h) => h.startsWith('*')).toSorted((a, b) => b.length - a.length) };
+  const wildcards = [...byHost].filter(([host]) => host.startsWith('*')).toSorted(([a], [b]) => b.length - a.length);
+  return { exact: byHost, wildcards: new Map(wildcards.map(([host, all]) => [host, all.slice(0, 1)])) };
+}
+
+/** Lists of the same VirtualServices stay the same lists, so that what has read one is not made again when another changes. */
+function withSameLists(old: HostIndex, now: HostIndex): HostIndex {
+  for (const part of ['exact', 'wildcards'] as const)
+    for (const [host, list] of now[part]) {
+      const before = old[part].get(host);
+      if (before?.length === list.length && before.every((vs, i) => vs === list[i])) now[part].set(host, before);
+    }
+  return now;
 }
 
 function isBound(vs: VirtualService, gateway: string): boolean {
