@@ -13,6 +13,7 @@ const KINDS = [
   'KubernetesGateway',
   'HTTPRoute',
   'GRPCRoute',
+  'BackendTLSPolicy',
   'TCPRoute',
   'TLSRoute',
   'Ingress',

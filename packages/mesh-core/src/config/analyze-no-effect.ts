@@ -71,9 +71,10 @@ const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
   KubernetesGateway: [
     { path: 'infrastructure', why: 'no proxies are started for a Gateway: start one by weft gateway' },
     { path: 'allowedListeners', why: 'ListenerSets are not served' },
-    { path: 'tls.backend', why: 'BackendTLSPolicies are not served' },
+    { path: 'tls.backend', why: 'gateways show no certificate to backends: a DestinationRule with tls MUTUAL does', nowhere: true },
   ],
   GatewayClass: ['parametersRef', 'description'].map((path): Entry => ({ path, why: 'no proxies are started for a class', nowhere: true })),
+  BackendTLSPolicy: [{ path: 'options', why: 'no option is known', nowhere: true }],
   RequestAuthentication: ['targetRef', 'targetRefs[]'].map((path): Entry => ({ path, why: TARGETS, unless: isGateway })),
   Telemetry: [
     ...['targetRef', 'targetRefs[]'].map((path): Entry => ({ path, why: TARGETS, unless: isGateway })),

@@ -1,6 +1,7 @@
 export { gatewayProxyProblems } from './analyze-gateway-proxies.ts';
 export type { AuthorizationPolicySpec } from './authorization-policy.ts';
 export { isDryRun, isPathTemplate } from './authorization-policy.ts';
+export type { BackendTlsPolicySpec } from './backend-tls-policy.ts';
 export { MESH, analyzeObjects, gatewayKey, hostMatches, matches, publicity, resolveHost, visible } from './analyze.ts';
 export { YamlEditError } from './errors.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';

@@ -40,7 +40,7 @@ const allowedRoutes = z.strictObject({
     .optional(),
 });
 
-const tlsOptions = z.record(z.string().min(1).max(253), z.string().max(4_096)).refine((o) => Object.keys(o).length <= 16, 'takes at most 16 options');
+export const tlsOptions = z.record(z.string().min(1).max(253), z.string().max(4_096)).refine((o) => Object.keys(o).length <= 16, 'takes at most 16 options');
 const listenerTls = z
   .strictObject({
     mode: z.enum(['Terminate', 'Passthrough']).optional(),

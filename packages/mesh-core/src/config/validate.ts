@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { CLUSTER_NAMESPACE, DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, KINDS, apiVersionOf, kindOfManifest, manifestKind } from '../model/index.ts';
 import { DATA_FIELDS, bodyOf, configMapSpec, secretSpec, storedSecret } from './data-kinds.ts';
 import { authorizationPolicySpec, dryRunProblem } from './authorization-policy.ts';
+import { backendTlsPolicySpec } from './backend-tls-policy.ts';
 import { destinationRuleSpec } from './destination-rule.ts';
 import { gatewaySpec } from './gateway.ts';
 import { envoyFilterSpec } from './envoy-filter.ts';
@@ -46,6 +47,7 @@ const SPECS: Readonly<Record<string, z.ZodType>> = {
   GRPCRoute: grpcRouteSpec,
   TCPRoute: tcpRouteSpec,
   TLSRoute: tlsRouteSpec,
+  BackendTLSPolicy: backendTlsPolicySpec,
   Ingress: ingressSpec,
   IngressClass: ingressClassSpec,
   PeerAuthentication: peerAuthenticationSpec,

@@ -92,6 +92,14 @@ export const KINDS: readonly Kind[] = [
   { kind: 'GRPCRoute', group: GATEWAY_API, versions: ['v1'], plural: 'grpcroutes', singular: 'grpcroute', shortNames: [] },
   { kind: 'TCPRoute', group: GATEWAY_API, versions: ['v1', 'v1alpha2'], plural: 'tcproutes', singular: 'tcproute', shortNames: [] },
   { kind: 'TLSRoute', group: GATEWAY_API, versions: ['v1', 'v1alpha3', 'v1alpha2'], plural: 'tlsroutes', singular: 'tlsroute', shortNames: [] },
+  {
+    kind: 'BackendTLSPolicy',
+    group: GATEWAY_API,
+    versions: ['v1', 'v1alpha3'],
+    plural: 'backendtlspolicies',
+    singular: 'backendtlspolicy',
+    shortNames: ['btlspolicy'],
+  },
   { kind: 'Ingress', group: 'networking.k8s.io', versions: ['v1'], plural: 'ingresses', singular: 'ingress', shortNames: ['ing'] },
   {
     kind: 'IngressClass',

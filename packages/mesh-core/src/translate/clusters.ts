@@ -6,7 +6,8 @@ import type { ProxyNode } from '../model/index.ts';
 import { ADS, SERVICE_METADATA, clusterName, seconds, without } from './common.ts';
 import { loadAssignment, speaksMtls } from './endpoints.ts';
 import { externalDiscovery } from './external-clusters.ts';
-import { type EffectiveRule, type Mesh, type MeshService, type ServicePort, destinationRuleFor } from './mesh.ts';
+import { type EffectiveRule, destinationRuleFor } from './destination-rules.ts';
+import type { Mesh, MeshService, ServicePort } from './mesh.ts';
 import {
   HTTP_OPTIONS,
   commonLbConfig,

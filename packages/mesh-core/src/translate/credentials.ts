@@ -14,7 +14,7 @@ export interface Credential {
   use: 'certificate' | 'bundle';
 }
 
-const TYPED = /^(kubernetes|kubernetes-gateway|configmap):\/\//;
+const TYPED = /^(kubernetes|kubernetes-gateway|configmap|invalid):\/\//;
 
 /** Resource names as Istio has them. */
 export function credentialResource(name: string): string {
@@ -50,12 +50,16 @@ function secretGranted(mesh: Mesh, from: string, namespace: string, name: string
   return [name, name.replace(/-cacert$/, '')].some((n) => granted(grants, { from: { kind: 'Gateway', namespace: from }, to: { ...to, name: n } }));
 }
 
-/** Rules a proxy follows. Sidecars get what their own namespace's rules name, and where those select workloads only these. */
+/** Rules a proxy follows. Sidecars get what their own namespace's rules name, where those select workloads only these, and bundles in ConfigMaps. */
 function ofRules(mesh: Mesh, { namespace, role, labels }: ProxyNode): readonly Credential[] {
   const rules = derived(mesh, `credentials of rules|${role}|${namespace}`, (m) =>
     m.destinationRules
-      .filter(({ metadata, spec }) => metadata.namespace === namespace || (role === 'router' && visible(spec.exportTo, metadata.namespace, namespace)))
-      .map(({ spec }) => ({ selector: spec.workloadSelector?.matchLabels, credentials: policiesOf(spec).flatMap((p) => ofTls(p.tls)) }))
+      .filter(({ metadata, spec }) => metadata.namespace === namespace || visible(spec.exportTo, metadata.namespace, namespace))
+      .map(({ metadata, spec }) => {
+        const all = policiesOf(spec).flatMap((p) => ofTls(p.tls));
+        const credentials = metadata.namespace === namespace || role === 'router' ? all : all.filter((c) => c.name.startsWith('configmap://'));
+        return { selector: spec.workloadSelector?.matchLabels, credentials };
+      })
       .filter(({ credentials }) => credentials.length > 0),
   );
   return rules.filter(({ selector }) => matches(labels, selector)).flatMap(({ credentials }) => credentials);

@@ -3,7 +3,8 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type DestinationSpec, type TrafficPolicySpec, durationMs } from '../config/index.ts';
 import { seconds, without } from './common.ts';
-import { destinationRuleFor, serviceOf } from './mesh.ts';
+import { destinationRuleFor } from './destination-rules.ts';
+import { serviceOf } from './mesh.ts';
 import { type RouteContext, destinationHost } from './route-context.ts';
 
 type ConsistentHash = NonNullable<NonNullable<TrafficPolicySpec['loadBalancer']>['consistentHash']>;

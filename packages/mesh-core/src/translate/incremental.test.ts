@@ -32,6 +32,8 @@ const edit = fc.record({
     'GatewayClass',
     'KubernetesGateway',
     'Namespace',
+    'BackendTLSPolicy',
+    'ConfigMap',
     'HTTPRoute',
     'GRPCRoute',
     'TCPRoute',
@@ -125,6 +127,13 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
           ...(shape === 2 ? [{ name: 'more', port: 8082, protocol: 'HTTP', allowedRoutes: { namespaces: { from: 'All' } } }] : []),
         ],
       });
+    case 'BackendTLSPolicy': {
+      const validation = shape === 2 ? { wellKnownCACertificates: 'System' } : { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'a' }] };
+      const targetRefs = [{ group: '', kind: 'Service', name: shape === 0 ? 'a' : name, ...(shape === 3 ? { sectionName: 'http' } : {}) }];
+      return object(gatewayApi, kind, name, { targetRefs, validation: { hostname: `${name}.test`, ...validation } });
+    }
+    case 'ConfigMap':
+      return object('v1', kind, name, { data: { [shape === 0 ? 'other' : 'ca.crt']: `PEM ${shape}` } });
     case 'Namespace':
       return { ...object('v1', kind, 'ns', {}), metadata: { name: 'ns', namespace: 'default', labels: { team: name } } };
     case 'HTTPRoute':

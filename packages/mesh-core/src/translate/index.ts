@@ -1,6 +1,7 @@
 export { contentHash, encodeResource } from './encode.ts';
 export type { Mesh, MeshService, MtlsMode, Workload } from './mesh.ts';
-export { buildMesh, destinationRuleFor, mtlsModeOf } from './mesh.ts';
+export { destinationRuleFor } from './destination-rules.ts';
+export { buildMesh, mtlsModeOf } from './mesh.ts';
 export { patchBootstrap } from './envoy-filter/bootstrap.ts';
 export { envoyFilterProblems } from './envoy-filter/problems.ts';
 export { gatewayApiProblems } from './gateway-api/problems.ts';

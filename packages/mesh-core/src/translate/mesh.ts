@@ -11,7 +11,6 @@ import {
   type VirtualServiceSpec,
   type WorkloadEntrySpec,
   effectiveSettings,
-  hostMatches,
   matches,
   publicity,
   resolveHost,
@@ -21,9 +20,10 @@ import {
 import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
+import { backendTlsRules } from './gateway-api/backend-tls.ts';
 import { gatewaysOfListeners, listenersByGateway, virtualServicesOfRoutes } from './gateway-api/index.ts';
 import { ingressGateways, ingressVirtualServices } from './ingress.ts';
-import { Memo, type Remembering, type Sources, derived, fact, once, sameContent, sameElements, sameEntries, source } from './memo.ts';
+import { Memo, type Remembering, type Sources, derived, fact, sameElements, sameEntries, source } from './memo.ts';
 import { type EntryFacts, entryServices } from './service-entries.ts';
 
 /** `https`: TLS that is passed on as it is. `auto`: not declared, told by the first bytes. */
@@ -117,7 +117,12 @@ const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
         ].toSorted(byAge),
       sameElements,
     ),
-  destinationRules: (mesh) => ofKind(mesh, 'DestinationRule'),
+  destinationRules: (mesh) =>
+    derived(mesh, 'destination rules', (m) => {
+      const rules = ofKind<DestinationRuleSpec>(m, 'DestinationRule');
+      const made = rulesOfPolicies(m);
+      return made.length === 0 ? rules : [...made, ...rules].toSorted(byAge);
+    }),
   gateways: (mesh) =>
     derived<Mesh, Mesh['gateways']>(
       mesh,
@@ -132,6 +137,15 @@ const FIELDS: { [F in Indexed]: (mesh: Mesh) => Mesh[F] } = {
     ),
   peerAuthentications: (mesh) => ofKind(mesh, 'PeerAuthentication'),
 };
+
+function rulesOfPolicies(mesh: Mesh): readonly MeshObject<DestinationRuleSpec>[] {
+  return derived<Mesh, readonly MeshObject<DestinationRuleSpec>[]>(
+    mesh,
+    'rules of policies',
+    (m) => backendTlsRules((kind) => ofKind(m, kind), m.settings.domainSuffix),
+    sameElements,
+  );
+}
 
 /** Listeners of the Gateway API's Gateways. */
 function listeners(mesh: Mesh): ReturnType<typeof listenersByGateway> {
@@ -277,89 +291,6 @@ export function protocolOf(name: string, appProtocol: string | undefined, port: 
 export function endpointPort(workload: Workload, port: ServicePort): number {
   return workload.ports[port.name] ?? (typeof port.targetPort === 'number' ? port.targetPort : (workload.ports[port.targetPort] ?? port.port));
 }
-
-/**
- * The DestinationRule for a host as seen from a namespace: client's, then the service's, then the root namespace; the most
- * specific host of the first namespace that has one. Rules for the same host are united: subsets of all (the oldest keeps a
- * name), traffic policy of the oldest that has one.
- */
-export function destinationRuleFor(mesh: Mesh, service: MeshService, client: RuleClient): EffectiveRule | undefined {
-  const { host, namespace } = service;
-  const from = client.namespace;
-  const selective = derived(
-    mesh,
-    `rule selectors|${from}|${host}`,
-    (m) => rulesIn(m, from).some((r) => hasSelector(r) && hostMatches(r.host, host)),
-    Object.is,
-  );
-  // Proxies that differ in labels share a result unless a rule looks at them.
-  const labels = selective ? client.labels : {};
-  const key = `rule|${from}|${namespace}|${host}|${JSON.stringify(labels)}`;
-  return derived(mesh, key, (m) => findDestinationRule(m, { host, namespace }, { namespace: from, labels }), sameContent);
-}
-
-export interface RuleClient {
-  readonly namespace: string;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-/** Several objects for one host, united. */
-export interface EffectiveRule extends DestinationRuleSpec {
-  /** Asked for by annotation (`weft.dev/load-balancer: PEAK_EWMA`), since DestinationRule has no word for it. */
-  peakEwma: boolean;
-  /** Path of the oldest of them, as Istio writes it into a cluster's metadata. */
-  source: string;
-}
-
-interface HostRule {
-  rule: MeshObject<DestinationRuleSpec>;
-  host: string;
-}
-
-function rulesIn(mesh: Mesh, namespace: string): readonly HostRule[] {
-  const byNamespace = once(mesh, 'rules by namespace', () =>
-    grouped(
-      mesh.destinationRules.map((rule) => ({ rule, host: resolveHost(rule.spec.host, rule.metadata.namespace, mesh.settings.domainSuffix) })),
-      (r) => r.rule.metadata.namespace,
-    ),
-  );
-  return byNamespace.get(namespace) ?? [];
-}
-
-function hasSelector({ rule }: HostRule): boolean {
-  return Object.keys(rule.spec.workloadSelector?.matchLabels ?? {}).length > 0;
-}
-
-function findDestinationRule(mesh: Mesh, service: { host: string; namespace: string }, client: RuleClient): EffectiveRule | undefined {
-  for (const namespace of [client.namespace, service.namespace, mesh.settings.rootNamespace]) {
-    const candidates = rulesIn(mesh, namespace).filter((r) => {
-      if (!hostMatches(r.host, service.host)) return false;
-      if (hasSelector(r)) return namespace === client.namespace && matches(client.labels, r.rule.spec.workloadSelector?.matchLabels);
-      return visible(r.rule.spec.exportTo, namespace, client.namespace);
-    });
-    // Among rules for one host those that select the client come first; they are not united with those for everybody.
-    const [best] = candidates.toSorted((a, b) => specificity(b.host) - specificity(a.host) || Number(hasSelector(b)) - Number(hasSelector(a)));
-    if (best === undefined) continue;
-    const rules = candidates.filter((r) => r.host === best.host && hasSelector(r) === hasSelector(best)).map((r) => r.rule);
-    const same = rules.map((r) => r.spec);
-    const peakEwma = rules.some((r) => r.metadata.annotations?.[BALANCER_ANNOTATION] === 'PEAK_EWMA');
-    const names = new Set<string>();
-    const subsets = same.flatMap((r) => r.subsets ?? []).filter((s) => !names.has(s.name) && names.add(s.name));
-    const trafficPolicy = same.find((r) => r.trafficPolicy !== undefined)?.trafficPolicy;
-    const { namespace: home, name } = (rules[0] ?? best.rule).metadata;
-    const source = `/apis/networking.istio.io/v1/namespaces/${home}/destination-rule/${name}`;
-    return { host: best.host, subsets, peakEwma, source, ...(trafficPolicy === undefined ? {} : { trafficPolicy }) };
-  }
-  return undefined;
-}
-
-/** Exact hosts before wildcards, longer wildcards before shorter. */
-function specificity(host: string): number {
-  return host.startsWith('*') ? host.length : 1_000;
-}
-
-/** On a DestinationRule: `PEAK_EWMA` takes the place of LEAST_REQUEST, on data planes that have it. */
-const BALANCER_ANNOTATION = 'weft.dev/load-balancer';
 
 export type MtlsMode = 'DISABLE' | 'PERMISSIVE' | 'STRICT';
 

@@ -6,7 +6,8 @@ import type { ProxyNode } from '../model/index.ts';
 import { any, seconds, socketAddress, without } from './common.ts';
 import { passthroughCluster } from './external-clusters.ts';
 import { type Inbound, inboundCluster, inboundPorts, serviceBehind } from './inbound-ports.ts';
-import { type Mesh, destinationRuleFor, protocolOf } from './mesh.ts';
+import { destinationRuleFor } from './destination-rules.ts';
+import { type Mesh, protocolOf } from './mesh.ts';
 import { HTTP_OPTIONS, connectionOptions, effectivePolicy, ms, poolOptions, thresholds } from './traffic-policy.ts';
 
 const CLIENT_PROTOCOL = { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } };

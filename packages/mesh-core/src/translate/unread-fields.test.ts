@@ -231,6 +231,15 @@ const KINDS: Readonly<Record<string, Kind>> = {
     nodes: BEHIND,
     names: ['rules[].name'],
   },
+  BackendTLSPolicy: {
+    around: [
+      { targetRefs: [{ group: '', kind: 'Service', name: 'a', sectionName: 'http' }], validation: { hostname: 'a.test' } },
+      {
+        targetRefs: [{ group: '', kind: 'Service', name: 'a' }],
+        validation: { hostname: 'a.test', caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'n' }] },
+      },
+    ],
+  },
   Ingress: {
     around: [{ ingressClassName: 'ours', rules: [{ http: { paths: [{ pathType: 'Exact', backend: { service: { name: 'a', port: { number: 80 } } } }] } }] }],
     world: [object('IngressClass', 'ours', { controller: 'istio.io/ingress-controller' })],

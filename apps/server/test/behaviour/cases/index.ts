@@ -5,6 +5,7 @@ import { ACTIONS } from './actions.ts';
 import { ADMIN } from './admin.ts';
 import { AUTHENTICATION } from './authentication.ts';
 import { AUTHORIZATION } from './authorization.ts';
+import { BACKEND_TLS } from './backend-tls.ts';
 import { BALANCING } from './balancing.ts';
 import { CORNERS } from './corners.ts';
 import { DRAIN } from './drain.ts';
@@ -65,6 +66,7 @@ export const CASES: readonly Case[] = [
   ...ADMIN,
   ...EGRESS,
   ...ORIGINATION,
+  ...BACKEND_TLS,
   ...SCOPE,
   ...WILDCARD_RULES,
   ...ROOT_NAMESPACE,

@@ -69,8 +69,8 @@ function endpointPort({ app, direct, mode }: EndpointSpec, portName: string, pla
 
 /**
  * Placeholders: `$NS`, `$OTHER` (namespaces), `$PLANE`, `$PORT(app)` of an application, `$INBOUND(name)` of the server sidecar,
- * `$AT(name)` a port this configuration opens, `$FILE(name)`, `$BASE64(name)`, `$HASH(name)` and `$SPKI(name)` of
- * the certificates of the outside.
+ * `$AT(name)` a port this configuration opens, `$FILE(name)`, `$TEXT(name)` (quoted), `$BASE64(name)`, `$HASH(name)` and
+ * `$SPKI(name)` of the certificates of the outside.
  */
 export function yamlObjects(text: string, plane: Plane, layout: Places): MeshObject[] {
   const filled = text
@@ -79,6 +79,7 @@ export function yamlObjects(text: string, plane: Plane, layout: Places): MeshObj
     .replaceAll('$OTHER', otherNamespaceOf(plane))
     .replaceAll(/\$AT\(([\w-]+)\)/g, (_, name: string) => String(layout.openedPort(plane, name)))
     .replaceAll(/\$FILE\(([\w.-]+)\)/g, (_, file: string) => layout.certificates.path(file))
+    .replaceAll(/\$TEXT\(([\w.-]+)\)/g, (_, file: string) => JSON.stringify(layout.certificates.text(file)))
     .replaceAll(/\$BASE64\(([\w.-]+)\)/g, (_, file: string) => Buffer.from(layout.certificates.text(file)).toString('base64'))
     .replaceAll(/\$HASH\(([\w.-]+)\)/g, (_, file: string) => layout.certificates.hash(file))
     .replaceAll(/\$SPKI\(([\w.-]+)\)/g, (_, file: string) => layout.certificates.spki(file))

@@ -26,6 +26,7 @@ const ICONS: Readonly<Record<string, ComponentType<IconProps>>> = {
   GRPCRoute: IconArrowsSplit,
   TCPRoute: IconArrowsSplit,
   TLSRoute: IconArrowsSplit,
+  BackendTLSPolicy: IconCertificate,
   Ingress: IconDoorEnter,
   PeerAuthentication: IconShieldCheck,
   RequestAuthentication: IconKey,

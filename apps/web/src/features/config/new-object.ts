@@ -11,6 +11,8 @@ const SPECS: Readonly<Record<string, string>> = {
   HTTPRoute: 'parentRefs:\n  - name: gateway\nrules:\n  - backendRefs:\n      - { name: productpage, port: 9080 }\n',
   TCPRoute: 'parentRefs:\n  - { group: "", kind: Service, name: ratings }\nrules:\n  - backendRefs:\n      - { name: ratings, port: 9080 }\n',
   TLSRoute: 'parentRefs:\n  - name: gateway\nhostnames: [www.example.com]\nrules:\n  - backendRefs:\n      - { name: productpage, port: 9080 }\n',
+  BackendTLSPolicy:
+    'targetRefs:\n  - { group: "", kind: Service, name: productpage }\nvalidation:\n  hostname: productpage.example.com\n  wellKnownCACertificates: System\n',
   Ingress:
     'ingressClassName: istio\nrules:\n  - host: www.example.com\n    http:\n      paths:\n        - { path: /, pathType: Prefix, backend: { service: { name: productpage, port: { number: 9080 } } } }\n',
   IngressClass: 'controller: istio.io/ingress-controller\n',

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { type GatewaySpec, type VirtualServiceSpec, durationMs, parseYaml, validateObject } from '../../config/index.ts';
+import { type DestinationRuleSpec, type GatewaySpec, type VirtualServiceSpec, durationMs, parseYaml, validateObject } from '../../config/index.ts';
 import { CLUSTER_NAMESPACE, DEFAULT_MESH_SETTINGS, type MeshObject, kindOfManifest, namespaceOf, refOf } from '../../model/index.ts';
 import { buildMesh } from '../mesh.ts';
 import { gatewayApiStatus } from './status.ts';
@@ -28,6 +28,16 @@ const INGRESS: MeshObject = {
   spec: { selector: { istio: 'ingressgateway' }, ports: [{ name: 'http', port: 80 }] },
 };
 
+/** More that Istio's tests have in code, for policies to refer to. */
+const IN_CODE: readonly MeshObject[] = [
+  ...['echo', 'httpbin', 'httpbin-second', 'httpbin-other', 'foo-svc'].map((name) => inCode('Service', name, { ports: [{ name: 'http', port: 80 }] })),
+  inCode('ConfigMap', 'auth-cert', { data: { 'ca.crt': 'PEM' } }),
+  inCode('ConfigMap', 'malformed', { data: { 'not-ca.crt': 'hello' } }),
+];
+function inCode(kind: string, name: string, spec: object): MeshObject {
+  return { apiVersion: 'v1', kind, metadata: { name, namespace: 'default' }, spec };
+}
+
 /** Those that Istio's tests make of the namespaces a case names, with a label for the first part of each name. */
 function namespacesOf(objects: readonly MeshObject[]): MeshObject[] {
   return [...new Set(objects.map((o) => namespaceOf(refOf(o))))].flatMap((name) => {
@@ -49,6 +59,9 @@ const objectsIn = (file: string): MeshObject[] =>
   documentsIn(file).flatMap((value) => {
     if (kindOfManifest(value.kind, value.apiVersion)?.group !== value.apiVersion.replace(/\/?v\w+$/, '')) return [];
     const { object, problems } = validateObject(value);
+    // Istio's tests name a Service and one of its sections in one policy, which the CRD refuses.
+    if (object === undefined && value.kind === 'BackendTLSPolicy' && problems.every((p) => p.path?.endsWith('.sectionName')))
+      return { ...value, metadata: { ...value.metadata, namespace: value.metadata.namespace ?? 'default' } };
     return object === undefined ? [{ apiVersion: '', kind: 'refused', metadata: { name: JSON.stringify(problems), namespace: '' }, spec: value }] : [object];
   });
 
@@ -59,6 +72,16 @@ const objectsIn = (file: string): MeshObject[] =>
  */
 function essence({ kind, metadata: { name }, spec }: Document): unknown {
   if (kind === 'Gateway') return { kind, name, servers: (spec as GatewaySpec).servers };
+  if (kind === 'DestinationRule') {
+    const policy = (spec as DestinationRuleSpec).trafficPolicy ?? {};
+    return {
+      kind,
+      name,
+      host: (spec as DestinationRuleSpec).host,
+      tls: withoutOwnName(policy.tls),
+      ports: policy.portLevelSettings?.map((p) => ({ ...p, tls: withoutOwnName(p.tls) })),
+    };
+  }
   const { hosts, gateways, http, tcp = [], tls = [] } = spec as VirtualServiceSpec;
   const nowhere = ({ host, subset }: { host?: string; subset?: string | undefined }): boolean => host === 'UnknownService' || subset === 'zero-weight';
   const connections = [...tcp, ...tls].map(({ match, route }) => ({
@@ -76,6 +99,10 @@ function essence({ kind, metadata: { name }, spec }: Document): unknown {
   const rules = JSON.parse(JSON.stringify(written), (key, value: unknown) => (times.includes(key) ? durationMs(String(value)) : value)) as unknown;
   return { kind, name, hosts, gateways: gateways ?? ['mesh'], http: rules, connections };
 }
+/** Istio does not look for the server name in the certificate. */
+function withoutOwnName(tls: { sni?: string | undefined; subjectAltNames?: string[] | undefined } | undefined): unknown {
+  return tls?.subjectAltNames?.join() === tls?.sni ? { ...tls, subjectAltNames: undefined } : tls;
+}
 const byName = (documents: readonly Document[]): Record<string, unknown> =>
   Object.fromEntries(
     documents.map((d) => [`${d.kind} ${d.metadata.namespace ?? ''}/${d.metadata.name}`, essence(d)] as const).toSorted(([a], [b]) => (a < b ? -1 : 1)),
@@ -85,15 +112,16 @@ const files = !present ? ['none'] : readdirSync(corpus).filter((f) => f.endsWith
 test.skipIf(!present).each(files)('%s', (file) => {
   const objects = objectsIn(file);
   expect(objects.filter((o) => o.kind === 'refused')).toEqual([]);
-  const mesh = buildMesh([...objects, INGRESS, ...namespacesOf(objects)], SETTINGS);
-  const ours = byName([...mesh.gateways, ...mesh.virtualServices] as Document[]);
-  const istio = byName(documentsIn(`${file}.golden`).filter((d) => d.kind === 'Gateway' || d.kind === 'VirtualService'));
+  const mesh = buildMesh([...objects, INGRESS, ...IN_CODE, ...namespacesOf(objects)], SETTINGS);
+  const ours = byName([...mesh.gateways, ...mesh.virtualServices, ...mesh.destinationRules] as Document[]);
+  const istio = byName(documentsIn(`${file}.golden`).filter((d) => ['Gateway', 'VirtualService', 'DestinationRule'].includes(d.kind)));
   const different = Object.keys({ ...ours, ...istio }).filter((key) => !DEVIATIONS.some(({ of }) => of.test(`${file} ${key}`)));
   for (const key of different) expect(ours[key], key).toEqual(istio[key]);
 });
 
 interface Told {
   listeners?: { name: string; attachedRoutes: number; supportedKinds: { kind: string }[]; conditions: Condition[] }[];
+  ancestors?: { ancestorRef: { kind: string; name: string; namespace?: string; sectionName?: string }; controllerName: string; conditions: Condition[] }[];
   parents?: { parentRef: { sectionName?: string }; conditions: Condition[] }[];
 }
 interface Condition {
@@ -110,6 +138,16 @@ function accepted(status: Told | undefined): unknown {
       .map((c) => `${c.type} ${c.status} ${c.reason}`)
       .toSorted();
   return {
+    // Gateways of other namespaces are named with theirs here. What other controllers said is not kept.
+    ancestors: (status?.ancestors ?? [])
+      .filter((a) => a.controllerName.startsWith('istio.io/'))
+      .map(({ ancestorRef: { kind, name, sectionName }, controllerName, conditions }) => [
+        kind,
+        name,
+        sectionName,
+        controllerName,
+        only(conditions, ['Accepted', 'ResolvedRefs']),
+      ]),
     listeners: (status?.listeners ?? []).map((l) => ({
       ...{
         name: l.name,
@@ -126,11 +164,11 @@ function accepted(status: Told | undefined): unknown {
 
 test.skipIf(!present).each(files)('status of %s', (file) => {
   const read = objectsIn(file);
-  const objects = [...read, INGRESS, ...namespacesOf(read)];
+  const objects = [...read, INGRESS, ...IN_CODE, ...namespacesOf(read)];
   const world = gatewayWorld(objects, SETTINGS.domainSuffix);
   const golden = documentsIn(file.replace('.yaml', '.status.yaml.golden')) as (Document & { status: Told })[];
   for (const { kind, metadata, status } of golden) {
-    if (!['Gateway', 'HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute'].includes(kind)) continue;
+    if (!['Gateway', 'HTTPRoute', 'GRPCRoute', 'TCPRoute', 'TLSRoute', 'BackendTLSPolicy'].includes(kind)) continue;
     const ours = objects.find((o) => o.kind.endsWith(kind) && o.metadata.name === metadata.name && o.metadata.namespace === (metadata.namespace ?? 'default'));
     const told = ours === undefined ? undefined : (gatewayApiStatus(ours, world, []) as Told | undefined);
     expect(accepted(told), `${kind} ${metadata.name}`).toEqual(accepted(status));

@@ -166,12 +166,12 @@ test('status: programmed once its proxy is there; what a route is bound to; noth
   });
 });
 
-test('the example is all right beside Bookinfo', () => {
+test('the examples are all right beside Bookinfo', () => {
   const text = (name: string): string => readFileSync(new URL(`../../../../../examples/${name}`, import.meta.url), 'utf8');
-  const [bookinfo, example] = ['bookinfo/bookinfo.yaml', 'gateway-api/bookinfo.yaml'].map((name) =>
+  const [bookinfo, ...examples] = ['bookinfo/bookinfo.yaml', 'gateway-api/bookinfo.yaml', 'gateway-api/backend-tls.yaml'].map((name) =>
     parseYaml(text(name)).documents.map((d) => d.value as MeshObject),
   );
-  const here = (example ?? []).map((value) => ({ ...value, metadata: { ...value.metadata, namespace: 'bookinfo' } }));
+  const here = examples.flat().map((value) => ({ ...value, metadata: { ...value.metadata, namespace: 'bookinfo' } }));
   const all = [...(bookinfo ?? []), ...here].map((value) => validateObject(value).object as MeshObject);
   expect(gatewayApiProblems(all, SUFFIX, [{ namespace: 'bookinfo', labels: { 'gateway.networking.k8s.io/gateway-name': 'bookinfo-gateway' } }])).toEqual([]);
 });

@@ -1,6 +1,8 @@
 // What is wrong with Gateways and routes of the Gateway API, as findings of the analysis: the conditions of their status, with fields.
 
 import { type MeshObject, type Problem, refOf } from '../../model/index.ts';
+import type { DestinationRuleSpec } from '../../config/index.ts';
+import { backendTlsProblems } from './backend-tls-problems.ts';
 import { certificateFaults } from './certificate-faults.ts';
 import { CONTROLLER, controllerOf } from './classes.ts';
 import type { KubernetesGateway, Listener } from './listeners.ts';
@@ -16,6 +18,7 @@ export function gatewayApiProblems(objects: readonly MeshObject[], domainSuffix:
     ...objects.flatMap((o) => (o.kind === 'KubernetesGateway' && world.foreign.has(keyOf(o)) ? foreign(o as KubernetesGateway, world) : [])),
     ...world.gateways.flatMap((gateway) => gatewayProblems(gateway, world, proxies)),
     ...world.routes.flatMap((route) => routeProblems(route, world)),
+    ...backendTlsProblems(world, objects.filter((o) => o.kind === 'DestinationRule') as MeshObject<DestinationRuleSpec>[]),
   ];
 }
 

@@ -1,6 +1,8 @@
 // Status of the Gateway API's objects, worked out when it is asked for: what is wrong in the words of its conditions.
 
 import type { MeshObject } from '../../model/index.ts';
+import type { BackendTlsPolicy } from './backend-tls.ts';
+import { backendTlsStatus } from './backend-tls-status.ts';
 import { certificateFaults } from './certificate-faults.ts';
 import { CONTROLLER, controllerOf } from './classes.ts';
 import { isManaged, selectorsOf, serviceHosts } from './gateways.ts';
@@ -41,6 +43,8 @@ export function gatewayApiStatus(object: MeshObject, world: GatewayWorld, proxie
     case 'TCPRoute':
     case 'TLSRoute':
       return routeStatus(object as AnyRoute, world);
+    case 'BackendTLSPolicy':
+      return backendTlsStatus(object as BackendTlsPolicy, world, condition);
     default:
       return undefined;
   }

@@ -12,6 +12,7 @@ import type {
   TlsRouteSpec,
 } from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
+import type { BackendTlsPolicy, ConfigMap } from './backend-tls.ts';
 import { isOurs } from './classes.ts';
 import { listenersByGateway, type Read } from './index.ts';
 import type { KubernetesGateway, Listener } from './listeners.ts';
@@ -29,7 +30,8 @@ export interface GatewayWorld {
   services: readonly MeshObject<ServiceSpec>[];
   entries: readonly MeshObject<ServiceEntrySpec>[];
   secrets: ReadonlyMap<string, MeshObject<SecretSpec>>;
-  configMaps: ReadonlySet<string>;
+  configMaps: ReadonlyMap<string, ConfigMap>;
+  tlsPolicies: readonly BackendTlsPolicy[];
   domainSuffix: string;
 }
 
@@ -50,7 +52,8 @@ export function gatewayWorld(objects: readonly MeshObject[], domainSuffix: strin
     services: read('Service'),
     entries: read('ServiceEntry'),
     secrets: new Map(read<SecretSpec>('Secret').map((s) => [keyOf(s), s])),
-    configMaps: new Set(read('ConfigMap').map(keyOf)),
+    configMaps: new Map((read('ConfigMap') as ConfigMap[]).map((c) => [keyOf(c), c])),
+    tlsPolicies: read('BackendTLSPolicy'),
     domainSuffix,
   };
 }
