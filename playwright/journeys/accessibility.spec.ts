@@ -4,6 +4,11 @@ import { expect, test } from '../fixtures/mesh.ts';
 const PAGES = [
   ['overview', '/overview'],
   ['graph with a split open', '/graph?node=svc:bookinfo/reviews'],
+  ['services', '/services'],
+  ['service', '/services/bookinfo/reviews'],
+  ['policies of a service', '/services/bookinfo/reviews?tab=Traffic'],
+  ['workload', '/workloads/bookinfo/reviews-v1'],
+  ['security', '/security'],
   ['traces', '/traces'],
   ['config', '/config?object=VirtualService/bookinfo/reviews'],
   ['proxies', '/proxies'],

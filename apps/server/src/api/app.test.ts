@@ -205,3 +205,22 @@ test('a Gateway is told of by the gateway proxies there are: one that none opens
   expect(await told(gateway('egressgateway'))).toMatchObject([{ code: 'IST0101', path: 'spec.selector', line: 5, severity: 'warning' }]);
   expect((await call('GET', '/api/v1/config/Gateway/default/gw')).body.problems).toMatchObject([{ code: 'IST0101' }]);
 });
+
+test('what is wrong with stored objects is listed with the object, and counted where a service shows it', async () => {
+  await apply(REVIEWS_YAML);
+  await call('POST', '/api/v1/config/apply?force=true', { yaml: REVIEWS_YAML.replace('host: reviews, subset: v2', 'host: reviews, subset: v9') });
+  const { items } = (await call('GET', '/api/v1/problems')).body as { items: { severity: string; ref: object; message: string }[] };
+  expect(items.filter((p) => p.severity === 'error')).toMatchObject([
+    { ref: { kind: 'VirtualService', name: 'reviews' }, message: expect.stringContaining('v9') },
+  ]);
+  const detail = (await call('GET', '/api/v1/mesh/services/bookinfo/reviews?windowSec=60')).body;
+  expect(detail).toMatchObject({
+    service: { name: 'reviews', health: 'healthy' },
+    objects: [
+      { ref: { kind: 'DestinationRule' }, role: 'policy', errors: 0 },
+      { ref: { kind: 'Service' }, role: 'self' },
+      { ref: { kind: 'VirtualService' }, role: 'routes', errors: 1 },
+    ],
+  });
+  expect((await call('GET', '/api/v1/mesh/services/bookinfo/nosuch')).status).toBe(404);
+});

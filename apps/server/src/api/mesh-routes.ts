@@ -5,9 +5,12 @@ import {
   graphTypeSchema,
   loadChangeSchema,
   loadSchema,
+  problemListSchema,
   proxyListSchema,
+  securitySchema,
   seriesQuerySchema,
   seriesSchema,
+  serviceDetailSchema,
   serviceListSchema,
   statusSchema,
   traceListSchema,
@@ -15,17 +18,21 @@ import {
   traceSchema,
   traceServicesSchema,
 } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { RefusedError } from './errors.ts';
 import type { Queries } from './queries.ts';
 import { isLoopback } from './security.ts';
+import { objectsOfService } from './service-objects.ts';
+import { securityOf } from './security-view.ts';
 import type { ReadyServices } from './services.ts';
 
+const windowSec = z.coerce.number().int().min(2).max(86_400).default(30);
 const graphQuery = z.object({
   /** Separated by commas; absent = all. */
   namespaces: z.string().default(''),
-  windowSec: z.coerce.number().int().min(2).max(86_400).default(30),
+  windowSec,
   graphType: graphTypeSchema.default('versionedApp'),
   includeIdle: z.enum(['true', 'false']).default('true'),
 });
@@ -42,7 +49,29 @@ export function meshRoutes(services: ReadyServices, queries: Queries): FastifyPl
         includeIdle: query.includeIdle === 'true',
       }),
     );
-    app.get('/mesh/services', { schema: { response: { 200: serviceListSchema } } }, async () => ({ items: queries.services() }));
+    app.get('/mesh/services', { schema: { querystring: z.object({ windowSec }), response: { 200: serviceListSchema } } }, async ({ query }) => ({
+      items: queries.services(query.windowSec),
+    }));
+    app.get(
+      '/mesh/services/:namespace/:name',
+      {
+        schema: { params: z.object({ namespace: z.string(), name: z.string() }), querystring: z.object({ windowSec }), response: { 200: serviceDetailSchema } },
+      },
+      async ({ params: { namespace, name }, query }) => {
+        const service = queries.services(query.windowSec).find((s) => s.namespace === namespace && s.name === name);
+        if (service === undefined) throw new RefusedError(404, 'WEFT_NOT_FOUND', `Service ${namespace}/${name} does not exist`);
+        const problems = queries.problems();
+        const objects = objectsOfService(services.store.list().items, namespace, name, services.settings.domainSuffix).map((o) => {
+          const own = problems.filter((p) => p.ref !== undefined && refKey(p.ref) === refKey(o.ref));
+          return { ...o, errors: own.filter((p) => p.severity === 'error').length, warnings: own.filter((p) => p.severity === 'warning').length };
+        });
+        return { service, objects };
+      },
+    );
+    app.get('/problems', { schema: { response: { 200: problemListSchema } } }, async () => ({ items: [...queries.problems()] }));
+    app.get('/security', { schema: { response: { 200: securitySchema } } }, async () => ({
+      items: securityOf(services.store.list().items, controlPlane.proxies()),
+    }));
     app.get('/status', { schema: { response: { 200: statusSchema } } }, async () => queries.status());
     app.get('/series', { schema: { querystring: seriesQuerySchema, response: { 200: seriesSchema } } }, async ({ query }) => {
       if ((query.end - query.start) / query.stepMs > 2_000)

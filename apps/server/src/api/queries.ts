@@ -1,7 +1,7 @@
 // Answers composed of several rooms: the split with what is observed, services, status, revisions.
 
 import { toYaml, analyzeObjects } from '@weft/mesh-core/config';
-import type { Health, Revision, ServiceSummary, Status, TrafficSplit } from '@weft/mesh-core/api';
+import type { Revision, ServiceSummary, Status, TrafficSplit } from '@weft/mesh-core/api';
 import { type ObjectRef, type Problem, namespaceOf, refOf } from '@weft/mesh-core/model';
 import { resolveHost, type ServiceSpec } from '@weft/mesh-core/config';
 import type { Change, Commit } from '../config-store/config-store.ts';
@@ -11,13 +11,12 @@ import type { ReadyServices } from './services.ts';
 import { labelsOf, selects, splitRuleOf, weightsText } from './split.ts';
 
 const SPLIT_WINDOW_SEC = 60;
-const STATS_WINDOW_SEC = 30;
 
 export interface Queries {
   problems(): readonly Problem[];
   /** Throws RefusedError 404 when the service is not there. */
   split(namespace: string, service: string): Promise<TrafficSplit>;
-  services(): ServiceSummary[];
+  services(windowSec: number): ServiceSummary[];
   status(): Status;
   /** One commit for people; `full` adds the YAML before and after. */
   revision(commit: Commit, full?: boolean): Revision;
@@ -94,7 +93,7 @@ export function createQueries(services: ReadyServices): Queries {
         ...(rule.blocked === undefined ? {} : { blocked: rule.blocked }),
       };
     },
-    services: () => {
+    services: (windowSec) => {
       const { items } = store.list();
       const connected = new Set(
         controlPlane
@@ -116,14 +115,14 @@ export function createQueries(services: ReadyServices): Queries {
               endpoints: 1,
               healthyEndpoints: connected.has(`${namespace}/${e.metadata.name}`) ? 1 : 0,
             }));
-          const stats = telemetry.serviceStats(host, STATS_WINDOW_SEC);
+          const stats = telemetry.serviceStats(host, windowSec);
           return {
             namespace,
             name,
             host,
             ports: (spec.ports ?? []).map((p) => ({ name: p.name ?? '', port: p.port, protocol: p.appProtocol ?? protocolOf(p.name) })),
             workloads,
-            health: healthOf(stats, workloads.length),
+            health: stats.health === 'idle' && workloads.length === 0 ? ('unknown' as const) : stats.health,
             rps: stats.rps,
             errors: stats.errors,
             p95: stats.p95,
@@ -180,10 +179,4 @@ function summaryOf(commit: Commit): string {
 
 function protocolOf(portName: string | undefined): string {
   return portName?.split('-')[0] ?? 'tcp';
-}
-
-/** Kiali's thresholds: above 0.1 % errors degraded, from 10 % failing. */
-function healthOf(stats: { rps: number; errors: number }, workloads: number): Health {
-  if (stats.rps === 0) return workloads === 0 ? 'unknown' : 'idle';
-  return stats.errors >= 0.1 ? 'failing' : stats.errors > 0.001 ? 'degraded' : 'healthy';
 }

@@ -4,7 +4,7 @@ import type { GraphSnapshot, GraphType, Load, Series, SeriesQuery, Trace, TraceQ
 import type { MeshSettings } from '@weft/mesh-core/model';
 import type { ConfigStore } from '../config-store/config-store.ts';
 import type { ControlPlane } from '../control-plane/control-plane.ts';
-import type { SubsetStats } from '../telemetry/questions.ts';
+import type { ServiceStats, SubsetStats } from '../telemetry/questions.ts';
 
 interface TelemetryQueries {
   graph(q: { namespaces: string[]; windowSec: number; graphType: GraphType; includeIdle: boolean }): GraphSnapshot;
@@ -14,8 +14,7 @@ interface TelemetryQueries {
   findTraces(q: TraceQuery): { traces: TraceSummary[]; total: number; truncated: boolean };
   trace(id: string): Trace | undefined;
   traceServices(): { name: string; operations: string[] }[];
-  /** `errors` = share 0-1, `p95` in ms (-1 = no sample). */
-  serviceStats(host: string, windowSec: number): { rps: number; errors: number; p95: number };
+  serviceStats(host: string, windowSec: number): ServiceStats;
 }
 
 interface JoinTokenRequest {

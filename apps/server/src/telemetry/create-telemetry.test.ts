@@ -67,7 +67,7 @@ test('metrics posted over OTLP/HTTP answer every question with exact numbers', a
   const subsets = ['v1', 'v2'].map((name) => ({ name, labels: { version: name } }));
   expect(telemetry.splitStats({ host: HOST, subsets, sinceMs: changedAt })).toMatchObject([{ subset: 'v1', requests: 30, rps: 15, errors: 0, p50: 7.5 }, { subset: 'v2', requests: 30, rps: 15, errors: 0, p50: 17.5 }]); // prettier-ignore
   expect(telemetry.splitStats({ host: HOST, subsets, sinceMs: 4_000 }).map((s) => [s.requests, s.errors])).toEqual([[120, 0], [40, 0.125]]); // prettier-ignore
-  expect(telemetry.serviceStats(HOST, 10)).toEqual({ rps: 16, errors: 5 / 160, p95: expect.closeTo(10 + (15 * (147.25 - 120)) / 35, 9) });
+  expect(telemetry.serviceStats(HOST, 10)).toEqual({ rps: 16, errors: 5 / 160, p95: expect.closeTo(10 + (15 * (147.25 - 120)) / 35, 9), health: 'degraded' });
 
   const graph = telemetry.graph({ namespaces: [], windowSec: 10, graphType: 'versionedApp', includeIdle: false });
   expect(graph.edges.map((e, i) => [e.id, graph.edgeRows[i]?.[0]])).toEqual([

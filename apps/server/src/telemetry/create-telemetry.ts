@@ -6,7 +6,17 @@ import { EmbeddedMetricStore } from './embedded-metric-store.ts';
 import { EmbeddedTraceStore } from './embedded-trace-store.ts';
 import { pointsOf, spansOf } from './ingest.ts';
 import { createIntake, type Intake } from './intake.ts';
-import { type Asked, type GraphQuery, graphOf, seriesOf, serviceStatsOf, type SplitQuery, splitStatsOf, type SubsetStats } from './questions.ts';
+import {
+  type Asked,
+  type GraphQuery,
+  graphOf,
+  seriesOf,
+  type ServiceStats,
+  serviceStatsOf,
+  type SplitQuery,
+  splitStatsOf,
+  type SubsetStats,
+} from './questions.ts';
 import { SilenceWatch } from './silence.ts';
 import type { MetricStore, TraceStore } from './stores.ts';
 import { createTraceExport } from './trace-export.ts';
@@ -40,7 +50,7 @@ export interface Telemetry {
   findTraces(query: TraceQuery): { traces: TraceSummary[]; total: number; truncated: boolean };
   trace(id: string): Trace | undefined;
   traceServices(): { name: string; operations: string[] }[];
-  serviceStats(host: string, windowSec: number): { rps: number; errors: number; p95: number };
+  serviceStats(host: string, windowSec: number): ServiceStats;
 }
 
 /** Nothing listens until `start`. */

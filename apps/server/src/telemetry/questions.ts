@@ -1,6 +1,6 @@
 // The questions the API asks of the metrics, answered from increases per label set.
 
-import type { GraphSnapshot, GraphType, Series, SeriesQuery } from '@weft/mesh-core/api';
+import type { GraphSnapshot, GraphType, Health, Series, SeriesQuery } from '@weft/mesh-core/api';
 import {
   addTraffic,
   buildCatalog,
@@ -9,6 +9,7 @@ import {
   deduplicate,
   type EdgeStats,
   errorShare,
+  healthOf,
   noTraffic,
   quantile,
   rowMatcher,
@@ -86,11 +87,26 @@ export function splitStatsOf(asked: Asked, query: SplitQuery): SubsetStats[] {
   });
 }
 
-/** Rate, error share (0-1) and p95 (ms, -1 = no sample) of what arrives at a service. */
-export function serviceStatsOf(asked: Asked, host: string, windowSec: number): { rps: number; errors: number; p95: number } {
+export interface ServiceStats {
+  rps: number;
+  /** Share of requests, 0-1. */
+  errors: number;
+  /** ms, -1 = no sample. */
+  p95: number;
+  /** By the rules of the graph. */
+  health: Health;
+}
+
+/** What arrives at a service. */
+export function serviceStatsOf(asked: Asked, host: string, windowSec: number): ServiceStats {
   const at = asked.clock();
   const traffic = sum(asked.metrics.increases({ from: at - windowSec * 1_000, to: at, match: toHost(host) }));
-  return { rps: traffic.answers.requests / windowSec, errors: errorShare(traffic.answers), p95: quantile(traffic.histogram, 0.95) };
+  return {
+    rps: traffic.answers.requests / windowSec,
+    errors: errorShare(traffic.answers),
+    p95: quantile(traffic.histogram, 0.95),
+    health: healthOf(traffic.answers),
+  };
 }
 
 /** One value per step, of the step that ends at the time; more than 1,000 steps are widened to 1,000. */

@@ -2,11 +2,11 @@ import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import { useSettings } from '../data/settings.ts';
 
-const PAGES = { o: '/overview', g: '/graph', t: '/traces', c: '/config', p: '/proxies' } as const;
+const PAGES = { o: '/overview', g: '/graph', s: '/services', t: '/traces', c: '/config', e: '/security', p: '/proxies' } as const;
 /** What `?` shows. */
 export const KEYS: readonly (readonly [string, string])[] = [
   ['⌘K', 'search or jump to'],
-  ['g then o g t c p', 'overview, graph, traces, config, proxies'],
+  ['g then o g s t c e p', 'overview, graph, services, traces, config, security, proxies'],
   ['space', 'pause or go on'],
   ['/', 'find'],
   ['?', 'these keys'],

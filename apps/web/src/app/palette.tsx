@@ -1,6 +1,7 @@
+import { proxyName } from '@weft/mesh-core/api';
 import { useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
-import { useConfigList } from '../data/hooks.ts';
+import { useConfigList, useProxies, useServices } from '../data/hooks.ts';
 
 /** Jump to a view or a configuration object by name. */
 export function Palette({ close }: { close(): void }): ReactElement {
@@ -8,14 +9,27 @@ export function Palette({ close }: { close(): void }): ReactElement {
   const config = useConfigList().data?.items ?? [];
   const [query, setQuery] = useState('');
   const [at, setAt] = useState(0);
+  const services = useServices().data?.items ?? [];
+  const proxies = useProxies().data ?? [];
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const traceId = query.trim().toLowerCase();
   const entries = [
-    ...(['overview', 'graph', 'traces', 'config', 'proxies'] as const).map((v) => ({ label: `Go to ${v}`, run: () => navigate({ to: `/${v}` }) })),
+    ...(/^[0-9a-f]{16,32}$/.test(traceId) ? [{ label: `Open trace ${traceId}`, run: () => navigate({ to: '/traces', search: { trace: traceId } }) }] : []),
+    ...(['overview', 'graph', 'services', 'workloads', 'traces', 'config', 'security', 'proxies'] as const).map((v) => ({
+      label: `Go to ${v}`,
+      run: () => navigate({ to: `/${v}` }),
+    })),
+    ...services.map(({ namespace, name }) => ({
+      label: `Service ${namespace}/${name}: traffic and metrics`,
+      run: () => navigate({ to: '/services/$namespace/$name', params: { namespace, name } }),
+    })),
+    ...proxies.map((p) => ({ label: `Proxy ${proxyName(p.id)}.${p.namespace}`, run: () => navigate({ to: '/proxies', search: { proxy: p.id } }) })),
     ...config.map(({ ref }) => ({
       label: `${ref.kind} ${ref.namespace}/${ref.name}`,
       run: () => navigate({ to: '/config', search: { object: `${ref.kind}/${ref.namespace}/${ref.name}` } }),
     })),
   ]
-    .filter((e) => e.label.toLowerCase().includes(query.toLowerCase()))
+    .filter((e) => words.every((word) => e.label.toLowerCase().includes(word)))
     .slice(0, 12);
   const go = (index: number): void => {
     void entries[index]?.run();
@@ -39,6 +53,7 @@ export function Palette({ close }: { close(): void }): ReactElement {
           className="field"
           autoFocus
           aria-label="Search or jump to"
+          placeholder="A page, service, proxy, object or trace id"
           value={query}
           onChange={(e) => {
             setQuery(e.target.value);

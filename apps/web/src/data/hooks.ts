@@ -6,13 +6,17 @@ import {
   type Status,
   type TrafficSplit,
   configListSchema,
+  graphSnapshotSchema,
+  problemListSchema,
   proxyListSchema,
   revisionListSchema,
+  securitySchema,
   seriesSchema,
+  serviceDetailSchema,
   serviceListSchema,
   statusSchema,
 } from '@weft/mesh-core/api';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { request } from './client.ts';
 import { applyGraphDelta } from './graph-frames.ts';
@@ -40,14 +44,14 @@ export function useLiveState(): LiveState {
 }
 
 /** The graph of the chosen namespace and window; holds still while paused. */
-export function useLiveGraph(graphType: GraphSnapshot['graphType']): { graph: GraphSnapshot | undefined; error: string | undefined } {
+export function useLiveGraph(graphType: GraphSnapshot['graphType'], includeIdle: boolean): { graph: GraphSnapshot | undefined; error: string | undefined } {
   const { namespace, windowSec, paused } = useSettings();
   const [graph, setGraph] = useState<GraphSnapshot>();
   const [error, setError] = useState<string>();
   useEffect(() => {
     if (paused) return;
     return live().subscribe(
-      { topic: 'graph', windowSec, graphType, ...(namespace === '' ? {} : { namespaces: [namespace] }) },
+      { topic: 'graph', windowSec, graphType, includeIdle, ...(namespace === '' ? {} : { namespaces: [namespace] }) },
       (frame) => {
         if (frame.topic !== 'graph') return;
         if (frame.type === 'snapshot') setGraph(frame.data);
@@ -55,7 +59,7 @@ export function useLiveGraph(graphType: GraphSnapshot['graphType']): { graph: Gr
       },
       setError,
     );
-  }, [namespace, windowSec, graphType, paused]);
+  }, [namespace, windowSec, graphType, includeIdle, paused]);
   return { graph, error };
 }
 
@@ -99,21 +103,72 @@ export function useProxies() {
   return query;
 }
 
-export const useServices = () =>
-  useQuery({ queryKey: ['services'], queryFn: ({ signal }) => request(serviceListSchema, '/mesh/services', { signal }), refetchInterval: 5_000 });
+/** How often lists and charts ask again; never while paused. */
+function useRefresh(): number | false {
+  return useSettings((s) => s.paused) ? false : 5_000;
+}
+export function useServices() {
+  const windowSec = useSettings((s) => s.windowSec);
+  return useQuery({
+    queryKey: ['services', windowSec],
+    queryFn: ({ signal }) => request(serviceListSchema, `/mesh/services?windowSec=${windowSec}`, { signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: useRefresh(),
+  });
+}
+/** One service with the objects that have to do with it. */
+export function useService(namespace: string, name: string) {
+  const windowSec = useSettings((s) => s.windowSec);
+  return useQuery({
+    queryKey: ['service', namespace, name, windowSec],
+    queryFn: ({ signal }) =>
+      request(serviceDetailSchema, `/mesh/services/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}?windowSec=${windowSec}`, { signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: useRefresh(),
+    retry: false,
+  });
+}
+/** The graph as one answer, for lists. */
+export function useGraph(graphType: GraphSnapshot['graphType']) {
+  const windowSec = useSettings((s) => s.windowSec);
+  return useQuery({
+    queryKey: ['graph', graphType, windowSec],
+    queryFn: ({ signal }) => request(graphSnapshotSchema, `/graph?windowSec=${windowSec}&graphType=${graphType}`, { signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: useRefresh(),
+  });
+}
+export const useSecurity = () =>
+  useQuery({ queryKey: ['security'], queryFn: ({ signal }) => request(securitySchema, '/security', { signal }), refetchInterval: 10_000 });
+export const useProblems = () =>
+  useQuery({ queryKey: ['problems'], queryFn: ({ signal }) => request(problemListSchema, '/problems', { signal }), refetchInterval: 5_000 });
 export const useConfigList = () =>
   useQuery({ queryKey: ['config'], queryFn: ({ signal }) => request(configListSchema, '/config', { signal }), refetchInterval: 5_000 });
 export const useRevisions = () =>
   useQuery({ queryKey: ['revisions'], queryFn: ({ signal }) => request(revisionListSchema, '/revisions?limit=30', { signal }), refetchInterval: 5_000 });
-/** Five minutes of one figure of a graph node or edge, refreshed every 5 s. */
-export function useSeries(metric: 'rps' | 'p95' | 'errors', of: string, by: 'none' | 'version' | 'code') {
+
+export type Metric = 'rps' | 'errors' | 'p50' | 'p95' | 'p99';
+/** One figure of a graph node, an edge (`edge:<id>`) or, of '', the whole mesh, over the chosen range but five minutes at least. */
+export function useSeries(metric: Metric, of: string, by: 'none' | 'version' | 'code' | 'source') {
+  const windowSec = Math.max(
+    300,
+    useSettings((s) => s.windowSec),
+  );
   return useQuery({
-    queryKey: ['series', metric, of, by],
+    queryKey: ['series', metric, of, by, windowSec],
     queryFn: ({ signal }) => {
       const end = Date.now();
-      const query = new URLSearchParams({ metric, of, by, start: String(end - 300_000), end: String(end), stepMs: '5000' });
+      const query = new URLSearchParams({
+        metric,
+        by,
+        start: String(end - windowSec * 1_000),
+        end: String(end),
+        stepMs: String(Math.max(5, windowSec / 90) * 1_000),
+      });
+      if (of !== '') query.set('of', of);
       return request(seriesSchema, `/series?${query}`, { signal });
     },
-    refetchInterval: 5_000,
+    placeholderData: keepPreviousData,
+    refetchInterval: useRefresh(),
   });
 }

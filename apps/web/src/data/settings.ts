@@ -19,6 +19,7 @@ interface Settings {
 }
 
 const stored = globalThis.localStorage?.getItem('weft-theme');
+const asked = new URLSearchParams(globalThis.location?.search ?? '');
 const prefersDark = typeof matchMedia === 'function' && matchMedia('(prefers-color-scheme: dark)').matches;
 let nextToast = 1;
 
@@ -26,8 +27,8 @@ let nextToast = 1;
 export const useSettings = create<Settings>((set) => ({
   theme: stored === 'dark' || stored === 'light' ? stored : prefersDark ? 'dark' : 'light',
   paused: false,
-  windowSec: 30,
-  namespace: '',
+  windowSec: Number(asked.get('range')) || 30,
+  namespace: asked.get('ns') ?? '',
   toasts: [],
   set(change) {
     if (change.theme !== undefined) localStorage.setItem('weft-theme', change.theme);

@@ -1,5 +1,5 @@
-import { EDGE_COLUMNS, type GraphNode, NODE_COLUMNS } from '@weft/mesh-core/api';
-import { millis, percent, rate } from '../ui/format.ts';
+import { EDGE_COLUMNS, type GraphNode, HEALTH, NODE_COLUMNS } from '@weft/mesh-core/api';
+import { bytes, millis, percent, rate } from '../ui/format.ts';
 import { drawBadges } from './badges.ts';
 import { type Curve, pointAt } from './curve.ts';
 import type { Layout, Rect } from './layout.ts';
@@ -11,6 +11,7 @@ const LOCK = new Path2D(
   'M3.5 8.5a1.5 1.5 0 011.5-1.5h6a1.5 1.5 0 011.5 1.500v3.500a1.500 1.500 0 01-1.500 1.500h-6a1.500 1.500 0 01-1.500-1.500zM5.500 7V5a2.500 2.500 0 015 0v2',
 );
 const SPLIT = new Path2D('M2 8h4l4-4h4M6 8l4 4h4');
+const WARN = HEALTH.indexOf('degraded');
 const cell = (row: readonly number[] | undefined, columns: readonly string[], name: string): number => row?.[columns.indexOf(name)] ?? 0;
 
 /** Boxes, edges, cards and labels, in this order. */
@@ -26,7 +27,7 @@ export function drawStill(c: CanvasRenderingContext2D, input: SceneInput, layout
     c.globalAlpha = 1;
     if (on) card(c, { x: rect.x - 4, y: rect.y - 4, w: rect.w + 8, h: rect.h + 8 }, 17, `${p.accent}24`);
     card(c, rect, app ? 13 : 14, app ? p.surface : p.nsFill, on ? p.accent : app ? p.nodeLine : p.nsLine, on ? 2 : 1);
-    text(c, box.label, rect.x + 16, rect.y + 26, app ? `600 13.5px ${FONT}` : `500 12px ${FONT}`, app ? p.text : p.text3);
+    text(c, fitted(c, box.label, rect.w - 28, app ? `600 13.5px ${FONT}` : `500 12px ${FONT}`), rect.x + 16, rect.y + 26, c.font, app ? p.text : p.text3);
   }
   graph.edges.forEach((edge, i) => {
     const curve = curves.get(edge.id);
@@ -74,9 +75,11 @@ export function drawStill(c: CanvasRenderingContext2D, input: SceneInput, layout
         ? percent(cell(row, EDGE_COLUMNS, 'errors'))
         : input.label === 'p95'
           ? millis(cell(row, EDGE_COLUMNS, 'p95'))
-          : share >= 0
+          : share >= 0 && (input.label === 'share' || input.label === 'rate')
             ? `${Math.round(share * 100)} %`
-            : cell(row, EDGE_COLUMNS, 'rps').toFixed(1);
+            : edge.protocol === 'tcp'
+              ? bytes(cell(row, EDGE_COLUMNS, 'bytes'))
+              : cell(row, EDGE_COLUMNS, 'rps').toFixed(1);
     drawLabel(c, shown, cell(row, EDGE_COLUMNS, 'mtls') > 0.5 && share < 0, pointAt(curve, 0.5), p);
   });
   c.globalAlpha = 1;
@@ -143,14 +146,40 @@ function drawNode(c: CanvasRenderingContext2D, node: GraphNode, row: readonly nu
   c.lineWidth = 2;
   c.stroke();
   c.setLineDash([]);
+  if (!idle) drawHealth(c, cell(row, NODE_COLUMNS, 'health'), x + 11, y + 10, p);
   c.strokeStyle = p.text2;
   c.lineWidth = 1.3;
   c.strokeRect(x - 4.5, y - 4.5, 9, 9);
   const inBox = node.box?.startsWith('app:') === true;
   const version = node.version !== undefined && !inBox && node.kind === 'workload' ? `${node.version} · ` : '';
-  text(c, node.label, r.x + 47, r.y + 22, `600 13px ${FONT}`, idle ? p.text2 : p.text);
-  text(c, idle ? 'no traffic' : `${version}${rate(rps)}`, r.x + 47, r.y + 38, `400 11.5px ${FONT}`, p.text3);
+  const room = r.w - 57;
+  text(c, fitted(c, node.label, room, `600 13px ${FONT}`), r.x + 47, r.y + 22, c.font, idle ? p.text2 : p.text);
+  text(c, fitted(c, idle ? 'no traffic' : `${version}${rate(rps)}`, room, `400 11.5px ${FONT}`), r.x + 47, r.y + 38, c.font, p.text3);
   drawBadges(c, node.badges, r, p);
+}
+/** A triangle for degraded, an octagon for failing, so that colour is not the only word. */
+function drawHealth(c: CanvasRenderingContext2D, health: number, x: number, y: number, p: Palette): void {
+  if (health < WARN) return;
+  const corners = health > WARN ? 8 : 3;
+  c.beginPath();
+  for (let i = 0; i < corners; i++) {
+    const angle = (2 * Math.PI * i) / corners + (corners === 3 ? -Math.PI / 2 : Math.PI / 8);
+    c.lineTo(x + 6 * Math.cos(angle), y + 6 * Math.sin(angle));
+  }
+  c.closePath();
+  c.fillStyle = healthColor(p, health);
+  c.fill();
+  c.strokeStyle = p.node;
+  c.lineWidth = 1.5;
+  c.stroke();
+}
+/** The text, cut with an ellipsis where it is wider than `room`; sets the font. */
+function fitted(c: CanvasRenderingContext2D, value: string, room: number, font: string): string {
+  c.font = font;
+  if (c.measureText(value).width <= room) return value;
+  let end = value.length - 1;
+  while (end > 1 && c.measureText(`${value.slice(0, end)}…`).width > room) end--;
+  return `${value.slice(0, end)}…`;
 }
 function drawLabel(c: CanvasRenderingContext2D, value: string, lock: boolean, [x, y]: [number, number], p: Palette): void {
   c.font = `600 11px ${FONT}`;

@@ -18,6 +18,8 @@ export interface Layout {
 type Topology = Pick<GraphSnapshot, 'nodes' | 'edges' | 'boxes'>;
 const H = 50;
 const STEP = 74;
+/** Longer names are cut where they are drawn. */
+const WIDEST = 250;
 
 /** The same for the same topology, whatever order its parts come in. */
 export function layoutGraph(topology: Topology): Layout {
@@ -45,7 +47,7 @@ export function layoutGraph(topology: Topology): Layout {
   }
   for (const node of nodes)
     if (item.get(node.id) === node.id) {
-      graph.setNode(node.id, { width: Math.max(100, node.label.length * 7.6 + 62, 92 + (node.version?.length ?? 0) * 8), height: H });
+      graph.setNode(node.id, { width: Math.min(WIDEST, Math.max(100, node.label.length * 7.6 + 62, 92 + (node.version?.length ?? 0) * 8)), height: H });
       if (node.box !== undefined) graph.setParent(node.id, node.box);
     }
   for (const edge of byId(topology.edges)) {

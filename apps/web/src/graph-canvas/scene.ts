@@ -24,6 +24,8 @@ export interface SceneOptions {
 export interface SceneInput {
   graph: GraphSnapshot;
   label: LabelKind;
+  /** Requests on their way; still where the person wants less motion. */
+  motion: boolean;
   selected: string | undefined;
   /** Ids to keep bright; undefined = all. */
   bright: ReadonlySet<string> | undefined;
@@ -86,7 +88,7 @@ export function createGraphScene(options: SceneOptions): GraphScene {
   };
   const animate = (): void => {
     const context = prepare(moving);
-    if (context === undefined || input === undefined) return;
+    if (context === undefined || input === undefined || !input.motion) return;
     input.graph.edges.forEach((edge, i) => {
       const [rps = 0, errors = 0] = input?.graph.edgeRows[i] ?? [];
       const curve = curves.get(edge.id);

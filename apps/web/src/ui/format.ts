@@ -26,3 +26,27 @@ export function clock(unixMs: number, withMs = false): string {
 export function shortOperation(name: string): string {
   return name.replace(/\.svc\.[a-z0-9.-]+(?=[:/]|$)/, '');
 }
+/** A time to come, in the one unit that matters: `23 h`. */
+export function untilWords(unixMs: number): string {
+  const ms = unixMs - Date.now();
+  if (ms <= 0) return 'no time: it has ended';
+  const minutes = Math.floor(ms / 60_000);
+  return minutes < 60 ? `${minutes} min` : minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1_440)} d`;
+}
+/** Bytes per second: `1.2 kB/s`. */
+export function bytes(perSecond: number): string {
+  const units = ['B', 'kB', 'MB', 'GB'];
+  let value = perSecond;
+  let unit = 0;
+  while (value >= 1_000 && unit < units.length - 1) {
+    value /= 1_000;
+    unit += 1;
+  }
+  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}/s`;
+}
+/** Colour of a response code by its class, so that failures look like failures. */
+export function codeColor(code: string, index: number): string {
+  if (code.startsWith('4')) return 'var(--g-warn)';
+  if (/^[05-]/.test(code)) return 'var(--g-err)';
+  return index % 2 === 0 ? 'var(--g-ok)' : 'var(--s4)';
+}

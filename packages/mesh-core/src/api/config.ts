@@ -18,6 +18,11 @@ export const problemSchema = z.object({
   unresolved: z.literal(true).optional(),
 });
 
+export type Problem = z.infer<typeof problemSchema>;
+
+/** GET /api/v1/problems: what is wrong with the stored objects, or with how proxies took them. */
+export const problemListSchema = z.object({ items: z.array(problemSchema) });
+
 export const configSummarySchema = z.object({
   ref: objectRefSchema,
   apiVersion: z.string(),

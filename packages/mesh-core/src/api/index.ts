@@ -23,9 +23,10 @@ export {
   trafficSplitSchema,
   trafficSplitChangeSchema,
 } from './traffic.ts';
-export type { ConfigSummary, ConfigObject, ConfigCheck, Revision } from './config.ts';
+export type { ConfigSummary, ConfigObject, ConfigCheck, Problem, Revision } from './config.ts';
 export {
   problemSchema,
+  problemListSchema,
   configSummarySchema,
   configListSchema,
   configObjectSchema,
@@ -38,14 +39,18 @@ export {
 } from './config.ts';
 export type { TraceQuery, TraceSummary, Span, Trace } from './traces.ts';
 export { traceQuerySchema, traceSummarySchema, traceListSchema, attributeValueSchema, spanSchema, traceSchema, traceServicesSchema } from './traces.ts';
-export type { ProxyStatus, ServiceSummary, Status, Load, SeriesQuery, Series, ApiError } from './mesh.ts';
+export type { ProxyStatus, WorkloadSecurity, ServiceSummary, ServiceObject, Status, Load, SeriesQuery, Series, ApiError } from './mesh.ts';
 export {
   proxyTypeStatusSchema,
   proxyName,
   proxyStatusSchema,
   proxyListSchema,
+  workloadSecuritySchema,
+  securitySchema,
   serviceSummarySchema,
   serviceListSchema,
+  serviceObjectSchema,
+  serviceDetailSchema,
   statusSchema,
   loadSchema,
   loadChangeSchema,

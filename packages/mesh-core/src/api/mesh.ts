@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { healthSchema } from './graph.ts';
+import { objectRefSchema } from './traffic.ts';
 
 export const proxyTypeStatusSchema = z.object({
   /** Short type name: `listener`, `route`, `cluster`, `endpoint`, `secret`. */
@@ -62,6 +63,36 @@ export const serviceSummarySchema = z.object({
 });
 export type ServiceSummary = z.infer<typeof serviceSummarySchema>;
 export const serviceListSchema = z.object({ items: z.array(serviceSummarySchema) });
+
+/** An object that has to do with a service: it is the service, one of its endpoints, decides its routes, sends requests to it, or sets policy. */
+export const serviceObjectSchema = z.object({
+  ref: objectRefSchema,
+  role: z.enum(['self', 'endpoint', 'routes', 'sends', 'policy']),
+  errors: z.number(),
+  warnings: z.number(),
+});
+export type ServiceObject = z.infer<typeof serviceObjectSchema>;
+/** GET /api/v1/mesh/services/:namespace/:name */
+export const serviceDetailSchema = z.object({ service: serviceSummarySchema, objects: z.array(serviceObjectSchema) });
+
+/** GET /api/v1/security: what decides about each workload's connections and requests. */
+export const workloadSecuritySchema = z.object({
+  namespace: z.string(),
+  workload: z.string(),
+  /** What its sidecar takes: mutual TLS only, both, or plaintext only. */
+  mtls: z.enum(['STRICT', 'PERMISSIVE', 'DISABLE']),
+  /** The PeerAuthentication that says so; absent = none, so Istio's default. */
+  peerAuthentication: objectRefSchema.optional(),
+  /** Ports with a mode of their own. */
+  ports: z.record(z.string(), z.enum(['STRICT', 'PERMISSIVE', 'DISABLE'])),
+  /** AuthorizationPolicies and RequestAuthentications that select it. */
+  policies: z.array(objectRefSchema),
+  /** SPIFFE identity of its proxy, and when its certificate ends (Unix ms); absent = no proxy is connected. */
+  identity: z.string().optional(),
+  notAfter: z.number().optional(),
+});
+export type WorkloadSecurity = z.infer<typeof workloadSecuritySchema>;
+export const securitySchema = z.object({ items: z.array(workloadSecuritySchema) });
 
 /** GET /api/v1/status */
 export const statusSchema = z.object({

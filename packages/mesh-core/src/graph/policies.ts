@@ -2,7 +2,7 @@
 
 import type { Badge } from '../api/graph.ts';
 import { matches, resolveHost, type DestinationRuleSpec, type HttpRouteSpec, type PeerAuthenticationSpec, type VirtualServiceSpec } from '../config/index.ts';
-import type { MeshObject } from '../model/index.ts';
+import { type MeshObject, type ObjectRef, refOf } from '../model/index.ts';
 import type { Catalog, CatalogService, CatalogWorkload } from './catalog.ts';
 
 export interface ServicePolicy {
@@ -72,20 +72,37 @@ function intendedShares(service: CatalogService, http: readonly HttpRouteSpec[],
   return shares;
 }
 
-/** True when PeerAuthentication makes the workload refuse plaintext: its own selector before its namespace before the mesh. */
-export function isStrict(workload: CatalogWorkload, objects: readonly MeshObject[], rootNamespace = 'istio-system'): boolean {
-  let best = { rank: 0, mode: 'PERMISSIVE' };
+export interface MutualTls {
+  mode: 'STRICT' | 'PERMISSIVE' | 'DISABLE';
+  /** The PeerAuthentication that says so; absent = none does. */
+  policy?: ObjectRef;
+  /** Ports with a mode of their own. */
+  ports: Readonly<Record<string, 'STRICT' | 'PERMISSIVE' | 'DISABLE'>>;
+}
+
+/** What connections a workload takes: a PeerAuthentication with a selector before that of its namespace before that of the mesh. */
+export function mutualTlsOf(
+  workload: Pick<CatalogWorkload, 'namespace' | 'labels'>,
+  objects: readonly MeshObject[],
+  rootNamespace = 'istio-system',
+): MutualTls {
+  let rank = 0;
+  let found: MutualTls = { mode: 'PERMISSIVE', ports: {} };
+  let ports: MutualTls['ports'] = {};
   for (const object of objects) {
     if (object.kind !== 'PeerAuthentication') continue;
     const spec = object.spec as PeerAuthenticationSpec;
-    const mode = spec.mtls?.mode ?? 'UNSET';
-    if (mode === 'UNSET') continue;
     const selector = spec.selector?.matchLabels ?? {};
     const selects = Object.keys(selector).length > 0;
     const { namespace } = object.metadata;
     if (selects && !matches(workload.labels, selector)) continue;
-    const rank = namespace === workload.namespace ? (selects ? 3 : 2) : namespace === rootNamespace && !selects ? 1 : 0;
-    if (rank > best.rank) best = { rank, mode };
+    const own = namespace === workload.namespace ? (selects ? 3 : 2) : namespace === rootNamespace && !selects ? 1 : 0;
+    if (own === 3)
+      for (const [port, { mode }] of Object.entries(spec.portLevelMtls ?? {})) if (mode !== undefined && mode !== 'UNSET') ports = { [port]: mode, ...ports };
+    const mode = spec.mtls?.mode ?? 'UNSET';
+    if (mode === 'UNSET' || own <= rank) continue;
+    rank = own;
+    found = { mode, policy: refOf(object), ports: {} };
   }
-  return best.mode === 'STRICT';
+  return { ...found, ports };
 }

@@ -2,7 +2,7 @@ import { findKind, KINDS } from '@weft/mesh-core/model';
 import { IconHistory, IconTrash } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useRef, useState } from 'react';
-import { useConfigList, useProxies } from '../../data/hooks.ts';
+import { useConfigList, useProblems, useProxies } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
 import { State } from '../../ui/state.tsx';
 import './config.css';
@@ -11,6 +11,7 @@ import { EffectPanel } from './effect-panel.tsx';
 import { HistoryPanel } from './history-panel.tsx';
 import { template } from './new-object.ts';
 import { ObjectTree } from './object-tree.tsx';
+import { ProblemList } from './problem-list.tsx';
 import { ProblemsPanel } from './problems-panel.tsx';
 import { useDraft } from './use-draft.ts';
 import { type EditorHandle, YamlEditor } from './yaml-editor.tsx';
@@ -102,7 +103,7 @@ export function ConfigPage(): ReactElement {
         {history ? (
           <HistoryPanel onUndo={(revision) => void draft.undo(revision)} />
         ) : object === undefined ? (
-          <State>Choose an object on the left, or make a new one.</State>
+          <Start namespace={namespace} />
         ) : draft.text === undefined ? (
           <State error={draft.error}>{isNew ? 'Choose a kind above.' : 'Loading…'}</State>
         ) : (
@@ -161,6 +162,25 @@ export function ConfigPage(): ReactElement {
           </button>
         </div>
       </aside>
+    </div>
+  );
+}
+
+/** Before an object is chosen: what is wrong with all of them. */
+function Start({ namespace }: { namespace: string }): ReactElement {
+  const problems = useProblems();
+  const wrong = problems.data?.items.filter((p) => namespace === '' || p.ref === undefined || p.ref.namespace === namespace);
+  return (
+    <div className="cst">
+      <p className="muted">Choose an object on the left, or make a new one with +.</p>
+      <div className="h">Problems of all objects</div>
+      {wrong === undefined ? (
+        <State error={problems.error} />
+      ) : wrong.length === 0 ? (
+        <State>None. Every object is valid, and every proxy took it.</State>
+      ) : (
+        <ProblemList problems={wrong} />
+      )}
     </div>
   );
 }

@@ -1,65 +1,84 @@
 import type { GraphEdge, GraphSnapshot } from '@weft/mesh-core/api';
+import { HEALTH } from '@weft/mesh-core/api';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { useSeries } from '../../data/hooks.ts';
-import { millis, percent, rate } from '../../ui/format.ts';
-import { SparkChart } from '../../ui/spark-chart.tsx';
+import { bytes, codeColor, millis, percent, rate } from '../../ui/format.ts';
+import { HealthChip } from '../../ui/health-chip.tsx';
+import { TimeChart } from '../../ui/time-chart.tsx';
 import { PanelHead } from './panel-head.tsx';
 
 /** Rates, codes, latency and transport of one edge. */
 export function EdgePanel({ graph, edge, close }: { graph: GraphSnapshot; edge: GraphEdge; close(): void }): ReactElement {
-  const [rps = 0, errors = 0, p50 = -1, p95 = -1, p99 = -1, share = -1, intended = -1, mtls = -1] = graph.edgeRows[graph.edges.indexOf(edge)] ?? [];
+  const [rps = 0, errors = 0, p50 = -1, p95 = -1, p99 = -1, share = -1, intended = -1, mtls = -1, traffic = 0, health = 0] =
+    graph.edgeRows[graph.edges.indexOf(edge)] ?? [];
   const codes = useSeries('rps', `edge:${edge.id}`, 'code').data;
+  const latency = useSeries('p95', `edge:${edge.id}`, 'none').data;
+  const tcp = edge.protocol === 'tcp';
   const end = (id: string): string => {
     const n = graph.nodes.find((x) => x.id === id);
     return n === undefined ? id : `${n.app ?? n.label}.${n.namespace}`;
   };
+  const name = (id: string): ReactElement => {
+    const n = graph.nodes.find((x) => x.id === id);
+    return (
+      <Link to="/graph" search={(held) => ({ ...held, edge: undefined, node: id })} className="brk">
+        {n?.workload ?? n?.label ?? id}
+      </Link>
+    );
+  };
+  const facts: [string, string][] = [
+    ['Protocol', edge.protocol],
+    ...(tcp
+      ? []
+      : ([
+          ['p50', millis(p50)],
+          ['p99', millis(p99)],
+        ] as [string, string][])),
+    ...(share < 0
+      ? []
+      : ([
+          ['Share', percent(share)],
+          ['Share intended', intended < 0 ? 'not set' : percent(intended)],
+        ] as [string, string][])),
+    ['Transport', mtls < 0 ? 'unknown' : mtls > 0.99 ? 'mTLS' : mtls > 0 ? `${percent(mtls)} mTLS` : 'plaintext'],
+  ];
   return (
     <aside className="panel" aria-label="Traffic details">
       <PanelHead
         title={
           <>
-            {end(edge.source)} → {end(edge.target)}
+            {name(edge.source)} → {name(edge.target)}
           </>
         }
-        figures={{
-          Requests: rate(rps),
-          Errors: percent(errors),
-          p95: millis(p95),
-          Transport: mtls < 0 ? 'unknown' : mtls > 0.99 ? 'mTLS' : mtls > 0 ? `${percent(mtls)} mTLS` : 'plain',
-        }}
+        chip={<HealthChip health={HEALTH[health] ?? 'unknown'} />}
+        figures={tcp ? { Traffic: bytes(traffic) } : { Requests: rate(rps), Errors: percent(errors), p95: millis(p95) }}
         close={close}
       />
       <div className="sec">
         <table>
           <tbody>
-            <tr>
-              <td className="t2">p50 / p99</td>
-              <td className="r">
-                {millis(p50)} / {millis(p99)}
-              </td>
-            </tr>
-            {share >= 0 && (
-              <tr>
-                <td className="t2">Share, intended</td>
-                <td className="r">
-                  {percent(share)}, {intended < 0 ? '–' : percent(intended)}
-                </td>
+            {facts.map(([word, value]) => (
+              <tr key={word}>
+                <td className="t2">{word}</td>
+                <td className="r">{value}</td>
               </tr>
-            )}
+            ))}
           </tbody>
         </table>
       </div>
-      <div className="sec">
-        {codes && codes.lines.length > 0 && (
-          <>
-            <div className="h">
-              Requests /s by code<span className="muted">{codes.lines.map((l) => l.name).join(', ')}</span>
-            </div>
-            <SparkChart series={codes} label="Requests by code" />
-          </>
-        )}
-      </div>
+      {!tcp && (
+        <div className="sec pcharts">
+          <section>
+            <div className="h">Requests by code</div>
+            <TimeChart series={codes} label="Requests by code" unit={rate} color={codeColor} height={96} />
+          </section>
+          <section>
+            <div className="h">Latency p95</div>
+            <TimeChart series={latency} label="Latency p95" unit={millis} height={96} />
+          </section>
+        </div>
+      )}
       <div className="sec">
         <Link className="btn" to="/traces" search={{ from: end(edge.source), to: end(edge.target) }}>
           Open traces

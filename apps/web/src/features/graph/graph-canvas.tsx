@@ -8,6 +8,7 @@ import { type GraphScene, type LabelKind, type SceneView, createGraphScene } fro
 interface Props {
   graph: GraphSnapshot;
   label: LabelKind;
+  motion: boolean;
   selected: string | undefined;
   bright: ReadonlySet<string> | undefined;
   onSelect(selection: { node?: string; edge?: string }): void;
@@ -16,7 +17,7 @@ interface Props {
 }
 
 /** The scene with real, focusable buttons over what it paints. */
-export function GraphCanvas({ graph, label, selected, bright, onSelect, children }: Props): ReactElement {
+export function GraphCanvas({ graph, label, motion, selected, bright, onSelect, children }: Props): ReactElement {
   const host = useRef<HTMLDivElement>(null);
   const still = useRef<HTMLCanvasElement>(null);
   const moving = useRef<HTMLCanvasElement>(null);
@@ -39,7 +40,7 @@ export function GraphCanvas({ graph, label, selected, bright, onSelect, children
     scene.current = made;
     return () => made.destroy();
   }, []);
-  useEffect(() => scene.current?.update({ graph, label, selected, bright }), [graph, label, selected, bright]);
+  useEffect(() => scene.current?.update({ graph, label, motion, selected, bright }), [graph, label, motion, selected, bright]);
   useEffect(() => {
     const frame = requestAnimationFrame(() => scene.current?.restyle());
     return () => cancelAnimationFrame(frame);

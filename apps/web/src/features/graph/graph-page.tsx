@@ -1,96 +1,80 @@
 import type { GraphSnapshot } from '@weft/mesh-core/api';
-import { IconLock } from '@tabler/icons-react';
+import { IconX } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { type ReactElement, useState } from 'react';
+import { type ReactElement, useMemo, useState } from 'react';
 import { useLiveGraph } from '../../data/hooks.ts';
 import type { LabelKind } from '../../graph-canvas/scene.ts';
 import { State } from '../../ui/state.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
-import { LoadControl } from './load-control.tsx';
-import { GraphCanvas } from './graph-canvas.tsx';
 import { EdgePanel } from './edge-panel.tsx';
+import { type Expression, matching, parseExpression, without } from './find-expression.ts';
+import { GraphCanvas } from './graph-canvas.tsx';
+import { type Display, GraphNotes, GraphTools, type GraphView } from './graph-tools.tsx';
+import { Legend } from './legend.tsx';
 import { NodePanel } from './node-panel.tsx';
+import { useTracePath } from './use-trace-path.ts';
 import { WeightHandles } from './weight-handles.tsx';
 
-const TYPES = [
-  ['versionedApp', 'Versions'],
-  ['service', 'Services'],
-  ['workload', 'Workloads'],
-] as const;
-
-/** The live picture of the mesh with a panel for what is selected. */
+/** The live picture of the mesh with a panel for what is selected. The address holds all of it. */
 export function GraphPage(): ReactElement {
   const search = useSearch({ from: '/graph' });
   const navigate = useNavigate({ from: '/graph' });
-  const [type, setType] = useState<GraphSnapshot['graphType']>('versionedApp');
-  const [label, setLabel] = useState<LabelKind>('rate');
-  const [find, setFind] = useState('');
-  const { graph, error } = useLiveGraph(type);
+  const view: GraphView = { type: search.type ?? 'versionedApp', label: search.label ?? 'rate', find: search.find ?? '', hide: search.hide ?? '' };
+  const [display, setDisplay] = useState<Display>({ idle: true, motion: true });
+  const { graph: whole, error } = useLiveGraph(view.type, display.idle);
+  const found = useMemo(() => parseExpression(view.find), [view.find]);
+  const hidden = useMemo(() => parseExpression(view.hide), [view.hide]);
+  const graph = useMemo(() => shownOf(whole, hidden), [whole, hidden]);
+  const path = useTracePath(search.trace, graph);
+  const matches = useMemo(() => (graph === undefined || found.test === undefined ? path : matching(graph, found.test)), [graph, found, path]);
   const node = graph?.nodes.find((n) => n.id === search.node);
   const edge = graph?.edges.find((e) => e.id === search.edge);
-  const select = (to: { node?: string; edge?: string }): void => void navigate({ search: to });
+  const select = (to: { node?: string; edge?: string }): void => void navigate({ search: ({ node: _node, edge: _edge, ...held }) => ({ ...held, ...to }) });
+  const change = ({ type, ...rest }: Partial<GraphView>): void => {
+    const given = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, value === '' ? undefined : value]));
+    // Ids of nodes differ between graph types.
+    const cleared = type === undefined || type === view.type ? {} : { type, node: undefined, edge: undefined };
+    void navigate({ search: (held) => ({ ...held, ...given, ...cleared }), replace: true });
+  };
   return (
-    <div className={`g ${node || edge ? '' : 'wide'}`}>
+    <div className={`g ${node || edge ? '' : 'wide'}`} onKeyDown={(e) => e.key === 'Escape' && (node ?? edge) !== undefined && select({})}>
       <section className="cv" aria-label="Service graph">
         {graph === undefined ? (
           <State error={error}>Waiting for the first picture…</State>
         ) : graph.nodes.length === 0 ? (
-          <State>No workloads and no traffic in this namespace yet.</State>
+          <State>
+            {whole?.nodes.length === 0 ? 'No workloads and no traffic here yet. Widen the range, or choose another namespace.' : 'All of it is hidden.'}
+          </State>
         ) : (
-          <Picture graph={graph} label={label} selected={search.node ?? search.edge} find={find} onSelect={select} serviceOf={node} />
+          <Picture
+            graph={graph}
+            label={view.label}
+            motion={display.motion}
+            selected={search.node ?? search.edge}
+            matches={matches}
+            onSelect={select}
+            serviceOf={node}
+          />
         )}
-        <div className="tl">
-          <span className="seg" role="group" aria-label="Graph type">
-            {TYPES.map(([value, name]) => (
-              <button type="button" key={value} className={type === value ? 'on' : ''} aria-pressed={type === value} onClick={() => setType(value)}>
-                {name}
-              </button>
-            ))}
-          </span>
-          <select className="pill" aria-label="Label" value={label} onChange={(e) => setLabel(e.target.value as LabelKind)}>
-            <option value="rate">Requests /s</option>
-            <option value="errors">Errors</option>
-            <option value="p95">p95</option>
-          </select>
-          <LoadControl />
-        </div>
-        <div className="tr">
-          <input className="field" placeholder="Find a node" aria-label="Find" value={find} onChange={(e) => setFind(e.target.value)} />
-        </div>
-        <div className="legend" aria-label="Legend">
-          <span>
-            <i style={{ background: 'var(--g-ok)' }} />
-            Healthy
-          </span>
-          <span>
-            <i style={{ background: 'var(--g-warn)' }} />
-            Degraded
-          </span>
-          <span>
-            <i style={{ background: 'var(--g-err)' }} />
-            Failing
-          </span>
-          <span>
-            <i className="dash" />
-            Idle
-          </span>
-          <span>
-            <svg width="11" height="11">
-              <path d="M5.500,.5l5,5l-5,5l-5,-5z" fill="var(--g-err)" />
-            </svg>
-            Error
-          </span>
-          <span>
-            <svg width="11" height="11">
-              <circle cx="5.5" cy="5.5" r="3.4" fill="var(--node)" stroke="var(--g-ok)" strokeWidth="1.6" />
-            </svg>
-            Request
-          </span>
-          <span>
-            <IconLock size={12} stroke={1.5} aria-hidden="true" />
-            mTLS
-          </span>
-        </div>
+        <GraphTools
+          view={view}
+          display={display}
+          found={found}
+          hidden={hidden}
+          matches={found.test === undefined ? undefined : matches?.size}
+          onView={change}
+          onDisplay={(to) => setDisplay((held) => ({ ...held, ...to }))}
+        />
+        {search.trace !== undefined && (
+          <div className="gtrace chip acc">
+            Path of trace {search.trace.slice(0, 16)}
+            <button type="button" aria-label="Show all again" onClick={() => void navigate({ search: ({ trace: _trace, ...held }) => held })}>
+              <IconX size={12} />
+            </button>
+          </div>
+        )}
+        <GraphNotes notes={graph?.notes ?? []} />
+        <Legend />
         <ul className="sr" aria-label="Traffic">
           {graph?.edges.map((e, i) => (
             <li key={e.id}>
@@ -105,28 +89,46 @@ export function GraphPage(): ReactElement {
   );
 }
 
+function shownOf(graph: GraphSnapshot | undefined, hidden: Expression): GraphSnapshot | undefined {
+  return graph === undefined || hidden.test === undefined ? graph : without(graph, matching(graph, hidden.test));
+}
+
+/** What stays bright: what was found, else the selection with its neighbours; undefined = all. */
+function brightOf(graph: GraphSnapshot, selected: string | undefined, matches: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
+  if (matches !== undefined) return matches;
+  const edge = graph.edges.find((e) => e.id === selected);
+  if (edge !== undefined) return new Set([edge.id, edge.source, edge.target]);
+  const node = graph.nodes.find((n) => n.id === selected);
+  if (node === undefined) return undefined;
+  // A split belongs together: its port, its versions and what they touch.
+  const own = new Set(graph.nodes.filter((n) => n.id === node.id || (n.box === node.box && n.box?.startsWith('app:') === true)).map((n) => n.id));
+  const touched = graph.edges.filter((e) => own.has(e.source) || own.has(e.target));
+  return new Set([...own, ...touched.flatMap((e) => [e.id, e.source, e.target])]);
+}
+
 function Picture({
   graph,
   label,
+  motion,
   selected,
-  find,
+  matches,
   onSelect,
   serviceOf,
 }: {
   graph: GraphSnapshot;
   label: LabelKind;
+  motion: boolean;
   selected: string | undefined;
-  find: string;
+  matches: ReadonlySet<string> | undefined;
   onSelect(to: { node?: string; edge?: string }): void;
   serviceOf: GraphSnapshot['nodes'][number] | undefined;
 }): ReactElement {
-  const wanted = find.trim().toLowerCase();
-  const bright = wanted === '' ? undefined : new Set(graph.nodes.filter((n) => `${n.id} ${n.label}`.toLowerCase().includes(wanted)).map((n) => n.id));
+  const bright = useMemo(() => brightOf(graph, selected, matches), [graph, selected, matches]);
   const service = serviceOf?.service?.split('.');
   const port =
     serviceOf === undefined ? undefined : graph.nodes.find((n) => n.kind === 'service' && n.service === serviceOf.service && n.box?.startsWith('app:'));
   return (
-    <GraphCanvas graph={graph} label={label} selected={selected} bright={bright} onSelect={onSelect}>
+    <GraphCanvas graph={graph} label={label} motion={motion} selected={selected} bright={bright} onSelect={onSelect}>
       {(view) => port && service && <Handles key={port.id} graph={graph} view={view} port={port.id} name={service[0] ?? ''} namespace={service[1] ?? ''} />}
     </GraphCanvas>
   );

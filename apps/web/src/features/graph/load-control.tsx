@@ -22,9 +22,9 @@ export function LoadControl(): ReactElement | null {
   };
   const rates = [...new Set([...RATES, load.data.rps])].toSorted((a, b) => a - b);
   return (
-    <label className="pill" title={`${load.data.sent} sent, ${load.data.failed} failed; ${load.data.actualRps.toFixed(1)} per second now`}>
+    <label className="pill" title={`Demo load: ${load.data.sent} sent, ${load.data.failed} failed; ${load.data.actualRps.toFixed(1)} per second now`}>
       <IconActivity size={14} stroke={1.5} aria-hidden="true" />
-      <em>Demo load</em>
+      <em className="sr">Demo load</em>
       <select data-testid="demo-load" value={load.data.rps} onChange={(e) => void set(Number(e.target.value))}>
         {rates.map((rps) => (
           <option key={rps} value={rps}>

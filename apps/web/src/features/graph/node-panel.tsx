@@ -1,88 +1,177 @@
 import { type GraphNode, type GraphSnapshot, HEALTH } from '@weft/mesh-core/api';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
-import { useSeries } from '../../data/hooks.ts';
+import { useSeries, useService } from '../../data/hooks.ts';
+import { badgeWords } from '../../graph-canvas/badges.ts';
 import { millis, percent, rate } from '../../ui/format.ts';
-import { SparkChart } from '../../ui/spark-chart.tsx';
+import { HealthChip } from '../../ui/health-chip.tsx';
+import { State } from '../../ui/state.tsx';
+import { Tabs } from '../../ui/tabs.tsx';
+import { TimeChart } from '../../ui/time-chart.tsx';
 import { SplitPanel } from '../traffic-split/split-panel.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
 import { PanelHead } from './panel-head.tsx';
 
-/** Figures, split and charts of one node. */
+const TABS = ['Traffic', 'Hops', 'Config'] as const;
+
+/** Figures, split, charts, hops and configuration of one node. */
 export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: GraphNode; close(): void }): ReactElement {
-  const [tab, setTab] = useState<'Traffic' | 'Traces' | 'YAML'>('Traffic');
-  const [inRps = 0, inErrors = 0, outRps = 0, , , p95 = -1, , health = 0] = graph.nodeRows[graph.nodes.indexOf(node)] ?? [];
+  const [tab, setTab] = useState<(typeof TABS)[number]>('Traffic');
+  const [inRps = 0, inErrors = 0, outRps = 0, outErrors = 0, , p95 = -1, , health = 0] = graph.nodeRows[graph.nodes.indexOf(node)] ?? [];
   const [name, namespace] = node.service?.split('.') ?? [];
-  const mtls = graph.edges.some((e, i) => e.target === node.id && (graph.edgeRows[i]?.[7] ?? -1) > 0.99);
-  const word = HEALTH[health] ?? 'unknown';
+  const gateway = node.kind === 'gateway' || node.kind === 'unknown';
   return (
     <aside className="panel" aria-label={`Details of ${node.label}`}>
       <PanelHead
         title={node.workload ?? node.label}
-        chip={<span className={`chip ${word === 'healthy' ? 'ok' : word === 'degraded' ? 'warn' : word === 'failing' ? 'err' : ''}`}>{word}</span>}
+        chip={<HealthChip health={HEALTH[health] ?? 'unknown'} />}
         figures={{
-          Requests: rate(node.kind === 'gateway' ? outRps : inRps),
-          Errors: percent(inErrors),
+          Requests: rate(gateway ? outRps : inRps),
+          Errors: percent(gateway ? outErrors : inErrors),
           p95: millis(p95),
-          Transport: mtls ? 'mTLS' : 'plain',
+          Transport: transportOf(graph, node),
         }}
         close={close}
       />
-      <div className="tabs" role="tablist">
-        {(['Traffic', 'Traces', 'YAML'] as const).map((t) => (
-          <button type="button" role="tab" aria-selected={t === tab} key={t} className={t === tab ? 'on' : ''} onClick={() => setTab(t)}>
-            {t}
-          </button>
-        ))}
-      </div>
-      {tab === 'Traffic' && name !== undefined && namespace !== undefined && <Split namespace={namespace} name={name} />}
-      {tab === 'Traffic' && <Charts id={node.id} />}
-      {tab === 'Traces' && (
-        <div className="sec">
-          <Link to="/traces" search={{ service: `${name ?? node.app ?? node.label}.${node.namespace}` }}>
-            Open traces of {node.label}
+      <div className="plinks">
+        {node.workload !== undefined && (
+          <Link to="/workloads/$namespace/$name" params={{ namespace: node.namespace, name: node.workload }}>
+            Workload
           </Link>
+        )}
+        {name !== undefined && namespace !== undefined && node.kind !== 'external' && (
+          <Link to="/services/$namespace/$name" params={{ namespace, name }}>
+            Service
+          </Link>
+        )}
+        <Link to="/traces" search={{ service: `${node.app ?? name ?? node.label}.${node.namespace}` }}>
+          Traces
+        </Link>
+        {node.proxies[0] !== undefined && (
+          <Link to="/proxies" search={{ proxy: node.proxies[0] }}>
+            Proxy
+          </Link>
+        )}
+      </div>
+      {(node.badges.length > 0 || !node.inMesh) && (
+        <div className="pbadges">
+          {[...(node.inMesh || node.kind === 'external' ? [] : ['no sidecar']), ...badgeWords(node.badges)].map((word) => (
+            <span className="chip" key={word}>
+              {word}
+            </span>
+          ))}
         </div>
       )}
-      {tab === 'YAML' && (
-        <div className="sec">
-          {name === undefined ? (
-            <span className="muted">No service stands for this node.</span>
-          ) : (
-            ['Service', 'VirtualService', 'DestinationRule'].map((kind) => (
-              <div key={kind}>
-                <Link to="/config" search={{ object: `${kind}/${namespace}/${name}` }}>
-                  {kind} {name}
-                </Link>
-              </div>
-            ))
-          )}
-        </div>
+      <Tabs of={TABS} on={tab} label={`About ${node.label}`} onChange={setTab} />
+      {tab === 'Traffic' && (
+        <>
+          {name !== undefined && namespace !== undefined && node.kind !== 'external' && <Split namespace={namespace} name={name} />}
+          <Charts id={node.id} />
+        </>
       )}
+      {tab === 'Hops' && <Hops graph={graph} node={node} />}
+      {tab === 'Config' &&
+        (name === undefined || namespace === undefined || node.kind === 'external' ? (
+          <State>No service stands for this node.</State>
+        ) : (
+          <Objects namespace={namespace} name={name} />
+        ))}
     </aside>
   );
+}
+
+/** How requests reach it; a gateway is told by how it sends them on. */
+function transportOf(graph: GraphSnapshot, node: GraphNode): string {
+  const end = node.kind === 'gateway' ? 'source' : 'target';
+  const shares = graph.edges.flatMap((e, i) => (e[end] === node.id ? [graph.edgeRows[i]?.[7] ?? -1] : [])).filter((share) => share >= 0);
+  if (shares.length === 0) return '–';
+  const least = Math.min(...shares);
+  return least > 0.99 ? 'mTLS' : Math.max(...shares) > 0.01 ? 'partly mTLS' : 'plaintext';
 }
 
 function Split({ namespace, name }: { namespace: string; name: string }): ReactElement {
   return <SplitPanel control={useSplitControl(namespace, name)} />;
 }
+
 function Charts({ id }: { id: string }): ReactElement {
-  const requests = useSeries('rps', id, 'version').data;
-  const latency = useSeries('p95', id, 'version').data;
+  const charts = [
+    ['Requests /s', useSeries('rps', id, 'version').data, rate],
+    ['Failed', useSeries('errors', id, 'version').data, percent],
+    ['Latency p95', useSeries('p95', id, 'version').data, millis],
+  ] as const;
+  return (
+    <div className="sec pcharts">
+      {charts.map(([title, series, unit]) => (
+        <section key={title}>
+          <div className="h">{title}</div>
+          <TimeChart series={series} label={title} unit={unit} height={96} />
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function Hops({ graph, node }: { graph: GraphSnapshot; node: GraphNode }): ReactElement {
+  const label = (id: string): string => {
+    const n = graph.nodes.find((x) => x.id === id);
+    return n === undefined ? id : (n.workload ?? n.label);
+  };
+  const rows = graph.edges.flatMap((e, i) =>
+    e.target === node.id || e.source === node.id ? [{ e, row: graph.edgeRows[i] ?? [], other: e.target === node.id ? e.source : e.target }] : [],
+  );
+  if (rows.length === 0) return <State>Nobody called it, and it called nobody, in this range.</State>;
   return (
     <div className="sec">
-      {requests && requests.lines.length > 0 && (
-        <>
-          <div className="h">Requests /s</div>
-          <SparkChart series={requests} label="Requests per second" />
-        </>
-      )}
-      {latency && latency.lines.length > 0 && (
-        <>
-          <div className="h">Latency p95, ms</div>
-          <SparkChart series={latency} label="Latency p95" />
-        </>
-      )}
+      <table>
+        <thead>
+          <tr>
+            <th>Hop</th>
+            <th className="r">Requests</th>
+            <th className="r">Errors</th>
+            <th className="r">p95</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ e, row, other }) => (
+            <tr key={e.id}>
+              <td>
+                <Link to="/graph" search={(held) => ({ ...held, node: undefined, edge: e.id })} className="brk">
+                  {e.target === node.id ? `from ${label(other)}` : `to ${label(other)}`}
+                </Link>
+              </td>
+              <td className="r">{rate(row[0] ?? 0)}</td>
+              <td className="r">{percent(row[1] ?? 0)}</td>
+              <td className="r">{millis(row[3] ?? -1)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Objects({ namespace, name }: { namespace: string; name: string }): ReactElement {
+  const detail = useService(namespace, name);
+  if (detail.data === undefined) return <State error={detail.error} />;
+  return (
+    <div className="sec">
+      <table>
+        <tbody>
+          {detail.data.objects.map(({ ref, errors, warnings }) => (
+            <tr key={`${ref.kind}/${ref.namespace}/${ref.name}`}>
+              <td className="t2">{ref.kind}</td>
+              <td>
+                <Link to="/config" search={{ object: `${ref.kind}/${ref.namespace}/${ref.name}` }} className="brk">
+                  {ref.name}
+                </Link>
+              </td>
+              <td className={`r ${errors > 0 ? 'errt' : warnings > 0 ? 'warnt' : 'muted'}`}>
+                {errors > 0 ? `${errors} errors` : warnings > 0 ? `${warnings} warnings` : 'valid'}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </div>
   );
 }

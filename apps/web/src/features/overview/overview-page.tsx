@@ -1,79 +1,73 @@
-import type { ReactElement } from 'react';
-import { useServices, useStatus } from '../../data/hooks.ts';
+import { Link } from '@tanstack/react-router';
+import type { ReactElement, ReactNode } from 'react';
+import { useProblems, useRevisions, useServices, useStatus } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
-import { millis, percent, rate } from '../../ui/format.ts';
-import { State } from '../../ui/state.tsx';
+import { clock } from '../../ui/format.ts';
+import { ProblemList } from '../config/problem-list.tsx';
+import { ServicesTable } from '../services/services-page.tsx';
+import { GoldenCharts } from '../services/traffic-charts.tsx';
 
-/** State of the mesh and its services. */
+/** State of the whole mesh: what is wrong, what goes on, what changed. */
 export function OverviewPage(): ReactElement {
   const status = useStatus();
-  const services = useServices();
+  const problems = useProblems().data?.items ?? [];
+  const revisions = useRevisions().data?.items ?? [];
   const namespace = useSettings((s) => s.namespace);
-  const rows = services.data?.items.filter((s) => namespace === '' || s.namespace === namespace);
+  const services = useServices().data?.items.filter((s) => namespace === '' || s.namespace === namespace) ?? [];
+  const bad = services.filter((s) => s.health === 'failing' || s.health === 'degraded');
+  const wrong = problems.filter((p) => namespace === '' || p.ref === undefined || p.ref.namespace === namespace);
+  const errors = wrong.filter((p) => p.severity === 'error').length;
+  const warnings = wrong.filter((p) => p.severity === 'warning').length;
   return (
     <div className="page">
       {status && (
         <div className="cards">
-          <div className="card">
-            Proxies synced
-            <b>
-              {status.proxies.synced} of {status.proxies.total}
-            </b>
-          </div>
-          <div className="card">
-            Refused<b>{status.proxies.nacked}</b>
-          </div>
-          <div className="card">
-            Config problems
-            <b>
-              {status.problems.errors} errors, {status.problems.warnings} warnings
-            </b>
-          </div>
-          <div className="card">
-            Revision<b>{status.revision}</b>
-          </div>
+          <Card title="Services" to="/services" tone={bad.length === 0 ? '' : bad.some((s) => s.health === 'failing') ? 'errt' : 'warnt'}>
+            {bad.length === 0 ? services.length : `${bad.length} of ${services.length}`}
+            <small>{bad.length === 0 ? ' none degraded' : ' degraded or failing'}</small>
+          </Card>
+          <Card title="Proxies in step" to="/proxies" tone={status.proxies.nacked > 0 ? 'errt' : status.proxies.synced < status.proxies.total ? 'warnt' : ''}>
+            {status.proxies.synced} of {status.proxies.total}
+            {status.proxies.nacked > 0 && `, ${status.proxies.nacked} refused`}
+          </Card>
+          <Card title="Config problems" to="/config" tone={errors > 0 ? 'errt' : warnings > 0 ? 'warnt' : ''}>
+            {errors + warnings === 0 ? 'none' : `${errors} ${errors === 1 ? 'error' : 'errors'}, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`}
+          </Card>
+          <Card title="Config revision" to="/config">
+            {status.revision}
+            {revisions[0] !== undefined && <small>{` at ${clock(revisions[0].at)} by ${revisions[0].actor}`}</small>}
+          </Card>
         </div>
       )}
+      {namespace === '' && <GoldenCharts of="" />}
+      {wrong.length > 0 && (
+        <section className="card">
+          <div className="h">What is wrong</div>
+          <ProblemList problems={wrong} />
+        </section>
+      )}
       <div className="card">
-        {rows === undefined ? (
-          <State error={services.error} />
-        ) : rows.length === 0 ? (
-          <State>No services here yet.</State>
-        ) : (
-          <table>
-            <thead>
-              <tr>
-                <th>Service</th>
-                <th>Namespace</th>
-                <th>Health</th>
-                <th>Workloads</th>
-                <th className="r">Requests</th>
-                <th className="r">Errors</th>
-                <th className="r">p95</th>
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((s) => (
-                <tr key={s.host}>
-                  <td>
-                    <b>{s.name}</b>
-                  </td>
-                  <td>{s.namespace}</td>
-                  <td>
-                    <span className={`chip ${s.health === 'healthy' ? 'ok' : s.health === 'degraded' ? 'warn' : s.health === 'failing' ? 'err' : ''}`}>
-                      {s.health}
-                    </span>
-                  </td>
-                  <td>{s.workloads.map((w) => `${w.name} ${w.healthyEndpoints}/${w.endpoints}`).join(', ')}</td>
-                  <td className="r">{rate(s.rps)}</td>
-                  <td className="r">{percent(s.errors)}</td>
-                  <td className="r">{millis(s.p95)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        )}
+        <ServicesTable tools={<b>Services</b>} />
       </div>
     </div>
+  );
+}
+
+function Card({
+  title,
+  to,
+  tone = '',
+  children,
+}: {
+  title: string;
+  to: '/services' | '/proxies' | '/config';
+  tone?: string;
+  children: ReactNode;
+}): ReactElement {
+  return (
+    <Link className="card" to={to}>
+      {title}
+      <b className={tone}>{children}</b>
+    </Link>
   );
 }

@@ -1,81 +1,75 @@
-import { proxyName } from '@weft/mesh-core/api';
+import { type ProxyStatus, proxyName } from '@weft/mesh-core/api';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { useProxies } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
+import { type Column, DataTable } from '../../ui/data-table.tsx';
+import { clock } from '../../ui/format.ts';
 import { State } from '../../ui/state.tsx';
+import { ProxyDetail } from './proxy-detail.tsx';
+import { ProxyComplaints, ProxyState } from './proxy-state.tsx';
 
 /** Who counts the requests. */
 const TELEMETRY = { embedded: 'own', stats: 'stats logger', als: 'gRPC access log', none: '–' } as const;
+const RANK = { nacked: 0, disconnected: 1, stale: 2, synced: 3 } as const;
 
-/** Every proxy with what it has taken over, per type, and its own words where it refused. */
+const COLUMNS: readonly Column<ProxyStatus>[] = [
+  {
+    title: 'Proxy',
+    sort: (p) => proxyName(p.id),
+    cell: (p) => (
+      <Link to="/proxies" search={{ proxy: p.id }} className="b brk">
+        {proxyName(p.id)}
+      </Link>
+    ),
+  },
+  { title: 'Namespace', sort: (p) => p.namespace, cell: (p) => p.namespace },
+  { title: 'Data plane', sort: (p) => p.dataPlane, cell: (p) => `${p.dataPlane} ${p.version}` },
+  { title: 'Telemetry', sort: (p) => TELEMETRY[p.telemetry ?? 'none'], cell: (p) => TELEMETRY[p.telemetry ?? 'none'] },
+  { title: 'State', sort: (p) => RANK[p.state], cell: (p) => <ProxyState proxy={p} /> },
+  {
+    title: 'Has',
+    cell: (p) => (
+      <>
+        {p.types.map((t) => (
+          <span
+            key={t.type}
+            className={`chip ${t.sentVersion === t.ackedVersion ? '' : t.nack ? 'err' : 'warn'}`}
+            title={t.sentVersion === t.ackedVersion ? `${t.resources} acknowledged` : t.nack ? `refused: ${t.nack.message}` : 'sent, no answer yet'}
+          >
+            {t.type} {t.resources}
+          </span>
+        ))}
+        <ProxyComplaints proxy={p} />
+      </>
+    ),
+  },
+  { title: 'Last seen', right: true, sort: (p) => p.lastSeenAt, cell: (p) => clock(p.lastSeenAt) },
+];
+
+/** Every proxy with what it has taken over, per type, and its own words where it refused; one of them in detail. */
 export function ProxiesPage(): ReactElement {
   const proxies = useProxies();
+  const { proxy: wanted, tab = 'Clusters' } = useSearch({ from: '/proxies' });
+  const navigate = useNavigate({ from: '/proxies' });
   const namespace = useSettings((s) => s.namespace);
-  const rows = proxies.data?.filter((p) => namespace === '' || p.namespace === namespace);
-  if (rows === undefined) return <State error={proxies.error} />;
-  if (rows.length === 0) return <State>No proxy has joined yet.</State>;
+  if (proxies.data === undefined) return <State error={proxies.error} />;
+  if (wanted !== undefined) {
+    const proxy = proxies.data.find((p) => p.id === wanted);
+    if (proxy === undefined) return <State error={`No proxy ${proxyName(wanted)} is known: it has never connected, or was forgotten after it left.`} />;
+    return <ProxyDetail proxy={proxy} tab={tab} onTab={(next) => void navigate({ search: (held) => ({ ...held, tab: next }), replace: true })} />;
+  }
   return (
     <div className="page">
       <div className="card">
-        <table>
-          <thead>
-            <tr>
-              <th>Proxy</th>
-              <th>Namespace</th>
-              <th>Data plane</th>
-              <th>Telemetry</th>
-              <th>State</th>
-              <th>Types</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((p) => (
-              <tr key={p.id}>
-                <td>
-                  <b>{proxyName(p.id)}</b>
-                </td>
-                <td>{p.namespace}</td>
-                <td>
-                  {p.dataPlane} {p.version}
-                </td>
-                <td>{TELEMETRY[p.telemetry ?? 'none']}</td>
-                <td>
-                  <span className={`chip ${p.state === 'synced' ? 'ok' : p.state === 'nacked' ? 'err' : 'warn'}`}>{p.state}</span>
-                </td>
-                <td>
-                  {p.types.map((t) => (
-                    <span
-                      key={t.type}
-                      className={`chip ${t.nack ? 'err' : t.sentVersion === t.ackedVersion ? '' : 'warn'}`}
-                      title={t.nack?.message}
-                      style={{ marginRight: 4 }}
-                    >
-                      {t.type} {t.resources}
-                    </span>
-                  ))}
-                  {p.types.map(
-                    (t) =>
-                      t.nack && (
-                        <div key={t.type} style={{ color: 'var(--err)' }}>
-                          {t.type}: {t.nack.message}
-                        </div>
-                      ),
-                  )}
-                  {(p.envoyFilters ?? []).map((f) => (
-                    <div key={f.filter} style={f.applied ? undefined : { color: 'var(--warn)' }}>
-                      {f.filter} {f.applied ? 'applied' : `not applied: ${f.reason ?? ''}`}
-                    </div>
-                  ))}
-                  {(p.missingKeys ?? []).map((k) => (
-                    <div key={`${k.policy} ${k.rule}`} style={{ color: 'var(--err)' }}>
-                      {k.policy} refuses every token: {k.reason}
-                    </div>
-                  ))}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <DataTable
+          rows={proxies.data.filter((p) => namespace === '' || p.namespace === namespace)}
+          columns={COLUMNS}
+          rowKey={(p) => p.id}
+          label="proxies"
+          text={(p) => `${p.id} ${p.dataPlane} ${p.state}`}
+          empty="No proxy has joined yet."
+        />
       </div>
     </div>
   );

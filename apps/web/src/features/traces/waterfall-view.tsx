@@ -158,7 +158,7 @@ function Head({ trace, rows, start, total, services }: { trace: Trace; rows: Spa
           </span>
         )}
         <span style={{ flex: 1 }} />
-        <Link className="btn sm" to="/graph">
+        <Link className="btn sm" to="/graph" search={{ trace: trace.traceId }}>
           <IconHierarchy size={14} aria-hidden="true" />
           Show on graph
         </Link>

@@ -1,0 +1,91 @@
+import type { GraphNode, GraphSnapshot } from '@weft/mesh-core/api';
+import { IconLock, IconLockOpen } from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
+import type { ReactElement } from 'react';
+import { useGraph } from '../../data/hooks.ts';
+import { type Column, DataTable } from '../../ui/data-table.tsx';
+import { millis, percent, rate } from '../../ui/format.ts';
+import { State } from '../../ui/state.tsx';
+
+interface Hop {
+  id: string;
+  other: GraphNode;
+  own: GraphNode;
+  rps: number;
+  errors: number;
+  p95: number;
+  mtls: number;
+}
+
+const columns = (title: string, end: string | undefined): readonly Column<Hop>[] => [
+  { title, sort: (h) => h.other.label, cell: (h) => <NodeLink node={h.other} /> },
+  ...(end === undefined ? [] : [{ title: end, sort: (h: Hop) => h.own.label, cell: (h: Hop) => <span className="t2">{h.own.workload ?? h.own.label}</span> }]),
+  { title: 'Namespace', sort: (h) => h.other.namespace, cell: (h) => h.other.namespace },
+  { title: 'Transport', sort: (h) => h.mtls, cell: (h) => <Transport share={h.mtls} /> },
+  { title: 'Requests', right: true, sort: (h) => h.rps, cell: (h) => rate(h.rps) },
+  { title: 'Errors', right: true, sort: (h) => h.errors, cell: (h) => percent(h.errors) },
+  { title: 'p95', right: true, sort: (h) => h.p95, cell: (h) => millis(h.p95) },
+];
+
+/** Who calls the nodes `belongs` picks, and whom they call. */
+export function Neighbours({ belongs }: { belongs(node: GraphNode): boolean }): ReactElement {
+  const graph = useGraph('workload');
+  if (graph.data === undefined) return <State error={graph.error} />;
+  const own = new Set(graph.data.nodes.filter(belongs).map((n) => n.id));
+  const callers = hops(graph.data, own, 'target', 'source');
+  const called = hops(graph.data, own, 'source', 'target');
+  return (
+    <div className="charts">
+      <section className="card">
+        <div className="h">Called by</div>
+        <DataTable
+          rows={callers}
+          columns={columns('Caller', own.size > 1 ? 'Called' : undefined)}
+          rowKey={(h) => h.id}
+          label="callers"
+          empty="Nobody called it in this range."
+        />
+      </section>
+      <section className="card">
+        <div className="h">Calls</div>
+        <DataTable
+          rows={called}
+          columns={columns('Called', own.size > 1 ? 'Caller' : undefined)}
+          rowKey={(h) => h.id}
+          label="called"
+          empty="It called nobody in this range."
+        />
+      </section>
+    </div>
+  );
+}
+
+function hops(graph: GraphSnapshot, own: ReadonlySet<string>, end: 'source' | 'target', other: 'source' | 'target'): Hop[] {
+  return graph.edges.flatMap((edge, i) => {
+    const node = graph.nodes.find((n) => n.id === edge[other]);
+    const mine = graph.nodes.find((n) => n.id === edge[end]);
+    if (!own.has(edge[end]) || node === undefined || mine === undefined) return [];
+    const [rps = 0, errors = 0, , p95 = -1, , , , mtls = -1] = graph.edgeRows[i] ?? [];
+    return [{ id: edge.id, other: node, own: mine, rps, errors, p95, mtls }];
+  });
+}
+
+/** A workload by its page; what has none by name. */
+export function NodeLink({ node }: { node: GraphNode }): ReactElement {
+  if (node.workload === undefined) return <>{node.label}</>;
+  return (
+    <Link to="/workloads/$namespace/$name" params={{ namespace: node.namespace, name: node.workload }} className="brk">
+      {node.workload}
+    </Link>
+  );
+}
+
+export function Transport({ share }: { share: number }): ReactElement {
+  const Icon = share > 0.99 ? IconLock : IconLockOpen;
+  return (
+    <span className={`chip ${share > 0.99 ? 'ok' : share < 0 ? '' : 'warn'}`}>
+      {share >= 0 && <Icon size={12} aria-hidden="true" />}
+      {share < 0 ? 'unknown' : share > 0.99 ? 'mTLS' : share === 0 ? 'plaintext' : `${percent(share)} mTLS`}
+    </span>
+  );
+}

@@ -1,0 +1,112 @@
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import { IconHierarchy, IconTimeline } from '@tabler/icons-react';
+import type { ReactElement } from 'react';
+import { SERVICE_TABS } from '../../app/pages.ts';
+import { useService } from '../../data/hooks.ts';
+import { DataTable } from '../../ui/data-table.tsx';
+import { Facts } from '../../ui/facts.tsx';
+import { millis, percent, rate } from '../../ui/format.ts';
+import { HealthChip } from '../../ui/health-chip.tsx';
+import { State } from '../../ui/state.tsx';
+import { Tabs } from '../../ui/tabs.tsx';
+import { SplitPanel } from '../traffic-split/split-panel.tsx';
+import { useSplitControl } from '../traffic-split/use-split-control.ts';
+import { Neighbours } from './neighbours.tsx';
+import { ObjectList } from './object-list.tsx';
+import { BreakdownCharts, GoldenCharts } from './traffic-charts.tsx';
+
+/** One service: figures, callers, how its requests are shared out, and every object that has a say. */
+export function ServicePage(): ReactElement {
+  const { namespace, name } = useParams({ from: '/services/$namespace/$name' });
+  const { tab = 'Overview' } = useSearch({ from: '/services/$namespace/$name' });
+  const navigate = useNavigate({ from: '/services/$namespace/$name' });
+  const detail = useService(namespace, name);
+  if (detail.data === undefined || detail.isPlaceholderData)
+    return (
+      <div className="page">
+        <State error={detail.error} />
+      </div>
+    );
+  const { service, objects } = detail.data;
+  const id = `svc:${namespace}/${name}`;
+  return (
+    <div className="page" key={id}>
+      <header className="dh">
+        <h2>{name}</h2>
+        <span className="chip line">{namespace}</span>
+        <HealthChip health={service.health} />
+        <span style={{ flex: 1 }} />
+        <Link className="btn sm" to="/graph" search={{ node: id, type: 'service' }}>
+          <IconHierarchy size={14} aria-hidden="true" />
+          Show on graph
+        </Link>
+        <Link className="btn sm" to="/traces" search={{ service: `${name}.${namespace}` }}>
+          <IconTimeline size={14} aria-hidden="true" />
+          Traces
+        </Link>
+        <Facts
+          of={{
+            Requests: <b>{rate(service.rps)}</b>,
+            Errors: <b>{percent(service.errors)}</b>,
+            p95: <b>{millis(service.p95)}</b>,
+            Ports: service.ports.map((p) => `${p.port} ${p.protocol}`).join(', ') || '–',
+            Host: <span className="mono">{service.host}</span>,
+          }}
+        />
+      </header>
+      <Tabs of={SERVICE_TABS} on={tab} label="Service" onChange={(next) => void navigate({ search: (held) => ({ ...held, tab: next }), replace: true })} />
+      {tab === 'Overview' && (
+        <>
+          <GoldenCharts of={id} />
+          <section className="card">
+            <div className="h">Workloads</div>
+            <DataTable
+              rows={service.workloads}
+              rowKey={(w) => w.name}
+              label="workloads"
+              empty="No workload has the labels of its selector, so requests get no answer."
+              columns={[
+                {
+                  title: 'Workload',
+                  sort: (w) => w.name,
+                  cell: (w) => (
+                    <Link to="/workloads/$namespace/$name" params={{ namespace, name: w.name }} className="b brk">
+                      {w.name}
+                    </Link>
+                  ),
+                },
+                { title: 'Version', sort: (w) => w.version, cell: (w) => w.version },
+                {
+                  title: 'Proxies connected',
+                  sort: (w) => w.healthyEndpoints,
+                  cell: (w) => <span className={`num ${w.healthyEndpoints < w.endpoints ? 'warnt' : ''}`}>{`${w.healthyEndpoints} of ${w.endpoints}`}</span>,
+                },
+              ]}
+            />
+          </section>
+          <Neighbours belongs={(n) => n.service === service.host} />
+        </>
+      )}
+      {tab === 'Traffic' && <Traffic namespace={namespace} name={name} />}
+      {tab === 'Metrics' && (
+        <>
+          <GoldenCharts of={id} />
+          <BreakdownCharts of={id} />
+        </>
+      )}
+      {tab === 'Config' && (
+        <section className="card">
+          <ObjectList objects={objects} />
+        </section>
+      )}
+    </div>
+  );
+}
+
+function Traffic({ namespace, name }: { namespace: string; name: string }): ReactElement {
+  return (
+    <section className="card tsp">
+      <SplitPanel control={useSplitControl(namespace, name)} />
+    </section>
+  );
+}

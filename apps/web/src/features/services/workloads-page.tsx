@@ -1,0 +1,73 @@
+import { type GraphNode, HEALTH, type Health } from '@weft/mesh-core/api';
+import { Link } from '@tanstack/react-router';
+import type { ReactElement } from 'react';
+import { useGraph } from '../../data/hooks.ts';
+import { useSettings } from '../../data/settings.ts';
+import { badgeWords } from '../../graph-canvas/badges.ts';
+import { type Column, DataTable } from '../../ui/data-table.tsx';
+import { millis, percent, rate } from '../../ui/format.ts';
+import { HealthChip } from '../../ui/health-chip.tsx';
+import { State } from '../../ui/state.tsx';
+import { ListTabs } from './list-tabs.tsx';
+
+interface Row {
+  node: GraphNode;
+  health: Health;
+  rps: number;
+  errors: number;
+  p95: number;
+}
+
+const COLUMNS: readonly Column<Row>[] = [
+  {
+    title: 'Workload',
+    sort: (r) => r.node.workload ?? '',
+    cell: ({ node }) => (
+      <Link to="/workloads/$namespace/$name" params={{ namespace: node.namespace, name: node.workload ?? node.label }} className="b brk">
+        {node.workload}
+      </Link>
+    ),
+  },
+  { title: 'Namespace', sort: (r) => r.node.namespace, cell: (r) => r.node.namespace },
+  { title: 'App', sort: (r) => r.node.app ?? '', cell: (r) => r.node.app ?? '' },
+  { title: 'Version', sort: (r) => r.node.version ?? '', cell: (r) => r.node.version ?? '' },
+  { title: 'Health', sort: (r) => HEALTH.indexOf(r.health), cell: (r) => <HealthChip health={r.health} /> },
+  {
+    title: 'Policies',
+    cell: ({ node }) => <span className="t2">{[...(node.inMesh ? [] : ['no sidecar']), ...badgeWords(node.badges)].join(', ')}</span>,
+  },
+  { title: 'Requests', right: true, sort: (r) => r.rps, cell: (r) => rate(r.rps) },
+  { title: 'Errors', right: true, sort: (r) => r.errors, cell: (r) => percent(r.errors) },
+  { title: 'p95', right: true, sort: (r) => r.p95, cell: (r) => millis(r.p95) },
+];
+
+/** All workloads, gateways included. */
+export function WorkloadsPage(): ReactElement {
+  const graph = useGraph('workload');
+  const namespace = useSettings((s) => s.namespace);
+  const rows = graph.data?.nodes.flatMap((node, i): Row[] => {
+    if (node.workload === undefined || (namespace !== '' && node.namespace !== namespace)) return [];
+    const [inRps = 0, inErrors = 0, outRps = 0, outErrors = 0, , p95 = -1, , health = 0] = graph.data.nodeRows[i] ?? [];
+    const edge = node.kind === 'gateway';
+    return [{ node, health: HEALTH[health] ?? 'unknown', rps: edge ? outRps : inRps, errors: edge ? outErrors : inErrors, p95 }];
+  });
+  return (
+    <div className="page">
+      <div className="card">
+        {rows === undefined ? (
+          <State error={graph.error} />
+        ) : (
+          <DataTable
+            rows={rows}
+            columns={COLUMNS}
+            rowKey={(r) => r.node.id}
+            label="workloads"
+            text={({ node, health }) => `${node.workload} ${node.namespace} ${node.app} ${node.version} ${health}`}
+            empty="No workloads here yet."
+            tools={<ListTabs />}
+          />
+        )}
+      </div>
+    </div>
+  );
+}
