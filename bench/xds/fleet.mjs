@@ -1,14 +1,14 @@
 // Child of run.mjs: many proxies in one process, each a delta ADS stream on an mTLS HTTP/2 connection of its own. They subscribe
 // as Envoy does (CDS and LDS whole, EDS by cluster, RDS by listener, SDS), acknowledge everything, and come back after a
-// disconnect with jittered back-off and initial_resource_versions. A thousand proxies have a thousand machines; these have what the
+// disconnect with jittered back-off and initial_resource_versions, on the embedded proxy's own HTTP/2. A thousand proxies have a thousand machines; these have what the
 // control plane leaves of two cores, so that they keep their TLS contexts and the bytes of what they name.
-import { connect } from 'node:http2';
-import { createSecureContext } from 'node:tls';
+import { connect, createSecureContext } from 'node:tls';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { NodeSchema } from '../../packages/mesh-core/dist/gen/envoy/config/core/v3/base_pb.js';
 import { WireType, WireWriter } from '../../packages/mesh-core/dist/wire/index.js';
 import { TYPE_URL } from '../../packages/mesh-core/dist/xds/index.js';
+import { SingleExchange } from '../../apps/server/dist/proxy/transport/single-exchange.js';
 import { upstreamsOf } from './mesh.mjs';
 
 const { port, from, to, services } = JSON.parse(process.argv[2]);
@@ -73,30 +73,22 @@ class Proxy {
 
   open() {
     this.asked = new Set();
-    this.session = connect(`https://127.0.0.1:${port}`, { ...this.tls, ALPNProtocols: ['h2'], checkServerIdentity: () => undefined });
+    this.socket = connect({ host: '127.0.0.1', port, noDelay: true, ...this.tls, ALPNProtocols: ['h2'], checkServerIdentity: () => undefined });
     // As Envoy does: who comes back resumes its TLS session.
-    this.session.once('connect', (_, socket) => socket.on('session', (session) => (this.tls.session = session)));
-    let over = false;
-    const again = () => {
-      if (over) return;
-      over = true;
-      this.session.destroy();
-      // Envoy's reconnect: exponential from 500 ms with full jitter; one step is enough here.
-      if (!stopping) setTimeout(() => this.open(), Math.random() * spreadMs);
-    };
-    this.session.on('error', again);
-    this.session.on('close', again);
-    this.stream = this.session.request({
-      ':method': 'POST',
-      ':path': '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
-      'content-type': 'application/grpc',
-      te: 'trailers',
-    });
-    this.stream.on('error', again);
-    this.stream.on('close', again);
+    this.socket.on('session', (session) => (this.tls.session = session));
+    // Envoy's reconnect: exponential from 500 ms with full jitter; one step is enough here.
+    const again = () => stopping || setTimeout(() => this.open(), Math.random() * spreadMs);
+    const fields = [
+      [':method', 'POST'],
+      [':scheme', 'https'],
+      [':authority', 'localhost'],
+      [':path', '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'],
+      ['content-type', 'application/grpc'],
+      ['te', 'trailers'],
+    ];
+    this.stream = new SingleExchange(this.socket, fields, { head: () => undefined, data: (chunk) => this.take(chunk), end: again, failed: again });
     this.buffer = [];
     this.buffered = 0;
-    this.stream.on('data', (chunk) => this.take(chunk));
     for (const typeUrl of [TYPE_URL.cluster, TYPE_URL.listener]) this.request(typeUrl, {});
     this.request(TYPE_URL.secret, { subscribe: ['default', 'ROOTCA'] });
   }
@@ -174,7 +166,7 @@ const commands = {
   drop: async ({ overMs }) => {
     spreadMs = overMs;
     received = 0;
-    for (const proxy of proxies) proxy.session.destroy();
+    for (const proxy of proxies) proxy.socket.destroy();
     return proxies.length;
   },
   received: async () => received,

@@ -1,20 +1,18 @@
 // One call of a gRPC client. What is sent is copied out of its pieces only as fast as the client takes it: a megabyte of
 // configuration on its way to each of a thousand proxies is a thousand chunks of memory, not a gigabyte.
 
-import { constants } from 'node:http2';
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { GrpcMessages } from '@weft/mesh-core/wire';
+import { plainBlock } from '../../http-wire/codec-h2/hpack-encoder.ts';
 import { CODE, GrpcError, messageOf } from './codes.ts';
 import type { Code } from './codes.ts';
+import type { Fields, GrpcStream, StreamListener } from './grpc-session.ts';
 
-/** With its frame header it just fits into one TLS record; buffers of TLS and HTTP/2 grow to what is written at once and stay so. */
+/** With its frame header it just fits into one TLS record; buffers of TLS grow to what is written at once and stay so. */
 const CHUNK_BYTES = 16_000;
-/** Chunks that have left are written to again: garbage of this size waits long to be collected and leaves holes behind. At most 1 MB. */
-const MAX_SPARE = 64;
-const spare: Buffer[] = [];
+/** Where a chunk is put together; it is copied before the next. */
+const scratch = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 /** Of a client that asks and asks and does not read, nothing more is taken while so much waits for it. */
 const MAX_UNSENT_BYTES = 1_048_576;
-const HANG_UP_MS = 1_000;
 /** A header block of more than a few KB is refused by clients. */
 const MAX_DETAILS = 1_000;
 const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
@@ -24,7 +22,11 @@ const REFUSALS = {
   compressed: () => new GrpcError(CODE.unimplemented, 'this server takes no compressed messages (grpc-accept-encoding: identity)'),
   tooLarge: (length: number, limit: number) => new GrpcError(CODE.resourceExhausted, `a message of ${length} bytes is larger than the limit of ${limit}`),
 };
-const HEADERS = { ':status': 200, 'content-type': 'application/grpc+proto', 'grpc-accept-encoding': 'identity' } as const;
+const HEAD = plainBlock([
+  [':status', '200'],
+  ['content-type', 'application/grpc+proto'],
+  ['grpc-accept-encoding', 'identity'],
+]);
 
 /** What a method makes of a call. None of these is called after `closed`. */
 export interface CallHandler {
@@ -47,10 +49,10 @@ export interface Peer {
   certificate: Uint8Array | undefined;
 }
 
-export class GrpcCall {
-  readonly headers: IncomingHttpHeaders;
+export class GrpcCall implements StreamListener {
+  readonly headers: Fields;
   readonly peer: Peer;
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: GrpcStream;
   readonly #reader: GrpcMessages;
   readonly #handler: CallHandler;
   readonly #deadline: NodeJS.Timeout | undefined;
@@ -59,6 +61,10 @@ export class GrpcCall {
   #endPending = false;
   /** Nothing more is taken from the client, nothing written. */
   #over = false;
+  /** The head of the response has left. */
+  #begun = false;
+  /** The last chunk has not left. */
+  #blocked = false;
   readonly #unsent: Uint8Array[] = [];
   /** Where in `#unsent` the rest begins: piece, and byte of it. */
   #piece = 0;
@@ -67,11 +73,7 @@ export class GrpcCall {
   #status: { code: Code; details: string } | undefined;
   #leave: (() => void) | undefined;
 
-  constructor(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    options: { peer: Peer; method: GrpcMethod; maxMessageBytes: number; leave: () => void },
-  ) {
+  constructor(stream: GrpcStream, headers: Fields, options: { peer: Peer; method: GrpcMethod; maxMessageBytes: number; leave: () => void }) {
     this.headers = headers;
     this.peer = options.peer;
     this.#stream = stream;
@@ -82,36 +84,41 @@ export class GrpcCall {
     const timeoutMs = timeoutOf(headers);
     if (timeoutMs !== undefined)
       this.#deadline = setTimeout(() => this.#refuse(new GrpcError(CODE.deadlineExceeded, 'the deadline of the call has passed')), timeoutMs).unref();
-    stream.on('data', (chunk: Buffer) => {
-      if (this.#over) return;
-      this.#reader.push(chunk);
-      this.#take();
-    });
-    // Comes also while the stream is paused, and may be ahead of messages that wait in the reader.
-    stream.on('end', () => {
-      this.#endPending = true;
-      this.#take();
-    });
-    stream.on('drain', () => {
-      this.#pump();
-      if (this.congested || this.#over) return;
-      this.#handler.drained?.();
-      this.#take();
-    });
-    // A paused stream that is reset without an error is not closed before it is read to its end: this comes at once.
-    stream.on('aborted', () => this.#close());
-    stream.on('wantTrailers', () => {
-      const { code, details } = this.#status ?? { code: CODE.internal, details: '' };
-      if (stream.closed) return;
-      stream.sendTrailers(trailers(code, details));
-      this.#hangUp();
-    });
-    stream.on('close', () => this.#close());
+  }
+
+  data(bytes: Uint8Array): void {
+    if (this.#over) return;
+    this.#reader.push(bytes);
+    this.#take();
+  }
+
+  /** Comes also while the call is paused, and may be ahead of messages that wait in the reader. */
+  ended(): void {
+    this.#endPending = true;
+    this.#take();
+  }
+
+  drained(): void {
+    this.#blocked = false;
+    this.#pump();
+    if (this.congested || this.#over) return;
+    this.#handler.drained?.();
+    this.#take();
+  }
+
+  closed(): void {
+    clearTimeout(this.#deadline);
+    this.#unsent.length = 0;
+    this.#unsentBytes = 0;
+    this.#blocked = false;
+    if (this.#over) return;
+    this.#over = true;
+    this.#handler.closed?.();
   }
 
   /** Whether something written has not left our buffers. */
   get congested(): boolean {
-    return this.#unsentBytes > 0 || this.#stream.writableNeedDrain;
+    return this.#unsentBytes > 0 || this.#blocked;
   }
 
   /** The place its connection was admitted to, for a method that gives it back itself; else it is given back at once. */
@@ -164,7 +171,7 @@ export class GrpcCall {
     try {
       for (;;) {
         if (this.#over || this.#paused) return;
-        if (this.#unsentBytes > MAX_UNSENT_BYTES) return void this.#stream.pause();
+        if (this.#unsentBytes > MAX_UNSENT_BYTES) return this.#stream.pause();
         const message = this.#reader.next();
         if (message === undefined) break;
         this.#handler.message(message);
@@ -187,28 +194,19 @@ export class GrpcCall {
 
   #pump(): void {
     const stream = this.#stream;
-    if (stream.closed || stream.destroyed) return;
-    while (this.#unsentBytes > 0 && !stream.writableNeedDrain) {
-      if (!stream.headersSent) stream.respond(HEADERS, { waitForTrailers: true });
-      this.#writeChunk();
+    while (this.#unsentBytes > 0 && !this.#blocked) {
+      if (!this.#begun) stream.respond(HEAD, false);
+      this.#begun = true;
+      const chunk = scratch.subarray(0, Math.min(CHUNK_BYTES, this.#unsentBytes));
+      this.#fill(chunk);
+      this.#blocked = !stream.send(chunk);
     }
-    if (this.#status === undefined || this.#unsentBytes > 0 || stream.writableEnded) return;
-    if (stream.headersSent) {
-      stream.end();
-      return;
-    }
-    respondWithoutBody(stream, this.#status.code, this.#status.details);
-    this.#hangUp();
-  }
-
-  #writeChunk(): void {
-    const size = Math.min(CHUNK_BYTES, this.#unsentBytes);
-    // Node keeps a pool of its own for small ones.
-    const buffer = size < Buffer.poolSize >>> 1 ? Buffer.allocUnsafe(size) : (spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES));
-    this.#fill(buffer.subarray(0, size));
-    this.#stream.write(buffer.subarray(0, size), (error) => {
-      if ((error === null || error === undefined) && buffer.length === CHUNK_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
-    });
+    if (this.#status === undefined || this.#unsentBytes > 0) return;
+    const { code, details } = this.#status;
+    this.#status = undefined;
+    clearTimeout(this.#deadline);
+    if (this.#begun) stream.finish(trailers(code, details));
+    else respondWithoutBody(stream, code, details);
   }
 
   #fill(chunk: Buffer): void {
@@ -227,25 +225,6 @@ export class GrpcCall {
       this.#unsent.length = 0;
       this.#piece = 0;
     }
-  }
-
-  /** After our last frame the client ends its side too; one that does not is cut off (not at once: a reset overtakes trailers). */
-  #hangUp(): void {
-    const stream = this.#stream;
-    stream.resume();
-    if (stream.readableEnded) return;
-    const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), HANG_UP_MS).unref();
-    stream.once('close', () => clearTimeout(timer));
-  }
-
-  #close(): void {
-    clearTimeout(this.#deadline);
-    this.#unsent.length = 0;
-    this.#unsentBytes = 0;
-    this.#stream.resume();
-    if (this.#over) return;
-    this.#over = true;
-    this.#handler.closed?.();
   }
 }
 
@@ -273,18 +252,18 @@ export function unary(answer: (call: GrpcCall, request: Uint8Array) => Promise<U
 }
 
 /** The whole answer of a call in one header block. */
-export function respondWithoutBody(stream: ServerHttp2Stream, code: Code, details: string): void {
-  stream.respond({ ...HEADERS, ...trailers(code, details) }, { endStream: true });
+export function respondWithoutBody(stream: GrpcStream, code: Code, details: string): void {
+  stream.respond(HEAD + trailers(code, details), true);
 }
 
-/** Percent-encoded as the protocol demands: only printable ASCII stands for itself. */
-function trailers(code: Code, details: string): Record<string, string> {
+/** As a header block. The message is percent-encoded as the protocol demands: only printable ASCII stands for itself. */
+function trailers(code: Code, details: string): string {
   const message = details.slice(0, MAX_DETAILS).replace(/[^ -$&-~]+/g, (text) => Buffer.from(text).toString('hex').replace(/../g, '%$&'));
-  return { 'grpc-status': String(code), ...(details === '' ? {} : { 'grpc-message': message }) };
+  return plainBlock([['grpc-status', String(code)], ...(details === '' ? [] : [['grpc-message', message] as const])]);
 }
 
 /** `grpc-timeout`: at most eight digits and a unit. */
-function timeoutOf(headers: IncomingHttpHeaders): number | undefined {
-  const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(String(headers['grpc-timeout'])) ?? [];
+function timeoutOf(headers: Fields): number | undefined {
+  const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(headers['grpc-timeout'] ?? '') ?? [];
   return unit === undefined ? undefined : Math.min(Number(digits) * (UNIT_MS[unit] ?? 0), LONGEST_TIMEOUT_MS);
 }

@@ -210,6 +210,15 @@ export class HpackEncoder {
   }
 }
 
+/** Fields (lower-case names) as a block that needs no table and puts nothing into one: it is the same on every connection. */
+export function plainBlock(fields: readonly (readonly [name: string, value: string])[]): string {
+  const code = ([name, value]: readonly [string, string]): string => {
+    const whole = staticFields.findIndex(([n, v]) => n === name && v === value) + 1;
+    return whole > 0 ? String.fromCharCode(0x80 | whole) : literal(0, 0x0f, staticNames.get(name) ?? 0, name, value);
+  };
+  return fields.map(code).join('');
+}
+
 /** Without the white space around it. */
 function valueAfter(line: string, colon: number): string {
   let start = colon + 1;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HpackDecoder } from './hpack-decoder.ts';
-import { HpackEncoder } from './hpack-encoder.ts';
+import { HpackEncoder, plainBlock } from './hpack-encoder.ts';
 import type { HeaderEntry } from './hpack-table.ts';
 import { huffmanDecode, huffmanEncode, huffmanLength } from './huffman.ts';
 
@@ -44,6 +44,19 @@ test.each([
   ['an end-of-string mark', '40 84 ff ff ff ff 01 61'],
 ])('refuses %s', (_, block) => {
   expect(decode(new HpackDecoder(), hex(block))).toBeUndefined();
+});
+
+test('a plain block reads the same on every connection, and changes no table', () => {
+  const fields: [string, string][] = [
+    [':status', '200'],
+    ['content-type', 'application/grpc+proto'],
+    ['grpc-status', '0'],
+  ];
+  const block = bytes(plainBlock(fields));
+  const used = new HpackDecoder();
+  decode(used, hex('4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf'));
+  for (const decoder of [new HpackDecoder(), used]) expect(decode(decoder, block)).toEqual(fields);
+  expect(decode(used, hex('be'))).toEqual([['custom-key', 'custom-value']]);
 });
 
 test('what Huffman coding makes of any text it takes back', () => {

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { flushSoon, type Flushable } from '../socket/flush-queue.ts';
-import { WireWriter } from '../socket/wire-writer.ts';
+import { type StagePool, WireWriter } from '../socket/wire-writer.ts';
 import { FloodGuard } from './flood-guard.ts';
 import { FrameReader, ownFrameSize, type FrameSink } from './frame-reader.ts';
 import {
@@ -29,19 +29,21 @@ const maxBlockBytes = 64 * 1024;
 const maxContinuations = 32;
 /** Streams reset from here whose late frames are still expected. */
 const rememberedResets = 1024;
-/** Unsent output above which streams are told to wait for `drain`: as much as Envoy buffers per connection. */
-const unsentBytes = 1024 * 1024;
+/** As much as Envoy buffers per connection. */
+const defaultUnsentBytes = 1024 * 1024;
 /** Unread output above which answers to control frames are no longer gathered. */
 const maxUnreadBytes = 4 * 1024 * 1024;
 
 export interface SessionOptions {
   socket: Socket;
   clock: () => number;
+  /** Unsent output above which streams are told to wait for `drain`. */
+  unsentBytes?: number;
+  stages?: StagePool;
 }
 
 export abstract class Http2Session implements FrameSink, Flushable {
   readonly out: WireWriter;
-  readonly encoder: HpackEncoder = new HpackEncoder();
   readonly guard: FloodGuard;
   sendWindow: number = defaultWindow;
   peerWindow: number = defaultWindow;
@@ -55,6 +57,9 @@ export abstract class Http2Session implements FrameSink, Flushable {
   protected settingsSeen = false;
   /** Highest stream id the peer has opened (server) or we have (client). */
   protected lastId = 0;
+  private readonly unsentBytes: number;
+  private madeEncoder: HpackEncoder | undefined;
+  private peerTableSize: number | undefined;
   private readonly reader: FrameReader;
   private readonly blocked: Set<Http2Stream> = new Set();
   private readonly resets: Set<number> = new Set();
@@ -70,10 +75,20 @@ export abstract class Http2Session implements FrameSink, Flushable {
 
   constructor(options: SessionOptions) {
     this.socket = options.socket;
-    this.out = new WireWriter(options.socket, true);
+    this.out = new WireWriter(options.socket, true, options.stages);
+    this.unsentBytes = options.unsentBytes ?? defaultUnsentBytes;
     this.guard = new FloodGuard(options.clock);
     this.reader = new FrameReader(this);
     this.socket.on('drain', () => this.onSocketDrain());
+  }
+
+  /** Made when something is to be encoded with it: its tables take 8 KB. */
+  get encoder(): HpackEncoder {
+    if (this.madeEncoder === undefined) {
+      this.madeEncoder = new HpackEncoder();
+      if (this.peerTableSize !== undefined) this.madeEncoder.limit(this.peerTableSize);
+    }
+    return this.madeEncoder;
   }
 
   /** A request or response head, or trailers, in `bytes[start, end)`. Must be decoded in any case. */
@@ -123,7 +138,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
   }
 
   get choked(): boolean {
-    return this.socket.writableNeedDrain && this.socket.writableLength >= unsentBytes;
+    return this.socket.writableNeedDrain && this.socket.writableLength >= this.unsentBytes;
   }
 
   schedule(): void {
@@ -141,6 +156,11 @@ export abstract class Http2Session implements FrameSink, Flushable {
   flushNow(): void {
     this.scheduled = false;
     this.out.flushNow();
+  }
+
+  protected sendPing(): void {
+    this.out.add(`${frameHead(8, FrameType.ping, 0, 0)}\0\0\0\0weft`);
+    this.schedule();
   }
 
   windowUpdate(id: number, increment: number): void {
@@ -339,7 +359,8 @@ export abstract class Http2Session implements FrameSink, Flushable {
   private applySetting(id: number, value: number): number {
     switch (id) {
       case Setting.headerTableSize:
-        this.encoder.limit(value);
+        this.peerTableSize = value;
+        this.madeEncoder?.limit(value);
         return ErrorCode.none;
       case Setting.enablePush:
         return value > 1 ? ErrorCode.protocol : ErrorCode.none;

@@ -9,15 +9,34 @@ const textLimit = 16 * 1024;
 const pieceLimit = 4 * 1024;
 
 /** Where larger pieces are laid: used again once written, or large bodies are mostly garbage collection. */
-const stageBytes = 128 * 1024;
-const keptStages = 32;
-const stages: Buffer[] = [];
+export class StagePool {
+  readonly bytes: number;
+  private readonly most: number;
+  private readonly free: Buffer[] = [];
+
+  /** Stages of so many bytes; at most `most` that nobody uses are kept. */
+  constructor(bytes: number, most: number) {
+    this.bytes = bytes;
+    this.most = most;
+  }
+
+  take(): Buffer {
+    return this.free.pop() ?? Buffer.allocUnsafeSlow(this.bytes);
+  }
+
+  give(stage: Buffer): void {
+    if (this.free.length < this.most) this.free.push(stage);
+  }
+}
+
+const largeBodies = new StagePool(128 * 1024, 32);
 
 export class WireWriter implements Flushable {
   /** Bytes handed over so far. */
   bytes = 0;
   private readonly socket: Socket;
   private readonly gather: boolean;
+  private readonly stages: StagePool;
   private text = '';
   private stage: Buffer | undefined;
   private staged = 0;
@@ -26,14 +45,15 @@ export class WireWriter implements Flushable {
   private readonly writing: Buffer[] = [];
   private readonly onWritten = (error?: Error | null): void => {
     const stage = this.writing.shift();
-    if (stage !== undefined && error == null && stages.length < keptStages) stages.push(stage);
+    if (stage !== undefined && error == null) this.stages.give(stage);
   };
 
   /** `gather`: small pieces behind a head need not leave with it as text. */
-  constructor(socket: Socket, gather = false) {
+  constructor(socket: Socket, gather = false, stages: StagePool = largeBodies) {
     // Said once: an encoding that comes with each write is looked up for each.
     this.socket = socket.setDefaultEncoding('latin1');
     this.gather = gather;
+    this.stages = stages;
   }
 
   add(text: string): void {
@@ -52,12 +72,12 @@ export class WireWriter implements Flushable {
     }
     this.stageText();
     for (let at = start; at < end;) {
-      const stage = (this.stage ??= stages.pop() ?? Buffer.allocUnsafeSlow(stageBytes));
-      const stop = Math.min(end, at + stageBytes - this.staged);
+      const stage = (this.stage ??= this.stages.take());
+      const stop = Math.min(end, at + stage.length - this.staged);
       bytes.copy(stage, this.staged, at, stop);
       this.staged += stop - at;
       at = stop;
-      if (this.staged === stageBytes) this.writeStage();
+      if (this.staged === stage.length) this.writeStage();
     }
   }
 
@@ -105,11 +125,11 @@ export class WireWriter implements Flushable {
     let { text } = this;
     this.text = '';
     while (text !== '') {
-      const stage = (this.stage ??= stages.pop() ?? Buffer.allocUnsafeSlow(stageBytes));
+      const stage = (this.stage ??= this.stages.take());
       const length = stage.write(text, this.staged, 'latin1');
       this.staged += length;
       text = text.slice(length);
-      if (this.staged === stageBytes) this.writeStage();
+      if (this.staged === stage.length) this.writeStage();
     }
   }
 
@@ -121,14 +141,14 @@ export class WireWriter implements Flushable {
     this.staged = 0;
     const { socket } = this;
     const bytes = stage.subarray(0, staged);
-    if (socket.writable && (staged > stageBytes / 2 || socket.writableLength === 0)) {
+    if (socket.writable && (staged > stage.length / 2 || socket.writableLength === 0)) {
       this.writing.push(stage);
       socket.write(bytes, this.onWritten);
       return;
     }
     // A reader that is behind must not hold a stage for every small piece.
     if (socket.writable) socket.write(Buffer.from(bytes));
-    if (stages.length < keptStages) stages.push(stage);
+    this.stages.give(stage);
   }
 }
 

@@ -1,9 +1,9 @@
-// What the proxy needs of gRPC: one call, on a connection of its own over TLS. On node:http2, as the control plane's server is.
+// What the proxy needs of gRPC: one call, on a connection of its own over TLS.
 
-import { connect, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { GrpcMessages } from '@weft/mesh-core/wire';
 import { hostAndPort } from '../upstream/host-and-port.ts';
+import { SingleExchange } from './single-exchange.ts';
 
 export interface GrpcCallOptions {
   /** `host:port`; its certificate is for `localhost`. */
@@ -31,7 +31,6 @@ export interface GrpcCall {
 
 const pingEveryMs = 30_000;
 const pingTimeoutMs = 5_000;
-const windowBytes = 1024 * 1024;
 const maxMessageBytes = 64 * 1024 * 1024;
 const refusals = {
   compressed: () => new Error('a compressed message'),
@@ -40,69 +39,60 @@ const refusals = {
 
 export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
   const { host, port } = hostAndPort(options.address, 443);
-  const session = connect('https://localhost', {
-    settings: { enablePush: false, initialWindowSize: windowBytes },
-    createConnection: () => secure(options, host, port),
-  });
   let ended = false;
   const end = (error: Error | undefined, told = true): void => {
     if (ended) return;
     ended = true;
     clearTimeout(deadline);
     clearInterval(pings);
-    session.destroy();
+    exchange.close();
     if (told) options.onEnd(error);
   };
   const deadline = options.deadlineMs === undefined ? undefined : setTimeout(() => end(new Error('no answer in time')), options.deadlineMs);
   const pings = options.deadlineMs !== undefined ? undefined : setInterval(() => ping(), pingEveryMs).unref();
   const ping = (): void => {
-    if (session.connecting) return;
+    if (socket.connecting) return;
     const late = setTimeout(() => end(new Error('pings are not answered')), pingTimeoutMs).unref();
-    session.ping(() => clearTimeout(late));
+    exchange.ping(() => clearTimeout(late));
   };
-
-  const stream = session.request({
-    ...{ ':method': 'POST', ':path': options.method, 'content-type': 'application/grpc', te: 'trailers' },
-    ...options.headers,
-  });
-  // It is told of a turn late: by then the call may have ended.
-  session.on('connect', () => session.destroyed || session.setLocalWindowSize(windowBytes));
-  session.on('error', end);
-  session.on('close', () => end(new Error('the connection was closed')));
-
-  // The status may be told before the last messages have been read, in trailers or, without any message, in the head.
-  let status: string | undefined;
-  let text = '';
-  const take = (headers: IncomingHttpHeaders): void => {
-    status ??= headers['grpc-status']?.toString();
-    text = headers['grpc-message']?.toString() ?? text;
-    if (stream.readableEnded) settle();
-  };
-  const settle = (): void => {
-    if (status === undefined) end(new Error('the call ended without a status'));
-    else end(status === '0' ? undefined : new Error(`gRPC status ${status}: ${decoded(text)}`));
-  };
-  stream.on('error', end);
-  stream.on('response', (headers) => {
-    if (headers[':status'] === 200) take(headers);
-    else end(new Error(`HTTP status ${headers[':status']}`));
-  });
-  stream.on('trailers', take);
-  // Trailers are told in this turn.
-  stream.on('end', () => (status === undefined ? setImmediate(settle) : settle()));
 
   const messages = new GrpcMessages(maxMessageBytes, refusals);
-  stream.on('data', (chunk: Buffer) => {
-    messages.push(chunk);
-    try {
-      while (!ended) {
-        const message = messages.next();
-        if (message === undefined) return;
-        options.onMessage(message);
+  let inHead = '';
+  const socket = secure(options, host, port);
+  const fields: [string, string][] = [
+    [':method', 'POST'],
+    [':scheme', 'https'],
+    [':authority', 'localhost'],
+    [':path', options.method],
+    ['content-type', 'application/grpc'],
+    ['te', 'trailers'],
+    ...Object.entries(options.headers ?? {}),
+  ];
+  const exchange = new SingleExchange(socket, fields, {
+    head: ({ status, fields: { text } }) => {
+      if (status !== 200) end(new Error(`HTTP status ${status}`));
+      // A call without any message may have its status there.
+      inHead = text;
+    },
+    data: (bytes) => {
+      messages.push(bytes);
+      try {
+        while (!ended) {
+          const message = messages.next();
+          if (message === undefined) return;
+          options.onMessage(message);
+        }
+      } catch (error) {
+        end(error as Error);
       }
-    } catch (error) {
-      end(error as Error);
-    }
+    },
+    end: (trailers) => {
+      const status = fieldOf(trailers, 'grpc-status') ?? fieldOf(inHead, 'grpc-status');
+      const text = fieldOf(trailers, 'grpc-message') ?? fieldOf(inHead, 'grpc-message') ?? '';
+      if (status === undefined) end(new Error('the call ended without a status'));
+      else end(status === '0' ? undefined : new Error(`gRPC status ${status}: ${decoded(text)}`));
+    },
+    failed: end,
   });
 
   return {
@@ -111,14 +101,19 @@ export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
       const frame = Buffer.alloc(5 + message.length);
       frame.writeUInt32BE(message.length, 1);
       frame.set(message, 5);
-      stream.write(frame);
+      exchange.write(frame);
     },
-    finish: () => void stream.end(),
-    close: () => {
-      if (!ended && !stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
-      end(undefined, false);
-    },
+    finish: () => exchange.finish(),
+    close: () => end(undefined, false),
   };
+}
+
+/** Of `name: value` lines. */
+function fieldOf(lines: string, name: string): string | undefined {
+  return lines
+    .split('\r\n')
+    .find((line) => line.startsWith(`${name}: `))
+    ?.slice(name.length + 2);
 }
 
 /** Last TLS session of an identity. */
@@ -126,7 +121,7 @@ const sessions = new WeakMap<object, Buffer>();
 
 /** Who comes back resumes its session, as Envoy does: after a loss of all connections nobody has to sign and verify again. */
 function secure({ identity, rootCaPem }: GrpcCallOptions, host: string, port: number): TLSSocket {
-  const options = { host, port, servername: 'localhost', ALPNProtocols: ['h2'], ca: rootCaPem };
+  const options = { host, port, noDelay: true, servername: 'localhost', ALPNProtocols: ['h2'], ca: rootCaPem };
   if (identity === undefined) return connectTls(options);
   const socket = connectTls({ ...options, key: identity.keyPem, cert: identity.chainPem, session: sessions.get(identity) });
   return socket.on('session', (session) => sessions.set(identity, session));

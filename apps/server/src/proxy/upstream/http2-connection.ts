@@ -1,11 +1,9 @@
 // A multiplexed connection to an endpoint: many requests at a time, each on its stream.
 
 import type { Socket } from 'node:net';
-import { Fault, TrailerBlock } from '../../http-wire/codec-h2/field-block.ts';
 import type { ClusterConfig } from '../config/model.ts';
-import { ErrorCode, frameHead, FrameType, goawayFrame, preface } from '../../http-wire/codec-h2/frames.ts';
-import { ResponseFields } from '../../http-wire/codec-h2/response-fields.ts';
-import { Http2Session } from '../../http-wire/codec-h2/session.ts';
+import { ErrorCode, goawayFrame } from '../../http-wire/codec-h2/frames.ts';
+import { Http2ClientSession } from '../../http-wire/codec-h2/client-session.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import type { Reader } from './dial.ts';
 import { Http2ClientStream } from './http2-stream.ts';
@@ -17,11 +15,11 @@ const lastUsableId = 2 ** 31 - 3;
 
 export interface Http2ClientOwner {
   /** There is room for a request again. */
-  onRoom(session: Http2ClientSession): void;
-  onGone(session: Http2ClientSession): void;
+  onRoom(session: Http2ClientConnection): void;
+  onGone(session: Http2ClientConnection): void;
 }
 
-export class Http2ClientSession extends Http2Session implements Reader, TimerTarget {
+export class Http2ClientConnection extends Http2ClientSession implements Reader, TimerTarget {
   /** Set while bytes of a buffer that is used again are handed over. */
   shared = false;
   served = 0;
@@ -32,8 +30,6 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
   private readonly lifeTimer: WheelTimer = new WheelTimer(this);
   private readonly pingTimer: WheelTimer = new WheelTimer(this);
   private pinging = false;
-  private readonly fields = new ResponseFields();
-  private readonly trailers = new TrailerBlock();
   private readonly free: Http2ClientStream[] = [];
   private draining = false;
   private gone = false;
@@ -44,9 +40,6 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
     this.wheel = options.wheel;
     const { http } = options;
     this.http = http;
-    this.lastId = -1;
-    this.out.add(preface);
-    this.sendSettings(false, 0, false);
     socket.on('end', () => this.leave());
     socket.on('close', () => this.onClose());
     this.waitIdle();
@@ -85,13 +78,6 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
     return stream;
   }
 
-  /** The next id, for a stream whose head is sent now. */
-  add(stream: Http2ClientStream): number {
-    this.lastId += 2;
-    this.streams.set(this.lastId, stream);
-    return this.lastId;
-  }
-
   release(stream: Http2ClientStream): void {
     if (this.free.length < streamsPerConnection) this.free.push(stream);
   }
@@ -122,8 +108,7 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
     if (keepalive === undefined) return;
     if (this.pinging) return void this.socket.destroy();
     this.pinging = true;
-    this.out.add(`${frameHead(8, FrameType.ping, 0, 0)}\0\0\0\0weft`);
-    this.schedule();
+    this.sendPing();
     this.wheel.set(this.pingTimer, keepalive.timeoutMs || 20_000);
   }
 
@@ -131,37 +116,6 @@ export class Http2ClientSession extends Http2Session implements Reader, TimerTar
     if (this.stopped) return;
     this.shared = shared;
     super.read(bytes, start, end);
-  }
-
-  protected get lastPeerId(): number {
-    return 0;
-  }
-
-  protected isIdle(id: number): boolean {
-    return id > this.lastId || (id & 1) === 0;
-  }
-
-  protected onHeaders(id: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
-    const stream = this.streams.get(id) as Http2ClientStream | undefined;
-    if (stream === undefined) {
-      if (this.isIdle(id)) return this.onFrameError(ErrorCode.protocol, 'HEADERS on an idle stream');
-      if (this.discardBlock(bytes, start, end) && !this.wasReset(id)) this.onFrameError(ErrorCode.streamClosed, 'HEADERS on a closed stream');
-      return;
-    }
-    if (stream.headRead) {
-      this.trailers.start();
-      if (!this.decode(bytes, start, end, this.trailers)) return;
-      if (!endStream || this.trailers.malformed || stream.remoteClosed) return stream.breakOff();
-      return stream.receiveEnd(this.trailers.lines);
-    }
-    this.fields.begin(stream.response);
-    if (!this.decode(bytes, start, end, this.fields)) return;
-    if (!this.fields.finish(end - start, endStream, stream.toHead))
-      // Of a head beyond the limits Envoy tells as if the peer had reset the stream.
-      return this.fields.fault === Fault.tooLarge ? stream.breakOff(ErrorCode.internal, 'remote-reset') : stream.breakOff();
-    // Interim responses without end bring nothing forward.
-    if (stream.response.status < 200 && !this.guard.spend(5)) return this.onFrameError(ErrorCode.enhanceYourCalm, '1xx flood');
-    stream.onHead(endStream);
   }
 
   protected onGoaway(lastId: number): void {

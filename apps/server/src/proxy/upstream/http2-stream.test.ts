@@ -5,7 +5,7 @@ import { ErrorCode, rstFrame, settingsFrame } from '../../http-wire/codec-h2/fra
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import { cluster } from '../listener/testing/rig.ts';
 import { TimerWheel } from '../transport/timer-wheel.ts';
-import { Http2ClientSession } from './http2-connection.ts';
+import { Http2ClientConnection } from './http2-connection.ts';
 import type { UpstreamEvents } from './stream.ts';
 
 test('a stream that is given up is reset at once, not at the end of the turn', () => {
@@ -18,7 +18,7 @@ test('a stream that is given up is reset at once, not at the end of the turn', (
     },
   });
   const owner = { onRoom: () => undefined, onGone: () => undefined };
-  const session = new Http2ClientSession(socket as Socket, owner, { clock: () => 0, wheel: new TimerWheel(() => 0), http: cluster([]).http });
+  const session = new Http2ClientConnection(socket as Socket, owner, { clock: () => 0, wheel: new TimerWheel(() => 0), http: cluster([]).http });
   const settings = Buffer.from(settingsFrame([]), 'latin1');
   session.read(settings, 0, settings.length);
   const streams = [1, 3].map((id) => {

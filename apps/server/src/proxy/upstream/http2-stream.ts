@@ -3,23 +3,24 @@
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import { ErrorCode } from '../../http-wire/codec-h2/frames.ts';
+import type { RequestStream } from '../../http-wire/codec-h2/client-session.ts';
 import { Http2Stream } from '../../http-wire/codec-h2/stream.ts';
-import type { Http2ClientSession } from './http2-connection.ts';
+import type { Http2ClientConnection } from './http2-connection.ts';
 import { PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 
 const discardLimit = 64 * 1024;
 
-export class Http2ClientStream extends Http2Stream implements UpstreamStream {
+export class Http2ClientStream extends Http2Stream implements UpstreamStream, RequestStream {
   readonly response: ResponseHead = new ResponseHead();
   headRead = false;
   toHead = false;
-  private readonly client: Http2ClientSession;
+  private readonly client: Http2ClientConnection;
   private events: UpstreamEvents | undefined;
   private upgrade = '';
   private tunneling = false;
   private discarded = 0;
 
-  constructor(client: Http2ClientSession) {
+  constructor(client: Http2ClientConnection) {
     super(client);
     this.client = client;
   }

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { Dial, type DialOwner } from './dial.ts';
 import type { EndpointState } from './endpoint.ts';
 import { Http1Connection, type ConnectionOwner } from './http1-connection.ts';
-import { Http2ClientSession, type Http2ClientOwner } from './http2-connection.ts';
+import { Http2ClientConnection, type Http2ClientOwner } from './http2-connection.ts';
 import type { ConnectFailure, StreamWaiter } from './stream.ts';
 import { chooseUpstreamTls, planUpstreamTls } from './tls-plan.ts';
 
@@ -18,9 +18,9 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
   private readonly protocol: PoolProtocol;
   private readonly connections = new Set<Http1Connection>();
   private readonly idle: Http1Connection[] = [];
-  private readonly sessions: Http2ClientSession[] = [];
+  private readonly sessions: Http2ClientConnection[] = [];
   /** Sessions that take no new requests. */
-  private readonly leaving = new Set<Http2ClientSession>();
+  private readonly leaving = new Set<Http2ClientConnection>();
   private readonly dials = new Set<Dial>();
   private readonly waiting: StreamWaiter[] = [];
   /** Tunnels that wait for the settings of a session. */
@@ -103,7 +103,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     const { http, tcpKeepaliveMs } = cluster.config;
     if (tcpKeepaliveMs !== undefined) socket.setKeepAlive(true, tcpKeepaliveMs);
     if (http2) {
-      const session = new Http2ClientSession(socket, this, { clock: () => cluster.deps.clock(), wheel: cluster.wheel, http });
+      const session = new Http2ClientConnection(socket, this, { clock: () => cluster.deps.clock(), wheel: cluster.wheel, http });
       dial.reader = session;
       this.sessions.push(session);
       this.serve(session);
@@ -140,15 +140,15 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     else this.offer(connection, 1);
   }
 
-  onRoom(session: Http2ClientSession): void {
+  onRoom(session: Http2ClientConnection): void {
     if (this.undecided.length > 0 && session.takesTunnels !== undefined) this.waiting.unshift(...this.undecided.splice(0));
     if (this.waiting.length > 0) this.serve(session);
     if (this.waiting.length > 0) this.dialMore();
   }
 
-  onGone(connection: Http1Connection | Http2ClientSession): void {
+  onGone(connection: Http1Connection | Http2ClientConnection): void {
     this.endpoint.cluster.breaker.connections--;
-    if (connection instanceof Http2ClientSession) {
+    if (connection instanceof Http2ClientConnection) {
       this.leaving.delete(connection);
       remove(this.sessions, connection);
       if (this.sessions.length === 0) this.failUndecided();
@@ -160,7 +160,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     this.endpoint.onConnectionGone();
   }
 
-  private roomy(): Http2ClientSession | undefined {
+  private roomy(): Http2ClientConnection | undefined {
     for (let i = this.sessions.length - 1; i >= 0; i--) if (this.sessions[i]?.hasRoom === true) return this.sessions[i];
     return undefined;
   }
@@ -209,7 +209,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     return chooseUpstreamTls(this.endpoint.cluster.config, this.endpoint.config);
   }
 
-  private serve(session: Http2ClientSession): void {
+  private serve(session: Http2ClientConnection): void {
     while (session.hasRoom) {
       const waiter = this.nextWaiter();
       if (waiter === undefined) return;
@@ -220,7 +220,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
   }
 
   /** Where HTTP/2 is all there is, the peer has to take what it gets. */
-  private awaitsSettings(session: Http2ClientSession): boolean {
+  private awaitsSettings(session: Http2ClientConnection): boolean {
     return session.takesTunnels === undefined && this.endpoint.cluster.config.http.protocol !== 'http2';
   }
 
