@@ -18,6 +18,9 @@ export interface ParsedDocument {
   locate(path: FieldPath): Pick<Problem, 'line' | 'column' | 'endLine' | 'endColumn'>;
 }
 
+/** The line that begins a document, after its comments if there are any. */
+const MARKER = /^((?:[ \t]*(?:#.*)?\n)*)---.*\n/;
+
 /** Parses one or several YAML documents. Refuses more than 256 KiB, aliases and nesting beyond 100; empty documents are skipped. */
 export function parseYaml(text: string): { documents: ParsedDocument[]; problems: Problem[] } {
   const bytes = utf8Length(text);
@@ -33,7 +36,11 @@ export function parseYaml(text: string): { documents: ParsedDocument[]; problems
   if (parsed === undefined) return refused('WEFT_YAML_DEPTH', `nesting is deeper than ${MAX_DEPTH}`);
   const documents: ParsedDocument[] = [];
   const problems: Problem[] = [];
+  // Comments before a document's first node are its own, though they lie outside its range.
+  let end = 0;
   for (const document of parsed) {
+    const from = end;
+    end = document.range[2];
     const found = document.errors.map((error): Problem => ({ severity: 'error', code: 'WEFT_YAML_SYNTAX', message: error.message, ...place(error.pos[0]) }));
     const deep = tooDeep(document.contents);
     if (deep !== undefined) found.push({ severity: 'error', code: 'WEFT_YAML_DEPTH', message: `nesting is deeper than ${MAX_DEPTH}`, ...place(deep) });
@@ -67,8 +74,7 @@ export function parseYaml(text: string): { documents: ParsedDocument[]; problems
     if (found.length > 0) continue;
     const value: unknown = document.toJS();
     if (value === null || value === undefined) continue;
-    const range = document.range;
-    documents.push({ value, text: text.slice(range[0], range[2]).replace(/^(---.*\n)/, ''), locate: (path) => locate(document, lines, path) });
+    documents.push({ value, text: text.slice(from, document.range[2]).replace(MARKER, '$1'), locate: (path) => locate(document, lines, path) });
   }
   return { documents, problems };
 }

@@ -1,8 +1,10 @@
-import { type ConfigCheck, type ConfigObject, configApplySchema, configCheckSchema, configObjectSchema } from '@weft/mesh-core/api';
+import { type ConfigCheck, type ConfigObject, configCheckSchema, configObjectSchema } from '@weft/mesh-core/api';
 import { findKind } from '@weft/mesh-core/model';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
+import { useApply, useUndo } from '../../data/apply.ts';
 import { ApiFailure, request } from '../../data/client.ts';
+import { useConfigList } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
 import { deleteObject } from './delete-object.ts';
 
@@ -44,6 +46,9 @@ export function useDraft(object: string | undefined): Draft {
     staleTime: Infinity,
     retry: false,
   });
+  // Without a draft the editor follows what others write; a draft stays, and is refused as a conflict when it is applied.
+  const listed = useConfigList().data?.items.find(({ ref }) => `${ref.kind}/${ref.namespace}/${ref.name}` === object)?.resourceVersion;
+  const behind = held.data !== undefined && !held.isFetching && listed !== undefined && Number(listed) > Number(held.data.resourceVersion);
   const [texts, setTexts] = useState<Readonly<Record<string, string>>>({});
   const [failure, setFailure] = useState<{ object: string; error: ApiFailure }>();
   const [busy, setBusy] = useState(false);
@@ -52,6 +57,9 @@ export function useDraft(object: string | undefined): Draft {
   const key = object ?? '';
   const draft = texts[key];
   const text = draft ?? held.data?.yaml;
+  useEffect(() => {
+    if (behind && draft === undefined) void queries.invalidateQueries({ queryKey: ['object', object] });
+  }, [behind, draft, object, queries]);
   useEffect(() => {
     const wait = setTimeout(() => setSettled(text), 250);
     return () => clearTimeout(wait);
@@ -66,15 +74,8 @@ export function useDraft(object: string | undefined): Draft {
     setTexts(({ [key]: _dropped, ...rest }) => rest);
     setGeneration((n) => n + 1);
   };
-  const undo = async (revision: string): Promise<void> => {
-    try {
-      await request(configApplySchema, `/revisions/${revision}/undo`, { method: 'POST', body: {} });
-      await queries.invalidateQueries();
-      toast({ text: `Revision ${revision} is undone` });
-    } catch (error) {
-      toast({ text: error instanceof Error ? error.message : String(error) });
-    }
-  };
+  const applyText = useApply();
+  const undo = useUndo();
   return {
     held: isNew ? undefined : held.data,
     error: held.error,
@@ -105,11 +106,9 @@ export function useDraft(object: string | undefined): Draft {
       setBusy(true);
       try {
         const resourceVersions = force || held.data === undefined ? {} : { [object]: held.data.resourceVersion };
-        const done = await request(configApplySchema, '/config/apply', { method: 'POST', body: { yaml: text, resourceVersions } });
+        const done = await applyText(text, resourceVersions);
         setFailure(undefined);
         drop();
-        toast({ text: `Applied as revision ${done.revision}`, action: { label: 'Undo', run: () => void undo(done.revision) } });
-        await queries.invalidateQueries();
         const ref = done.applied[0]?.ref;
         return ref === undefined ? object : `${ref.kind}/${ref.namespace}/${ref.name}`;
       } catch (error) {

@@ -9,6 +9,7 @@ import { millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
 import { State } from '../../ui/state.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
+import { PoliciesPanel } from '../traffic-policies/policies-panel.tsx';
 import { SplitPanel } from '../traffic-split/split-panel.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
 import { Neighbours } from './neighbours.tsx';
@@ -105,8 +106,10 @@ export function ServicePage(): ReactElement {
 
 function Traffic({ namespace, name }: { namespace: string; name: string }): ReactElement {
   return (
-    <section className="card tsp">
-      <SplitPanel control={useSplitControl(namespace, name)} />
-    </section>
+    <PoliciesPanel namespace={namespace} name={name}>
+      <section className="card tsp">
+        <SplitPanel control={useSplitControl(namespace, name)} />
+      </section>
+    </PoliciesPanel>
   );
 }
