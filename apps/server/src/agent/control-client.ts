@@ -25,6 +25,8 @@ export interface ControlClient {
   apply(objects: readonly MeshObject[], reason: string): Promise<void>;
   /** Answers what is odd about the objects, though they were taken. `placeOf` names a line of the text. */
   applyYaml(yaml: string, reason: string, placeOf?: PlaceOf): Promise<{ revision: string; problems: readonly Problem[] }>;
+  /** What would be wrong with a text against what is stored; nothing is written. */
+  check(yaml: string): Promise<Problem[]>;
   /** How far an edit has come when all proxies it concerns have answered, or after `limitMs`. */
   propagationOf(revision: string, limitMs: number): Promise<Propagation | undefined>;
   list(kind: string, namespace?: string): Promise<MeshObject[]>;
@@ -77,6 +79,7 @@ export function createControlClient(server: string, actor: string): ControlClien
     },
     applyYaml: async (yaml, reason, placeOf) =>
       (await call('POST', '/api/v1/config/apply', { yaml, reason }, placeOf)) as { revision: string; problems: Problem[] },
+    check: async (yaml) => ((await call('POST', '/api/v1/config/check', { yaml })) as { problems: Problem[] }).problems,
     propagationOf: (revision, limitMs) => answered(`/api/v1/revisions/${revision}`, (body) => (body as Revision).propagation, limitMs),
     list: async (kind, namespace) => {
       const answer = (await call('GET', collectionPath(kind, namespace))) as { items: MeshObject[] };

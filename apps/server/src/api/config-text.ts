@@ -52,14 +52,19 @@ export function readText(text: string): ReadText {
 
 /** Findings that need the other objects too, for the objects of the text only, with their lines. */
 export function crossProblems(services: ReadyServices, read: ReadText): Problem[] {
-  const documents = new Map(read.objects.map((o) => [refKey(refOf(o.object)), o.document]));
   const objects = merged(services, read);
   const proxies = services.controlPlane.proxies();
   const found = analyzeObjects(
     objects,
     proxies.map((p) => p.namespace),
   );
-  return [...found, ...deliveryProblems(objects, proxies, services.settings.domainSuffix)].flatMap((problem) => {
+  return inText([...found, ...deliveryProblems(objects, proxies, services.settings.domainSuffix)], read);
+}
+
+/** Those of the problems that are about objects of the text, with their lines. */
+export function inText(problems: readonly Problem[], read: ReadText): Problem[] {
+  const documents = new Map(read.objects.map((o) => [refKey(refOf(o.object)), o.document]));
+  return problems.flatMap((problem) => {
     const document = problem.ref === undefined ? undefined : documents.get(refKey(problem.ref));
     return document === undefined ? [] : [{ ...problem, ...document.locate(pathOf(problem.path ?? '')) }];
   });

@@ -6,6 +6,7 @@ import { registerRun } from '../agent/run-command.ts';
 import { registerUp } from '../fleet/up-command.ts';
 import { StartError } from '../agent/errors.ts';
 import { VERSION } from '../version.ts';
+import { registerAnalyze } from './analyze-command.ts';
 import { registerObjects } from './objects-commands.ts';
 import { registerProxy } from './proxy-commands.ts';
 import { registerTraffic } from './traffic-commands.ts';
@@ -23,6 +24,7 @@ registerUp(program);
 registerRun(program);
 registerGateway(program);
 registerObjects(program);
+registerAnalyze(program);
 registerProxy(program);
 registerTraffic(program);
 

@@ -33,7 +33,7 @@ export interface LiveOptions {
   setTimeout(run: () => void, ms: number): unknown;
 }
 
-/** Connects at once; waits 0.5 s to 15 s between tries, spread by jitter so that many consoles do not return together. */
+/** Connects at once; waits 0.5 s to 5 s between tries, spread by jitter so that many consoles do not return together. */
 export function createLiveClient(options: LiveOptions): LiveClient {
   const subscriptions = new Map<number, Subscription>();
   const listeners = new Set<(state: LiveState) => void>();
@@ -89,7 +89,7 @@ export function createLiveClient(options: LiveOptions): LiveClient {
     opened.onclose = () => {
       if (closed) return;
       setState('lost');
-      const ceiling = Math.min(15_000, 500 * 2 ** tries);
+      const ceiling = Math.min(5_000, 500 * 2 ** tries);
       tries += 1;
       options.setTimeout(open, ceiling * (0.5 + options.random() / 2));
     };

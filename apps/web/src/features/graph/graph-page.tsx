@@ -2,7 +2,8 @@ import type { GraphSnapshot } from '@weft/mesh-core/api';
 import { IconX } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useMemo, useState } from 'react';
-import { useLiveGraph } from '../../data/hooks.ts';
+import { useLiveGraph, useLiveState } from '../../data/hooks.ts';
+import { useSettings } from '../../data/settings.ts';
 import type { LabelKind } from '../../graph-canvas/scene.ts';
 import { State } from '../../ui/state.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
@@ -21,6 +22,8 @@ export function GraphPage(): ReactElement {
   const navigate = useNavigate({ from: '/graph' });
   const view: GraphView = { type: search.type ?? 'versionedApp', label: search.label ?? 'rate', find: search.find ?? '', hide: search.hide ?? '' };
   const [display, setDisplay] = useState<Display>({ idle: true, motion: true });
+  const live = useLiveState() === 'live';
+  const paused = useSettings((s) => s.paused);
   const { graph: whole, error } = useLiveGraph(view.type, display.idle);
   const found = useMemo(() => parseExpression(view.find), [view.find]);
   const hidden = useMemo(() => parseExpression(view.hide), [view.hide]);
@@ -49,7 +52,7 @@ export function GraphPage(): ReactElement {
           <Picture
             graph={graph}
             label={view.label}
-            motion={display.motion}
+            motion={display.motion && live && !paused}
             selected={search.node ?? search.edge}
             matches={matches}
             onSelect={select}
