@@ -2,7 +2,7 @@
 
 import type { Propagation, Revision } from '@weft/mesh-core/api';
 import type { MeshObject, ObjectRef, Problem } from '@weft/mesh-core/model';
-import { findKind, apiVersionOf, refKey } from '@weft/mesh-core/model';
+import { findKind, apiVersionOf, shownRef } from '@weft/mesh-core/model';
 import { StartError } from './errors.ts';
 
 /** By then proxies a revision concerns are on its list. */
@@ -16,7 +16,7 @@ type PlaceOf = (line: number) => string;
 
 /** A problem in one line: where, of which object, what. */
 export function problemLine({ ref, path, line, message }: Pick<Problem, 'ref' | 'path' | 'line' | 'message'>, placeOf: PlaceOf): string {
-  const subject = [...(ref === undefined ? [] : [refKey(ref)]), ...(path === undefined ? [] : [path])].join(' ');
+  const subject = [...(ref === undefined ? [] : [shownRef(ref)]), ...(path === undefined ? [] : [path])].join(' ');
   return [...(line === undefined ? [] : [placeOf(line)]), ...(subject === '' ? [] : [subject]), message].join(': ');
 }
 

@@ -1,7 +1,7 @@
 // Refusals of the API, and how each becomes an answer.
 
 import type { ApiError } from '@weft/mesh-core/api';
-import { type MeshObject, type Problem, refKey } from '@weft/mesh-core/model';
+import { type MeshObject, type Problem, shownRef } from '@weft/mesh-core/model';
 import { toYaml } from '@weft/mesh-core/config';
 import { ConflictError, NotFoundError, StoreFailedError } from '../config-store/errors.ts';
 
@@ -28,7 +28,7 @@ export function invalid(problems: readonly Problem[]): RefusedError {
   const where =
     first === undefined
       ? ''
-      : `${first.ref === undefined ? '' : `${refKey(first.ref)} `}${first.path ?? ''}${first.line === undefined ? '' : ` (line ${first.line})`}`.trim();
+      : `${first.ref === undefined ? '' : `${shownRef(first.ref)} `}${first.path ?? ''}${first.line === undefined ? '' : ` (line ${first.line})`}`.trim();
   return new RefusedError(
     422,
     'WEFT_INVALID',

@@ -2,7 +2,7 @@
 
 import { toYaml, analyzeObjects } from '@weft/mesh-core/config';
 import type { Revision, ServiceSummary, Status, TrafficSplit } from '@weft/mesh-core/api';
-import { type ObjectRef, type Problem, namespaceOf, refOf } from '@weft/mesh-core/model';
+import { type ObjectRef, type Problem, namespaceOf, refOf, shownRef } from '@weft/mesh-core/model';
 import { resolveHost, type ServiceSpec } from '@weft/mesh-core/config';
 import type { Change, Commit } from '../config-store/config-store.ts';
 import { RefusedError } from './errors.ts';
@@ -172,7 +172,7 @@ export function createQueries(services: ReadyServices): Queries {
 function summaryOf(commit: Commit): string {
   const lines = commit.changes.map(({ ref, verb, before, after }) => {
     const weights = weightsText(after);
-    return weights !== undefined && weights !== weightsText(before) ? `${ref.name} ${weights}` : `${verb} ${ref.kind} ${ref.namespace}/${ref.name}`;
+    return weights !== undefined && weights !== weightsText(before) ? `${ref.name} ${weights}` : `${verb} ${shownRef(ref).replace('/', ' ')}`;
   });
   return lines.length <= 2 ? lines.join(', ') : `${lines[0]} and ${lines.length - 1} more`;
 }

@@ -1,6 +1,6 @@
 // Refusals of the config store.
 
-import type { ObjectRef } from '@weft/mesh-core/model';
+import { type ObjectRef, shownRef } from '@weft/mesh-core/model';
 import type { StoredObject } from './config-store.ts';
 
 /** The object was changed (or made, or removed) by someone else since it was read. */
@@ -12,7 +12,7 @@ export class ConflictError extends Error {
   constructor(ref: ObjectRef, sent: string, current: StoredObject | undefined) {
     const now = current === undefined ? 'it does not exist' : `it is at ${current.metadata.resourceVersion}`;
     super(
-      `${ref.kind} ${ref.namespace}/${ref.name} was changed meanwhile: ${sent === '' ? 'the request wants it not to exist' : `the request is based on resourceVersion ${sent}`}, but ${now}. Read it again and repeat the change.`,
+      `${shownRef(ref).replace('/', ' ')} was changed meanwhile: ${sent === '' ? 'the request wants it not to exist' : `the request is based on resourceVersion ${sent}`}, but ${now}. Read it again and repeat the change.`,
     );
     this.name = 'ConflictError';
     this.ref = ref;
@@ -24,7 +24,7 @@ export class NotFoundError extends Error {
   readonly code = 'WEFT_NOT_FOUND';
   readonly ref: ObjectRef;
   constructor(ref: ObjectRef) {
-    super(`${ref.kind} ${ref.namespace}/${ref.name} does not exist`);
+    super(`${shownRef(ref).replace('/', ' ')} does not exist`);
     this.name = 'NotFoundError';
     this.ref = ref;
   }

@@ -2,7 +2,7 @@ export type { MeshObject, ObjectMeta, ObjectRef, Problem, Severity } from './obj
 export { refKey, refOf } from './object.ts';
 export type { Kind } from './kinds.ts';
 export { CLUSTER_NAMESPACE, KINDS, apiVersionOf, findKind, kindOfManifest, manifestKind } from './kinds.ts';
-export { NAMESPACE_NAME_LABEL, namespaceLabels, namespaceOf } from './namespaces.ts';
+export { NAMESPACE_NAME_LABEL, namespaceLabels, namespaceOf, shownRef } from './namespaces.ts';
 export type { Identity } from './identity.ts';
 export { parseSpiffeId, spiffeId } from './identity.ts';
 export type { InboundPort, ProxyNode, ProxyRole, UpstreamPort } from './proxy-node.ts';

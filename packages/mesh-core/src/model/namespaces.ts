@@ -12,6 +12,11 @@ export function namespaceLabels(name: string, object?: MeshObject): Readonly<Rec
 
 const CLUSTER_SCOPED: ReadonlySet<string> = new Set(KINDS.filter((k) => k.clusterScoped === true).map((k) => k.kind));
 
+/** As people read it: `VirtualService/bookinfo/reviews`, `Namespace/bookinfo`. */
+export function shownRef({ kind, namespace, name }: ObjectRef): string {
+  return CLUSTER_SCOPED.has(kind) ? `${kind}/${name}` : `${kind}/${namespace}/${name}`;
+}
+
 /** The namespace an object makes known: its own, or, of a Namespace, the one it is. Objects of the whole cluster make none known. */
 export function namespaceOf({ kind, namespace, name }: ObjectRef): string | undefined {
   if (kind === 'Namespace') return name;

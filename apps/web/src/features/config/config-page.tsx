@@ -10,7 +10,7 @@ import { DiffView } from './diff-view.tsx';
 import { EffectPanel } from './effect-panel.tsx';
 import { HistoryPanel } from './history-panel.tsx';
 import { template } from './new-object.ts';
-import { ObjectTree } from './object-tree.tsx';
+import { ObjectTree, homeOf } from './object-tree.tsx';
 import { ProblemList } from './problem-list.tsx';
 import { ProblemsPanel } from './problems-panel.tsx';
 import { useDraft } from './use-draft.ts';
@@ -48,7 +48,7 @@ export function ConfigPage(): ReactElement {
     if (kind === undefined) return;
     draft.begin(template(kind, namespace === '' ? 'bookinfo' : namespace));
   };
-  const items = list.data?.items.filter((i) => namespace === '' || i.ref.namespace === namespace) ?? [];
+  const items = list.data?.items.filter((i) => namespace === '' || homeOf(i.ref) === namespace) ?? [];
   return (
     <div className="cf">
       {list.data === undefined ? (

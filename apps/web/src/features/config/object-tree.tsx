@@ -3,6 +3,11 @@ import { IconChevronDown, IconChevronRight, IconPlus } from '@tabler/icons-react
 import { type ReactElement, useState } from 'react';
 import { kindIcon } from './kind-icon.tsx';
 
+/** Where an object stands: a Namespace in the one it is. */
+export function homeOf(ref: ConfigSummary['ref']): string {
+  return ref.kind === 'Namespace' ? ref.name : ref.namespace;
+}
+
 export function idOf(ref: ConfigSummary['ref']): string {
   return `${ref.kind}/${ref.namespace}/${ref.name}`;
 }
@@ -22,7 +27,7 @@ export function ObjectTree({ items, selected, drafts, onSelect, onNew }: Props):
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const wanted = filter.trim().toLowerCase();
   const shown = items.filter((i) => wanted === '' || `${i.ref.kind} ${i.ref.name}`.toLowerCase().includes(wanted));
-  const namespaces = [...new Set(shown.map((i) => i.ref.namespace))].toSorted();
+  const namespaces = [...new Set(shown.map((i) => homeOf(i.ref)))].toSorted();
   return (
     <nav className="tree" aria-label="Objects">
       <div className="trh">
@@ -32,7 +37,7 @@ export function ObjectTree({ items, selected, drafts, onSelect, onNew }: Props):
         </button>
       </div>
       {namespaces.map((namespace) => {
-        const own = shown.filter((i) => i.ref.namespace === namespace);
+        const own = shown.filter((i) => homeOf(i.ref) === namespace);
         const open = !closed.has(namespace) || wanted !== '';
         return (
           <div key={namespace}>

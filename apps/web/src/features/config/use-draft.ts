@@ -125,9 +125,12 @@ export function useDraft(object: string | undefined): Draft {
       try {
         const kind = findKind(ref.kind);
         if (kind === undefined) return false;
+        // A namespace takes what is in it along: that is not for one click.
+        const taken = kind.kind === 'Namespace' ? await deleteObject(kind, ref, resourceVersion, true) : undefined;
+        if (taken !== undefined && !confirm(`Delete ${ref.kind} ${ref.name}? ${taken}.`)) return false;
         await deleteObject(kind, ref, resourceVersion);
         drop();
-        toast({ text: `${ref.kind} ${ref.name} is deleted. History has it back.` });
+        toast({ text: `${ref.kind} ${ref.name} is deleted${taken === undefined ? '' : ', with what was in it'}. History has it back.` });
         await queries.invalidateQueries();
         return true;
       } catch (error) {

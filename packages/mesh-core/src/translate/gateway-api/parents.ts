@@ -23,6 +23,8 @@ export type Route<S extends RouteSpec = RouteSpec> = MeshObject<S>;
 export interface Denial {
   reason: 'NoMatchingParent' | 'NotAllowedByListeners' | 'NoMatchingListenerHostname';
   message: string;
+  /** A label of the route's namespace would mend it. */
+  byLabels?: true;
 }
 
 export interface Attachment {
@@ -88,13 +90,14 @@ function denial(route: Route, kind: string, ref: ParentRef, { spec, hostname, na
   const { namespace } = route.metadata;
   if (hostname !== '' && !hostnamesOf(route).some((host) => overlap(host, hostname)))
     return { reason: 'NoMatchingListenerHostname', message: `no hostnames matched parent hostname ${JSON.stringify(hostname)}` };
-  if (!namespaces.includes('*') && !namespaces.includes(namespace))
-    return { reason: 'NotAllowedByListeners', message: `namespace ${JSON.stringify(namespace)} is not allowed by the parent${bySelector(spec)}` };
+  if (!namespaces.includes('*') && !namespaces.includes(namespace)) return notAllowed(namespace, spec);
   return kinds.includes(kind) ? undefined : { reason: 'NotAllowedByListeners', message: `kind ${kind} is not allowed` };
 }
 
-function bySelector({ allowedRoutes }: Listener['spec']): string {
-  return allowedRoutes?.namespaces?.from === 'Selector' ? ', which selects namespaces by labels this one has not' : '';
+function notAllowed(namespace: string, { allowedRoutes }: Listener['spec']): Denial {
+  const message = `namespace ${JSON.stringify(namespace)} is not allowed by the parent`;
+  if (allowedRoutes?.namespaces?.from !== 'Selector') return { reason: 'NotAllowedByListeners', message };
+  return { reason: 'NotAllowedByListeners', message: `${message}, which selects namespaces by labels this one has not`, byLabels: true };
 }
 
 /** A route without host names is for all. */

@@ -127,6 +127,30 @@ test.each([
   expect(problems).toEqual([expect.stringContaining(start)]);
 });
 
+test('a route of a namespace without the labels a listener selects by is told, and may be written: they may come later', () => {
+  const selecting = gateway(
+    '{ name: http, port: 80, protocol: HTTP, allowedRoutes: { namespaces: { from: Selector, selector: { matchLabels: { team: shop } } } } }',
+  );
+  const all = (...more: string[]) =>
+    gatewayApiProblems(objects(selecting, SERVICE, route(`parentRefs: [{ name: web }], ${TO_SHOP}`), ...more), SUFFIX, [PROXY]);
+  const labelled = (name: string): string => `{ kind: Namespace, metadata: { name: ${name}, labels: { team: shop } } }`;
+  expect(all(labelled('other'))).toMatchObject([
+    {
+      code: 'WEFT_NOT_ACCEPTED',
+      path: 'spec.parentRefs[0]',
+      unresolved: true,
+      message: expect.stringMatching(/"edge" is not allowed by the parent, which selects/) as unknown,
+    },
+  ]);
+  expect(all(labelled('edge'))).toEqual([]);
+  const closed = gateway('{ name: http, port: 80, protocol: HTTP, allowedRoutes: { namespaces: { from: Same } } }').replace(
+    'namespace: edge',
+    'namespace: far',
+  );
+  const outside = gatewayApiProblems(objects(closed, SERVICE, route(`parentRefs: [{ name: web, namespace: far }], ${TO_SHOP}`)), SUFFIX, []);
+  expect(outside.map((p) => [p.path, p.unresolved])).toEqual([['spec.parentRefs[0]', undefined]]);
+});
+
 test('while no gateway proxy is connected, none is missed', () => {
   expect(gatewayApiProblems(objects(HTTP), SUFFIX, [])).toEqual([]);
 });

@@ -68,7 +68,9 @@ function routeProblems(route: AnyRoute, world: GatewayWorld): Problem[] {
   const problems = parents.flatMap(({ index, missing, denied }) => {
     const path = `spec.parentRefs[${index}]`;
     if (missing !== undefined) return layer4 ? [] : [unresolved(told(route, 'error', 'KIA1401', path, `${missing} does not exist.`))];
-    return denied === undefined ? [] : [told(route, 'error', 'WEFT_NOT_ACCEPTED', path, `${denied.reason}: ${denied.message}.`)];
+    if (denied === undefined) return [];
+    const refused = told(route, 'error', 'WEFT_NOT_ACCEPTED', path, `${denied.reason}: ${denied.message}.`);
+    return [denied.byLabels === true ? unresolved(refused) : refused];
   });
   if (layer4) return problems;
   for (const [i, ref] of (route.spec.parentRefs ?? []).entries())

@@ -50,8 +50,9 @@ const ORDER = ['NotAllowedByListeners', 'NoMatchingListenerHostname', 'NoMatchin
 /** Of several reasons the one nearest to being taken; those of the same kind are told together. */
 function worst(attachments: readonly Attachment[]): Denial {
   for (const reason of ORDER) {
-    const same = attachments.flatMap(({ denied }) => (denied?.reason === reason ? [denied.message] : []));
-    if (same.length > 0) return { reason, message: same.join('; ') };
+    const same = attachments.flatMap(({ denied }) => (denied?.reason === reason ? [denied] : []));
+    const byLabels = same.some((d) => d.byLabels === true) ? { byLabels: true as const } : {};
+    if (same.length > 0) return { reason, message: same.map((d) => d.message).join('; '), ...byLabels };
   }
   return { reason: 'NoMatchingParent', message: 'no listener is open' };
 }
