@@ -154,7 +154,7 @@ function drawNode(c: CanvasRenderingContext2D, node: GraphNode, row: readonly nu
   const version = node.version !== undefined && !inBox && node.kind === 'workload' ? `${node.version} · ` : '';
   const room = r.w - 57;
   text(c, fitted(c, node.label, room, `600 13px ${FONT}`), r.x + 47, r.y + 22, c.font, idle ? p.text2 : p.text);
-  text(c, fitted(c, idle ? 'no traffic' : `${version}${rate(rps)}`, room, `400 11.5px ${FONT}`), r.x + 47, r.y + 38, c.font, p.text3);
+  text(c, fitted(c, idle ? 'no traffic' : `${version}${rate(rps)}`, room + 8, `400 11.5px ${FONT}`), r.x + 47, r.y + 38, c.font, p.text3);
   drawBadges(c, node.badges, r, p);
 }
 /** A triangle for degraded, an octagon for failing, so that colour is not the only word. */

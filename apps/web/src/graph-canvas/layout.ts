@@ -1,7 +1,7 @@
-// Two-level layered layout: versions stacked inside their app box, boxes and single nodes by rank inside namespaces.
+// Two-level layout: versions stacked inside their app box, boxes and single nodes placed by who calls whom inside namespaces.
 
-import { Graph, layout as dagre } from '@dagrejs/dagre';
 import type { GraphSnapshot } from '@weft/mesh-core/api';
+import { placeItems, type Size } from './place-items.ts';
 
 export interface Rect {
   x: number;
@@ -37,40 +37,32 @@ export function layoutGraph(topology: Topology): Layout {
     item.set(node.id, app?.id ?? node.id);
     if (app !== undefined && node.kind !== 'service') members.set(app.id, [...(members.get(app.id) ?? []), node]);
   }
-  const graph = new Graph({ compound: true, multigraph: false });
-  graph.setGraph({ rankdir: 'LR', ranksep: 92, nodesep: 46, marginx: 20, marginy: 40 });
-  graph.setDefaultEdgeLabel(() => ({}));
-  for (const box of byId(topology.boxes)) if (box.kind === 'namespace') graph.setNode(box.id, {});
-  for (const box of apps.values()) {
-    graph.setNode(box.id, { width: 246, height: 52 + Math.max(1, members.get(box.id)?.length ?? 0) * STEP });
-    if (box.parent !== undefined) graph.setParent(box.id, box.parent);
-  }
+  const sizes = new Map<string, Size>();
+  for (const box of apps.values()) sizes.set(box.id, { w: 246, h: 52 + Math.max(1, members.get(box.id)?.length ?? 0) * STEP });
   for (const node of nodes)
-    if (item.get(node.id) === node.id) {
-      graph.setNode(node.id, { width: Math.min(WIDEST, Math.max(100, node.label.length * 7.6 + 62, 92 + (node.version?.length ?? 0) * 8)), height: H });
-      if (node.box !== undefined) graph.setParent(node.id, node.box);
-    }
+    if (item.get(node.id) === node.id)
+      sizes.set(node.id, { w: Math.min(WIDEST, Math.max(122, node.label.length * 7.6 + 62, 100 + (node.version?.length ?? 0) * 8)), h: H });
+  const hops: [string, string][] = [];
   for (const edge of byId(topology.edges)) {
     const from = item.get(edge.source);
     const to = item.get(edge.target);
-    if (from !== undefined && to !== undefined && from !== to) graph.setEdge(from, to);
+    if (from !== undefined && to !== undefined && from !== to) hops.push([from, to]);
   }
-  dagre(graph);
-  const rectOf = (id: string): Rect => {
-    const { x = 0, y = 0, width = 0, height = 0 } = graph.node(id) as { x?: number; y?: number; width?: number; height?: number };
-    return { x: x - width / 2, y: y - height / 2, w: width, h: height };
-  };
+  const homes = new Map<string, string>();
+  for (const node of nodes) homes.set(item.get(node.id) ?? node.id, namespaceBox(topology, node.namespace));
+  const rects = placeItems(sizes, hops, homes);
   const placed = new Map<string, Rect>();
   const boxes = new Map<string, Rect>();
   for (const id of apps.keys()) {
-    const box = rectOf(id);
+    const box = rects.get(id);
+    if (box === undefined) continue;
     boxes.set(id, box);
     members.get(id)?.forEach((node, i) => placed.set(node.id, { x: box.x + 116, y: box.y + 53 + i * STEP, w: 114, h: H }));
   }
   for (const node of nodes) {
-    const holder = item.get(node.id) ?? node.id;
-    const box = boxes.get(holder);
-    if (holder === node.id) placed.set(node.id, rectOf(node.id));
+    const own = rects.get(node.id);
+    const box = boxes.get(item.get(node.id) ?? '');
+    if (own !== undefined) placed.set(node.id, own);
     else if (node.kind === 'service' && box !== undefined) placed.set(node.id, { x: box.x - 15, y: box.y + box.h / 2 - 15 + 13, w: 30, h: 30 });
   }
   for (const box of topology.boxes)
@@ -82,6 +74,10 @@ export function layoutGraph(topology: Topology): Layout {
       if (inside.length > 0) boxes.set(box.id, around(inside, 14, 42));
     }
   return { nodes: placed, boxes, bounds: around([...placed.values(), ...boxes.values()], 12, 12) };
+}
+
+function namespaceBox({ boxes }: Topology, namespace: string): string {
+  return boxes.find((b) => b.kind === 'namespace' && b.namespace === namespace)?.id ?? '';
 }
 
 function around(rects: readonly Rect[], pad: number, top: number): Rect {
