@@ -4,3 +4,4 @@ export const SERVICE_TABS = ['Overview', 'Traffic', 'Metrics', 'Config'] as cons
 export const PROXY_TABS = ['Clusters', 'Listeners', 'Routes', 'Endpoints', 'Secrets', 'JSON'] as const;
 export const GRAPH_TYPES = ['versionedApp', 'app', 'service', 'workload'] as const;
 export const EDGE_LABELS = ['rate', 'errors', 'p95', 'share'] as const;
+export const TRACE_VIEWS = ['Timeline', 'Table'] as const;

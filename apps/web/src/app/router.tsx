@@ -1,6 +1,6 @@
 import { Link, createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect, retainSearchParams } from '@tanstack/react-router';
 import { z } from 'zod';
-import { EDGE_LABELS, GRAPH_TYPES, PROXY_TABS, SERVICE_TABS } from './pages.ts';
+import { EDGE_LABELS, GRAPH_TYPES, PROXY_TABS, SERVICE_TABS, TRACE_VIEWS } from './pages.ts';
 import { Shell } from './shell.tsx';
 
 const text = z.string().optional().catch(undefined);
@@ -64,9 +64,11 @@ const routes = [
     getParentRoute: () => rootRoute,
     path: '/traces',
     validateSearch: z.object({
-      ...{ service: text, operation: text, tags: text, trace: text, span: text, from: text, to: text },
+      ...{ service: text, operation: text, tags: text, trace: text, with: text, span: text, from: text, to: text },
       status: z.enum(['error', 'ok']).optional().catch(undefined),
       min: z.coerce.number().optional().catch(undefined),
+      max: z.coerce.number().optional().catch(undefined),
+      view: z.enum(TRACE_VIEWS).optional().catch(undefined),
     }),
     component: lazyRouteComponent(() => import('../features/traces/traces-page.tsx'), 'TracesPage'),
   }),

@@ -6,6 +6,8 @@ export interface TraceSearch {
   operation?: string | undefined;
   status?: 'error' | 'ok' | undefined;
   min?: number | undefined;
+  max?: number | undefined;
+  trace?: string | undefined;
   tags?: string | undefined;
   from?: string | undefined;
   to?: string | undefined;
@@ -30,7 +32,12 @@ export function TraceFilters({
       aria-label="Filter traces"
       onSubmit={(event) => {
         event.preventDefault();
-        onChange({ tags: tags.trim() || undefined });
+        const typed = tags.trim();
+        // A trace id opens its trace.
+        if (/^[0-9a-f]{32}$/i.test(typed)) {
+          setTags('');
+          onChange({ tags: undefined, trace: typed.toLowerCase() });
+        } else onChange({ tags: typed || undefined });
       }}
     >
       <label className="pill">
@@ -70,6 +77,17 @@ export function TraceFilters({
           ))}
         </select>
       </label>
+      <label className="pill">
+        <em>Up to</em>
+        <select value={search.max ?? ''} onChange={(e) => onChange({ max: e.target.value === '' ? undefined : Number(e.target.value) })}>
+          <option value="">Any</option>
+          {DURATIONS.map((ms) => (
+            <option key={ms} value={ms}>
+              {ms} ms
+            </option>
+          ))}
+        </select>
+      </label>
       {search.from !== undefined && (
         <span className="chip acc">
           {search.from} → {search.to}
@@ -81,7 +99,7 @@ export function TraceFilters({
       <input
         className="field grow"
         aria-label="Attributes"
-        placeholder="http.status_code=503 response_flags=UF"
+        placeholder="http.status_code=503 response_flags=UF, or a trace id"
         value={tags}
         onChange={(e) => setTags(e.target.value)}
       />

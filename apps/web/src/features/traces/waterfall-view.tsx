@@ -1,21 +1,26 @@
 import type { Span, Trace } from '@weft/mesh-core/api';
-import { IconAlertOctagon, IconCheck, IconChevronDown, IconChevronRight, IconCopy, IconHierarchy } from '@tabler/icons-react';
+import { IconAlertOctagon, IconCheck, IconChevronDown, IconChevronRight, IconCopy, IconDownload, IconHierarchy } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
-import { type CSSProperties, type KeyboardEvent, type ReactElement, useMemo, useState } from 'react';
+import { type CSSProperties, type KeyboardEvent, type ReactElement, type ReactNode, useMemo, useState } from 'react';
+import { TRACE_VIEWS } from '../../app/pages.ts';
 import { clock, millis, shortOperation } from '../../ui/format.ts';
 import { criticalPath } from './critical-path.ts';
+import { TraceTable } from './trace-table.tsx';
 import { type SpanRow, waterfallRows } from './waterfall.ts';
 
 interface Props {
   trace: Trace;
   selected: string | undefined;
+  view: (typeof TRACE_VIEWS)[number];
   color(service: string): string;
   onSelect(spanId: string | undefined): void;
+  onView(view: (typeof TRACE_VIEWS)[number]): void;
+  onCompare(): void;
 }
 const TICKS = [0, 0.25, 0.5, 0.75];
 
 /** A trace as a tree of bars over time, with what it waited for underlined. Keys: j k select, h l fold, e next error. */
-export function WaterfallView({ trace, selected, color, onSelect }: Props): ReactElement {
+export function WaterfallView({ trace, selected, view, color, onSelect, onView, onCompare }: Props): ReactElement {
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   const rows = useMemo(() => waterfallRows(trace.spans, folded), [trace, folded]);
   const critical = useMemo(() => criticalPath(trace.spans), [trace]);
@@ -43,89 +48,106 @@ export function WaterfallView({ trace, selected, color, onSelect }: Props): Reac
   };
   return (
     <div className="wfv">
-      <Head trace={trace} rows={rows} start={start} total={total} services={services.length} />
-      <div className="mini" aria-hidden="true">
-        {rows.map(({ span }, i) => (
-          <i
-            key={span.spanId}
-            style={{ ...place(span.startUs, span.durationUs), top: `${6 + (i / Math.max(8, rows.length)) * 84}%`, background: color(span.service) }}
-          />
-        ))}
-      </div>
-      <div className="wfa" aria-hidden="true">
-        <span>Span</span>
-        <span className="tk">
-          {TICKS.map((t) => (
-            <em key={t} style={{ left: `${t * 100}%` }}>
-              {t === 0 ? '0 ms' : millis((t * total) / 1_000).replace(/ ms$/, '')}
-            </em>
+      <Head trace={trace} rows={rows} start={start} total={total} services={services.length}>
+        <span className="seg sm" role="group" aria-label="View">
+          {TRACE_VIEWS.map((v) => (
+            <button type="button" key={v} className={v === view ? 'on' : ''} aria-pressed={v === view} onClick={() => onView(v)}>
+              {v}
+            </button>
           ))}
         </span>
-      </div>
-      <div className="wfl" role="tree" aria-label="Spans" tabIndex={0} onKeyDown={onKey}>
-        {rows.map((row) => {
-          const { span } = row;
-          const end = (span.startUs + span.durationUs - start) / total;
-          const pieces = critical.get(span.spanId) ?? [];
-          return (
-            <div
-              key={span.spanId}
-              role="treeitem"
-              tabIndex={-1}
-              aria-level={row.depth + 1}
-              aria-selected={span.spanId === selected}
-              {...(row.below > 0 ? { 'aria-expanded': !folded.has(span.spanId) } : {})}
-              data-testid="span-row"
-              className={`wf ${span.spanId === selected ? 'on' : ''}`}
-              onClick={() => onSelect(span.spanId)}
-            >
-              <span className="lb">
-                {row.guides.map((on, i) => (
-                  <i key={i} className={i === row.guides.length - 1 ? (on ? 'gd tee' : 'gd end') : on ? 'gd' : 'gd no'} />
-                ))}
-                {row.below > 0 ? (
-                  <button
-                    type="button"
-                    aria-label={folded.has(span.spanId) ? `Show ${row.below} spans` : 'Fold'}
-                    onClick={(event) => {
-                      event.stopPropagation();
-                      fold(span.spanId, !folded.has(span.spanId));
-                    }}
-                  >
-                    {folded.has(span.spanId) ? <IconChevronRight size={11} /> : <IconChevronDown size={11} />}
-                  </button>
-                ) : (
-                  <i className="nob" />
-                )}
-                <i className="sq" style={{ background: color(span.service) }} />
-                <span className="nm" title={`${span.service} ${span.name}`}>
-                  <b>{short(span.service)}</b> {shortOperation(span.name)}
-                  {folded.has(span.spanId) && <span className="muted"> +{row.below}</span>}
-                </span>
-              </span>
-              <span className="tk">
-                {TICKS.map((t) => (
-                  <u key={t} style={{ left: `${t * 100}%` }} />
-                ))}
-                <i
-                  className={`br ${span.kind === 'client' ? 'cl' : ''}`}
-                  style={{ ...place(span.startUs, span.durationUs), '--c': color(span.service) } as CSSProperties}
-                />
-                {pieces.map((p) => (
-                  <i key={p.startUs} className="cp" style={place(p.startUs, p.endUs - p.startUs)} />
-                ))}
-                {span.error && <i className="er" style={{ left: `${end * 100}%` }} />}
-                <em
-                  style={end > 0.82 ? { right: `${(1 - (span.startUs - start) / total) * 100}%` } : { left: `${end * 100}%` }}
-                  className={end > 0.82 ? (span.startUs - start < 0.14 * total ? 'in' : 'rt') : ''}
-                >
-                  {millis(span.durationUs / 1_000)}
+        <button type="button" className="btn sm" onClick={onCompare}>
+          Compare
+        </button>
+      </Head>
+      {view === 'Table' ? (
+        <TraceTable trace={trace} color={color} />
+      ) : (
+        <>
+          <div className="mini" aria-hidden="true">
+            {rows.map(({ span }, i) => (
+              <i
+                key={span.spanId}
+                style={{ ...place(span.startUs, span.durationUs), top: `${6 + (i / Math.max(8, rows.length)) * 84}%`, background: color(span.service) }}
+              />
+            ))}
+          </div>
+          <div className="wfa" aria-hidden="true">
+            <span>Span</span>
+            <span className="tk">
+              {TICKS.map((t) => (
+                <em key={t} style={{ left: `${t * 100}%` }}>
+                  {t === 0 ? '0 ms' : millis((t * total) / 1_000).replace(/ ms$/, '')}
                 </em>
-              </span>
-            </div>
-          );
-        })}
-      </div>
+              ))}
+            </span>
+          </div>
+          <div className="wfl" role="tree" aria-label="Spans" tabIndex={0} onKeyDown={onKey}>
+            {rows.map((row) => {
+              const { span } = row;
+              const end = (span.startUs + span.durationUs - start) / total;
+              const pieces = critical.get(span.spanId) ?? [];
+              return (
+                <div
+                  key={span.spanId}
+                  role="treeitem"
+                  tabIndex={-1}
+                  aria-level={row.depth + 1}
+                  aria-selected={span.spanId === selected}
+                  {...(row.below > 0 ? { 'aria-expanded': !folded.has(span.spanId) } : {})}
+                  data-testid="span-row"
+                  className={`wf ${span.spanId === selected ? 'on' : ''}`}
+                  onClick={() => onSelect(span.spanId)}
+                >
+                  <span className="lb">
+                    {row.guides.map((on, i) => (
+                      <i key={i} className={i === row.guides.length - 1 ? (on ? 'gd tee' : 'gd end') : on ? 'gd' : 'gd no'} />
+                    ))}
+                    {row.below > 0 ? (
+                      <button
+                        type="button"
+                        aria-label={folded.has(span.spanId) ? `Show ${row.below} spans` : 'Fold'}
+                        onClick={(event) => {
+                          event.stopPropagation();
+                          fold(span.spanId, !folded.has(span.spanId));
+                        }}
+                      >
+                        {folded.has(span.spanId) ? <IconChevronRight size={11} /> : <IconChevronDown size={11} />}
+                      </button>
+                    ) : (
+                      <i className="nob" />
+                    )}
+                    <i className="sq" style={{ background: color(span.service) }} />
+                    <span className="nm" title={`${span.service} ${span.name}`}>
+                      <b>{short(span.service)}</b> {shortOperation(span.name)}
+                      {folded.has(span.spanId) && <span className="muted"> +{row.below}</span>}
+                    </span>
+                  </span>
+                  <span className="tk">
+                    {TICKS.map((t) => (
+                      <u key={t} style={{ left: `${t * 100}%` }} />
+                    ))}
+                    <i
+                      className={`br ${span.kind === 'client' ? 'cl' : ''}`}
+                      style={{ ...place(span.startUs, span.durationUs), '--c': color(span.service) } as CSSProperties}
+                    />
+                    {pieces.map((p) => (
+                      <i key={p.startUs} className="cp" style={place(p.startUs, p.endUs - p.startUs)} />
+                    ))}
+                    {span.error && <i className="er" style={{ left: `${end * 100}%` }} />}
+                    <em
+                      style={end > 0.82 ? { right: `${(1 - (span.startUs - start) / total) * 100}%` } : { left: `${end * 100}%` }}
+                      className={end > 0.82 ? (span.startUs - start < 0.14 * total ? 'in' : 'rt') : ''}
+                    >
+                      {millis(span.durationUs / 1_000)}
+                    </em>
+                  </span>
+                </div>
+              );
+            })}
+          </div>
+        </>
+      )}
       <footer className="sv">
         {services.map((s) => (
           <span key={s}>
@@ -142,7 +164,21 @@ export function WaterfallView({ trace, selected, color, onSelect }: Props): Reac
   );
 }
 
-function Head({ trace, rows, start, total, services }: { trace: Trace; rows: SpanRow[]; start: number; total: number; services: number }): ReactElement {
+function Head({
+  trace,
+  rows,
+  start,
+  total,
+  services,
+  children,
+}: {
+  trace: Trace;
+  rows: SpanRow[];
+  start: number;
+  total: number;
+  services: number;
+  children: ReactNode;
+}): ReactElement {
   const [copied, setCopied] = useState(false);
   const root: Span | undefined = rows[0]?.span;
   const errors = trace.spans.filter((s) => s.error).length;
@@ -158,6 +194,16 @@ function Head({ trace, rows, start, total, services }: { trace: Trace; rows: Spa
           </span>
         )}
         <span style={{ flex: 1 }} />
+        {children}
+        <a
+          className="btn icon sm"
+          aria-label="Download as JSON"
+          title="Download as JSON"
+          download={`trace-${trace.traceId}.json`}
+          href={`data:application/json;charset=utf-8,${encodeURIComponent(JSON.stringify(trace, undefined, 2))}`}
+        >
+          <IconDownload size={14} />
+        </a>
         <Link className="btn sm" to="/graph" search={{ trace: trace.traceId }}>
           <IconHierarchy size={14} aria-hidden="true" />
           Show on graph
