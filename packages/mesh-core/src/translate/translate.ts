@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type MeshSettings, type ProxyNode, refKey, refOf, spiffeId } from '../model/index.ts';
-import { type Resource, type ResourceSet, LayeredView, type TypeUrl, TYPE_URL, type View } from '../xds/index.ts';
+import { type Resource, type ResourceSet, LayeredView, ListView, type TypeUrl, TYPE_URL, type View } from '../xds/index.ts';
 import { serviceClusters } from './clusters.ts';
 import { contentHash, encodeFields, encodeResource, withFields } from './encode.ts';
 import { credentialSecrets } from './credentials.ts';
@@ -178,7 +178,7 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
   const sameClusters = last?.shared === shared && last.special === special && last.own === own;
   const set: ResourceSet = {
     [TYPE_URL.listener]: parts.listeners,
-    [TYPE_URL.route]: byName(routes),
+    [TYPE_URL.route]: new ListView(routes, given?.set[TYPE_URL.route]),
     [TYPE_URL.cluster]: given !== undefined && sameClusters ? given.set[TYPE_URL.cluster] : new LayeredView([own.clusters, special.clusters, shared.clusters]),
     [TYPE_URL.endpoint]: special.endpoints.size === 0 ? shared.endpoints : new LayeredView([special.endpoints, shared.endpoints]),
     [TYPE_URL.secret]: special.secrets,

@@ -2,7 +2,7 @@ export type { Resource, ResourceSet, TypeUrl } from './resource.ts';
 export { TYPE_URL, bytesOf } from './resource.ts';
 export type { RequestFact, Subscription, XdsRequest, XdsResponse } from './subscription.ts';
 export type { View } from './view.ts';
-export { LayeredView } from './view.ts';
+export { LayeredView, ListView } from './view.ts';
 export type { Dialect } from './ads-stream.ts';
 export { AdsStream } from './ads-stream.ts';
 export { decodeNode, decodeRequest, encodeResponse } from './wire.ts';

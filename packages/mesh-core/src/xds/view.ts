@@ -16,13 +16,78 @@ export interface ViewDiff {
 export const EMPTY_VIEW: View = new Map();
 const NO_DIFF: ViewDiff = { changed: [], removed: [] };
 
+/** A view that is no Map. */
+abstract class OtherView implements ReadonlyMap<string, Resource> {
+  abstract readonly size: number;
+  abstract get(name: string): Resource | undefined;
+  abstract values(): MapIterator<Resource>;
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  *entries(): MapIterator<[string, Resource]> {
+    for (const resource of this.values()) yield [resource.name, resource];
+  }
+
+  *keys(): MapIterator<string> {
+    for (const { name } of this.values()) yield name;
+  }
+
+  [Symbol.iterator](): MapIterator<[string, Resource]> {
+    return this.entries();
+  }
+
+  forEach(callback: (resource: Resource, name: string, map: ReadonlyMap<string, Resource>) => void): void {
+    for (const resource of this.values()) callback(resource, resource.name, this);
+  }
+}
+
+/**
+ * A list seen as a map. What a proxy has for itself differs from edit to edit in a resource or two: where the names are those
+ * of the view before, that one's places are taken over, and what is known of it too.
+ */
+export class ListView extends OtherView {
+  readonly resources: readonly Resource[];
+  readonly places: ReadonlyMap<string, number>;
+  sums: Sums | undefined;
+
+  /** Of those with one name the last counts. */
+  constructor(resources: readonly Resource[], before?: View) {
+    super();
+    if (before instanceof ListView && before.resources.length === resources.length && before.resources.every((r, i) => r.name === resources[i]?.name)) {
+      this.resources = resources;
+      this.places = before.places;
+      if (before.sums !== undefined) this.sums = exchanged(before.sums, before.resources, resources);
+      return;
+    }
+    const places = new Map(resources.map(({ name }, i) => [name, i]));
+    this.resources = places.size === resources.length ? resources : [...places.values()].flatMap((i) => resources[i] ?? []);
+    this.places = places.size === resources.length ? places : new Map(this.resources.map(({ name }, i) => [name, i]));
+  }
+
+  get size(): number {
+    return this.resources.length;
+  }
+
+  get(name: string): Resource | undefined {
+    const place = this.places.get(name);
+    return place === undefined ? undefined : this.resources[place];
+  }
+
+  values(): MapIterator<Resource> {
+    return this.resources.values();
+  }
+}
+
 /** Several maps seen as one; the first that has a name gives it. Shares what many proxies have in common. */
-export class LayeredView implements ReadonlyMap<string, Resource> {
+export class LayeredView extends OtherView {
   readonly layers: readonly View[];
   readonly size: number;
 
   /** The last layer should be the big one. */
   constructor(layers: readonly View[]) {
+    super();
     this.layers = layers.flatMap((layer) => (layer instanceof LayeredView ? layer.layers : [layer])).filter((layer) => layer.size > 0);
     let size = 0;
     for (const [i, layer] of this.layers.entries()) {
@@ -42,28 +107,8 @@ export class LayeredView implements ReadonlyMap<string, Resource> {
     return undefined;
   }
 
-  has(name: string): boolean {
-    return this.layers.some((layer) => layer.has(name));
-  }
-
-  *entries(): MapIterator<[string, Resource]> {
-    for (const [i, layer] of this.layers.entries()) for (const entry of layer) if (!this.#above(i, entry[0])) yield entry;
-  }
-
-  *keys(): MapIterator<string> {
-    for (const [name] of this.entries()) yield name;
-  }
-
   *values(): MapIterator<Resource> {
-    for (const [, resource] of this.entries()) yield resource;
-  }
-
-  [Symbol.iterator](): MapIterator<[string, Resource]> {
-    return this.entries();
-  }
-
-  forEach(callback: (resource: Resource, name: string, map: ReadonlyMap<string, Resource>) => void): void {
-    for (const [name, resource] of this.entries()) callback(resource, name, this);
+    for (const [i, layer] of this.layers.entries()) for (const resource of layer.values()) if (!this.#above(i, resource.name)) yield resource;
   }
 
   #above(layer: number, name: string): boolean {
@@ -82,10 +127,16 @@ const diffs = new WeakMap<View, WeakMap<View, ViewDiff>>();
 /** Below this a view is one proxy's own, and comparing it again costs less than remembering. */
 const SMALL = 32;
 
+/** But for the last: it is asked for three times in a row. */
+let small: { from: View; to: View; diff: ViewDiff } = { from: EMPTY_VIEW, to: EMPTY_VIEW, diff: NO_DIFF };
+
 /** What changed from one view to another; of big views worked out once per pair. */
 export function diffViews(from: View, to: View): ViewDiff {
   if (from === to) return NO_DIFF;
-  if (from instanceof Map && to instanceof Map && from.size < SMALL && to.size < SMALL) return plainDiff(from, to);
+  if (from.size < SMALL && to.size < SMALL && !(from instanceof LayeredView || to instanceof LayeredView)) {
+    if (small.from !== from || small.to !== to) small = { from, to, diff: plainDiff(from, to) };
+    return small.diff;
+  }
   let known = diffs.get(from);
   if (known === undefined) diffs.set(from, (known = new WeakMap()));
   let diff = known.get(to);
@@ -96,6 +147,10 @@ export function diffViews(from: View, to: View): ViewDiff {
 function plainDiff(from: View, to: View): ViewDiff {
   const changed: string[] = [];
   const removed: string[] = [];
+  if (from instanceof ListView && to instanceof ListView && from.places === to.places) {
+    const { resources } = from;
+    return { changed: to.resources.filter(({ version }, i) => resources[i]?.version !== version).map(({ name }) => name), removed };
+  }
   for (const { name, version } of to.values()) if (from.get(name)?.version !== version) changed.push(name);
   for (const name of from.keys()) if (!to.has(name)) removed.push(name);
   return { changed, removed };
@@ -146,6 +201,7 @@ export function versionOfView(view: View): string {
 }
 
 function sumsOfView(view: View): Sums {
+  if (view instanceof ListView) return (view.sums ??= sumsOf(view.resources));
   let sums = viewSums.get(view);
   if (sums === undefined) {
     sums = view instanceof LayeredView ? view.layers.map(sumsOfView).reduce(add, [0, 0]) : sumsOf(view.values());
@@ -173,6 +229,13 @@ function sumsOf(resources: Iterable<Resource>): Sums {
     b += Math.imul(d ^ (d >>> 13), 0x297a2d39) >>> 0;
   }
   return [a >>> 0, b >>> 0];
+}
+
+/** Of `now`, when those of `old` are `sums`. */
+function exchanged([a, b]: Sums, old: readonly Resource[], now: readonly Resource[]): Sums {
+  const differs = (_: Resource, i: number): boolean => old[i]?.version !== now[i]?.version;
+  const [lost, gained] = [sumsOf(old.filter(differs)), sumsOf(now.filter(differs))];
+  return [(a - lost[0] + gained[0]) >>> 0, (b - lost[1] + gained[1]) >>> 0];
 }
 
 function add(a: Sums, b: Sums): Sums {

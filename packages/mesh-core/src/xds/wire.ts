@@ -140,16 +140,17 @@ export function encodeResponse(dialect: Dialect, response: XdsResponse): Uint8Ar
   heads.string(fields.typeUrl, typeUrl);
   heads.string(fields.nonce, nonce);
   if (dialect === 'delta') for (const name of removed) heads.element(RESPONSE_FIELDS.delta.removed, name);
-  const ends = [heads.length];
+  const ends: number[] = [];
   for (const resource of resources) {
     heads.resource(dialect, resource);
     ends.push(heads.length);
   }
   const bytes = heads.take();
-  // The head of a resource's entry, then its body, which is the entry's last field.
-  const parts = [bytes.subarray(0, ends[0])];
+  if (resources.length === 0) return [bytes];
+  // The head of a resource's entry, the first with that of the response, then its body, which is the entry's last field.
+  const parts: Uint8Array[] = [];
   for (const [i, { body, tail }] of resources.entries()) {
-    parts.push(bytes.subarray(ends[i], ends[i + 1]), body);
+    parts.push(bytes.subarray(ends[i - 1] ?? 0, ends[i]), body);
     if (tail !== undefined) parts.push(tail);
   }
   return parts;
