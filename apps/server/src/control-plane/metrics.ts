@@ -3,6 +3,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { TYPE_URL } from '@weft/mesh-core/xds';
 import type { RequestFact, XdsResponse } from '@weft/mesh-core/xds';
+import { Tally } from './tally.ts';
 
 /** Istio's `type` labels. */
 const TYPE_LABEL: Readonly<Record<string, string>> = {
@@ -30,21 +31,31 @@ export interface PilotMetrics {
 
 /** `state` is asked when the metrics are read. */
 export function createPilotMetrics(state: () => { proxies: ReadonlyMap<string, number>; services: number; virtualServices: number }): PilotMetrics {
-  const registers = [new Registry()];
-  const histogram = <L extends string>(name: string, help: string, buckets: number[], labelNames: L[] = []) =>
-    new Histogram({ name, help, buckets, labelNames, registers });
+  const registry = new Registry();
+  const registers = [registry];
+  const histogram = (name: string, help: string, buckets: number[]) => new Histogram({ name, help, buckets, registers });
+  const tally = (name: string, help: string, buckets: number[], byType: boolean) => new Tally(registry, { name, help, buckets, byType });
   const counter = <L extends string>(name: string, help: string, labelNames: L[] = []) => new Counter({ name, help, labelNames, registers });
 
-  const pushes = counter('pilot_xds_pushes', 'Responses sent, by type', ['type']);
   const rejects = counter('pilot_total_xds_rejects', 'Responses refused by proxies, by type', ['type']);
   const rejectedBy = new Map<string, Counter>(
     REJECTED.map((type) => [type, counter(`pilot_xds_${type}_reject`, `${type.toUpperCase()} responses refused by proxies`)]),
   );
   const expired = counter('pilot_xds_expired_nonce', 'Requests that answered an older response', ['type']);
-  const size = histogram('pilot_xds_config_size_bytes', 'Bytes of one response', [1, 10_000, 1_000_000, 4_000_000, 10_000_000, 40_000_000], ['type']);
-  const convergence = histogram('pilot_proxy_convergence_time', 'Seconds from an edit until a proxy was sent it', [0.1, 0.5, 1, 3, 5, 10, 20, 30]);
-  const queueTime = histogram('pilot_proxy_queue_time', 'Seconds a proxy was in the push queue', [0.1, 0.5, 1, 3, 5, 10, 20, 30]);
-  const pushTime = histogram('pilot_xds_push_time', 'Seconds to translate and send one push to one proxy', [0.01, 0.1, 1, 3, 5, 10, 20, 30], ['type']);
+  const size = tally('pilot_xds_config_size_bytes', 'Bytes of one response', [1, 10_000, 1_000_000, 4_000_000, 10_000_000, 40_000_000], true);
+  const pushes = new Counter({
+    name: 'pilot_xds_pushes',
+    help: 'Responses sent, by type',
+    labelNames: ['type'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [type, count] of size.counts()) this.inc({ type }, count);
+    },
+  });
+  const convergence = tally('pilot_proxy_convergence_time', 'Seconds from an edit until a proxy was sent it', [0.1, 0.5, 1, 3, 5, 10, 20, 30], false);
+  const queueTime = tally('pilot_proxy_queue_time', 'Seconds a proxy was in the push queue', [0.1, 0.5, 1, 3, 5, 10, 20, 30], false);
+  const pushTime = tally('pilot_xds_push_time', 'Seconds to translate and send one push to one proxy', [0.01, 0.1, 1, 3, 5, 10, 20, 30], true);
   const debounce = histogram('pilot_debounce_time', 'Seconds from the first edit of a burst until it is pushed', [0.01, 0.1, 1, 3, 5, 10, 20, 30]);
   const init = histogram('pilot_pushcontext_init_seconds', 'Seconds to index the configuration', [0.01, 0.1, 0.5, 1, 3, 5]);
   const inbound = counter('pilot_inbound_updates', 'Edits received', ['type']);
@@ -71,14 +82,11 @@ export function createPilotMetrics(state: () => { proxies: ReadonlyMap<string, n
   gauge('pilot_services', 'Services known', () => state().services);
   gauge('pilot_virt_services', 'VirtualServices known', () => state().virtualServices);
   connected.reset();
+  pushes.reset();
 
   return {
-    text: () => registers[0]?.metrics() ?? Promise.resolve(''),
-    sent: ({ typeUrl }, bytes) => {
-      const type = labelOf(typeUrl);
-      pushes.inc({ type });
-      size.observe({ type }, bytes);
-    },
+    text: () => registry.metrics(),
+    sent: ({ typeUrl }, bytes) => size.observe(bytes, labelOf(typeUrl)),
     answered: (typeUrl, fact) => {
       const type = labelOf(typeUrl);
       if (fact.kind === 'stale') expired.inc({ type });
@@ -89,7 +97,7 @@ export function createPilotMetrics(state: () => { proxies: ReadonlyMap<string, n
     converged: (ms) => convergence.observe(ms / 1_000),
     queued: (ms) => queueTime.observe(ms / 1_000),
     pushed: (typeUrls, ms) => {
-      for (const typeUrl of typeUrls) pushTime.observe({ type: labelOf(typeUrl) }, ms / 1_000);
+      for (const typeUrl of typeUrls) pushTime.observe(ms / 1_000, labelOf(typeUrl));
     },
     triggered: (commits, debounceMs, initMs) => {
       inbound.inc({ type: 'config' }, commits);

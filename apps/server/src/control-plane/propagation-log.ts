@@ -10,6 +10,7 @@ const KEPT_SPREADS = 50_000;
 const NOTHING: ReadonlyMap<string, readonly string[]> = new Map();
 
 interface Spread {
+  edit: Edit;
   /** Not the connection itself: the log outlives it. */
   proxy: { proxyId: string; workload: string; namespace: string };
   /** Short names of the types that changed. */
@@ -17,9 +18,9 @@ interface Spread {
   /** Changed names by type URL, until the last of them is answered. */
   changed: ReadonlyMap<string, readonly string[]>;
   state: 'pending' | 'sent' | 'acked' | 'nacked' | 'disconnected';
-  sentMs?: number;
-  answeredMs?: number;
-  error?: string;
+  sentMs: number | undefined;
+  answeredMs: number | undefined;
+  error: string | undefined;
 }
 
 interface Edit {
@@ -31,7 +32,7 @@ interface Edit {
 export class PropagationLog {
   readonly #edits = new Map<string, Edit>();
   /** Edits not answered yet, by connection: only these are looked at when something happens on it. */
-  readonly #open = new Map<ProxyConnection, Set<{ edit: Edit; spread: Spread }>>();
+  readonly #open = new Map<ProxyConnection, Spread[]>();
   readonly #proxies = new WeakMap<ProxyConnection, Spread['proxy']>();
   readonly #types = new Map<string, string[]>();
   #spreads = 0;
@@ -52,12 +53,12 @@ export class PropagationLog {
         edit = { revision, at, spreads: [] };
         this.#edits.set(revision, edit);
       }
-      const spread: Spread = { proxy, types, changed, state: 'pending' };
+      const spread: Spread = { edit, proxy, types, changed, state: 'pending', sentMs: undefined, answeredMs: undefined, error: undefined };
       edit.spreads.push(spread);
       this.#spreads += 1;
-      const open = this.#open.get(connection) ?? new Set();
-      open.add({ edit, spread });
-      this.#open.set(connection, open);
+      const open = this.#open.get(connection);
+      if (open === undefined) this.#open.set(connection, [spread]);
+      else open.push(spread);
     }
     for (const [revision, { spreads }] of this.#edits) {
       if (this.#edits.size <= KEPT && (this.#spreads <= KEPT_SPREADS || this.#edits.size === 1)) break;
@@ -71,15 +72,21 @@ export class PropagationLog {
     const open = this.#open.get(connection);
     if (open === undefined) return [];
     const moved: string[] = [];
-    for (const entry of open) {
-      const before = entry.spread.state;
-      this.#look(entry.edit, entry.spread, connection);
-      if (entry.spread.state !== before) moved.push(entry.edit.revision);
-      if (entry.spread.state === 'pending' || entry.spread.state === 'sent') continue;
-      open.delete(entry);
-      entry.spread.changed = NOTHING;
+    let answered = 0;
+    for (const spread of open) {
+      const before = spread.state;
+      this.#look(spread, connection);
+      if (spread.state !== before) moved.push(spread.edit.revision);
+      if (spread.state === 'pending' || spread.state === 'sent') continue;
+      answered += 1;
+      spread.changed = NOTHING;
     }
-    if (open.size === 0) this.#open.delete(connection);
+    if (answered === open.length) this.#open.delete(connection);
+    else if (answered > 0)
+      this.#open.set(
+        connection,
+        open.filter(({ changed }) => changed !== NOTHING),
+      );
     return moved;
   }
 
@@ -121,28 +128,28 @@ export class PropagationLog {
     return types;
   }
 
-  #look(edit: Edit, spread: Spread, connection: ProxyConnection): void {
-    const since = this.#clock() - edit.at;
+  #look(spread: Spread, connection: ProxyConnection): void {
+    const since = this.#clock() - spread.edit.at;
     if (connection.disconnectedAt !== undefined) {
       spread.state = 'disconnected';
       return;
     }
-    const steps = [...spread.changed].map(([typeUrl, names]) => connection.progress(typeUrl, names));
-    if (steps.some((s) => s.state === 'pending')) {
-      // A refusal keeps what depends on it from ever being sent.
-      const refused = steps.find((s) => s.state === 'nacked');
-      if (refused === undefined) return;
-      spread.state = 'nacked';
-      spread.error = refused.error;
-      spread.answeredMs = since;
-      return;
+    let state: 'pending' | 'sent' | 'acked' = 'acked';
+    let refusal: string | undefined;
+    for (const [typeUrl, names] of spread.changed) {
+      const step = connection.progress(typeUrl, names);
+      if (step.state === 'nacked') refusal ??= step.error;
+      else if (step.state === 'pending' || state === 'acked') state = step.state;
     }
-    spread.sentMs ??= since;
-    spread.state = 'sent';
-    if (steps.some((s) => s.state === 'sent')) return;
-    const refused = steps.find((s) => s.state === 'nacked');
-    spread.state = refused === undefined ? 'acked' : 'nacked';
-    if (refused !== undefined) spread.error = refused.error;
+    // A refusal keeps what depends on it from ever being sent.
+    if (state === 'pending' && refusal === undefined) return;
+    if (state !== 'pending') {
+      spread.sentMs ??= since;
+      spread.state = 'sent';
+      if (state === 'sent') return;
+    }
+    spread.state = refusal === undefined ? 'acked' : 'nacked';
+    spread.error = refusal;
     spread.answeredMs = since;
   }
 }

@@ -40,6 +40,12 @@ export interface ConnectionOptions {
   congested: () => boolean;
 }
 
+/** How far some resources have come. */
+type Progress = { state: 'pending' | 'sent' | 'acked' } | { state: 'nacked'; error: string };
+const PENDING: Progress = { state: 'pending' };
+const SENT: Progress = { state: 'sent' };
+const ACKED: Progress = { state: 'acked' };
+
 const NO_SECRETS: ReadonlyMap<string, Resource> = new Map();
 
 /** Drives the pure stream with real sends, and keeps the facts the console shows. */
@@ -102,16 +108,16 @@ export class ProxyConnection {
 
   /** What would change for this proxy if its class had these resources: short type names. */
   impactOf(resources: ResourceSet): string[] {
-    return [...this.#asked(diffResourceSets(this.#snapshot, this.#withSecrets(resources))).keys()].map(shortTypeName);
+    return [...this.#changed(this.#snapshot, this.#withSecrets(resources)).keys()].map(shortTypeName);
   }
 
   /** How far these names of one type have come. */
-  progress(typeUrl: string, names: readonly string[]): { state: 'pending' | 'sent' | 'acked' } | { state: 'nacked'; error: string } {
+  progress(typeUrl: string, names: readonly string[]): Progress {
     const subscription = this.#stream.types.get(typeUrl);
-    if (!names.every((name) => this.#stream.isCurrent(typeUrl, name))) return { state: 'pending' };
-    if (subscription === undefined) return { state: 'acked' };
-    if (subscription.outstanding) return { state: 'sent' };
-    return subscription.nack === undefined ? { state: 'acked' } : { state: 'nacked', error: subscription.nack };
+    for (const name of names) if (!this.#stream.isCurrent(typeUrl, name)) return PENDING;
+    if (subscription === undefined) return ACKED;
+    if (subscription.outstanding) return SENT;
+    return subscription.nack === undefined ? ACKED : { state: 'nacked', error: subscription.nack };
   }
 
   /** Resources as last sent. */
@@ -194,18 +200,14 @@ export class ProxyConnection {
   #push(): Map<string, string[]> {
     const before = this.#snapshot;
     this.#snapshot = this.#withSecrets(this.#config);
-    const changed = this.#asked(diffResourceSets(before, this.#snapshot));
+    const changed = this.#changed(before, this.#snapshot);
     this.#send(this.#stream.onSnapshot(this.#snapshot));
     return changed;
   }
 
-  #asked(changed: ReadonlyMap<string, string[]>): Map<string, string[]> {
-    const asked = new Map<string, string[]>();
-    for (const [typeUrl, names] of changed) {
-      const wanted = names.filter((name) => this.#stream.types.get(typeUrl)?.wants(name) === true);
-      if (wanted.length > 0) asked.set(typeUrl, wanted);
-    }
-    return asked;
+  /** Of what this proxy asks for. */
+  #changed(before: ResourceSet, after: ResourceSet): Map<string, string[]> {
+    return diffResourceSets(before, after, (typeUrl, name) => this.#stream.types.get(typeUrl)?.wants(name) === true);
   }
 
   #withSecrets(resources: ResourceSet): ResourceSet {

@@ -10,6 +10,9 @@ import type { View } from './view.ts';
 
 export type Dialect = 'sotw' | 'delta';
 
+/** A client may still use what a snapshot takes away of these. */
+const REMOVED_LATE = [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE_URL.route, TYPE_URL.secret] as const;
+
 /**
  * The state machine of one stream. Additions go out as clusters, endpoints, listeners, routes, secrets; removals of
  * clusters, endpoints and routes follow when nothing refers to them any more. Listeners and routes wait until new
@@ -62,7 +65,7 @@ export class AdsStream {
   onSnapshot(snapshot: ResourceSet): XdsResponse[] {
     this.#target = snapshot;
     this.#holdsRemovals = false;
-    for (const typeUrl of [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE_URL.route, TYPE_URL.secret]) {
+    for (const typeUrl of REMOVED_LATE) {
       const kept = this.#keepHeld(typeUrl, snapshot[typeUrl]);
       if (kept !== snapshot[typeUrl]) this.#holdsRemovals = true;
       this.#views.set(typeUrl, kept);

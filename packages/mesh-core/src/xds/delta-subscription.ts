@@ -51,7 +51,7 @@ export class DeltaSubscription extends TypeState {
       if (resource === undefined) removed.push(name);
       else resources.push(resource);
     }
-    return this.respond(view, nonce(), { resources, removed });
+    return this.respond(view, nonce(), { resources, removed }, due);
   }
 
   protected awaits(name: string): boolean {
@@ -59,8 +59,9 @@ export class DeltaSubscription extends TypeState {
   }
 
   protected forgetAsked(): void {
-    this.#asked.clear();
-    this.#fresh.clear();
+    // To clear one makes a new table, also of an empty one.
+    if (this.#asked.size > 0) this.#asked.clear();
+    if (this.#fresh.size > 0) this.#fresh.clear();
     this.#greet = false;
   }
 

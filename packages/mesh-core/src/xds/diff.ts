@@ -11,12 +11,21 @@ export function shortTypeName(typeUrl: string): string {
   return SHORT.get(typeUrl) ?? typeUrl;
 }
 
-/** Names added, changed or removed from `before` to `after`, by type URL; types without a difference are absent. */
-export function diffResourceSets(before: ResourceSet, after: ResourceSet): Map<string, string[]> {
-  const changed = new Map<string, string[]>();
-  for (const typeUrl of Object.values(TYPE_URL)) {
-    const { changed: names, removed } = diffViews(before[typeUrl], after[typeUrl]);
-    if (names.length + removed.length > 0) changed.set(typeUrl, [...names, ...removed]);
+const TYPES = Object.values(TYPE_URL);
+
+/** Names added, changed or removed from `before` to `after`, by type URL, as far as they are `wanted`; types without a difference are absent. */
+export function diffResourceSets(
+  before: ResourceSet,
+  after: ResourceSet,
+  wanted: (typeUrl: string, name: string) => boolean = () => true,
+): Map<string, string[]> {
+  const differing = new Map<string, string[]>();
+  for (const typeUrl of TYPES) {
+    if (before[typeUrl] === after[typeUrl]) continue;
+    const { changed, removed } = diffViews(before[typeUrl], after[typeUrl]);
+    const names: string[] = [];
+    for (const list of [changed, removed]) for (const name of list) if (wanted(typeUrl, name)) names.push(name);
+    if (names.length > 0) differing.set(typeUrl, names);
   }
-  return changed;
+  return differing;
 }

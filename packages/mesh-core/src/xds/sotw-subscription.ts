@@ -31,7 +31,7 @@ export class SotwSubscription extends TypeState {
   next(view: View, nonce: () => string): Step | undefined {
     if (this.outstanding || (this.base === view && this.#asked.size === 0 && this.#forced.size === 0)) return undefined;
     const resources = hasWildcard(this.typeUrl) ? this.#full(view) : this.#partial(view);
-    if (resources !== undefined) return this.respond(view, nonce(), { resources, removed: [] });
+    if (resources !== undefined) return this.respond(view, nonce(), { resources, removed: [] }, new Set(resources.map((r) => r.name)));
     this.base = view;
     return undefined;
   }

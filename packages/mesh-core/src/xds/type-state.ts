@@ -7,6 +7,11 @@ import type { View } from './view.ts';
 
 const NO_NAMES: ReadonlySet<string> = new Set();
 
+interface Contents {
+  resources: readonly Resource[];
+  removed: readonly string[];
+}
+
 export abstract class TypeState implements Subscription {
   readonly typeUrl: string;
   outstanding = false;
@@ -84,8 +89,8 @@ export abstract class TypeState implements Subscription {
     return { kind: 'ack' };
   }
 
-  /** The response that brings the client to `view`. */
-  protected respond(view: View, nonce: string, { resources, removed }: { resources: readonly Resource[]; removed: readonly string[] }): Step {
+  /** The response that brings the client to `view`; it is about `names`. */
+  protected respond(view: View, nonce: string, { resources, removed }: Contents, names: ReadonlySet<string>): Step {
     const added: string[] = [];
     const updated: string[] = [];
     for (const { name, version } of resources) {
@@ -96,7 +101,7 @@ export abstract class TypeState implements Subscription {
     this.base = view;
     this.forgetAsked();
     this.refused = [];
-    this.#lastSentNames = new Set([...resources.map((r) => r.name), ...removed]);
+    this.#lastSentNames = names;
     this.outstanding = true;
     this.sentNonce = nonce;
     this.sentVersion = this.whole ? versionOfView(view) : versionOf([...this.names].flatMap((name) => view.get(name) ?? []));
