@@ -40,14 +40,15 @@ test('an object somebody else changed meanwhile shows both texts, and mine only 
   await page.goto(`${mesh.url}/config?object=VirtualService/bookinfo/ratings`);
   const editor = page.locator('.cm-content');
   await expect(editor).toContainText('ratings');
-  const path = '/apis/networking.istio.io/v1/namespaces/bookinfo/virtualservices/ratings';
-  const theirs = (await mesh.api('GET', path)).body as { metadata: { labels?: Record<string, string> } };
-  theirs.metadata.labels = { team: 'theirs' };
-  expect((await mesh.api('PUT', path, theirs)).status).toBe(200);
+  // Without a draft the editor would follow them.
   await editor.click();
   await page.keyboard.press('Control+Home');
   await page.keyboard.type('# mine\n');
   await expect(page.getByTestId('config-apply')).toBeEnabled();
+  const path = '/apis/networking.istio.io/v1/namespaces/bookinfo/virtualservices/ratings';
+  const theirs = (await mesh.api('GET', path)).body as { metadata: { labels?: Record<string, string> } };
+  theirs.metadata.labels = { team: 'theirs' };
+  expect((await mesh.api('PUT', path, theirs)).status).toBe(200);
   await page.getByTestId('config-apply').click();
   const refused = page.getByRole('alert');
   await expect(refused).toContainText('Theirs, as stored now');

@@ -6,6 +6,8 @@ import {
   loadChangeSchema,
   loadSchema,
   problemListSchema,
+  recordedRequestListSchema,
+  requestQuerySchema,
   proxyListSchema,
   securitySchema,
   seriesQuerySchema,
@@ -23,6 +25,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { RefusedError } from './errors.ts';
 import type { Queries } from './queries.ts';
+import { requestsOf } from './requests-view.ts';
 import { isLoopback } from './security.ts';
 import { objectsOfService } from './service-objects.ts';
 import { securityOf } from './security-view.ts';
@@ -88,6 +91,9 @@ export function meshRoutes(services: ReadyServices, queries: Queries): FastifyPl
         return trace;
       },
     );
+    app.get('/requests', { schema: { querystring: requestQuerySchema, response: { 200: recordedRequestListSchema } } }, async ({ query }) => ({
+      items: requestsOf(telemetry, query),
+    }));
     app.get('/trace-services', { schema: { response: { 200: traceServicesSchema } } }, async () => ({ services: telemetry.traceServices() }));
     app.get('/proxies', { schema: { response: { 200: proxyListSchema } } }, async () => ({ items: [...controlPlane.proxies()] }));
     app.get('/proxies/:id/config', { schema: { params: z.object({ id: z.string() }) } }, async ({ params }) => {

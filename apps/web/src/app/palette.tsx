@@ -39,6 +39,7 @@ export function Palette({ close }: { close(): void }): ReactElement {
     <div
       className="palette"
       role="dialog"
+      aria-modal="true"
       aria-label="Search"
       onClick={close}
       onKeyDown={(e) => {

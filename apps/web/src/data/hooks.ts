@@ -23,6 +23,9 @@ import { applyGraphDelta } from './graph-frames.ts';
 import { type LiveClient, type LiveState, createLiveClient } from './live.ts';
 import { useSettings } from './settings.ts';
 
+/** Spans come from every proxy once a second: younger traces are not whole yet. */
+export const TRACE_SETTLE_MS = 2_500;
+
 let client: LiveClient | undefined;
 function live(): LiveClient {
   client ??= createLiveClient({

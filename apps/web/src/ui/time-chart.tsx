@@ -57,9 +57,9 @@ export function TimeChart({ series, label, unit, height = 132, color = (_, i) =>
   const toggle = (name: string): void => setHidden((held) => (held.has(name) ? new Set([...held].filter((n) => n !== name)) : new Set([...held, name])));
   return (
     <div className="tc" ref={host}>
-      {series !== undefined && empty ? (
+      {empty ? (
         <div className="tce muted" style={{ height }}>
-          No samples in this range
+          {series === undefined ? 'Loading…' : 'No samples in this range'}
         </div>
       ) : (
         <svg

@@ -37,8 +37,19 @@ export {
   revisionSchema,
   revisionListSchema,
 } from './config.ts';
-export type { TraceQuery, TraceSummary, Span, Trace } from './traces.ts';
-export { traceQuerySchema, traceSummarySchema, traceListSchema, attributeValueSchema, spanSchema, traceSchema, traceServicesSchema } from './traces.ts';
+export type { TraceQuery, TraceSummary, Span, Trace, RequestQuery, RecordedRequest } from './traces.ts';
+export {
+  traceQuerySchema,
+  traceSummarySchema,
+  traceListSchema,
+  attributeValueSchema,
+  spanSchema,
+  traceSchema,
+  traceServicesSchema,
+  requestQuerySchema,
+  recordedRequestSchema,
+  recordedRequestListSchema,
+} from './traces.ts';
 export type { ProxyStatus, WorkloadSecurity, ServiceSummary, ServiceObject, Status, Load, SeriesQuery, Series, ApiError } from './mesh.ts';
 export {
   proxyTypeStatusSchema,

@@ -60,3 +60,38 @@ export type Trace = z.infer<typeof traceSchema>;
 
 /** GET /api/v1/trace-services */
 export const traceServicesSchema = z.object({ services: z.array(z.object({ name: z.string(), operations: z.array(z.string()) })) });
+
+/** GET /api/v1/requests: the last requests a service got, as its proxies recorded them in spans. */
+export const requestQuerySchema = z.object({
+  /** As in spans: `reviews.bookinfo`. */
+  service: z.string(),
+  workload: z.string().optional(),
+  status: z.enum(['any', 'error', 'ok']).default('any'),
+  /** Unix ms. */
+  start: z.coerce.number().optional(),
+  end: z.coerce.number().optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+});
+export type RequestQuery = z.infer<typeof requestQuerySchema>;
+export const recordedRequestSchema = z.object({
+  traceId: z.string(),
+  spanId: z.string(),
+  atUs: z.number(),
+  durationUs: z.number(),
+  error: z.boolean(),
+  workload: z.string(),
+  /** Service that sent it; absent = from outside of what is traced. */
+  from: z.string().optional(),
+  method: z.string(),
+  url: z.string(),
+  protocol: z.string(),
+  /** HTTP status, else that of gRPC; '' = none. */
+  code: z.string(),
+  /** Envoy's response flags, `UF,URX`. */
+  flags: z.string(),
+  requestBytes: z.number(),
+  responseBytes: z.number(),
+  userAgent: z.string(),
+});
+export type RecordedRequest = z.infer<typeof recordedRequestSchema>;
+export const recordedRequestListSchema = z.object({ items: z.array(recordedRequestSchema) });

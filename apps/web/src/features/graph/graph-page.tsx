@@ -1,7 +1,7 @@
 import type { GraphSnapshot } from '@weft/mesh-core/api';
 import { IconX } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { type ReactElement, useMemo, useState } from 'react';
+import { type ReactElement, useEffect, useEffectEvent, useMemo, useState } from 'react';
 import { useLiveGraph, useLiveState } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
 import type { LabelKind } from '../../graph-canvas/scene.ts';
@@ -33,6 +33,17 @@ export function GraphPage(): ReactElement {
   const node = graph?.nodes.find((n) => n.id === search.node);
   const edge = graph?.edges.find((e) => e.id === search.edge);
   const select = (to: { node?: string; edge?: string }): void => void navigate({ search: ({ node: _node, edge: _edge, ...held }) => ({ ...held, ...to }) });
+  const clear = useEffectEvent(() => select({}));
+  const chosen = (node ?? edge) !== undefined;
+  useEffect(() => {
+    if (!chosen) return;
+    const onKey = (event: KeyboardEvent): void => {
+      const inField = event.target instanceof HTMLElement && event.target.closest('input, select, textarea, [role="dialog"]') !== null;
+      if (event.key === 'Escape' && !inField) clear();
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, [chosen]);
   const change = ({ type, ...rest }: Partial<GraphView>): void => {
     const given = Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, value === '' ? undefined : value]));
     // Ids of nodes differ between graph types.
@@ -40,7 +51,7 @@ export function GraphPage(): ReactElement {
     void navigate({ search: (held) => ({ ...held, ...given, ...cleared }), replace: true });
   };
   return (
-    <div className={`g ${node || edge ? '' : 'wide'}`} onKeyDown={(e) => e.key === 'Escape' && (node ?? edge) !== undefined && select({})}>
+    <div className={`g ${node || edge ? '' : 'wide'}`}>
       <section className="cv" aria-label="Service graph">
         {graph === undefined ? (
           <State error={error}>Waiting for the first picture…</State>

@@ -72,8 +72,10 @@ export function GraphTools({
       </details>
       <LoadControl />
       <span style={{ flex: 1 }} />
-      <Field name="Find" value={view.find} expression={found} note={matches === undefined ? '' : `${matches} found`} onChange={(find) => onView({ find })} />
-      <Field name="Hide" value={view.hide} expression={hidden} note="" onChange={(hide) => onView({ hide })} />
+      <span className="fnds">
+        <Field name="Find" value={view.find} expression={found} note={matches === undefined ? '' : `${matches} found`} onChange={(find) => onView({ find })} />
+        <Field name="Hide" value={view.hide} expression={hidden} note="" onChange={(hide) => onView({ hide })} />
+      </span>
     </div>
   );
 }

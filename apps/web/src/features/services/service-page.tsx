@@ -14,6 +14,7 @@ import { SplitPanel } from '../traffic-split/split-panel.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
 import { Neighbours } from './neighbours.tsx';
 import { ObjectList } from './object-list.tsx';
+import { RequestLog } from './request-log.tsx';
 import { BreakdownCharts, GoldenCharts } from './traffic-charts.tsx';
 
 /** One service: figures, callers, how its requests are shared out, and every object that has a say. */
@@ -94,6 +95,11 @@ export function ServicePage(): ReactElement {
           <GoldenCharts of={id} />
           <BreakdownCharts of={id} />
         </>
+      )}
+      {tab === 'Requests' && (
+        <section className="card">
+          <RequestLog service={`${name}.${namespace}`} />
+        </section>
       )}
       {tab === 'Config' && (
         <section className="card">

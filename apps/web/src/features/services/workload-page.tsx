@@ -9,6 +9,7 @@ import { millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
 import { State } from '../../ui/state.tsx';
 import { Neighbours } from './neighbours.tsx';
+import { RequestLog } from './request-log.tsx';
 import { BreakdownCharts, GoldenCharts } from './traffic-charts.tsx';
 
 /** One workload: figures, neighbours, its proxies, and what guards it. */
@@ -88,6 +89,9 @@ export function WorkloadPage(): ReactElement {
       <GoldenCharts of={node.id} />
       <Neighbours belongs={(n) => n.id === node.id} />
       {!gateway && <BreakdownCharts of={node.id} />}
+      <section className="card">
+        <RequestLog service={`${node.app ?? name}.${namespace}`} workload={name} />
+      </section>
     </div>
   );
 }

@@ -3,6 +3,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import { request } from '../../data/client.ts';
+import { TRACE_SETTLE_MS } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
 import { seriesColor } from '../../ui/format.ts';
 import { State } from '../../ui/state.tsx';
@@ -14,9 +15,6 @@ import { TraceCompare } from './trace-table.tsx';
 import './traces.css';
 import { WaterfallView } from './waterfall-view.tsx';
 
-/** Spans come from every proxy once a second: younger traces are not whole yet. */
-const SETTLE_MS = 2_500;
-
 /** Traces by filter, one trace as a waterfall, one span in detail. The address holds filters and selection. */
 export function TracesPage(): ReactElement {
   const search = useSearch({ from: '/traces' });
@@ -27,7 +25,7 @@ export function TracesPage(): ReactElement {
   const list = useQuery({
     queryKey: ['traces', search.service, search.operation, search.status, search.min, search.max, search.tags, search.from, search.to, windowSec],
     queryFn: ({ signal }) => {
-      const query = new URLSearchParams({ limit: '200', start: String(Date.now() - windowSec * 1_000), end: String(Date.now() - SETTLE_MS) });
+      const query = new URLSearchParams({ limit: '200', start: String(Date.now() - windowSec * 1_000), end: String(Date.now() - TRACE_SETTLE_MS) });
       for (const key of ['service', 'operation', 'status', 'tags', 'from', 'to'] as const) if (search[key] !== undefined) query.set(key, search[key]);
       if (search.min !== undefined) query.set('minMs', String(search.min));
       if (search.max !== undefined) query.set('maxMs', String(search.max));
