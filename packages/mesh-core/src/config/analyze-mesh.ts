@@ -1,6 +1,6 @@
 // The objects of a mesh by kind, indexed for the analysis.
 
-import { type MeshObject, type Problem, refOf } from '../model/index.ts';
+import { byAge, type MeshObject, type Problem, refOf } from '../model/index.ts';
 import type { AuthorizationPolicySpec } from './authorization-policy.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import type { EnvoyFilterSpec } from './envoy-filter.ts';
@@ -119,12 +119,6 @@ export function meshOf(objects: readonly MeshObject[], proxyNamespaces: Iterable
     namespaces: of('Namespace'),
     proxyNamespaces: new Set(proxyNamespaces),
   };
-}
-
-/** Istio's precedence: oldest first, then by name, then by namespace. */
-function byAge(a: MeshObject, b: MeshObject): number {
-  const key = ({ metadata: m }: MeshObject): string => `${m.creationTimestamp ?? ''} ${m.name} ${m.namespace}`;
-  return key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
 }
 
 /** Marks a finding as one that another object may yet mend. */

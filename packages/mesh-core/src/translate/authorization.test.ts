@@ -87,7 +87,7 @@ test('a policy is for its namespace, the root namespace for all, and a selector 
         all('foo', 'selects-others', { app: 'httpbin', version: 'v2' }),
       ),
     ),
-  ).toEqual(['root-selects', 'root', 'own', 'selects'].map((name) => `ns[${name.startsWith('root') ? 'istio-system' : 'foo'}]-policy[${name}]-rule[0]`));
+  ).toEqual(['root', 'root-selects', 'own', 'selects'].map((name) => `ns[${name.startsWith('root') ? 'istio-system' : 'foo'}]-policy[${name}]-rule[0]`));
 });
 
 test('the numbers a port is known by are the one its listener has; others stay', () => {

@@ -17,7 +17,7 @@ import {
   servedIngresses,
   visible,
 } from '../config/index.ts';
-import { type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
+import { byAge, type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
 import { backendTlsRules } from './gateway-api/backend-tls.ts';
@@ -253,12 +253,6 @@ function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings
     locality: spec.locality ?? '',
     healthy: metadata.annotations?.['weft.dev/health'] !== 'unhealthy',
   };
-}
-
-/** Oldest first; Istio breaks ties by name, then namespace. */
-function byAge(a: MeshObject, b: MeshObject): number {
-  const key = (o: MeshObject): string => `${o.metadata.creationTimestamp ?? ''}|${o.metadata.name}|${o.metadata.namespace}`;
-  return key(a) < key(b) ? -1 : 1;
 }
 
 const WELL_KNOWN_TCP = new Set([25, 53, 3306, 27017]);

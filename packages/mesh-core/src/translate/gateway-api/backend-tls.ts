@@ -8,7 +8,7 @@ import {
   type TrafficPolicySpec,
   resolveHost,
 } from '../../config/index.ts';
-import type { MeshObject } from '../../model/index.ts';
+import { byAgeAndPath, type MeshObject } from '../../model/index.ts';
 import type { Read } from './index.ts';
 
 export type BackendTlsPolicy = MeshObject<BackendTlsPolicySpec>;
@@ -50,7 +50,7 @@ export function backendTlsRules(read: Read, domainSuffix: string): MeshObject<De
   if (policies.length === 0) return [];
   const referred: Referred = { services: byKey(read('Service')), entries: byKey(read('ServiceEntry')), configMaps: byKey(read('ConfigMap')), domainSuffix };
   const rules = new Map<string, MeshObject<DestinationRuleSpec>>();
-  for (const policy of policies.toSorted(byPriority)) {
+  for (const policy of policies.toSorted(byAgeAndPath)) {
     const tls = clientTls(policy, referred);
     for (const ref of policy.spec.targetRefs) {
       if (targetFault(policy, ref, { policies, referred }) !== undefined) continue;
@@ -146,8 +146,8 @@ export function targetFault(
   const same = (other: TargetRef): boolean => (['group', 'kind', 'name', 'sectionName'] as const).every((field) => other[field] === ref[field]);
   const rival = policies
     .filter((p) => p.metadata.namespace === policy.metadata.namespace && p.metadata.name !== policy.metadata.name && !isIgnored(p))
-    .filter((p) => p.spec.targetRefs.some(same) && byPriority(p, policy) < 0)
-    .toSorted(byPriority)[0];
+    .filter((p) => p.spec.targetRefs.some(same) && byAgeAndPath(p, policy) < 0)
+    .toSorted(byAgeAndPath)[0];
   if (rival === undefined) return undefined;
   return { reason: 'Conflicted', message: `Conflicts with BackendTLSPolicy "${rival.metadata.name}" targeting the same backend`, path: at };
 }
@@ -174,12 +174,6 @@ export function targetOf(
     };
   const entry = isEntry(ref) ? entries.get(key) : undefined;
   return entry === undefined ? undefined : { hosts: entry.spec.hosts, ports: entry.spec.ports ?? [] };
-}
-
-/** The oldest first, then by name. */
-function byPriority(a: BackendTlsPolicy, b: BackendTlsPolicy): number {
-  const key = ({ metadata: m }: BackendTlsPolicy): string => `${m.creationTimestamp ?? ''}|${m.namespace}|${m.name}`;
-  return key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
 }
 
 function byKey<S>(objects: readonly MeshObject<S>[]): ReadonlyMap<string, MeshObject<S>> {

@@ -1,7 +1,7 @@
 // HTTPRoutes and GRPCRoutes as the VirtualServices they amount to: of Gateways, and of Services of the mesh (GAMMA).
 
 import { type GrpcRouteSpec, type HttpRouteSpec, type MeshRouteSpec, type ReferenceGrantSpec, type VirtualServiceSpec } from '../../config/index.ts';
-import type { MeshObject } from '../../model/index.ts';
+import { byAgeAndPath, type MeshObject } from '../../model/index.ts';
 import { grouped } from '../common.ts';
 import type { Listener } from './listeners.ts';
 import { attachmentsOf, hostnamesOf, isolated, meshParentsOf } from './parents.ts';
@@ -36,7 +36,7 @@ interface Part {
 /** One VirtualService per gateway and host, its rules those of all routes, sorted as the Gateway API wants. */
 export function httpVirtualServices(input: HttpRoutes): MeshObject<VirtualServiceSpec>[] {
   const routes = [...input.http.map(withPaths), ...input.grpc.map(asHttp)];
-  const parts = routes.toSorted(byAge).flatMap((route) => [...gatewayParts(route, input), ...meshParts(route, input)]);
+  const parts = routes.toSorted(byAgeAndPath).flatMap((route) => [...gatewayParts(route, input), ...meshParts(route, input)]);
   return [...grouped(parts, (p) => p.key)].flatMap(([key, list]) => {
     const [first] = list;
     if (first === undefined) return [];
@@ -92,10 +92,4 @@ function meshParts(route: HttpRoute, input: HttpRoutes): Part[] {
         ...(consumer === undefined ? {} : { consumer }),
       }));
   });
-}
-
-/** Oldest first, as Istio joins routes. */
-function byAge(a: HttpRoute, b: HttpRoute): number {
-  const key = ({ metadata: m }: HttpRoute): string => `${m.creationTimestamp ?? ''}|${m.namespace}|${m.name}`;
-  return key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0;
 }
