@@ -224,3 +224,9 @@ test('what is wrong with stored objects is listed with the object, and counted w
   });
   expect((await call('GET', '/api/v1/mesh/services/bookinfo/nosuch')).status).toBe(404);
 });
+
+test('namespaces are those of objects and those of proxies: a gateway often stands where there is no object', async () => {
+  await apply(REVIEWS_YAML);
+  api.proxies.push({ id: 'router~1', workload: 'gw', namespace: 'ingress', role: 'router', state: 'synced', types: [] } as never);
+  expect((await call('GET', '/api/v1/status')).body.namespaces).toEqual(['bookinfo', 'ingress']);
+});

@@ -144,7 +144,8 @@ export function createQueries(services: ReadyServices): Queries {
           disconnected: proxies.filter((p) => p.state === 'disconnected').length,
         },
         problems: { errors: found.filter((p) => p.severity === 'error').length, warnings: found.filter((p) => p.severity === 'warning').length },
-        namespaces: namespaces(),
+        // Gateways often stand in namespaces that have no object.
+        namespaces: [...new Set([...namespaces(), ...proxies.map((p) => p.namespace)])].toSorted(),
         serverId: services.serverId,
       };
     },

@@ -42,9 +42,11 @@ export function registerProxy(program: Command): void {
   proxy
     .command('status')
     .description('how far each proxy is in step with the configuration')
+    .argument('[proxy]', 'only this one, as it is named here; the namespace may be left out')
     .addOption(output())
-    .action(async (options: { output: string }, command: Command) => {
-      const { items } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
+    .action(async (name: string | undefined, options: { output: string }, command: Command) => {
+      const { items: all } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
+      const items = name === undefined ? all : [proxyNamed(name, all, 'known')];
       if (options.output === 'json') return print(JSON.stringify(items, undefined, 2));
       const types = ['cluster', 'listener', 'endpoint', 'route', 'secret'];
       const cell = (proxy: ProxyStatus, type: string): string => {
@@ -96,14 +98,14 @@ export function registerProxy(program: Command): void {
     });
 }
 
-function proxyNamed(name: string, proxies: readonly ProxyStatus[]): ProxyStatus {
-  const there = proxies.filter((p) => p.state !== 'disconnected');
+function proxyNamed(name: string, proxies: readonly ProxyStatus[], which: 'connected' | 'known' = 'connected'): ProxyStatus {
+  const there = proxies.filter((p) => which === 'known' || p.state !== 'disconnected');
   const full = (p: ProxyStatus): string => `${proxyName(p.id)}.${p.namespace}`;
   const found = there.filter((p) => full(p) === name || proxyName(p.id) === name);
   const [proxy] = found;
   if (proxy !== undefined && found.length === 1) return proxy;
   const names = (found.length === 0 ? there : found).map(full).join(', ');
-  throw new StartError('WEFT_USAGE', `${found.length === 0 ? 'no' : 'more than one'} connected proxy is called ${name}; use one of ${names || 'none'}`);
+  throw new StartError('WEFT_USAGE', `${found.length === 0 ? 'no' : 'more than one'} ${which} proxy is called ${name}; use one of ${names || 'none'}`);
 }
 
 async function ofAdmin(proxy: ProxyStatus, path: string): Promise<unknown> {

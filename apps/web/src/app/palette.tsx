@@ -11,6 +11,8 @@ export function Palette({ close }: { close(): void }): ReactElement {
   const [at, setAt] = useState(0);
   const services = useServices().data?.items ?? [];
   const proxies = useProxies().data ?? [];
+  // Several proxies may stand for one workload.
+  const workloads = proxies.filter((p, i) => proxies.findIndex((q) => q.namespace === p.namespace && q.workload === p.workload) === i);
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const traceId = query.trim().toLowerCase();
   const entries = [
@@ -22,6 +24,10 @@ export function Palette({ close }: { close(): void }): ReactElement {
     ...services.map(({ namespace, name }) => ({
       label: `Service ${namespace}/${name}: traffic and metrics`,
       run: () => navigate({ to: '/services/$namespace/$name', params: { namespace, name } }),
+    })),
+    ...workloads.map(({ namespace, workload }) => ({
+      label: `Workload ${namespace}/${workload}`,
+      run: () => navigate({ to: '/workloads/$namespace/$name', params: { namespace, name: workload } }),
     })),
     ...proxies.map((p) => ({ label: `Proxy ${proxyName(p.id)}.${p.namespace}`, run: () => navigate({ to: '/proxies', search: { proxy: p.id } }) })),
     ...config.map(({ ref }) => ({

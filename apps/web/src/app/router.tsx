@@ -1,6 +1,7 @@
 import { Link, createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect, retainSearchParams } from '@tanstack/react-router';
 import { z } from 'zod';
 import { EDGE_LABELS, GRAPH_TYPES, PROXY_TABS, SERVICE_TABS, TRACE_VIEWS } from './pages.ts';
+import { PageError } from './page-error.tsx';
 import { Shell } from './shell.tsx';
 
 const text = z.string().optional().catch(undefined);
@@ -91,7 +92,7 @@ const routes = [
   }),
 ] as const;
 
-export const router = createRouter({ routeTree: rootRoute.addChildren(routes) });
+export const router = createRouter({ routeTree: rootRoute.addChildren(routes), defaultErrorComponent: PageError });
 declare module '@tanstack/react-router' {
   interface Register {
     router: typeof router;

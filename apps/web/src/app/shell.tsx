@@ -35,6 +35,9 @@ const WINDOWS = [
   [300, '5 min'],
   [900, '15 min'],
   [3600, '1 h'],
+  [10_800, '3 h'],
+  [43_200, '12 h'],
+  [86_400, '24 h'],
 ] as const;
 
 /** Navigation, the bar with what holds for every view, and the view itself. */
