@@ -6,7 +6,7 @@ const span = (spanId: string, parentId: string, service: string, more: Partial<S
   ...{ spanId, parentId, service, name: 'x', kind: 'server' as const, startUs: 1, durationUs: 5, error: false, events: [] },
   ...{ attributes: { 'http.method': 'GET', 'http.url': 'http://h/p', 'http.status_code': 200, response_flags: '-', response_size: 7 } },
   ...more,
-  resource: { 'weft.workload': more.workload ?? `${service.split('.')[0]}-v1` },
+  resource: { 'weft.workload': more.workload ?? `${service.split('.')[0]}-v1`, 'weft.namespace': service.split('.')[1] ?? '' },
 });
 const TRACES: Trace[] = [
   {
@@ -23,6 +23,18 @@ const TRACES: Trace[] = [
     spans: [span('5', '', 'web.shop', { startUs: 90, error: true, workload: 'web-v2', attributes: { 'http.status_code': 503, response_flags: 'UH' } })],
   },
 ];
+TRACES.push({
+  traceId: 'unsent',
+  spans: [
+    span('6', '', 'web.shop', { startUs: 95 }),
+    span('7', '6', 'web.shop', {
+      ...{ kind: 'client', startUs: 96, error: true, name: 'x:80/*' },
+      attributes: { upstream_cluster: 'outbound|80||cart.shop.svc.cluster.local', 'http.status_code': 503, response_flags: 'FI' },
+    }),
+    span('8', '6', 'web.shop', { kind: 'client', startUs: 97, error: true, name: 'cart.other.svc.cluster.local:80/*', attributes: {} }),
+    span('9', '6', 'web.shop', { kind: 'client', startUs: 98, error: true, name: 'cart:80/*', attributes: { response_flags: 'NC' } }),
+  ],
+});
 const asked: TraceQuery[] = [];
 const traces = {
   findTraces: (query: TraceQuery) => {
@@ -34,6 +46,7 @@ const traces = {
 
 test('what arrived at a service, newest first, with who sent it and what was answered', () => {
   expect(requestsOf(traces, { service: 'web.shop', status: 'any', limit: 10 })).toMatchObject([
+    { traceId: 'unsent', spanId: '6' },
     { traceId: 'new', spanId: '5', workload: 'web-v2', code: '503', flags: 'UH', error: true },
     { traceId: 'old', spanId: '2', from: 'gw.edge', method: 'GET', url: 'http://h/p', code: '200', flags: '', responseBytes: 7 },
   ]);
@@ -41,8 +54,17 @@ test('what arrived at a service, newest first, with who sent it and what was ans
 });
 
 test('of one workload, or only what failed or did not', () => {
-  expect(requestsOf(traces, { service: 'web.shop', workload: 'web-v1', status: 'any', limit: 10 }).map((r) => r.spanId)).toEqual(['2']);
+  expect(requestsOf(traces, { service: 'web.shop', workload: 'web-v1', status: 'any', limit: 10 }).map((r) => r.spanId)).toEqual(['6', '2']);
   expect(requestsOf(traces, { service: 'web.shop', status: 'error', limit: 10 }).map((r) => r.spanId)).toEqual(['5']);
-  expect(asked.at(-1)).toMatchObject({ service: 'web.shop', status: 'error', limit: 10 });
-  expect(requestsOf(traces, { service: 'web.shop', status: 'ok', limit: 1 }).map((r) => r.spanId)).toEqual(['2']);
+  expect(asked).toContainEqual({ service: 'web.shop', status: 'error', limit: 10 });
+  expect(requestsOf(traces, { service: 'web.shop', status: 'ok', limit: 1 }).map((r) => r.spanId)).toEqual(['6']);
+});
+
+test('what the caller answered itself is there too: the service never saw it', () => {
+  expect(requestsOf(traces, { service: 'cart.shop', status: 'any', limit: 10 })).toMatchObject([
+    { spanId: '9', from: 'web.shop', workload: '', code: '', flags: 'NC' },
+    { spanId: '7', from: 'web.shop', workload: '', code: '503', flags: 'FI' },
+    { spanId: '4', from: 'web.shop', workload: 'cart-v1' },
+  ]);
+  expect(requestsOf(traces, { service: 'cart.shop', workload: 'cart-v1', status: 'any', limit: 10 }).map((r) => r.spanId)).toEqual(['4']);
 });

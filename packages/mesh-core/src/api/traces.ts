@@ -61,7 +61,7 @@ export type Trace = z.infer<typeof traceSchema>;
 /** GET /api/v1/trace-services */
 export const traceServicesSchema = z.object({ services: z.array(z.object({ name: z.string(), operations: z.array(z.string()) })) });
 
-/** GET /api/v1/requests: the last requests a service got, as its proxies recorded them in spans. */
+/** GET /api/v1/requests: the last requests a service got or, where the caller's proxy failed them, should have got, by their spans. */
 export const requestQuerySchema = z.object({
   /** As in spans: `reviews.bookinfo`. */
   service: z.string(),
@@ -79,6 +79,7 @@ export const recordedRequestSchema = z.object({
   atUs: z.number(),
   durationUs: z.number(),
   error: z.boolean(),
+  /** '' = it never reached one: the caller's proxy answered. */
   workload: z.string(),
   /** Service that sent it; absent = from outside of what is traced. */
   from: z.string().optional(),

@@ -22,7 +22,7 @@ const COLUMNS: readonly Column<RecordedRequest>[] = [
     ),
   },
   { title: 'From', sort: (r) => r.from ?? '', cell: (r) => <span className="t2 brk">{r.from ?? (r.userAgent || '–')}</span> },
-  { title: 'Workload', sort: (r) => r.workload, cell: (r) => <span className="t2 brk">{r.workload}</span> },
+  { title: 'Workload', sort: (r) => r.workload, cell: (r) => <span className={r.workload === '' ? 'warnt' : 't2 brk'}>{r.workload || 'not reached'}</span> },
   {
     title: 'Request',
     sort: (r) => r.url,
