@@ -16,6 +16,23 @@ export function SplitPanel({ control }: { control: SplitControl }): ReactElement
   const disabled = split.blocked !== undefined || control.busy;
   const canary = split.destinations.find((d) => d.canary) ?? split.destinations[1];
   const vs = split.virtualService;
+  // Without versions there is nothing to share out or to compare.
+  if (split.destinations.length === 0)
+    return (
+      <section className="sec" aria-label="Traffic split">
+        <div className="h">
+          Traffic split
+          {vs && (
+            <Link to="/config" search={{ object: `${vs.kind}/${vs.namespace}/${vs.name}` }} style={{ fontWeight: 500, fontSize: 12 }}>
+              VirtualService {vs.name}
+            </Link>
+          )}
+        </div>
+        <p className="muted sm" role="status" style={{ padding: '6px 0' }}>
+          {split.blocked ?? 'It has no versions.'}
+        </p>
+      </section>
+    );
   return (
     <>
       <section className="sec" aria-label="Traffic split">
