@@ -57,7 +57,6 @@ function read(files: readonly string[]): { objects: MeshObject[]; unserved: stri
     const known = kindOfManifest(kind, rest.apiVersion);
     const served = known !== undefined && rest.apiVersion.startsWith(known.group);
     const home = (metadata as Partial<MeshObject['metadata']>).namespace ?? 'default';
-    if (kind === 'Namespace') continue;
     if (kind === 'Pod') {
       const { name, labels } = metadata;
       objects.push({ apiVersion: 'networking.istio.io/v1', kind: 'WorkloadEntry', metadata: { name, namespace: home }, spec: { address: '1.1.1.1', labels } });
