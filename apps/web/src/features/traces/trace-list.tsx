@@ -30,12 +30,12 @@ export function TraceList({ traces, total, order, selected, color, onOrder, onSe
     <section className="ls" aria-label="Traces">
       <div className="lh">
         <b className="num">
-          {total > traces.length ? `${traces.length} of ${total}` : total} {total === 1 ? 'trace' : 'traces'}
+          {total > traces.length ? `${traces.length} of ${total}` : `${total} ${total === 1 ? 'trace' : 'traces'}`}
         </b>
         {failed > 0 && (
           <span className="chip err">
             <IconAlertOctagon size={12} aria-hidden="true" />
-            {failed} with errors
+            {failed} failed
           </span>
         )}
         <span style={{ flex: 1 }} />
