@@ -29,9 +29,7 @@ export function TraceList({ traces, total, order, selected, color, onOrder, onSe
   return (
     <section className="ls" aria-label="Traces">
       <div className="lh">
-        <b className="num">
-          {total > traces.length ? `${traces.length} of ${total}` : `${total} ${total === 1 ? 'trace' : 'traces'}`}
-        </b>
+        <b className="num">{total > traces.length ? `${traces.length} of ${total}` : `${total} ${total === 1 ? 'trace' : 'traces'}`}</b>
         {failed > 0 && (
           <span className="chip err">
             <IconAlertOctagon size={12} aria-hidden="true" />
