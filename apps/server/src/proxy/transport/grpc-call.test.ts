@@ -1,7 +1,7 @@
 // The client against grpc-js as the server.
 
 import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js';
-import { createSecureServer } from 'node:http2';
+import { constants, createSecureServer, type ServerHttp2Stream } from 'node:http2';
 import { createServer, type AddressInfo } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -129,6 +129,24 @@ test('a message that cannot be read ends the call, a closed call says nothing mo
     closed.send(Buffer.from('x'));
   });
   expect(heard).toBe(1);
+});
+
+test.each<[string, (stream: ServerHttp2Stream) => void, string]>([
+  ['a status of HTTP', (stream) => stream.respond({ ':status': 503 }, { endStream: true }), 'HTTP status 503'],
+  ['a head and no status', (stream) => stream.respond({ ':status': 200 }, { endStream: true }), 'the call ended without a status'],
+  ['GOAWAY for a reason', (stream) => stream.session?.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM), 'the server ended the connection (GOAWAY 11)'],
+  ['a reset', (stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM), 'the server ended the stream'],
+])('a server that answers with %s is told of as that', async (_, answer, error) => {
+  const { ca, ...server } = await createMeshAuthority();
+  const http2 = createSecureServer(server);
+  onTestFinished(() => void http2.close());
+  http2.on('stream', (stream) => {
+    stream.on('error', () => undefined);
+    answer(stream);
+  });
+  await new Promise<void>((resolve) => http2.listen(0, '127.0.0.1', resolve));
+  const address = `127.0.0.1:${(http2.address() as AddressInfo).port}`;
+  expect((await call({ address, rootCaPem: ca.rootCaPem }, (made) => made.send(Buffer.from('x')))).error).toBe(error);
 });
 
 test('an identity that comes back resumes its TLS session and is still known by its certificate; another starts anew', async () => {
