@@ -259,6 +259,20 @@ test('an edit of one VirtualService makes the routes of its hosts again and noth
   expect(translate(buildMesh(next, DEFAULT_MESH_SETTINGS, second), node('a'), DEFAULT_MESH_SETTINGS)).toBe(after);
 });
 
+test('an endpoint that moves makes the listeners again of those who call its service, and of nobody else', () => {
+  const objects = NAMES.flatMap((name) => [
+    objectOf({ kind: 'Service', name, shape: 0, gone: false }),
+    objectOf({ kind: 'WorkloadEntry', name, shape: 2, gone: false }),
+  ]);
+  const caller = node('a', { upstreams: [{ host: 'c.ns.svc.cluster.local', port: 9080, listenPort: 22_000 }] });
+  const first = buildMesh(objects, DEFAULT_MESH_SETTINGS);
+  const before = translate(first, caller, DEFAULT_MESH_SETTINGS);
+  const moved = objects.with(3, objectOf({ kind: 'WorkloadEntry', name: 'b', shape: 3, gone: false }));
+  const after = translate(buildMesh(moved, DEFAULT_MESH_SETTINGS, first), caller, DEFAULT_MESH_SETTINGS);
+  expect(after[TYPE_URL.listener]).toBe(before[TYPE_URL.listener]);
+  expect(after[TYPE_URL.endpoint]).not.toBe(before[TYPE_URL.endpoint]);
+});
+
 test('a Service in front of an application reaches its proxy, also one that may see other services only', () => {
   const objects = [
     ...['b', 'c'].map((name) => objectOf({ kind: 'Service', name, shape: 0, gone: false })),

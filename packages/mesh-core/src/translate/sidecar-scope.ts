@@ -2,7 +2,7 @@
 
 import { type SidecarSpec, egressHosts, isNamed, namedScopes, resolveHost, sidecarInForce } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
-import { derived } from './memo.ts';
+import { derived, fact } from './memo.ts';
 import { type Mesh, type MeshService, ofKind, seenFrom } from './mesh.ts';
 
 type Client = Pick<ProxyNode, 'namespace' | 'labels'>;
@@ -32,6 +32,16 @@ export function outboundPolicy(mesh: Mesh, client: Client): OutboundPolicy {
 /** Services a proxy is told of: exported to its namespace, and named by its Sidecar's egress listeners. */
 export function visibleServices(mesh: Mesh, client: Client): readonly MeshService[] {
   return servicesNamedBy(mesh, client, egressHosts(sidecarOf(mesh, client)));
+}
+
+/** One of {@link visibleServices} by its host: what reads this is not made again when another service changes. */
+export function visibleService(mesh: Mesh, client: Client, host: string): MeshService | undefined {
+  const { namespace, labels } = client;
+  const names = egressHosts(sidecarOf(mesh, client));
+  const scope = `${namespace}|${JSON.stringify(namedScopes(names, namespace))}`;
+  const byHost = (m: Mesh): ReadonlyMap<string, MeshService> =>
+    derived(m, `visible by host|${scope}`, (later) => new Map(servicesNamedBy(later, { namespace, labels }, names).map((s) => [s.host, s])));
+  return fact(mesh, `visible|${scope}|${host}`, (m) => byHost(m).get(host));
 }
 
 /** Of those exported to its namespace the services named as Sidecars name them (`./*`, `prod/reviews.prod.svc.cluster.local`); without names, all. */

@@ -17,7 +17,7 @@ import { apiListener, hostListener, upstreamListener } from './listeners.ts';
 import { type Entry, type Memo, constant, once, onceEntry, onceEntryFor, onceFor, still } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { ownClusters } from './own-clusters.ts';
-import { visibleServices } from './sidecar-scope.ts';
+import { visibleService, visibleServices } from './sidecar-scope.ts';
 import { peerHeader } from './peer-header.ts';
 import { requestAuthenticationsFor } from './request-authentication.ts';
 import { hostRouteConfig, serviceRouteConfig } from './routes.ts';
@@ -233,7 +233,7 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): Parts {
     }
   } else {
     for (const upstream of node.upstreams) {
-      const service = visibleServices(mesh, node).find((s) => s.host === upstream.host);
+      const service = visibleService(mesh, node, upstream.host);
       const port = service?.ports.find((p) => p.port === upstream.port);
       if (service === undefined || port === undefined) continue;
       listen(upstreamListener(mesh, node, service, port, upstream.listenPort));
