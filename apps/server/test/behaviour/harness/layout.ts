@@ -47,6 +47,8 @@ const INBOUND: readonly { name: string; app: string; servicePort: number }[] = [
 export const CLIENTS = ['client', 'other', 'told', 'drained'] as const;
 
 const BLOCK = 2_000;
+/** fetch asks no such port. */
+const REFUSED_BY_FETCH = [10_080];
 
 /** First of a block of ports below the ephemeral range and below those of the other tests; held by its first port, so that a run beside this one takes another. */
 async function holdBlock(): Promise<number> {
@@ -68,7 +70,7 @@ export interface LayoutInput extends Pick<Layout, 'dir' | 'certificates'> {
 }
 
 export async function planLayout({ dir, certificates, cases, apps, observed }: LayoutInput): Promise<Layout> {
-  const book = openPortBook(join(dir, 'ports.json'), await holdBlock());
+  const book = openPortBook(join(dir, 'ports.json'), await holdBlock(), REFUSED_BY_FETCH);
   const ports = new Map<string, number>();
   const give = async (purpose: string): Promise<number> => {
     const port = ports.get(purpose) ?? (await book.allocate(purpose));
