@@ -120,9 +120,10 @@ test('a map of many keys is read in linear time', () => {
     expect(parseYaml(text).problems).toEqual([]);
     return process.cpuUsage(before).user;
   };
-  cpuFor(4_000);
-  // Four times the keys: 4 when linear, 16 when quadratic. CPU time, so that a busy machine does not matter.
-  expect(cpuFor(16_000) / cpuFor(4_000)).toBeLessThan(10);
+  const least = (keys: number): number => Math.min(...Array.from({ length: 3 }, () => cpuFor(keys)));
+  cpuFor(16_000);
+  // Sixteen times the keys: 16 when linear, 256 when quadratic. The least CPU time of three, so that neither a busy machine nor a collection matters.
+  expect(least(16_000) / least(1_000)).toBeLessThan(48);
 });
 
 test('a message says what to write instead', () => {
