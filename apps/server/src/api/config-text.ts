@@ -1,7 +1,7 @@
 // A YAML text against the store: what it holds, what is wrong with it, what applying it would do.
 
-import { analyzeObjects, type ParsedDocument, parseYaml, validateObject } from '@weft/mesh-core/config';
-import { envoyFilterProblems } from '@weft/mesh-core/translate';
+import { analyzeObjects, type ParsedDocument, parseYaml, pathOfText, validateObject } from '@weft/mesh-core/config';
+import { patchValueProblems } from '@weft/mesh-core/translate';
 import type { ConfigCheck } from '@weft/mesh-core/api';
 import { type MeshObject, type Problem, refKey, refOf } from '@weft/mesh-core/model';
 import { isDeepStrictEqual } from 'node:util';
@@ -14,7 +14,7 @@ import { splitRuleOf } from './split.ts';
 export function checkObject(input: unknown, document?: ParsedDocument): ReturnType<typeof validateObject> {
   const { object, problems } = validateObject(input, document);
   if (object === undefined) return { problems };
-  return { object, problems: [...problems, ...envoyFilterProblems(object, document?.locate)] };
+  return { object, problems: [...problems, ...patchValueProblems(object, document?.locate)] };
 }
 
 export interface ReadText {
@@ -66,7 +66,7 @@ export function inText(problems: readonly Problem[], read: ReadText): Problem[] 
   const documents = new Map(read.objects.map((o) => [refKey(refOf(o.object)), o.document]));
   return problems.flatMap((problem) => {
     const document = problem.ref === undefined ? undefined : documents.get(refKey(problem.ref));
-    return document === undefined ? [] : [{ ...problem, ...document.locate(pathOf(problem.path ?? '')) }];
+    return document === undefined ? [] : [{ ...problem, ...document.locate(pathOfText(problem.path ?? '')) }];
   });
 }
 
@@ -85,13 +85,6 @@ function merged(services: ReadyServices, read: ReadText): MeshObject[] {
     );
   }
   return [...all.values()];
-}
-
-/** `spec.http[0].match["a.b"]` as a path. */
-function pathOf(text: string): (string | number)[] {
-  return [...text.matchAll(/\["([^"]*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
-    index === undefined ? (quoted ?? name ?? '') : Number(index),
-  );
 }
 
 export function verbOf(before: StoredObject | undefined, object: MeshObject): 'create' | 'update' | 'unchanged' {

@@ -1,5 +1,7 @@
 // What one proxy has, from its own admin interface, in the columns of `istioctl proxy-config`.
 
+import { refOfConfigPath } from '@weft/mesh-core/model';
+
 /** The parts of envoy.admin.v3 and envoy.config that are looked at. */
 interface Metadata {
   metadata?: { filter_metadata?: { istio?: { config?: string } } };
@@ -112,8 +114,8 @@ export function endpointTable({ cluster_statuses: clusters = [] }: ClusterStatus
 
 /** `name.namespace` of the object it was made of; of a Service there is nothing to change. */
 function configOf({ metadata }: Metadata): string {
-  const config = /^\/apis\/.*\/namespaces\/([^/]+)\/[^/]+\/([^/]+)$/.exec(metadata?.filter_metadata?.istio?.config ?? '');
-  return config === null ? '' : `${config[2]}.${config[1]}`;
+  const ref = refOfConfigPath(metadata?.filter_metadata?.istio?.config ?? '');
+  return ref === undefined || ref.kind === 'Service' ? '' : `${ref.name}.${ref.namespace}`;
 }
 
 function addressText({ socket_address: socket, pipe }: Address = {}): string {

@@ -1,10 +1,11 @@
 // zod's issues in words of the configuration: field, value, what is wrong, and the field that was probably meant.
 
 import { z } from 'zod';
+import type { FieldPath } from './field-path.ts';
 import { didYouMean } from './nearest.ts';
 
 export interface FieldIssue {
-  path: (string | number)[];
+  path: FieldPath;
   message: string;
 }
 
@@ -51,15 +52,15 @@ function isPlain(value: unknown): boolean {
   return value === null || typeof value === 'number' || typeof value === 'boolean' || (typeof value === 'string' && value.length <= 80);
 }
 
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+function valueAt(value: unknown, path: FieldPath): unknown {
   let current = value;
   for (const key of path)
-    current = typeof current === 'object' && current !== null && Object.hasOwn(current, key) ? (current as Record<PropertyKey, unknown>)[key] : undefined;
+    current = typeof current === 'object' && current !== null && Object.hasOwn(current, key) ? (current as Record<string | number, unknown>)[key] : undefined;
   return current;
 }
 
 /** Names of the fields a strict object at `path` takes; empty where the schema has none. */
-function fieldsAt(schema: z.core.$ZodType, path: readonly (string | number)[]): string[] {
+function fieldsAt(schema: z.core.$ZodType, path: FieldPath): string[] {
   const [head, ...rest] = path;
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) return fieldsAt(schema.unwrap(), path);
   if (schema instanceof z.ZodPipe) return fieldsAt(schema.out, path);

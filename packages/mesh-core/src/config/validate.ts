@@ -8,6 +8,7 @@ import { backendTlsPolicySpec } from './backend-tls-policy.ts';
 import { destinationRuleSpec } from './destination-rule.ts';
 import { gatewaySpec } from './gateway.ts';
 import { envoyFilterSpec } from './envoy-filter.ts';
+import { type FieldPath, pathText } from './field-path.ts';
 import { grpcRouteSpec, httpRouteSpec } from './gateway-api.ts';
 import { classProblem, CLASS_ANNOTATION, ingressClassSpec, ingressSpec } from './ingress.ts';
 import { gatewayClassSpec, kubernetesGatewaySpec, referenceGrantSpec } from './kubernetes-gateway.ts';
@@ -79,7 +80,7 @@ const TOP_LEVEL = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
 /** Validates `input`; `object` is there only when no problem is an error. `at` gives problems their lines. */
 export function validateObject(input: unknown, at?: ParsedDocument): { object?: MeshObject; problems: Problem[] } {
   const problems: Problem[] = [];
-  const add = (path: readonly (string | number)[], message: string, code = 'WEFT_SCHEMA'): void => {
+  const add = (path: FieldPath, message: string, code = 'WEFT_SCHEMA'): void => {
     problems.push({ severity: 'error', code, message, ...(path.length === 0 ? {} : { path: pathText(path) }), ...at?.locate(path) });
   };
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
@@ -175,11 +176,6 @@ function nameIn(record: Record<string, unknown>, key: 'name' | 'namespace'): str
   const metadata = record['metadata'];
   const value = typeof metadata === 'object' && metadata !== null ? (metadata as Record<string, unknown>)[key] : undefined;
   return typeof value === 'string' ? value : undefined;
-}
-
-/** `spec.http[0].route[1].weight` */
-export function pathText(path: readonly (string | number)[]): string {
-  return path.map((part, i) => (typeof part === 'number' ? `[${part}]` : /^[\w-]+$/.test(part) ? `${i === 0 ? '' : '.'}${part}` : `["${part}"]`)).join('');
 }
 
 /** JSON Schema of a kind's spec, for completion in the editor. */

@@ -3,11 +3,10 @@
 import { type Document, Lexer, LineCounter, isCollection, isMap, isNode, isPair, isScalar, parseAllDocuments, parseDocument, stringify, visit } from 'yaml';
 import { type MeshObject, type Problem, findKind, manifestKind } from '../model/index.ts';
 import { YamlEditError } from './errors.ts';
+import type { FieldPath } from './field-path.ts';
 
 const MAX_BYTES = 262_144;
 const MAX_DEPTH = 100;
-
-export type FieldPath = readonly (string | number)[];
 
 export interface ParsedDocument {
   /** The plain value. */

@@ -1,5 +1,6 @@
 export type { MeshObject, ObjectMeta, ObjectRef, Problem, Severity } from './object.ts';
 export { refKey, refOf } from './object.ts';
+export { configPath, refOfConfigPath } from './config-path.ts';
 export { byAge, byAgeAndPath } from './precedence.ts';
 export type { Kind } from './kinds.ts';
 export { CLUSTER_NAMESPACE, KINDS, apiVersionOf, findKind, kindOfManifest, manifestKind } from './kinds.ts';

@@ -1,7 +1,7 @@
 // DestinationRules: which is in force for a service, as a client sees it.
 
 import { type DestinationRuleSpec, type TrafficPolicySpec, hostMatches, matches, resolveHost, visible } from '../config/index.ts';
-import type { MeshObject } from '../model/index.ts';
+import { type MeshObject, configPath } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { isBackendTlsRule } from './gateway-api/backend-tls.ts';
 import { derived, once, sameContent } from './memo.ts';
@@ -79,7 +79,7 @@ function findDestinationRule(mesh: Mesh, service: { host: string; namespace: str
     );
     const trafficPolicy = own === undefined || made === undefined ? (own ?? made) : filledIn(own, made);
     const { namespace: home, name } = (rules[0] ?? best.rule).metadata;
-    const source = `/apis/networking.istio.io/v1/namespaces/${home}/destination-rule/${name}`;
+    const source = configPath('DestinationRule', home, name);
     return { host: best.host, subsets, peakEwma, source, ...(trafficPolicy === undefined ? {} : { trafficPolicy }) };
   }
   return undefined;

@@ -3,7 +3,7 @@ export type { Mesh, MeshService, MtlsMode, Workload } from './mesh.ts';
 export { destinationRuleFor } from './destination-rules.ts';
 export { buildMesh, mtlsModeOf } from './mesh.ts';
 export { patchBootstrap } from './envoy-filter/bootstrap.ts';
-export { envoyFilterProblems } from './envoy-filter/problems.ts';
+export { patchValueProblems } from './envoy-filter/problems.ts';
 export { gatewayApiProblems } from './gateway-api/problems.ts';
 export { gatewayApiStatus } from './gateway-api/status.ts';
 export { gatewayWorld } from './gateway-api/world.ts';

@@ -2,7 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type HttpMatchSpec, type HttpRouteSpec, type VirtualServiceSpec, gatewayKey, matches } from '../config/index.ts';
-import type { MeshObject } from '../model/index.ts';
+import { type MeshObject, configPath } from '../model/index.ts';
 import { any, without } from './common.ts';
 import { isGatewayApi } from './gateway-api/semantics.ts';
 import { hashOfService, hashPolicies } from './hash-policy.ts';
@@ -45,7 +45,7 @@ export function defaultRoute(context: RouteContext, service: MeshService, cluste
       ...hashPolicies([hashOfService(context, service.host)]),
     }),
     decorator: { operation: `${service.host}:${context.port}/*` },
-    metadata: { filterMetadata: { istio: { config: `/api/v1/namespaces/${service.namespace}/services/${service.name}`, route: 'default' } } },
+    metadata: { filterMetadata: { istio: { config: configPath('Service', service.namespace, service.name), route: 'default' } } },
   };
 }
 
@@ -76,7 +76,7 @@ function httpRoute(context: RouteContext, vs: VirtualService, index: number, rul
     decorator: { operation: operation(action, envoyMatch, vsName, context.port) },
     metadata: {
       filterMetadata: {
-        istio: { config: `/apis/networking.istio.io/v1/namespaces/${namespace}/virtual-service/${vsName}`, route: name === '' ? `http[${index}]` : name },
+        istio: { config: configPath('VirtualService', namespace, vsName), route: name === '' ? `http[${index}]` : name },
       },
     },
   });

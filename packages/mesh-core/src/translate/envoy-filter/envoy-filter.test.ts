@@ -12,7 +12,7 @@ import { buildMesh } from '../mesh.ts';
 import { decoded, envoyBinary, staticBootstrap } from '../testing/static-envoy.ts';
 import { envoyFilterOutcomes, translate } from '../translate.ts';
 import { patchBootstrap } from './bootstrap.ts';
-import { envoyFilterProblems } from './problems.ts';
+import { patchValueProblems } from './problems.ts';
 
 const envoy = envoyBinary();
 const HOST = 'reviews.shop.svc.cluster.local';
@@ -264,7 +264,7 @@ test.each([
     'has no field',
   ],
 ])('%s with %s is refused at its path', (applyTo, value, path, message) => {
-  const problems = envoyFilterProblems(filter('x', `- applyTo: ${applyTo}\n  patch:\n    operation: MERGE\n    value:\n      ${value}`));
+  const problems = patchValueProblems(filter('x', `- applyTo: ${applyTo}\n  patch:\n    operation: MERGE\n    value:\n      ${value}`));
   expect(problems).toHaveLength(1);
   expect(problems[0]?.path).toBe(path);
   expect(problems[0]?.message).toContain(message);

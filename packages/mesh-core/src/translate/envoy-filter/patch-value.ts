@@ -3,6 +3,7 @@
 import { type DescField, type DescMessage, type JsonObject, type JsonValue, type Message, fromJson } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
 import type { EnvoyFilterTarget } from '../../config/envoy-filter.ts';
+import type { FieldPath } from '../../config/field-path.ts';
 import { BootstrapSchema } from '../../gen/envoy/config/bootstrap/v3/bootstrap_pb.ts';
 import { ClusterSchema } from '../../gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { TypedExtensionConfigSchema } from '../../gen/envoy/config/core/v3/extension_pb.ts';
@@ -31,7 +32,7 @@ const TYPED_STRUCT = 'type.googleapis.com/xds.type.v3.TypedStruct';
 const OLD_TYPED_STRUCT = /\/udpa\.type\.v1\.TypedStruct$/;
 
 export interface ValueProblem {
-  path: (string | number)[];
+  path: FieldPath;
   message: string;
 }
 
@@ -70,7 +71,7 @@ function schemaOf(typeUrl: string): DescMessage | undefined {
   return registry.getMessage(typeUrl.slice(typeUrl.lastIndexOf('/') + 1));
 }
 
-function checkMessage(schema: DescMessage, value: JsonValue, path: (string | number)[], problems: ValueProblem[]): void {
+function checkMessage(schema: DescMessage, value: JsonValue, path: FieldPath, problems: ValueProblem[]): void {
   if (schema.typeName === AnySchema.typeName) return checkAny(value, path, problems);
   // Struct, Duration, wrappers and their like are single values in JSON.
   if (schema.typeName.startsWith('google.protobuf.')) return checkWhole(schema, value, path, problems);
@@ -85,7 +86,7 @@ function checkMessage(schema: DescMessage, value: JsonValue, path: (string | num
   }
 }
 
-function checkField(schema: DescMessage, field: DescField, value: JsonValue, path: (string | number)[], problems: ValueProblem[]): void {
+function checkField(schema: DescMessage, field: DescField, value: JsonValue, path: FieldPath, problems: ValueProblem[]): void {
   if (field.fieldKind === 'message') return checkMessage(field.message, value, path, problems);
   if (field.fieldKind === 'list' && field.listKind === 'message' && Array.isArray(value)) {
     for (const [i, item] of value.entries()) checkMessage(field.message, item, [...path, i], problems);
@@ -98,7 +99,7 @@ function checkField(schema: DescMessage, field: DescField, value: JsonValue, pat
   checkWhole(schema, { [field.name]: value }, path, problems);
 }
 
-function checkAny(value: JsonValue, path: (string | number)[], problems: ValueProblem[]): void {
+function checkAny(value: JsonValue, path: FieldPath, problems: ValueProblem[]): void {
   const type = typeof value === 'object' && value !== null && !Array.isArray(value) ? value['@type'] : undefined;
   if (typeof type !== 'string') {
     problems.push({ path: [...path, '@type'], message: 'is required: the type URL of the configuration' });
@@ -110,7 +111,7 @@ function checkAny(value: JsonValue, path: (string | number)[], problems: ValuePr
   if (schema !== undefined && !type.endsWith('.TypedStruct')) checkMessage(schema, fields, path, problems);
 }
 
-function checkWhole(schema: DescMessage, value: JsonValue, path: (string | number)[], problems: ValueProblem[]): void {
+function checkWhole(schema: DescMessage, value: JsonValue, path: FieldPath, problems: ValueProblem[]): void {
   try {
     fromJson(schema, value, { registry });
   } catch (error) {

@@ -1,12 +1,12 @@
 // Problems of an EnvoyFilter that need Envoy's API to be seen: fields and types of the patches' values, version patterns.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type EnvoyFilterSpec, pathText } from '../../config/index.ts';
+import { type EnvoyFilterSpec, type FieldPath, pathText } from '../../config/index.ts';
 import { type MeshObject, type Problem, refOf } from '../../model/index.ts';
 import { valueProblems } from './patch-value.ts';
 
 /** `locate` gives a field path its line, when the object came from text. */
-export function envoyFilterProblems(object: MeshObject, locate?: (path: readonly (string | number)[]) => Partial<Problem>): Problem[] {
+export function patchValueProblems(object: MeshObject, locate?: (path: FieldPath) => Partial<Problem>): Problem[] {
   if (object.kind !== 'EnvoyFilter') return [];
   const { configPatches = [] } = object.spec as EnvoyFilterSpec;
   return configPatches.flatMap(({ applyTo, patch }, i) =>
