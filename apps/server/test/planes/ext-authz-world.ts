@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { create, fromBinary, type JsonObject, type MessageInitShape, toBinary, toJson } from '@bufbuild/protobuf';
 import { CheckRequestSchema, CheckResponseSchema } from '@weft/mesh-core/gen/envoy/service/auth/v3/external_auth_pb';
 import type { MeshObject } from '@weft/mesh-core/model';
+import { frame } from '../behaviour/harness/app-grpc.ts';
 import { type PLANES, type PlaneOptions, object, runPlane } from './planes.ts';
 
 export type Reply = { status?: number; headers?: readonly (readonly [name: string, value: string])[]; body?: string } | 'never';
@@ -165,11 +166,8 @@ function answerCheck(stream: ServerHttp2Stream, said: (message: JsonObject) => G
     const reply = said(toJson(CheckRequestSchema, fromBinary(CheckRequestSchema, Buffer.concat(parts).subarray(5))) as JsonObject);
     if (reply === 'never') return;
     const message = toBinary(CheckResponseSchema, create(CheckResponseSchema, reply));
-    const frame = Buffer.alloc(5 + message.length);
-    frame.writeUInt32BE(message.length, 1);
-    frame.set(message, 5);
     stream.respond({ 'content-type': 'application/grpc' }, { waitForTrailers: true });
-    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' })).end(frame);
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' })).end(frame(message));
   });
 }
 

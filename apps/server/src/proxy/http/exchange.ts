@@ -11,7 +11,7 @@ import type { Attempt } from './attempt.ts';
 import { union } from './exchange-state.ts';
 import { ExchangeTries } from './exchange-tries.ts';
 import type { BodyTap, RouteFilter } from './filters/chain.ts';
-import { grpcTimeoutMs } from './grpc.ts';
+import { grpcStatusIn, grpcTimeoutMs } from './grpc.ts';
 import { requestLines, responseLines } from './heads.ts';
 import { redirectedHead, redirectTarget, type RedirectTarget, without } from './policy/internal-redirect.ts';
 import { startMirrors } from './policy/mirror.ts';
@@ -362,7 +362,7 @@ export class Exchange extends ExchangeTries {
   }
 
   onAttemptEnd(_: Attempt, trailers: string): void {
-    if (trailers !== '') this.record.grpcStatus = /^grpc-status:[ \t]*(\d+)/im.exec(trailers)?.[1] ?? this.record.grpcStatus;
+    if (trailers !== '') this.record.grpcStatus = grpcStatusIn(trailers) ?? this.record.grpcStatus;
     this.finish(trailers);
   }
 

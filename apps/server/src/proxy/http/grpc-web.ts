@@ -1,6 +1,7 @@
 // gRPC-Web (envoy.filters.http.grpc_web): browsers cannot read trailers, so they come as the last frame of the body. What Envoy's
 // filter does, without Envoy's buffers: types, the trailer frame, and the text form, which is all of it in base64.
 
+import { grpcFrame } from '../transport/grpc-frame.ts';
 import { isGrpcContentType } from './grpc.ts';
 
 const BINARY = ['application/grpc-web', 'application/grpc-web+proto'];
@@ -26,17 +27,10 @@ export function withType(lines: string, text: boolean): string {
   return `${lines.replace(CONTENT_TYPE, '')}content-type: ${text ? TEXT[1] : BINARY[1]}\r\n`;
 }
 
-/** Flag, length and the trailers as lines without a space: the last frame. */
+/** The last frame: the trailers as lines without a space. */
 export function trailerFrame(trailers: string): Buffer {
-  const text = Buffer.from(
-    trailers.replaceAll(/^([^:\r\n]+):[ \t]*/gm, (_, name: string) => `${name.toLowerCase()}:`),
-    'latin1',
-  );
-  const frame = Buffer.alloc(5 + text.length);
-  frame[0] = 0x80;
-  frame.writeUInt32BE(text.length, 1);
-  text.copy(frame, 5);
-  return frame;
+  const lines = trailers.replaceAll(/^([^:\r\n]+):[ \t]*/gm, (_, name: string) => `${name.toLowerCase()}:`);
+  return grpcFrame(Buffer.from(lines, 'latin1'), 0x80);
 }
 
 /** Base64 that comes in whatever pieces; as in Envoy padding ends a piece. */

@@ -7,6 +7,11 @@ export function isGrpcContentType(contentType: string): boolean {
   return contentType.length === 16 || next === 0x2b || next === 0x3b;
 }
 
+/** `grpc-status` of trailers, which are field lines of whatever case. */
+export function grpcStatusIn(trailers: string): string | undefined {
+  return /^grpc-status:[ \t]*(\d+)/im.exec(trailers)?.[1];
+}
+
 /** `grpc-status` of an HTTP status, as Envoy maps it. */
 export function grpcStatusOf(status: number): number {
   switch (status) {

@@ -2,6 +2,8 @@
 
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { GrpcMessages } from '@weft/mesh-core/wire';
+import { fieldOf } from './field-lines.ts';
+import { grpcFrame } from './grpc-frame.ts';
 import { hostAndPort } from '../upstream/host-and-port.ts';
 import { SingleExchange } from './single-exchange.ts';
 
@@ -97,23 +99,11 @@ export function startGrpcCall(options: GrpcCallOptions): GrpcCall {
 
   return {
     send(message) {
-      if (ended) return;
-      const frame = Buffer.alloc(5 + message.length);
-      frame.writeUInt32BE(message.length, 1);
-      frame.set(message, 5);
-      exchange.write(frame);
+      if (!ended) exchange.write(grpcFrame(message));
     },
     finish: () => exchange.finish(),
     close: () => end(undefined, false),
   };
-}
-
-/** Of `name: value` lines. */
-function fieldOf(lines: string, name: string): string | undefined {
-  return lines
-    .split('\r\n')
-    .find((line) => line.startsWith(`${name}: `))
-    ?.slice(name.length + 2);
 }
 
 /** Last TLS session of an identity. */

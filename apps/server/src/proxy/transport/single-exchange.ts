@@ -63,10 +63,13 @@ export class SingleExchange extends Http2ClientSession {
     setTimeout(() => this.socket.destroy(), lingerMs).unref();
   }
 
-  /** Of the stream. */
-  heard(event: 'head' | 'end', trailers = ''): void {
+  /** As `heardData` and `heardEnd`, of the stream. */
+  heardHead(): void {
+    if (!this.over) this.listener.head(this.stream.response);
+  }
+
+  heardEnd(trailers: string): void {
     if (this.over) return;
-    if (event === 'head') return this.listener.head(this.stream.response);
     this.over = true;
     this.listener.end(trailers);
     this.close();
@@ -123,7 +126,7 @@ class ExchangeStream extends Http2Stream implements RequestStream {
   onHead(endStream: boolean): void {
     if (this.response.status < 200) return;
     this.headRead = true;
-    this.exchange.heard('head');
+    this.exchange.heardHead();
     if (endStream && this.id !== 0) this.receiveEnd('');
   }
 
@@ -133,7 +136,7 @@ class ExchangeStream extends Http2Stream implements RequestStream {
   }
 
   protected onEnd(trailers: string): void {
-    this.exchange.heard('end', trailers);
+    this.exchange.heardEnd(trailers);
   }
 
   onAborted(kind: 'remote-reset' | 'connect-error' | 'refused' | 'protocol' | 'connection'): void {

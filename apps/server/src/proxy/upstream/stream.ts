@@ -48,8 +48,10 @@ export interface UpstreamStream {
  */
 export type StreamFailure = 'connection' | 'remote-reset' | 'connect-error' | 'refused' | 'protocol';
 
-/** `refused`: nobody listens there; `unresolved`: its name has no address; `no-resolver`: nobody could say whether it has. */
-/** `overflow`: there is a connection, but the cluster has as many requests as it may. */
+/**
+ * `refused`: nobody listens there; `unresolved`: its name has no address; `no-resolver`: nobody could say whether it has;
+ * `overflow`: there is a connection, but the cluster has as many requests as it may.
+ */
 export type ConnectFailure = 'connection' | 'refused' | 'unresolved' | 'no-resolver' | 'timeout' | 'tls' | 'overflow';
 
 export interface UpstreamEvents {

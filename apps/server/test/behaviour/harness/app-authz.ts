@@ -6,6 +6,7 @@ import { createServer as createHttp, type IncomingMessage, type Server as HttpSe
 import { createServer as createHttp2, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import { fromBinary, fromJson, type JsonObject, toBinary, toJson } from '@bufbuild/protobuf';
 import { CheckRequestSchema, CheckResponseSchema } from '@weft/mesh-core/gen/envoy/service/auth/v3/external_auth_pb';
+import { frame } from './app-grpc.ts';
 
 interface Said {
   status?: number;
@@ -63,13 +64,7 @@ async function decideGrpc(stream: ServerHttp2Stream): Promise<void> {
   const message = toBinary(CheckResponseSchema, fromJson(CheckResponseSchema, answer));
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-  stream.end(Buffer.concat([prefix(message.length), message]));
-}
-
-function prefix(length: number): Buffer {
-  const bytes = Buffer.alloc(5);
-  bytes.writeUInt32BE(length, 1);
-  return bytes;
+  stream.end(frame(message));
 }
 
 /** Those cases are about. */

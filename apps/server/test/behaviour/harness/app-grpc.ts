@@ -4,8 +4,8 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { AppAction, AppName } from '../case.ts';
 
 /** A gRPC message: flag, length, bytes. */
-export function frame(message: string): Buffer {
-  const bytes = Buffer.from(message);
+export function frame(message: string | Uint8Array): Buffer {
+  const bytes = Buffer.from(message as string);
   const head = Buffer.alloc(5);
   head.writeUInt32BE(bytes.length, 1);
   return Buffer.concat([head, bytes]);

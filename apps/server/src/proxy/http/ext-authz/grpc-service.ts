@@ -1,8 +1,9 @@
 // An authorization service over gRPC: one call of envoy.service.auth.v3.Authorization a check.
 
 import { GrpcMessages } from '@weft/mesh-core/wire';
+import { grpcFrame } from '../../transport/grpc-frame.ts';
 import type { GrpcAuthorizationService } from '../../config/ext-authz-model.ts';
-import { grpcStatusOf, grpcTimeoutText } from '../grpc.ts';
+import { grpcStatusIn, grpcStatusOf, grpcTimeoutText } from '../grpc.ts';
 import { type Asking, askCluster, type OwnAnswer, type OwnWorld } from '../own-request.ts';
 import { readVerdict } from './check-response.ts';
 import { failed, type Verdict } from './verdict.ts';
@@ -24,13 +25,11 @@ export type Heard = (verdict: Verdict, answer: OwnAnswer) => void;
 
 export function askGrpc(service: GrpcAuthorizationService, check: Uint8Array, { world, address, traceLines }: Caller, heard: Heard): Asking {
   const { cluster, authority, timeoutMs } = service;
-  const frame = Buffer.alloc(5 + check.length);
-  frame.writeUInt32BE(check.length, 1);
-  frame.set(check, 5);
   const timeout = timeoutMs > 0 ? `grpc-timeout: ${grpcTimeoutText(timeoutMs)}\r\n` : '';
   const metadata = service.metadata.map(({ name, value }) => `${name}: ${value}\r\n`).join('');
   const lines = `te: trailers\r\n${timeout}content-type: application/grpc\r\n${metadata}${callerLines(traceLines, timeoutMs)}x-forwarded-for: ${address}\r\n`;
-  const request = { cluster, authority, path, lines, timeoutMs, method: 'POST', body: frame.toString('latin1'), tellsLength: false, http2: true };
+  const body = grpcFrame(check).toString('latin1');
+  const request = { cluster, authority, path, lines, timeoutMs, method: 'POST', body, tellsLength: false, http2: true };
   return askCluster(request, world, (answer) => heard(verdictOf(answer), answer));
 }
 
@@ -41,7 +40,7 @@ export function callerLines(traceLines: string, timeoutMs: number): string {
 
 /** Of the call. What is no answer of gRPC has the status its HTTP status stands for. */
 export function grpcStatusOfAnswer({ status, fields, trailers }: OwnAnswer): string {
-  const told = /^grpc-status:[ \t]*(\d+)/im.exec(trailers)?.[1] ?? fields.find(([name]) => name === 'grpc-status')?.[1];
+  const told = grpcStatusIn(trailers) ?? fields.find(([name]) => name === 'grpc-status')?.[1];
   return status === 200 ? (told ?? '2') : String(grpcStatusOf(status));
 }
 

@@ -2,6 +2,9 @@
 
 import type { Socket } from 'node:net';
 import type { HealthCheckResult } from '@weft/mesh-core/traffic';
+import { WireType, WireWriter } from '@weft/mesh-core/wire';
+import { fieldOf } from '../../transport/field-lines.ts';
+import { grpcFrame } from '../../transport/grpc-frame.ts';
 import type { HealthProbe } from '../../config/model.ts';
 import { type ExchangeListener, SingleExchange } from '../../transport/single-exchange.ts';
 import { type ProbeTarget, judge } from './probe-target.ts';
@@ -57,16 +60,14 @@ export function checkGrpc(probe: Extract<HealthProbe, { kind: 'grpc' }>, target:
       if (body.length > mostAnswerBytes) finish('unhealthy');
     },
     end: (trailers) => {
-      ok ||= trailers.includes('grpc-status: 0\r\n');
+      ok ||= fieldOf(trailers, 'grpc-status') === '0';
       done();
     },
     failed: done,
   });
-  const service = Buffer.from(probe.service);
-  const message = service.length === 0 ? service : Buffer.concat([Buffer.from([0x0a, service.length]), service]);
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(message.length, 1);
-  exchange.write(Buffer.concat([prefix, message]));
+  const message = new WireWriter();
+  if (probe.service !== '') message.tag(1, WireType.bytes).string(probe.service);
+  exchange.write(grpcFrame(message.finish()));
   exchange.finish();
 }
 
