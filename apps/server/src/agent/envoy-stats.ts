@@ -1,6 +1,7 @@
 // Istio's metrics of a stock Envoy: scraped from its admin port, renamed, and pushed as the same OTLP every proxy pushes.
 
 import { Agent } from 'node:http';
+import { canonicalService } from '@weft/mesh-core/model';
 import { LABELS, METRIC, type OtlpMetric, type OtlpPoint, encodeMetrics } from '@weft/mesh-core/telemetry';
 import { type ProxySpec, nodeId } from '../proxy/config/proxy-spec.ts';
 import { post } from '../proxy/telemetry/otlp-exporter.ts';
@@ -18,9 +19,8 @@ const COUNTERS: ReadonlySet<string> = new Set([METRIC.requests, METRIC.tcpOpened
 export function startStatsForwarder(spec: ProxySpec): () => Promise<void> {
   const agent = new Agent({ keepAlive: true });
   const startMs = Date.now();
-  const canonical = spec.labels['service.istio.io/canonical-name'] ?? spec.labels['app'] ?? spec.workload;
   const resource = {
-    'service.name': `${canonical}.${spec.namespace}`,
+    'service.name': `${canonicalService(spec.labels, spec.workload)}.${spec.namespace}`,
     'weft.workload': spec.workload,
     'weft.namespace': spec.namespace,
     'weft.node_id': nodeId(spec),

@@ -1,6 +1,6 @@
 // One embedded proxy: identity, configuration from the control plane, the data path, telemetry and admin, put together.
 
-import { DEFAULT_MESH_SETTINGS, NODE_METADATA, spiffeId } from '@weft/mesh-core/model';
+import { DEFAULT_MESH_SETTINGS, NODE_METADATA, canonicalRevision, canonicalService, spiffeId } from '@weft/mesh-core/model';
 import type { PeerLabels } from '@weft/mesh-core/telemetry';
 import { openAccessLogs } from './access-log/access-log.ts';
 import { type Admin, type ProxyState, startAdmin } from './admin/admin.ts';
@@ -201,15 +201,13 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
 
 function selfLabels(spec: ProxySpec): PeerLabels {
   const { labels } = spec;
-  const app = labels['app'] ?? '';
-  const version = labels['version'] ?? '';
   return {
     workload: spec.workload,
     namespace: spec.namespace,
-    app,
-    version,
-    canonicalService: labels['service.istio.io/canonical-name'] ?? (app === '' ? spec.workload : app),
-    canonicalRevision: labels['service.istio.io/canonical-revision'] ?? (version === '' ? 'latest' : version),
+    app: labels['app'] ?? '',
+    version: labels['version'] ?? '',
+    canonicalService: canonicalService(labels, spec.workload),
+    canonicalRevision: canonicalRevision(labels),
     cluster: DEFAULT_MESH_SETTINGS.clusterId,
     principal: spiffeId(spec),
   };

@@ -1,7 +1,7 @@
 // Small builders the resource files share.
 
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
-import type { ProxyNode } from '../model/index.ts';
+import { type ProxyNode, canonicalRevision, canonicalService } from '../model/index.ts';
 
 export const ADS: JsonObject = { ads: {}, resourceApiVersion: 'V3', initialFetchTimeout: '0s' };
 /** The service of a cluster once more as a plain struct: Envoy's `%CLUSTER_METADATA()%` cannot look into lists. */
@@ -36,15 +36,13 @@ export const PEER_FIELDS = ['workload', 'namespace', 'app', 'version', 'canonica
 /** Who a proxy says it is to its peers. */
 export function peerIdentity(node: ProxyNode, clusterId: string): Record<(typeof PEER_FIELDS)[number], string> {
   const { labels } = node;
-  const app = labels['app'] ?? '';
-  const version = labels['version'] ?? '';
   return {
     workload: node.workload,
     namespace: node.namespace,
-    app,
-    version,
-    canonical_service: labels['service.istio.io/canonical-name'] ?? (app === '' ? node.workload : app),
-    canonical_revision: labels['service.istio.io/canonical-revision'] ?? (version === '' ? 'latest' : version),
+    app: labels['app'] ?? '',
+    version: labels['version'] ?? '',
+    canonical_service: canonicalService(labels, node.workload),
+    canonical_revision: canonicalRevision(labels),
     cluster: clusterId,
   };
 }

@@ -2,6 +2,7 @@
 
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 import type { TrafficPolicySpec } from '../config/index.ts';
+import { canonicalRevision, canonicalService } from '../model/index.ts';
 import { hostAddress } from './common.ts';
 import { type LocalityClient, localityGroups } from './locality.ts';
 import { type Mesh, type ServicePort, type Workload, endpointPort, mtlsModeOf } from './mesh.ts';
@@ -39,8 +40,6 @@ export function speaksMtls(mesh: Mesh, workload: Workload, port: ServicePort): b
 
 function lbEndpoint(mesh: Mesh, workload: Workload, port: ServicePort): JsonValue {
   const { labels } = workload;
-  const app = labels['app'] ?? '';
-  const version = labels['version'] ?? '';
   const target = endpointPort(workload, port);
   const mtls = speaksMtls(mesh, workload, port);
   return {
@@ -56,10 +55,10 @@ function lbEndpoint(mesh: Mesh, workload: Workload, port: ServicePort): JsonValu
               'weft.peer': {
                 workload: workload.name,
                 namespace: workload.namespace,
-                app,
-                version,
-                canonical_service: labels['service.istio.io/canonical-name'] ?? (app === '' ? workload.name : app),
-                canonical_revision: labels['service.istio.io/canonical-revision'] ?? (version === '' ? 'latest' : version),
+                app: labels['app'] ?? '',
+                version: labels['version'] ?? '',
+                canonical_service: canonicalService(labels, workload.name),
+                canonical_revision: canonicalRevision(labels),
                 principal: mtls ? workload.principal : '',
                 cluster: mesh.settings.clusterId,
               },

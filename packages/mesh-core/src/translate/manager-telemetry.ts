@@ -1,7 +1,7 @@
 // What an HTTP connection manager tells about its requests: access logs, Istio's metrics, spans.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import type { ProxyNode } from '../model/index.ts';
+import { type ProxyNode, canonicalRevision, canonicalService } from '../model/index.ts';
 import { ISTIO_JSON, ISTIO_TEXT } from '../telemetry/access-log-format.ts';
 import { any, without } from './common.ts';
 import { metricOverrides } from './metric-overrides.ts';
@@ -118,8 +118,8 @@ function routeTags(): JsonObject[] {
 function istioTags({ labels, workload, namespace }: ProxyNode): JsonObject[] {
   const literal = (tag: string, value: string): JsonObject => ({ tag, literal: { value } });
   return [
-    literal('istio.canonical_service', labels['service.istio.io/canonical-name'] ?? labels['app'] ?? workload),
-    literal('istio.canonical_revision', labels['service.istio.io/canonical-revision'] ?? labels['version'] ?? 'latest'),
+    literal('istio.canonical_service', canonicalService(labels, workload)),
+    literal('istio.canonical_revision', canonicalRevision(labels)),
     literal('istio.namespace', namespace),
   ];
 }
