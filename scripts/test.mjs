@@ -4,15 +4,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureEngines } from './engines/ensure.mjs';
-import { bin, ensureBuilt, ensureGenerated, ensureInstalled, requireNode, root, run } from './lib/setup.mjs';
+import { bin, checkSource, ensureBuilt, ensureGenerated, ensureInstalled, requireNode, root } from './lib/setup.mjs';
 
 requireNode();
 ensureInstalled();
 ensureGenerated();
-run(process.execPath, [bin('oxfmt', 'bin/oxfmt'), '--check'], { quiet: true });
-run(process.execPath, [bin('typescript', 'bin/tsc'), '-b']);
-run(process.execPath, [bin('oxlint', 'bin/oxlint'), '--type-aware', '--quiet']);
-run(process.execPath, [bin('knip', 'bin/knip.js')]);
+checkSource();
 ensureBuilt();
 const engines = await ensureEngines();
 

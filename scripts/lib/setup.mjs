@@ -103,3 +103,11 @@ export function ensureBuilt() {
     run(process.execPath, [bin('vite', 'bin/vite.js'), 'build', 'apps/web', '--logLevel', 'error'], { quiet: true });
   });
 }
+
+/** Format, types, lint and unused code of the whole tree. */
+export function checkSource() {
+  run(process.execPath, [bin('oxfmt', 'bin/oxfmt'), '--check'], { quiet: true });
+  run(process.execPath, [bin('typescript', 'bin/tsc'), '-b']);
+  run(process.execPath, [bin('oxlint', 'bin/oxlint'), '--type-aware', '--quiet']);
+  run(process.execPath, [bin('knip', 'bin/knip.js')]);
+}

@@ -37,10 +37,15 @@ export function withFields({ typeUrl, name, version, body }: Resource, tail: Uin
   return { typeUrl, name, version: textHash(`${version}${hashOfTail}`), body, tail };
 }
 
-/** Bytes of some fields of a message. */
-export function encodeFields(typeUrl: TypeUrl, json: JsonObject): Uint8Array {
+export function schemaOf(typeUrl: TypeUrl): DescMessage {
   const schema = SCHEMAS[typeUrl];
   if (schema === undefined) throw new Error(`no schema for ${typeUrl}`);
+  return schema;
+}
+
+/** Bytes of some fields of a message. */
+export function encodeFields(typeUrl: TypeUrl, json: JsonObject): Uint8Array {
+  const schema = schemaOf(typeUrl);
   return toBinary(schema, fromJson(schema, json, { registry }));
 }
 

@@ -54,7 +54,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     this.endpoint = endpoint;
     this.tunnel = upgrade;
     this.startedAt = now;
-    endpoint.active++;
+    endpoint.load.active++;
     this.waiting = true;
     if (endpoint.acquire(this, http2Downstream)) return true;
     this.waiting = false;
@@ -109,7 +109,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     if (this.countedBy !== undefined) this.countedBy.requests--;
     this.countedBy = undefined;
     if (endpoint === undefined) return;
-    endpoint.active--;
+    endpoint.load.active--;
     if (this.waiting) endpoint.cancel(this);
     this.waiting = false;
   }
@@ -123,7 +123,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     this.stream = stream;
     const { endpoint } = this;
     if (endpoint !== undefined) {
-      endpoint.total++;
+      endpoint.load.total++;
       this.countedBy = endpoint.cluster.breaker;
       this.countedBy.requests++;
     }

@@ -167,8 +167,8 @@ export class TcpConnection implements TimerTarget {
     record.endpoint = endpoint.config;
     record.upstreamAddress = endpoint.address;
     this.endpoint = endpoint;
-    endpoint.active++;
-    endpoint.total++;
+    endpoint.load.active++;
+    endpoint.load.total++;
     cluster.breaker.connections += this.counts;
     cluster.totalConnections += this.counts;
     context.wheel.set(this.connectTimer, cluster.config.connectTimeoutMs || 5000);
@@ -257,7 +257,7 @@ export class TcpConnection implements TimerTarget {
 
   private release(): void {
     if (this.cluster === undefined || this.endpoint === undefined) return;
-    this.endpoint.active--;
+    this.endpoint.load.active--;
     this.cluster.breaker.connections -= this.counts;
     this.endpoint = undefined;
   }

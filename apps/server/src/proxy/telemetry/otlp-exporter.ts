@@ -8,9 +8,27 @@ const INTERVAL_MS = 1_000;
 const MAX_SPANS = 4_096;
 const MAX_BATCH = 512;
 
+export interface TakenMetrics {
+  metrics: OtlpMetric[];
+  /** They could not be sent. */
+  putBack(): void;
+}
+
 export interface MetricSource {
-  /** What changed since it was last taken, as cumulative values; `putBack` when it could not be sent. */
-  takeChanged(timeMs: number): { metrics: OtlpMetric[]; putBack(): void };
+  /** What changed since it was last taken, as cumulative values. */
+  takeChanged(timeMs: number): TakenMetrics;
+}
+
+/** {@link MetricSource.takeChanged} of rows that say whether they have changed. */
+export function takeDirty<Row extends { dirty: boolean }>(rows: Iterable<Row>, toOtlp: (changed: readonly Row[]) => OtlpMetric[]): TakenMetrics {
+  const changed = [...rows].filter((row) => row.dirty);
+  for (const row of changed) row.dirty = false;
+  return {
+    metrics: changed.length === 0 ? [] : toOtlp(changed),
+    putBack: () => {
+      for (const row of changed) row.dirty = true;
+    },
+  };
 }
 
 export interface OtlpExporter {

@@ -5,7 +5,7 @@ import type { TcpRecord } from '../http/hooks.ts';
 import { tcpSource } from '../access-log/format.ts';
 import { type ServiceName, endpointPeer, serviceOf } from './destination.ts';
 import { connectionShapes } from './metric-shapes.ts';
-import type { MetricSource } from './otlp-exporter.ts';
+import { type MetricSource, takeDirty } from './otlp-exporter.ts';
 
 type TcpLabels = Omit<Record<Label, string>, 'response_code' | 'grpc_response_status'>;
 
@@ -77,16 +77,7 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
       }
     },
     rows: () => rows.values(),
-    takeChanged(timeMs) {
-      const changed = [...rows.values()].filter((row) => row.dirty);
-      for (const row of changed) row.dirty = false;
-      return {
-        metrics: changed.length === 0 ? [] : toOtlp(changed, timeMs),
-        putBack: () => {
-          for (const row of changed) row.dirty = true;
-        },
-      };
-    },
+    takeChanged: (timeMs) => takeDirty(rows.values(), (changed) => toOtlp(changed, timeMs)),
   };
 }
 

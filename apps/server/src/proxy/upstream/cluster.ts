@@ -204,7 +204,7 @@ export class ClusterRuntime implements TimerTarget {
   /** Forgets endpoints nobody used since the last time. */
   private forgetUnused(idleMs: number): void {
     for (const [key, endpoint] of this.endpoints) {
-      if (endpoint.active > 0 || endpoint.total !== endpoint.totalAtSweep) endpoint.totalAtSweep = endpoint.total;
+      if (endpoint.active > 0 || endpoint.load.total !== endpoint.totalAtSweep) endpoint.totalAtSweep = endpoint.load.total;
       else {
         this.endpoints.delete(key);
         endpoint.remove();
@@ -217,8 +217,8 @@ export class ClusterRuntime implements TimerTarget {
   report(endpoint: EndpointState, result: OutlierResult, rttMs?: number): void {
     const { lb } = this.config;
     if (lb.kind === 'peak-ewma' && rttMs !== undefined) endpoint.ewma.observe(rttMs, this.deps.clock(), lb.decayMs);
-    if (typeof result === 'number' ? result < 500 : result === 'success') endpoint.success++;
-    else if (result !== 'connected') endpoint.errors++;
+    if (typeof result === 'number' ? result < 500 : result === 'success') endpoint.load.success++;
+    else if (result !== 'connected') endpoint.load.errors++;
     if (this.detector?.report(endpoint, typeof result === 'number' ? this.judged(result) : result) === true) this.rebuild();
   }
 
@@ -272,9 +272,9 @@ export class ClusterRuntime implements TimerTarget {
         activeConnections: endpoint.connectionCount,
         totalConnections: endpoint.load.connects,
         connectFailures: endpoint.load.connectFailures,
-        totalRequests: endpoint.total,
-        success: endpoint.success,
-        errors: endpoint.errors,
+        totalRequests: endpoint.load.total,
+        success: endpoint.load.success,
+        errors: endpoint.load.errors,
       });
     }
     const { breaker, totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, timeouts, connectionOverflow, pendingTotal } = this;

@@ -10,6 +10,7 @@ import { Pool, type PoolProtocol } from './pool.ts';
 import type { StreamWaiter } from './stream.ts';
 
 interface Load {
+  /** Requests and connections that chose this endpoint and have not ended. */
   active: number;
   total: number;
   success: number;
@@ -69,37 +70,8 @@ export class EndpointState implements BalancedHost {
     this.load = of?.endpoint.load ?? { active: 0, total: 0, success: 0, errors: 0, connects: 0, connectFailures: 0 };
   }
 
-  /** Requests that chose this endpoint and have not ended. */
   get active(): number {
     return this.load.active;
-  }
-
-  set active(count: number) {
-    this.load.active = count;
-  }
-
-  get total(): number {
-    return this.load.total;
-  }
-
-  set total(count: number) {
-    this.load.total = count;
-  }
-
-  get success(): number {
-    return this.load.success;
-  }
-
-  set success(count: number) {
-    this.load.success = count;
-  }
-
-  get errors(): number {
-    return this.load.errors;
-  }
-
-  set errors(count: number) {
-    this.load.errors = count;
   }
 
   /** The endpoint's pool of connections that ask for this server name. */
@@ -150,11 +122,11 @@ export class EndpointState implements BalancedHost {
 
   /** Open or being opened. */
   get connectionCount(): number {
-    return this.all().reduce((sum, pool) => sum + pool.connectionCount, 0) + this.others().reduce((sum, endpoint) => sum + endpoint.connectionCount, 0);
+    return this.poolList().reduce((sum, pool) => sum + pool.connectionCount, 0) + this.variantList().reduce((sum, variant) => sum + variant.connectionCount, 0);
   }
 
   get idleCount(): number {
-    return this.all().reduce((sum, pool) => sum + pool.idleCount, 0) + this.others().reduce((sum, endpoint) => sum + endpoint.idleCount, 0);
+    return this.poolList().reduce((sum, pool) => sum + pool.idleCount, 0) + this.variantList().reduce((sum, variant) => sum + variant.idleCount, 0);
   }
 
   /** Gives a stream now or later. False = the pending queue is full. `http2`: the request came by HTTP/2. */
@@ -171,7 +143,7 @@ export class EndpointState implements BalancedHost {
 
   /** The waiter no longer waits. */
   cancel(waiter: StreamWaiter): void {
-    for (const pool of this.all()) pool.cancel(waiter);
+    for (const pool of this.poolList()) pool.cancel(waiter);
   }
 
   /** Idle connections close now, others when their requests end. */
@@ -179,28 +151,28 @@ export class EndpointState implements BalancedHost {
     this.removed = true;
     this.checker?.stop();
     this.closeIdle();
-    for (const variant of this.others()) variant.remove();
+    for (const variant of this.variantList()) variant.remove();
   }
 
   closeIdle(): void {
-    for (const pool of this.all()) pool.drain(this.removed);
-    for (const variant of this.others()) variant.closeIdle();
+    for (const pool of this.poolList()) pool.drain(this.removed);
+    for (const variant of this.variantList()) variant.closeIdle();
   }
 
   closeAll(): void {
-    for (const pool of this.all()) pool.closeAll();
-    for (const variant of this.others()) variant.closeAll();
+    for (const pool of this.poolList()) pool.closeAll();
+    for (const variant of this.variantList()) variant.closeAll();
   }
 
   private pool(protocol: PoolProtocol): Pool {
     return (this.pools[protocol] ??= new Pool(this, protocol));
   }
 
-  private others(): EndpointState[] {
+  private variantList(): EndpointState[] {
     return this.variants === undefined ? [] : [...this.variants.values()];
   }
 
-  private all(): Pool[] {
+  private poolList(): Pool[] {
     return Object.values(this.pools);
   }
 }

@@ -3,28 +3,16 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { type DescMessage, type JsonObject, fromBinary, toJson } from '@bufbuild/protobuf';
-import { ClusterSchema } from '../../gen/envoy/config/cluster/v3/cluster_pb.ts';
-import { ClusterLoadAssignmentSchema } from '../../gen/envoy/config/endpoint/v3/endpoint_pb.ts';
-import { ListenerSchema } from '../../gen/envoy/config/listener/v3/listener_pb.ts';
-import { RouteConfigurationSchema } from '../../gen/envoy/config/route/v3/route_pb.ts';
-import { SecretSchema } from '../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
+import { type JsonObject, fromBinary, toJson } from '@bufbuild/protobuf';
 import { type ResourceSet, type TypeUrl, TYPE_URL, bytesOf } from '../../xds/index.ts';
+import { schemaOf } from '../encode.ts';
 import { registry } from '../registry.ts';
-
-const SCHEMAS: Partial<Record<TypeUrl, DescMessage>> = {
-  [TYPE_URL.listener]: ListenerSchema,
-  [TYPE_URL.route]: RouteConfigurationSchema,
-  [TYPE_URL.cluster]: ClusterSchema,
-  [TYPE_URL.endpoint]: ClusterLoadAssignmentSchema,
-  [TYPE_URL.secret]: SecretSchema,
-};
 
 /** One resource as proto3 JSON; throws naming what there is when it is missing. */
 export function decoded(set: ResourceSet, typeUrl: TypeUrl, name: string): JsonObject {
   const resource = set[typeUrl].get(name);
-  const schema = SCHEMAS[typeUrl];
-  if (resource === undefined || schema === undefined) throw new Error(`no ${name}; there are ${[...set[typeUrl].keys()].join(', ')}`);
+  if (resource === undefined) throw new Error(`no ${name}; there are ${[...set[typeUrl].keys()].join(', ')}`);
+  const schema = schemaOf(typeUrl);
   return toJson(schema, fromBinary(schema, bytesOf(resource)), { registry }) as JsonObject;
 }
 
