@@ -287,12 +287,8 @@ function isSame<M extends Remembering>(mesh: M, entry: Entry<M>): boolean {
   if (entry.seen !== sources) {
     if (entry.sources !== 0 && (memo.changed(entry.seen, sources) & entry.sources) !== 0) {
       // What a fact is read from may be other sources than before.
-      let from = 0;
-      for (const known of entry.facts) {
-        if (!isSameFact(mesh, known)) return false;
-        from |= known.sources;
-      }
-      entry.sources = from;
+      if (!entry.facts.every((known) => isSameFact(mesh, known))) return false;
+      entry.sources = entry.facts.reduce((from, known) => from | known.sources, 0);
     }
     entry.seen = sources;
   }

@@ -166,15 +166,17 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
   const { parts, shared, special, own } = base.value;
   const last = given?.base.value;
   const before = last?.parts === parts ? given?.bodies : undefined;
-  const bodies = parts.routes.map(
-    (part, i) =>
+  // These lists are filled by push: those of `map` are of another kind once it is compiled, and all that reads them is compiled anew.
+  const bodies: Entry<Mesh, Resource>[] = [];
+  for (const [i, part] of parts.routes.entries())
+    bodies.push(
       still(mesh, before?.[i]) ?? ('body' in part ? part.body : onceEntryFor(mesh, part.key, node, (n) => encode(TYPE_URL.route, part.make(mesh, n)))),
-  );
+    );
   if (given?.base === base && sameList(given.bodies, bodies)) return given.set;
   // The routes are the same for many proxies; who the proxy is stands behind them.
-  const routes = bodies.map(
-    ({ value: body }, i) => (given?.bodies[i]?.value === body ? given.routes[i] : undefined) ?? withFields(body, own.peer, own.hashOfPeer),
-  );
+  const routes: Resource[] = [];
+  for (const [i, { value: body }] of bodies.entries())
+    routes.push((given?.bodies[i]?.value === body ? given.routes[i] : undefined) ?? withFields(body, own.peer, own.hashOfPeer));
   const sameClusters = last?.shared === shared && last.special === special && last.own === own;
   const set: ResourceSet = {
     [TYPE_URL.listener]: parts.listeners,

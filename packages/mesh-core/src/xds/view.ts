@@ -148,8 +148,8 @@ function plainDiff(from: View, to: View): ViewDiff {
   const changed: string[] = [];
   const removed: string[] = [];
   if (from instanceof ListView && to instanceof ListView && from.places === to.places) {
-    const { resources } = from;
-    return { changed: to.resources.filter(({ version }, i) => resources[i]?.version !== version).map(({ name }) => name), removed };
+    for (const [i, { name, version }] of to.resources.entries()) if (from.resources[i]?.version !== version) changed.push(name);
+    return { changed, removed };
   }
   for (const { name, version } of to.values()) if (from.get(name)?.version !== version) changed.push(name);
   for (const name of from.keys()) if (!to.has(name)) removed.push(name);
