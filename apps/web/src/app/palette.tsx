@@ -1,4 +1,5 @@
 import { proxyName } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { useNavigate } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import { useConfigList, useProxies, useServices } from '../data/hooks.ts';
@@ -32,7 +33,7 @@ export function Palette({ close }: { close(): void }): ReactElement {
     ...proxies.map((p) => ({ label: `Proxy ${proxyName(p.id)}.${p.namespace}`, run: () => navigate({ to: '/proxies', search: { proxy: p.id } }) })),
     ...config.map(({ ref }) => ({
       label: `${ref.kind} ${ref.namespace}/${ref.name}`,
-      run: () => navigate({ to: '/config', search: { object: `${ref.kind}/${ref.namespace}/${ref.name}` } }),
+      run: () => navigate({ to: '/config', search: { object: refKey(ref) } }),
     })),
   ]
     .filter((e) => words.every((word) => e.label.toLowerCase().includes(word)))

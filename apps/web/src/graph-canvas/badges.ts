@@ -14,16 +14,6 @@ const MARKS: Partial<Record<Badge, Path2D>> = {
   'request-routing': new Path2D('M2 8h4l4-4h4M12 2l2 2-2 2'),
   'missing-sidecar': new Path2D('M8 2.500v6M8 11.500v.200'),
 };
-const NAMES: Partial<Record<Badge, string>> = {
-  'fault-injection': 'faults injected',
-  'circuit-breaker': 'circuit breaker',
-  'timeout-retry': 'timeout or retries',
-  mirroring: 'mirrored',
-  'request-routing': 'routed by request',
-  'missing-sidecar': 'no sidecar',
-  'traffic-shifting': 'traffic split',
-  'strict-mtls': 'mutual TLS required',
-};
 const MOST = 3;
 
 /** Draws up to three badges on the top right edge of a card. */
@@ -51,9 +41,4 @@ export function drawBadges(c: CanvasRenderingContext2D, badges: readonly Badge[]
       if (mark !== undefined) c.stroke(mark);
       c.restore();
     });
-}
-
-/** The badges in words. */
-export function badgeWords(badges: readonly Badge[]): string[] {
-  return badges.map((badge) => NAMES[badge]).filter((name) => name !== undefined);
 }

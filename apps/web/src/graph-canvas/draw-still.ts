@@ -1,5 +1,5 @@
 import { EDGE_COLUMNS, type GraphNode, HEALTH, NODE_COLUMNS } from '@weft/mesh-core/api';
-import { bytes, millis, percent, rate } from '../ui/format.ts';
+import { byteRate, millis, percent, rate } from '../ui/format.ts';
 import { drawBadges } from './badges.ts';
 import { type Curve, pointAt } from './curve.ts';
 import type { Layout, Rect } from './layout.ts';
@@ -78,7 +78,7 @@ export function drawStill(c: CanvasRenderingContext2D, input: SceneInput, layout
           : share >= 0 && (input.label === 'share' || input.label === 'rate')
             ? `${Math.round(share * 100)} %`
             : edge.protocol === 'tcp'
-              ? bytes(cell(row, EDGE_COLUMNS, 'bytes'))
+              ? byteRate(cell(row, EDGE_COLUMNS, 'bytes'))
               : cell(row, EDGE_COLUMNS, 'rps').toFixed(1);
     drawLabel(c, shown, cell(row, EDGE_COLUMNS, 'mtls') > 0.5 && share < 0, pointAt(curve, 0.5), p);
   });

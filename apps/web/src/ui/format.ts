@@ -34,7 +34,7 @@ export function untilWords(unixMs: number): string {
   return minutes < 60 ? `${minutes} min` : minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1_440)} d`;
 }
 /** Bytes per second: `1.2 kB/s`. */
-export function bytes(perSecond: number): string {
+export function byteRate(perSecond: number): string {
   const units = ['B', 'kB', 'MB', 'GB'];
   let value = perSecond;
   let unit = 0;

@@ -1,4 +1,5 @@
 import { type ConfigCheck, proxyName } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { IconAlertOctagon, IconAlertTriangle, IconCircleCheck, IconCpu } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { rate, seriesColor } from '../../ui/format.ts';
@@ -58,7 +59,7 @@ export function EffectPanel({ check, totalProxies }: { check: ConfigCheck; total
         <Check label="Schema" found={problems.filter((p) => !p.code.startsWith('IST') && !p.code.startsWith('KIA'))} />
         <Check label="References and conflicts" found={problems.filter((p) => p.code.startsWith('IST') || p.code.startsWith('KIA'))} />
         {objects.map((o) => (
-          <div className="ck" key={`${o.ref.kind}/${o.ref.namespace}/${o.ref.name}`}>
+          <div className="ck" key={refKey(o.ref)}>
             <IconCircleCheck size={15} className={o.verb === 'unchanged' ? 'muted' : 'ok'} aria-hidden="true" />
             <span>
               {o.ref.kind} {o.ref.name}

@@ -1,4 +1,5 @@
 import { revisionSchema } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactElement, useState } from 'react';
 import { request } from '../../data/client.ts';
@@ -37,7 +38,7 @@ export function HistoryPanel({ onUndo }: { onUndo(revision: string): void }): Re
           {open === r.revision &&
             one.data?.changes.map((c) => (
               <DiffView
-                key={`${c.ref.kind}/${c.ref.namespace}/${c.ref.name}`}
+                key={refKey(c.ref)}
                 names={[`${c.ref.kind} ${c.ref.name}, before`, c.verb === 'delete' ? 'deleted' : 'after']}
                 before={c.before ?? ''}
                 after={c.after ?? ''}

@@ -1,4 +1,5 @@
 import type { ConfigSummary } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { IconChevronDown, IconChevronRight, IconPlus } from '@tabler/icons-react';
 import { type ReactElement, useState } from 'react';
 import { kindIcon } from './kind-icon.tsx';
@@ -6,10 +7,6 @@ import { kindIcon } from './kind-icon.tsx';
 /** Where an object stands: a Namespace in the one it is. */
 export function homeOf(ref: ConfigSummary['ref']): string {
   return ref.kind === 'Namespace' ? ref.name : ref.namespace;
-}
-
-export function idOf(ref: ConfigSummary['ref']): string {
-  return `${ref.kind}/${ref.namespace}/${ref.name}`;
 }
 
 interface Props {
@@ -58,7 +55,7 @@ export function ObjectTree({ items, selected, drafts, onSelect, onNew }: Props):
                   {own
                     .filter((i) => i.ref.kind === kind)
                     .map((i) => {
-                      const id = idOf(i.ref);
+                      const id = refKey(i.ref);
                       const Icon = kindIcon(kind);
                       return (
                         <button type="button" key={id} className={`fi ${id === selected ? 'on' : ''}`} onClick={() => onSelect(id)}>

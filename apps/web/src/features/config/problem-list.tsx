@@ -1,8 +1,8 @@
 import type { Problem } from '@weft/mesh-core/api';
 import { IconAlertOctagon, IconAlertTriangle, IconInfoCircle } from '@tabler/icons-react';
-import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { DataTable } from '../../ui/data-table.tsx';
+import { ObjectLink } from '../../ui/links.tsx';
 
 const RANK = { error: 0, warning: 1, info: 2 } as const;
 const LOOK = { error: ['err', IconAlertOctagon], warning: ['warn', IconAlertTriangle], info: ['', IconInfoCircle] } as const;
@@ -40,9 +40,9 @@ export function ProblemList({ problems }: { problems: readonly Problem[] }): Rea
             ref === undefined ? (
               ''
             ) : (
-              <Link to="/config" search={{ object: `${ref.kind}/${ref.namespace}/${ref.name}` }} className="brk">
+              <ObjectLink of={ref}>
                 {ref.kind} {ref.namespace}/{ref.name}
-              </Link>
+              </ObjectLink>
             ),
         },
         { title: 'Problem', cell: ({ problem }) => <span className="brk">{problem.message}</span> },

@@ -1,5 +1,5 @@
 import { type ConfigCheck, type ConfigObject, configCheckSchema, configObjectSchema } from '@weft/mesh-core/api';
-import { findKind } from '@weft/mesh-core/model';
+import { findKind, refKey } from '@weft/mesh-core/model';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { useApply, useUndo } from '../../data/apply.ts';
@@ -47,8 +47,11 @@ export function useDraft(object: string | undefined): Draft {
     retry: false,
   });
   // Without a draft the editor follows what others write; a draft stays, and is refused as a conflict when it is applied.
-  const listed = useConfigList().data?.items.find(({ ref }) => `${ref.kind}/${ref.namespace}/${ref.name}` === object)?.resourceVersion;
-  const behind = held.data !== undefined && !held.isFetching && listed !== undefined && Number(listed) > Number(held.data.resourceVersion);
+  const list = useConfigList();
+  const listed = list.data?.items.find(({ ref }) => refKey(ref) === object)?.resourceVersion;
+  // Versions do not tell which is later: a list asked for before the object was says nothing about it.
+  const behind =
+    held.data !== undefined && !held.isFetching && listed !== undefined && listed !== held.data.resourceVersion && list.dataUpdatedAt > held.dataUpdatedAt;
   const [texts, setTexts] = useState<Readonly<Record<string, string>>>({});
   const [failure, setFailure] = useState<{ object: string; error: ApiFailure }>();
   const [busy, setBusy] = useState(false);
@@ -110,7 +113,7 @@ export function useDraft(object: string | undefined): Draft {
         setFailure(undefined);
         drop();
         const ref = done.applied[0]?.ref;
-        return ref === undefined ? object : `${ref.kind}/${ref.namespace}/${ref.name}`;
+        return ref === undefined ? object : refKey(ref);
       } catch (error) {
         if (error instanceof ApiFailure) setFailure({ object: key, error });
         return undefined;

@@ -1,17 +1,17 @@
 import type { GraphEdge, GraphSnapshot } from '@weft/mesh-core/api';
-import { HEALTH } from '@weft/mesh-core/api';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
+import { edgeFigures } from '../../data/graph-figures.ts';
 import { useSeries } from '../../data/hooks.ts';
-import { bytes, codeColor, millis, percent, rate } from '../../ui/format.ts';
+import { byteRate, codeColor, millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
 import { TimeChart } from '../../ui/time-chart.tsx';
+import { transportWords } from '../../ui/transport.tsx';
 import { PanelHead } from './panel-head.tsx';
 
 /** Rates, codes, latency and transport of one edge. */
 export function EdgePanel({ graph, edge, close }: { graph: GraphSnapshot; edge: GraphEdge; close(): void }): ReactElement {
-  const [rps = 0, errors = 0, p50 = -1, p95 = -1, p99 = -1, share = -1, intended = -1, mtls = -1, traffic = 0, health = 0] =
-    graph.edgeRows[graph.edges.indexOf(edge)] ?? [];
+  const { rps, errors, p50, p95, p99, share, intended, mtls, bytes, health } = edgeFigures(graph.edgeRows[graph.edges.indexOf(edge)]);
   const codes = useSeries('rps', `edge:${edge.id}`, 'code').data;
   const latency = useSeries('p95', `edge:${edge.id}`, 'none').data;
   const tcp = edge.protocol === 'tcp';
@@ -41,7 +41,7 @@ export function EdgePanel({ graph, edge, close }: { graph: GraphSnapshot; edge: 
           ['Share', percent(share)],
           ['Share intended', intended < 0 ? 'not set' : percent(intended)],
         ] as [string, string][])),
-    ['Transport', mtls < 0 ? 'unknown' : mtls > 0.99 ? 'mTLS' : mtls > 0 ? `${percent(mtls)} mTLS` : 'plaintext'],
+    ['Transport', transportWords(mtls)],
   ];
   return (
     <aside className="panel" aria-label="Traffic details">
@@ -51,8 +51,8 @@ export function EdgePanel({ graph, edge, close }: { graph: GraphSnapshot; edge: 
             {name(edge.source)} → {name(edge.target)}
           </>
         }
-        chip={<HealthChip health={HEALTH[health] ?? 'unknown'} />}
-        figures={tcp ? { Traffic: bytes(traffic) } : { Requests: rate(rps), Errors: percent(errors), p95: millis(p95) }}
+        chip={<HealthChip health={health} />}
+        figures={tcp ? { Traffic: byteRate(bytes) } : { Requests: rate(rps), Errors: percent(errors), p95: millis(p95) }}
         close={close}
       />
       <div className="sec">

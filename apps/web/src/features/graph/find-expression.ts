@@ -1,6 +1,8 @@
 // What the find and hide fields understand: words, and conditions such as `err > 1 %`, `p95 > 200 and ns = shop`, `not mtls`.
 
-import { EDGE_COLUMNS, type GraphSnapshot, HEALTH, NODE_COLUMNS } from '@weft/mesh-core/api';
+import type { GraphSnapshot } from '@weft/mesh-core/api';
+import { edgeFigures, nodeFigures } from '../../data/graph-figures.ts';
+import { isMutualTls } from '../../ui/transport.tsx';
 
 /** A node or an edge as conditions see it. Shares in percent, times in ms; -1 = no sample. */
 interface Subject {
@@ -108,8 +110,7 @@ export function without(graph: GraphSnapshot, ids: ReadonlySet<string>): GraphSn
 
 function nodeSubject(graph: GraphSnapshot, i: number): Subject {
   const node = graph.nodes[i] as GraphSnapshot['nodes'][number];
-  const row = graph.nodeRows[i] ?? [];
-  const at = (name: (typeof NODE_COLUMNS)[number]): number => row[NODE_COLUMNS.indexOf(name)] ?? -1;
+  const { inRps, inErrors, outRps, p50, p95, p99, health } = nodeFigures(graph.nodeRows[i]);
   const words = {
     ns: node.namespace,
     app: node.app ?? '',
@@ -118,21 +119,21 @@ function nodeSubject(graph: GraphSnapshot, i: number): Subject {
     kind: node.kind,
     name: node.workload ?? node.label,
   };
-  const incoming = graph.edges.flatMap((e, j) => (e.target === node.id ? [graph.edgeRows[j]?.[EDGE_COLUMNS.indexOf('mtls')] ?? -1] : []));
+  const incoming = graph.edges.flatMap((e, j) => (e.target === node.id ? [edgeFigures(graph.edgeRows[j]).mtls] : []));
   const mtls = incoming.length === 0 ? -1 : Math.min(...incoming);
   const flags = [
-    HEALTH[at('health')] ?? 'unknown',
-    ...(Math.max(at('inRps'), at('outRps')) <= 0 ? ['idle'] : []),
+    health,
+    ...(Math.max(inRps, outRps) <= 0 ? ['idle'] : []),
     ...(node.inMesh ? ['sidecar'] : []),
-    ...(mtls > 0.99 ? ['mtls'] : []),
+    ...(isMutualTls(mtls) ? ['mtls'] : []),
     ...node.badges.flatMap((b) => (b in BADGES ? [BADGES[b as keyof typeof BADGES]] : [])),
   ];
   return {
     text: `${node.id} ${node.label} ${node.app ?? ''} ${node.version ?? ''}`.toLowerCase(),
     words: lower(words),
     figures: {
-      ...{ rps: Math.max(at('inRps'), node.kind === 'gateway' ? at('outRps') : 0), err: at('inErrors') * 100 },
-      ...{ p50: at('p50'), p95: at('p95'), p99: at('p99'), mtls: mtls < 0 ? -1 : mtls * 100 },
+      ...{ rps: Math.max(inRps, node.kind === 'gateway' ? outRps : 0), err: inErrors * 100 },
+      ...{ p50, p95, p99, mtls: inPercent(mtls) },
     },
     flags: new Set(flags),
   };
@@ -140,17 +141,19 @@ function nodeSubject(graph: GraphSnapshot, i: number): Subject {
 
 function edgeSubject(graph: GraphSnapshot, i: number): Subject {
   const edge = graph.edges[i] as GraphSnapshot['edges'][number];
-  const row = graph.edgeRows[i] ?? [];
-  const at = (name: (typeof EDGE_COLUMNS)[number]): number => row[EDGE_COLUMNS.indexOf(name)] ?? -1;
-  const share = (value: number): number => (value < 0 ? -1 : value * 100);
-  const flags = [HEALTH[at('health')] ?? 'unknown', ...(at('rps') <= 0 && at('bytes') <= 0 ? ['idle'] : []), ...(at('mtls') > 0.99 ? ['mtls'] : [])];
+  const { rps, errors, p50, p95, p99, share, mtls, bytes, health } = edgeFigures(graph.edgeRows[i]);
+  const flags = [health, ...(rps <= 0 && bytes <= 0 ? ['idle'] : []), ...(isMutualTls(mtls) ? ['mtls'] : [])];
   return {
     // Words are looked for in names, and an edge has none of its own.
     text: '',
     words: { kind: 'edge', protocol: edge.protocol },
-    figures: { rps: at('rps'), err: share(at('errors')), p50: at('p50'), p95: at('p95'), p99: at('p99'), share: share(at('share')), mtls: share(at('mtls')) },
+    figures: { rps, err: inPercent(errors), p50, p95, p99, share: inPercent(share), mtls: inPercent(mtls) },
     flags: new Set(flags),
   };
+}
+
+function inPercent(share: number): number {
+  return share < 0 ? -1 : share * 100;
 }
 
 function lower(words: Readonly<Record<string, string>>): Record<string, string> {

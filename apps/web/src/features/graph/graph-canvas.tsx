@@ -1,7 +1,8 @@
 import type { GraphSnapshot } from '@weft/mesh-core/api';
 import { type ReactElement, type ReactNode, useEffect, useRef, useState } from 'react';
 import { useSettings } from '../../data/settings.ts';
-import { badgeWords } from '../../graph-canvas/badges.ts';
+import { nodeFigures } from '../../data/graph-figures.ts';
+import { badgeWords } from '../../graph-canvas/badge-words.ts';
 import { pointAt } from '../../graph-canvas/curve.ts';
 import { type GraphScene, type LabelKind, type SceneView, createGraphScene } from '../../graph-canvas/scene.ts';
 
@@ -70,6 +71,8 @@ export function GraphCanvas({ graph, label, motion, selected, bright, onSelect, 
             })}
             {graph.nodes.map((node, i) => {
               const r = view.layout.nodes.get(node.id);
+              const { inRps, outRps } = nodeFigures(graph.nodeRows[i]);
+              const words = badgeWords(node.badges);
               return (
                 r && (
                   <button
@@ -77,12 +80,10 @@ export function GraphCanvas({ graph, label, motion, selected, bright, onSelect, 
                     key={node.id}
                     data-testid={`graph-node-${node.id}`}
                     aria-pressed={node.id === selected}
-                    aria-label={`${node.kind} ${node.workload ?? node.label}, ${Math.max(graph.nodeRows[i]?.[0] ?? 0, graph.nodeRows[i]?.[2] ?? 0).toFixed(1)} requests per second${badgeWords(
-                      node.badges,
-                    )
-                      .map((w) => `, ${w}`)
-                      .join('')}`}
-                    title={badgeWords(node.badges).join(', ')}
+                    aria-label={[`${node.kind} ${node.workload ?? node.label}`, `${Math.max(inRps, outRps).toFixed(1)} requests per second`, ...words].join(
+                      ', ',
+                    )}
+                    title={words.join(', ')}
                     style={{ left: r.x, top: r.y, width: r.w, height: r.h }}
                     onClick={() => onSelect({ node: node.id })}
                   />

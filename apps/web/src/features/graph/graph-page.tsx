@@ -2,6 +2,7 @@ import type { GraphSnapshot } from '@weft/mesh-core/api';
 import { IconX } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useEffectEvent, useMemo, useState } from 'react';
+import { edgeFigures } from '../../data/graph-figures.ts';
 import { useLiveGraph, useLiveState } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
 import type { LabelKind } from '../../graph-canvas/scene.ts';
@@ -92,7 +93,7 @@ export function GraphPage(): ReactElement {
         <ul className="sr" aria-label="Traffic">
           {graph?.edges.map((e, i) => (
             <li key={e.id}>
-              {e.source} to {e.target}: {graph.edgeRows[i]?.[0]?.toFixed(1)} per second
+              {e.source} to {e.target}: {edgeFigures(graph.edgeRows[i]).rps.toFixed(1)} per second
             </li>
           ))}
         </ul>

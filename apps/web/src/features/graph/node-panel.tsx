@@ -1,13 +1,17 @@
-import { type GraphNode, type GraphSnapshot, HEALTH } from '@weft/mesh-core/api';
+import type { GraphNode, GraphSnapshot } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
+import { edgeFigures, nodeFigures, ownTraffic } from '../../data/graph-figures.ts';
 import { useSeries, useService } from '../../data/hooks.ts';
-import { badgeWords } from '../../graph-canvas/badges.ts';
+import { nodeWords } from '../../graph-canvas/badge-words.ts';
 import { millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
+import { ObjectLink, ServiceLink, WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
 import { TimeChart } from '../../ui/time-chart.tsx';
+import { isMutualTls } from '../../ui/transport.tsx';
 import { SplitPanel } from '../traffic-split/split-panel.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
 import { PanelHead } from './panel-head.tsx';
@@ -17,32 +21,33 @@ const TABS = ['Traffic', 'Hops', 'Config'] as const;
 /** Figures, split, charts, hops and configuration of one node. */
 export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: GraphNode; close(): void }): ReactElement {
   const [tab, setTab] = useState<(typeof TABS)[number]>('Traffic');
-  const [inRps = 0, inErrors = 0, outRps = 0, outErrors = 0, , p95 = -1, , health = 0] = graph.nodeRows[graph.nodes.indexOf(node)] ?? [];
+  const figures = nodeFigures(graph.nodeRows[graph.nodes.indexOf(node)]);
+  const { rps, errors } = ownTraffic(node, figures);
+  const words = nodeWords(node);
   const [name, namespace] = node.service?.split('.') ?? [];
-  const gateway = node.kind === 'gateway' || node.kind === 'unknown';
   return (
     <aside className="panel" aria-label={`Details of ${node.label}`}>
       <PanelHead
         title={node.workload ?? node.label}
-        chip={<HealthChip health={HEALTH[health] ?? 'unknown'} />}
+        chip={<HealthChip health={figures.health} />}
         figures={{
-          Requests: rate(gateway ? outRps : inRps),
-          Errors: percent(gateway ? outErrors : inErrors),
-          p95: millis(p95),
+          Requests: rate(rps),
+          Errors: percent(errors),
+          p95: millis(figures.p95),
           Transport: transportOf(graph, node),
         }}
         close={close}
       />
       <div className="plinks">
         {node.workload !== undefined && (
-          <Link to="/workloads/$namespace/$name" params={{ namespace: node.namespace, name: node.workload }}>
+          <WorkloadLink namespace={node.namespace} name={node.workload}>
             Workload
-          </Link>
+          </WorkloadLink>
         )}
         {name !== undefined && namespace !== undefined && node.kind !== 'external' && (
-          <Link to="/services/$namespace/$name" params={{ namespace, name }}>
+          <ServiceLink namespace={namespace} name={name}>
             Service
-          </Link>
+          </ServiceLink>
         )}
         <Link to="/traces" search={{ service: `${node.app ?? name ?? node.label}.${node.namespace}` }}>
           Traces
@@ -55,7 +60,7 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
       </div>
       {(node.badges.length > 0 || !node.inMesh) && (
         <div className="pbadges">
-          {[...(node.inMesh || node.kind === 'external' ? [] : ['no sidecar']), ...badgeWords(node.badges)].map((word) => (
+          {words.map((word) => (
             <span className="chip" key={word}>
               {word}
             </span>
@@ -83,10 +88,9 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
 /** How requests reach it; a gateway is told by how it sends them on. */
 function transportOf(graph: GraphSnapshot, node: GraphNode): string {
   const end = node.kind === 'gateway' ? 'source' : 'target';
-  const shares = graph.edges.flatMap((e, i) => (e[end] === node.id ? [graph.edgeRows[i]?.[7] ?? -1] : [])).filter((share) => share >= 0);
+  const shares = graph.edges.flatMap((e, i) => (e[end] === node.id ? [edgeFigures(graph.edgeRows[i]).mtls] : [])).filter((share) => share >= 0);
   if (shares.length === 0) return '–';
-  const least = Math.min(...shares);
-  return least > 0.99 ? 'mTLS' : Math.max(...shares) > 0.01 ? 'partly mTLS' : 'plaintext';
+  return isMutualTls(Math.min(...shares)) ? 'mTLS' : Math.max(...shares) > 0.01 ? 'partly mTLS' : 'plaintext';
 }
 
 function Split({ namespace, name }: { namespace: string; name: string }): ReactElement {
@@ -117,7 +121,7 @@ function Hops({ graph, node }: { graph: GraphSnapshot; node: GraphNode }): React
     return n === undefined ? id : (n.workload ?? n.label);
   };
   const rows = graph.edges.flatMap((e, i) =>
-    e.target === node.id || e.source === node.id ? [{ e, row: graph.edgeRows[i] ?? [], other: e.target === node.id ? e.source : e.target }] : [],
+    e.target === node.id || e.source === node.id ? [{ e, figures: edgeFigures(graph.edgeRows[i]), other: e.target === node.id ? e.source : e.target }] : [],
   );
   if (rows.length === 0) return <State>Nobody called it, and it called nobody, in this range.</State>;
   return (
@@ -132,16 +136,16 @@ function Hops({ graph, node }: { graph: GraphSnapshot; node: GraphNode }): React
           </tr>
         </thead>
         <tbody>
-          {rows.map(({ e, row, other }) => (
+          {rows.map(({ e, figures, other }) => (
             <tr key={e.id}>
               <td>
                 <Link to="/graph" search={(held) => ({ ...held, node: undefined, edge: e.id })} className="brk">
                   {e.target === node.id ? `from ${label(other)}` : `to ${label(other)}`}
                 </Link>
               </td>
-              <td className="r">{rate(row[0] ?? 0)}</td>
-              <td className="r">{percent(row[1] ?? 0)}</td>
-              <td className="r">{millis(row[3] ?? -1)}</td>
+              <td className="r">{rate(figures.rps)}</td>
+              <td className="r">{percent(figures.errors)}</td>
+              <td className="r">{millis(figures.p95)}</td>
             </tr>
           ))}
         </tbody>
@@ -158,12 +162,10 @@ function Objects({ namespace, name }: { namespace: string; name: string }): Reac
       <table>
         <tbody>
           {detail.data.objects.map(({ ref, errors, warnings }) => (
-            <tr key={`${ref.kind}/${ref.namespace}/${ref.name}`}>
+            <tr key={refKey(ref)}>
               <td className="t2">{ref.kind}</td>
               <td>
-                <Link to="/config" search={{ object: `${ref.kind}/${ref.namespace}/${ref.name}` }} className="brk">
-                  {ref.name}
-                </Link>
+                <ObjectLink of={ref}>{ref.name}</ObjectLink>
               </td>
               <td className={`r ${errors > 0 ? 'errt' : warnings > 0 ? 'warnt' : 'muted'}`}>
                 {errors > 0 ? `${errors} errors` : warnings > 0 ? `${warnings} warnings` : 'valid'}

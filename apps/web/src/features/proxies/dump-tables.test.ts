@@ -1,3 +1,4 @@
+import { refKey } from '@weft/mesh-core/model';
 import { expect, test } from 'vitest';
 import { dumpTable } from './dump-tables.ts';
 
@@ -14,7 +15,7 @@ test('clusters by service, port and subset, with the object that shaped them', (
     { name: 'BlackHoleCluster', type: 'STATIC' },
     { name: 'PassthroughCluster', clusterType: { name: 'envoy.clusters.dynamic_forward_proxy' } },
   ];
-  expect(dumpTable('Clusters', { cluster }).rows.map((r) => [...r.cells, r.object])).toEqual([
+  expect(dumpTable('Clusters', { cluster }).rows.map((r) => [...r.cells, r.object && refKey(r.object)])).toEqual([
     ['BlackHoleCluster', '–', '–', '–', 'STATIC', undefined],
     ['PassthroughCluster', '–', '–', '–', 'dynamic_forward_proxy', undefined],
     ['reviews.shop.svc.cluster.local', '9080', 'v1', 'outbound', 'EDS', 'DestinationRule/shop/reviews'],
@@ -41,7 +42,7 @@ test('routes stay in order, with what they match and where they lead', () => {
   expect(
     dumpTable('Routes', { route: [{ name: '80', virtualHosts: [{ domains: ['reviews', 'reviews.shop'], routes }] }] }).rows.map((r) => [
       ...r.cells.slice(1),
-      r.object,
+      r.object && refKey(r.object),
     ]),
   ).toEqual([
     ['reviews and 1 more', '/* with end-user', 'reviews.shop:80 v2', 'VirtualService/shop/reviews'],

@@ -1,4 +1,5 @@
 import { type ProxyStatus, proxyName } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { IconArrowLeft, IconDownload } from '@tabler/icons-react';
@@ -9,6 +10,7 @@ import { request } from '../../data/client.ts';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Facts } from '../../ui/facts.tsx';
 import { clock, untilWords } from '../../ui/format.ts';
+import { ObjectLink, WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
 import { type Dump, type DumpPart, type DumpRow, dumpTable } from './dump-tables.ts';
@@ -38,9 +40,9 @@ export function ProxyDetail({ proxy, tab, onTab }: { proxy: ProxyStatus; tab: Pr
         <span className="chip line">{proxy.namespace}</span>
         <ProxyState proxy={proxy} />
         <span style={{ flex: 1 }} />
-        <Link className="btn sm" to="/workloads/$namespace/$name" params={{ namespace: proxy.namespace, name: proxy.workload }}>
+        <WorkloadLink namespace={proxy.namespace} name={proxy.workload} className="btn sm">
           Workload
-        </Link>
+        </WorkloadLink>
         <Facts
           of={{
             'Data plane': `${proxy.dataPlane} ${proxy.version}`,
@@ -91,7 +93,7 @@ function Part({ part, dump }: { part: DumpPart; dump: Dump }): ReactElement {
         rows={numbered}
         rowKey={(r) => r.i}
         label={part.toLowerCase()}
-        text={(r) => `${r.cells.join(' ')} ${r.object ?? ''}`}
+        text={(r) => `${r.cells.join(' ')} ${r.object === undefined ? '' : refKey(r.object)}`}
         empty={`It was sent no ${part.toLowerCase()}.`}
         columns={[
           ...head.map((title, column) => ({
@@ -106,7 +108,7 @@ function Part({ part, dump }: { part: DumpPart; dump: Dump }): ReactElement {
                 <span className="brk t2">{r.cells[column]}</span>
               ),
           })),
-          ...(linked ? [{ title: 'Made of', cell: (r: DumpRow) => (r.object === undefined ? '' : <ObjectLink id={r.object} />) }] : []),
+          ...(linked ? [{ title: 'Made of', cell: (r: DumpRow) => (r.object === undefined ? '' : <ObjectLink of={r.object} />) }] : []),
         ]}
       />
       {open !== undefined && (
@@ -115,14 +117,5 @@ function Part({ part, dump }: { part: DumpPart; dump: Dump }): ReactElement {
         </pre>
       )}
     </>
-  );
-}
-
-function ObjectLink({ id }: { id: string }): ReactElement {
-  const [kind, , name] = id.split('/');
-  return (
-    <Link to="/config" search={{ object: id }} className="brk">
-      {kind} {name}
-    </Link>
   );
 }

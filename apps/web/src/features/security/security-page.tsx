@@ -1,13 +1,15 @@
 import type { WorkloadSecurity } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { IconLock, IconLockOpen, IconLockOff } from '@tabler/icons-react';
-import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
+import { edgeFigures } from '../../data/graph-figures.ts';
 import { useGraph, useSecurity } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { percent, untilWords } from '../../ui/format.ts';
+import { ObjectLink, WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
-import { Transport } from '../services/neighbours.tsx';
+import { Transport, isMutualTls } from '../../ui/transport.tsx';
 
 interface Row extends WorkloadSecurity {
   /** Share of the requests it got over mutual TLS; -1 = none seen. */
@@ -23,11 +25,7 @@ const COLUMNS: readonly Column<Row>[] = [
   {
     title: 'Workload',
     sort: (w) => w.workload,
-    cell: (w) => (
-      <Link to="/workloads/$namespace/$name" params={{ namespace: w.namespace, name: w.workload }} className="b brk">
-        {w.workload}
-      </Link>
-    ),
+    cell: (w) => <WorkloadLink namespace={w.namespace} name={w.workload} className="b brk" />,
   },
   { title: 'Namespace', sort: (w) => w.namespace, cell: (w) => w.namespace },
   { title: 'Takes', sort: (w) => w.mtls, cell: (w) => <Mode of={w} /> },
@@ -44,7 +42,7 @@ const COLUMNS: readonly Column<Row>[] = [
         <span className="muted">none</span>
       ) : (
         w.policies.map((p) => (
-          <div key={`${p.kind}/${p.namespace}/${p.name}`}>
+          <div key={refKey(p)}>
             <ObjectLink of={p} />
           </div>
         ))
@@ -69,9 +67,9 @@ export function SecurityPage(): ReactElement {
     .filter((w) => namespace === '' || w.namespace === namespace)
     .map((w): Row => {
       const node = graph?.nodes.find((n) => n.namespace === w.namespace && n.workload === w.workload);
-      const edges = graph?.edges.flatMap((e, i) => (e.target === node?.id && (graph.edgeRows[i]?.[7] ?? -1) >= 0 ? [graph.edgeRows[i] ?? []] : [])) ?? [];
-      const requests = edges.reduce((sum, [rps = 0]) => sum + rps, 0);
-      return { ...w, seen: requests === 0 ? -1 : edges.reduce((sum, row) => sum + (row[0] ?? 0) * (row[7] ?? 0), 0) / requests };
+      const calls = (graph?.edges.flatMap((e, i) => (e.target === node?.id ? [edgeFigures(graph.edgeRows[i])] : [])) ?? []).filter(({ mtls }) => mtls >= 0);
+      const requests = calls.reduce((sum, { rps }) => sum + rps, 0);
+      return { ...w, seen: requests === 0 ? -1 : calls.reduce((sum, { rps, mtls }) => sum + rps * mtls, 0) / requests };
     });
   const strict = rows.filter((w) => w.mtls === 'STRICT').length;
   const seen = rows.filter((w) => w.seen >= 0);
@@ -86,7 +84,7 @@ export function SecurityPage(): ReactElement {
           </b>
         </div>
         <div className="card">
-          Seen over mutual TLS<b>{seen.length === 0 ? '–' : `${seen.filter((w) => w.seen > 0.99).length} of ${seen.length}`}</b>
+          Seen over mutual TLS<b>{seen.length === 0 ? '–' : `${seen.filter((w) => isMutualTls(w.seen)).length} of ${seen.length}`}</b>
         </div>
         <div className="card">
           With a policy
@@ -127,13 +125,5 @@ function Mode({ of }: { of: Row }): ReactElement {
       ))}
       {of.seen >= 0 && of.seen < 1 && of.mtls === 'PERMISSIVE' && <span className="muted"> {percent(1 - of.seen)} plaintext</span>}
     </>
-  );
-}
-
-function ObjectLink({ of }: { of: { kind: string; namespace: string; name: string } }): ReactElement {
-  return (
-    <Link to="/config" search={{ object: `${of.kind}/${of.namespace}/${of.name}` }} className="brk">
-      {of.kind} {of.name}
-    </Link>
   );
 }

@@ -1,11 +1,12 @@
 import type { GraphNode, GraphSnapshot } from '@weft/mesh-core/api';
-import { IconLock, IconLockOpen } from '@tabler/icons-react';
-import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
+import { edgeFigures } from '../../data/graph-figures.ts';
 import { useGraph } from '../../data/hooks.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { millis, percent, rate } from '../../ui/format.ts';
+import { WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
+import { Transport } from '../../ui/transport.tsx';
 
 interface Hop {
   id: string;
@@ -65,27 +66,13 @@ function hops(graph: GraphSnapshot, own: ReadonlySet<string>, end: 'source' | 't
     const node = graph.nodes.find((n) => n.id === edge[other]);
     const mine = graph.nodes.find((n) => n.id === edge[end]);
     if (!own.has(edge[end]) || node === undefined || mine === undefined) return [];
-    const [rps = 0, errors = 0, , p95 = -1, , , , mtls = -1] = graph.edgeRows[i] ?? [];
+    const { rps, errors, p95, mtls } = edgeFigures(graph.edgeRows[i]);
     return [{ id: edge.id, other: node, own: mine, rps, errors, p95, mtls }];
   });
 }
 
 /** A workload by its page; what has none by name. */
-export function NodeLink({ node }: { node: GraphNode }): ReactElement {
+function NodeLink({ node }: { node: GraphNode }): ReactElement {
   if (node.workload === undefined) return <>{node.label}</>;
-  return (
-    <Link to="/workloads/$namespace/$name" params={{ namespace: node.namespace, name: node.workload }} className="brk">
-      {node.workload}
-    </Link>
-  );
-}
-
-export function Transport({ share }: { share: number }): ReactElement {
-  const Icon = share > 0.99 ? IconLock : IconLockOpen;
-  return (
-    <span className={`chip ${share > 0.99 ? 'ok' : share < 0 ? '' : 'warn'}`}>
-      {share >= 0 && <Icon size={12} aria-hidden="true" />}
-      {share < 0 ? 'unknown' : share > 0.99 ? 'mTLS' : share === 0 ? 'plaintext' : `${percent(share)} mTLS`}
-    </span>
-  );
+  return <WorkloadLink namespace={node.namespace} name={node.workload} />;
 }

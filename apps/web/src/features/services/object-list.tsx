@@ -1,8 +1,9 @@
 import type { ServiceObject } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { IconAlertOctagon, IconAlertTriangle, IconCircleCheck } from '@tabler/icons-react';
-import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { DataTable } from '../../ui/data-table.tsx';
+import { ObjectLink } from '../../ui/links.tsx';
 
 const ROLE = {
   self: 'the service',
@@ -17,7 +18,7 @@ export function ObjectList({ objects }: { objects: readonly ServiceObject[] }): 
   return (
     <DataTable
       rows={objects}
-      rowKey={({ ref }) => `${ref.kind}/${ref.namespace}/${ref.name}`}
+      rowKey={({ ref }) => refKey(ref)}
       label="objects"
       empty="No object has to do with this service."
       columns={[
@@ -25,9 +26,9 @@ export function ObjectList({ objects }: { objects: readonly ServiceObject[] }): 
           title: 'Object',
           sort: (o) => o.ref.name,
           cell: ({ ref }) => (
-            <Link to="/config" search={{ object: `${ref.kind}/${ref.namespace}/${ref.name}` }} className="b brk">
+            <ObjectLink of={ref} className="b brk">
               {ref.name}
-            </Link>
+            </ObjectLink>
           ),
         },
         { title: 'Kind', sort: (o) => o.ref.kind, cell: (o) => o.ref.kind },

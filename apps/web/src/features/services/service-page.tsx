@@ -7,6 +7,7 @@ import { DataTable } from '../../ui/data-table.tsx';
 import { Facts } from '../../ui/facts.tsx';
 import { millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
+import { WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
 import { PoliciesPanel } from '../traffic-policies/policies-panel.tsx';
@@ -71,11 +72,7 @@ export function ServicePage(): ReactElement {
                 {
                   title: 'Workload',
                   sort: (w) => w.name,
-                  cell: (w) => (
-                    <Link to="/workloads/$namespace/$name" params={{ namespace, name: w.name }} className="b brk">
-                      {w.name}
-                    </Link>
-                  ),
+                  cell: (w) => <WorkloadLink namespace={namespace} name={w.name} className="b brk" />,
                 },
                 { title: 'Version', sort: (w) => w.version, cell: (w) => w.version },
                 {

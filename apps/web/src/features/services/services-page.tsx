@@ -1,4 +1,3 @@
-import { Link } from '@tanstack/react-router';
 import type { ReactElement, ReactNode } from 'react';
 import { HEALTH, type ServiceSummary } from '@weft/mesh-core/api';
 import { useServices } from '../../data/hooks.ts';
@@ -6,6 +5,7 @@ import { useSettings } from '../../data/settings.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
+import { ServiceLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { ListTabs } from './list-tabs.tsx';
 
@@ -13,11 +13,7 @@ const COLUMNS: readonly Column<ServiceSummary>[] = [
   {
     title: 'Service',
     sort: (s) => s.name,
-    cell: (s) => (
-      <Link to="/services/$namespace/$name" params={{ namespace: s.namespace, name: s.name }} className="b brk">
-        {s.name}
-      </Link>
-    ),
+    cell: (s) => <ServiceLink namespace={s.namespace} name={s.name} className="b brk" />,
   },
   { title: 'Namespace', sort: (s) => s.namespace, cell: (s) => s.namespace },
   { title: 'Health', sort: (s) => HEALTH.indexOf(s.health), cell: (s) => <HealthChip health={s.health} /> },

@@ -1,12 +1,14 @@
-import { HEALTH } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { Link, useParams } from '@tanstack/react-router';
 import { IconCpu, IconHierarchy, IconTimeline } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
+import { nodeFigures, ownTraffic } from '../../data/graph-figures.ts';
 import { useGraph, useProxies, useSecurity } from '../../data/hooks.ts';
-import { badgeWords } from '../../graph-canvas/badges.ts';
+import { nodeWords } from '../../graph-canvas/badge-words.ts';
 import { Facts } from '../../ui/facts.tsx';
 import { millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
+import { ObjectLink, ServiceLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { Neighbours } from './neighbours.tsx';
 import { RequestLog } from './request-log.tsx';
@@ -26,7 +28,8 @@ export function WorkloadPage(): ReactElement {
         <State error={graph.error ?? (graph.data === undefined ? undefined : `There is no workload ${namespace}/${name}.`)} />
       </div>
     );
-  const [inRps = 0, inErrors = 0, outRps = 0, outErrors = 0, , p95 = -1, , health = 0] = graph.data.nodeRows[at] ?? [];
+  const figures = nodeFigures(graph.data.nodeRows[at]);
+  const { inRps, outRps, p95 } = figures;
   const gateway = node.kind === 'gateway';
   const [service, serviceNamespace] = node.service?.split('.') ?? [];
   const objects = [...(security?.peerAuthentication === undefined ? [] : [security.peerAuthentication]), ...(security?.policies ?? [])];
@@ -35,8 +38,8 @@ export function WorkloadPage(): ReactElement {
       <header className="dh">
         <h2>{name}</h2>
         <span className="chip line">{namespace}</span>
-        <HealthChip health={HEALTH[health] ?? 'unknown'} />
-        {[...(node.inMesh ? [] : ['no sidecar']), ...badgeWords(node.badges)].map((word) => (
+        <HealthChip health={figures.health} />
+        {nodeWords(node).map((word) => (
           <span className="chip" key={word}>
             {word}
           </span>
@@ -59,28 +62,19 @@ export function WorkloadPage(): ReactElement {
         <Facts
           of={{
             Requests: <b>{gateway ? `${rate(outRps)} sent on` : `${rate(inRps)} in, ${rate(outRps)} out`}</b>,
-            Errors: <b>{percent(gateway ? outErrors : inErrors)}</b>,
+            Errors: <b>{percent(ownTraffic(node, figures).errors)}</b>,
             p95: <b>{millis(p95)}</b>,
             'App, version': [node.app, node.version].filter(Boolean).join(', ') || '–',
-            Service:
-              service === undefined || serviceNamespace === undefined ? (
-                'none selects it'
-              ) : (
-                <Link to="/services/$namespace/$name" params={{ namespace: serviceNamespace, name: service }}>
-                  {service}
-                </Link>
-              ),
+            Service: service === undefined || serviceNamespace === undefined ? 'none selects it' : <ServiceLink namespace={serviceNamespace} name={service} />,
             'Mutual TLS': security?.mtls.toLowerCase() ?? '–',
             Identity: <span className="mono">{security?.identity ?? '–'}</span>,
             Policies:
               objects.length === 0
                 ? 'none'
                 : objects.map((o, i) => (
-                    <span key={`${o.kind}/${o.namespace}/${o.name}`}>
+                    <span key={refKey(o)}>
                       {i > 0 && ', '}
-                      <Link to="/config" search={{ object: `${o.kind}/${o.namespace}/${o.name}` }}>
-                        {o.kind} {o.name}
-                      </Link>
+                      <ObjectLink of={o} />
                     </span>
                   )),
           }}

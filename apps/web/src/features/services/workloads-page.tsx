@@ -1,12 +1,13 @@
 import { type GraphNode, HEALTH, type Health } from '@weft/mesh-core/api';
-import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
+import { nodeFigures, ownTraffic } from '../../data/graph-figures.ts';
 import { useGraph } from '../../data/hooks.ts';
 import { useSettings } from '../../data/settings.ts';
-import { badgeWords } from '../../graph-canvas/badges.ts';
+import { nodeWords } from '../../graph-canvas/badge-words.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
+import { WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { ListTabs } from './list-tabs.tsx';
 
@@ -22,11 +23,7 @@ const COLUMNS: readonly Column<Row>[] = [
   {
     title: 'Workload',
     sort: (r) => r.node.workload ?? '',
-    cell: ({ node }) => (
-      <Link to="/workloads/$namespace/$name" params={{ namespace: node.namespace, name: node.workload ?? node.label }} className="b brk">
-        {node.workload}
-      </Link>
-    ),
+    cell: ({ node }) => <WorkloadLink namespace={node.namespace} name={node.workload ?? node.label} className="b brk" />,
   },
   { title: 'Namespace', sort: (r) => r.node.namespace, cell: (r) => r.node.namespace },
   { title: 'App', sort: (r) => r.node.app ?? '', cell: (r) => r.node.app ?? '' },
@@ -34,7 +31,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'Health', sort: (r) => HEALTH.indexOf(r.health), cell: (r) => <HealthChip health={r.health} /> },
   {
     title: 'Policies',
-    cell: ({ node }) => <span className="t2">{[...(node.inMesh ? [] : ['no sidecar']), ...badgeWords(node.badges)].join(', ')}</span>,
+    cell: ({ node }) => <span className="t2">{nodeWords(node).join(', ')}</span>,
   },
   { title: 'Requests', right: true, sort: (r) => r.rps, cell: (r) => rate(r.rps) },
   { title: 'Errors', right: true, sort: (r) => r.errors, cell: (r) => percent(r.errors) },
@@ -47,9 +44,8 @@ export function WorkloadsPage(): ReactElement {
   const namespace = useSettings((s) => s.namespace);
   const rows = graph.data?.nodes.flatMap((node, i): Row[] => {
     if (node.workload === undefined || (namespace !== '' && node.namespace !== namespace)) return [];
-    const [inRps = 0, inErrors = 0, outRps = 0, outErrors = 0, , p95 = -1, , health = 0] = graph.data.nodeRows[i] ?? [];
-    const edge = node.kind === 'gateway';
-    return [{ node, health: HEALTH[health] ?? 'unknown', rps: edge ? outRps : inRps, errors: edge ? outErrors : inErrors, p95 }];
+    const figures = nodeFigures(graph.data.nodeRows[i]);
+    return [{ node, health: figures.health, p95: figures.p95, ...ownTraffic(node, figures) }];
   });
   return (
     <div className="page">

@@ -4,11 +4,15 @@ import { matchedRoute } from './matched-route.ts';
 const of = (name: string, type = 'virtual-service'): string => `/apis/networking.istio.io/v1/namespaces/shop/${type}/${name}`;
 
 test('the object that decided is named, and there is a way to it where it is one', () => {
-  expect(matchedRoute(of('reviews'), 'by-user')).toEqual({ title: 'VirtualService reviews', rule: 'by-user', object: 'VirtualService/shop/reviews' });
+  expect(matchedRoute(of('reviews'), 'by-user')).toEqual({
+    title: 'VirtualService reviews',
+    rule: 'by-user',
+    object: { kind: 'VirtualService', namespace: 'shop', name: 'reviews' },
+  });
   expect(matchedRoute('/api/v1/namespaces/shop/services/reviews', '')).toEqual({
     title: 'Service reviews',
     rule: 'default route',
-    object: 'Service/shop/reviews',
+    object: { kind: 'Service', namespace: 'shop', name: 'reviews' },
   });
   expect(matchedRoute(undefined, undefined)).toBeUndefined();
 });

@@ -1,8 +1,8 @@
 import type { Span, Trace } from '@weft/mesh-core/api';
 import { IconAlertOctagon, IconArrowsSplit, IconChevronRight, IconX } from '@tabler/icons-react';
-import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { millis, shortOperation } from '../../ui/format.ts';
+import { ObjectLink } from '../../ui/links.tsx';
 import { matchedRoute } from './matched-route.ts';
 import { failureOf } from './span-words.ts';
 import { timeSplit } from './time-split.ts';
@@ -121,10 +121,10 @@ function MatchedRoute({ config, route }: { config: unknown; route: unknown }): R
       {object === undefined ? (
         <span className="rt">{text}</span>
       ) : (
-        <Link className="rt" to="/config" search={{ object }}>
+        <ObjectLink of={object} className="rt">
           {text}
           <IconChevronRight size={16} aria-hidden="true" />
-        </Link>
+        </ObjectLink>
       )}
     </section>
   );

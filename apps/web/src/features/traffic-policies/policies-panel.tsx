@@ -1,4 +1,5 @@
 import { configCheckSchema, configObjectSchema } from '@weft/mesh-core/api';
+import { refKey } from '@weft/mesh-core/model';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { type ReactElement, type ReactNode, useDeferredValue, useState } from 'react';
 import { useApply } from '../../data/apply.ts';
@@ -25,8 +26,8 @@ export function PoliciesPanel({ namespace, name, children }: { namespace: string
   const detail = useService(namespace, name);
   const own = detail.data?.objects.find(({ ref, role }) => role === 'policy' && ref.kind === 'DestinationRule')?.ref;
   const route = split?.virtualService;
-  const virtualService = useObject(split === undefined ? undefined : route && `${route.kind}/${route.namespace}/${route.name}`, split !== undefined);
-  const destinationRule = useObject(own && `${own.kind}/${own.namespace}/${own.name}`, detail.data !== undefined);
+  const virtualService = useObject(split === undefined ? undefined : route && refKey(route), split !== undefined);
+  const destinationRule = useObject(own && refKey(own), detail.data !== undefined);
   const failed = virtualService.error ?? destinationRule.error ?? detail.error ?? error;
   if (split === undefined || virtualService.data === undefined || destinationRule.data === undefined)
     return (
@@ -85,7 +86,7 @@ function Forms({ service, subsets, virtualService, destinationRule, children }: 
     { kind: 'VirtualService', held: virtualService, text: after.virtualService },
     { kind: 'DestinationRule', held: destinationRule, text: after.destinationRule },
   ].flatMap(({ kind, held, text }) =>
-    text === undefined || text === held?.yaml ? [] : [{ kind, held, text, key: held?.key ?? `${kind}/${service.namespace}/${service.name}` }],
+    text === undefined || text === held?.yaml ? [] : [{ kind, held, text, key: held?.key ?? refKey({ kind, ...service }) }],
   );
   const yaml = useDeferredValue(drafts.map((d) => d.text).join('---\n'));
   const check = useQuery({

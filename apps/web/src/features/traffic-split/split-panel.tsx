@@ -1,12 +1,19 @@
-import { proxyName } from '@weft/mesh-core/api';
-import { Link } from '@tanstack/react-router';
+import { type TrafficSplit, proxyName } from '@weft/mesh-core/api';
+import type { ObjectRef } from '@weft/mesh-core/model';
 import type { ReactElement } from 'react';
 import { millis, percent, seriesColor } from '../../ui/format.ts';
+import { ObjectLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { SplitSlider } from './split-slider.tsx';
 import type { SplitControl } from './use-split-control.ts';
 
+type Destination = TrafficSplit['destinations'][number];
 const PRESETS = [0, 5, 10, 25, 50, 100];
+const COMPARED: readonly [title: string, figure: (of: Destination) => string][] = [
+  ['Errors', (d) => percent(d.errors)],
+  ['p50', (d) => millis(d.p50)],
+  ['p95', (d) => millis(d.p95)],
+];
 const MARK = { pending: '…', sent: 'sent', acked: 'ACK', nacked: 'NACK', disconnected: 'gone' } as const;
 
 /** Weights of a service's versions: set, compare with what is observed, and see who has taken them over. */
@@ -15,19 +22,11 @@ export function SplitPanel({ control }: { control: SplitControl }): ReactElement
   if (split === undefined) return <State error={control.error} />;
   const disabled = split.blocked !== undefined || control.busy;
   const canary = split.destinations.find((d) => d.canary) ?? split.destinations[1];
-  const vs = split.virtualService;
   // Without versions there is nothing to share out or to compare.
   if (split.destinations.length === 0)
     return (
       <section className="sec" aria-label="Traffic split">
-        <div className="h">
-          Traffic split
-          {vs && (
-            <Link to="/config" search={{ object: `${vs.kind}/${vs.namespace}/${vs.name}` }} style={{ fontWeight: 500, fontSize: 12 }}>
-              VirtualService {vs.name}
-            </Link>
-          )}
-        </div>
+        <Head routes={split.virtualService} />
         <p className="muted sm" role="status" style={{ padding: '6px 0' }}>
           {split.blocked ?? 'It has no versions.'}
         </p>
@@ -36,14 +35,7 @@ export function SplitPanel({ control }: { control: SplitControl }): ReactElement
   return (
     <>
       <section className="sec" aria-label="Traffic split">
-        <div className="h">
-          Traffic split
-          {vs && (
-            <Link to="/config" search={{ object: `${vs.kind}/${vs.namespace}/${vs.name}` }} style={{ fontWeight: 500, fontSize: 12 }}>
-              VirtualService {vs.name}
-            </Link>
-          )}
-        </div>
+        <Head routes={split.virtualService} />
         <div className="muted" style={{ fontSize: 11.5, marginTop: 8 }}>
           Intended
         </div>
@@ -126,15 +118,7 @@ export function SplitPanel({ control }: { control: SplitControl }): ReactElement
           <div className="note" role="alert" style={{ flexDirection: 'column' }}>
             <b>Somebody else changed these weights.</b>
             <span>
-              Yours:{' '}
-              {Object.entries(control.conflict.mine)
-                .map(([s, w]) => `${s} ${w}`)
-                .join(', ')}
-              . Theirs:{' '}
-              {Object.entries(control.conflict.theirs)
-                .map(([s, w]) => `${s} ${w}`)
-                .join(', ')}
-              .
+              Yours: {weightWords(control.conflict.mine)}. Theirs: {weightWords(control.conflict.theirs)}.
             </span>
             <span className="act">
               <button type="button" className="btn sm" onClick={() => void control.apply(control.conflict?.mine)}>
@@ -210,33 +194,34 @@ export function SplitPanel({ control }: { control: SplitControl }): ReactElement
             </tr>
           </thead>
           <tbody>
-            <tr>
-              <td className="t2">Errors</td>
-              {split.destinations.map((d) => (
-                <td key={d.subset} className="r">
-                  {percent(d.errors)}
-                </td>
-              ))}
-            </tr>
-            <tr>
-              <td className="t2">p50</td>
-              {split.destinations.map((d) => (
-                <td key={d.subset} className="r">
-                  {millis(d.p50)}
-                </td>
-              ))}
-            </tr>
-            <tr>
-              <td className="t2">p95</td>
-              {split.destinations.map((d) => (
-                <td key={d.subset} className="r">
-                  {millis(d.p95)}
-                </td>
-              ))}
-            </tr>
+            {COMPARED.map(([title, figure]) => (
+              <tr key={title}>
+                <td className="t2">{title}</td>
+                {split.destinations.map((d) => (
+                  <td key={d.subset} className="r">
+                    {figure(d)}
+                  </td>
+                ))}
+              </tr>
+            ))}
           </tbody>
         </table>
       </section>
     </>
   );
+}
+
+function Head({ routes }: { routes: ObjectRef | undefined }): ReactElement {
+  return (
+    <div className="h">
+      Traffic split
+      {routes && <ObjectLink of={routes} />}
+    </div>
+  );
+}
+
+function weightWords(weights: Readonly<Record<string, number>>): string {
+  return Object.entries(weights)
+    .map(([subset, weight]) => `${subset} ${weight}`)
+    .join(', ');
 }
