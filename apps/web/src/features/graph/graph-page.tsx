@@ -16,6 +16,7 @@ import { Legend } from './legend.tsx';
 import { NodePanel } from './node-panel.tsx';
 import { useTracePath } from './use-trace-path.ts';
 import { WeightHandles } from './weight-handles.tsx';
+import './graph.css';
 
 /** The live picture of the mesh with a panel for what is selected. The address holds all of it. */
 export function GraphPage(): ReactElement {

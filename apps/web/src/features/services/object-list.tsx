@@ -40,7 +40,7 @@ export function ObjectList({ objects }: { objects: readonly ServiceObject[] }): 
   );
 }
 
-export function ProblemCount({ errors, warnings }: { errors: number; warnings: number }): ReactElement {
+function ProblemCount({ errors, warnings }: { errors: number; warnings: number }): ReactElement {
   const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
   if (errors + warnings === 0)
     return (

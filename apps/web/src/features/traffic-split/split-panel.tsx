@@ -6,6 +6,7 @@ import { ObjectLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { SplitSlider } from './split-slider.tsx';
 import type { SplitControl } from './use-split-control.ts';
+import './split.css';
 
 type Destination = TrafficSplit['destinations'][number];
 const PRESETS = [0, 5, 10, 25, 50, 100];
