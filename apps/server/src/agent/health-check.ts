@@ -37,7 +37,7 @@ export function startHealthCheck(options: HealthCheckOptions): () => void {
 }
 
 /** Resolves to what is wrong, or undefined when a connection opens within a second. */
-export function tcpProblem(port: number): Promise<string | undefined> {
+function tcpProblem(port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' });
     const finish = (problem: string | undefined): void => {

@@ -28,10 +28,6 @@ export interface LoadRow {
   reportedAt: number;
 }
 
-export interface LoadReports {
-  rows(): readonly LoadRow[];
-}
-
 export interface LoadReportOptions {
   clock: () => number;
   intervalSeconds: number;

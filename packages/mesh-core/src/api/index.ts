@@ -1,33 +1,10 @@
-export type { Health, GraphType, Badge, GraphBox, GraphNode, GraphEdge, GraphSnapshot, GraphDelta } from './graph.ts';
-export {
-  HEALTH,
-  healthSchema,
-  graphTypeSchema,
-  badgeSchema,
-  graphBoxSchema,
-  graphNodeSchema,
-  graphEdgeSchema,
-  NODE_COLUMNS,
-  EDGE_COLUMNS,
-  numberRowSchema,
-  graphSnapshotSchema,
-  graphDeltaSchema,
-} from './graph.ts';
-export type { ProxyPropagation, Propagation, SplitDestination, TrafficSplit, TrafficSplitChange } from './traffic.ts';
-export {
-  objectRefSchema,
-  propagationStateSchema,
-  proxyPropagationSchema,
-  propagationSchema,
-  splitDestinationSchema,
-  trafficSplitSchema,
-  trafficSplitChangeSchema,
-} from './traffic.ts';
+export type { Health, GraphType, Badge, GraphNode, GraphEdge, GraphSnapshot, GraphDelta } from './graph.ts';
+export { HEALTH, graphTypeSchema, NODE_COLUMNS, EDGE_COLUMNS, graphSnapshotSchema } from './graph.ts';
+export type { Propagation, TrafficSplit } from './traffic.ts';
+export { trafficSplitSchema, trafficSplitChangeSchema } from './traffic.ts';
 export type { ConfigSummary, ConfigObject, ConfigCheck, Problem, Revision } from './config.ts';
 export {
-  problemSchema,
   problemListSchema,
-  configSummarySchema,
   configListSchema,
   configObjectSchema,
   configCheckRequestSchema,
@@ -38,29 +15,13 @@ export {
   revisionListSchema,
 } from './config.ts';
 export type { TraceQuery, TraceSummary, Span, Trace, RequestQuery, RecordedRequest } from './traces.ts';
-export {
-  traceQuerySchema,
-  traceSummarySchema,
-  traceListSchema,
-  attributeValueSchema,
-  spanSchema,
-  traceSchema,
-  traceServicesSchema,
-  requestQuerySchema,
-  recordedRequestSchema,
-  recordedRequestListSchema,
-} from './traces.ts';
+export { traceQuerySchema, traceListSchema, traceSchema, traceServicesSchema, requestQuerySchema, recordedRequestListSchema } from './traces.ts';
 export type { ProxyStatus, WorkloadSecurity, ServiceSummary, ServiceObject, Status, Load, SeriesQuery, Series, ApiError } from './mesh.ts';
 export {
-  proxyTypeStatusSchema,
   proxyName,
-  proxyStatusSchema,
   proxyListSchema,
-  workloadSecuritySchema,
   securitySchema,
-  serviceSummarySchema,
   serviceListSchema,
-  serviceObjectSchema,
   serviceDetailSchema,
   statusSchema,
   loadSchema,
@@ -69,5 +30,5 @@ export {
   seriesSchema,
   apiErrorSchema,
 } from './mesh.ts';
-export type { Subscribe, SubscribeInput, ClientMessage, ServerMessage } from './live.ts';
-export { subscribeSchema, clientMessageSchema, serverMessageSchema } from './live.ts';
+export type { Subscribe, SubscribeInput, ServerMessage } from './live.ts';
+export { clientMessageSchema, serverMessageSchema } from './live.ts';

@@ -35,7 +35,6 @@ export type Subscribe = z.infer<typeof subscribeSchema>;
 /** As a client writes it: fields with defaults may be absent. */
 export type SubscribeInput = z.input<typeof subscribeSchema>;
 export const clientMessageSchema = z.union([subscribeSchema, z.strictObject({ op: z.literal('unsubscribe'), id: z.number().int() })]);
-export type ClientMessage = z.infer<typeof clientMessageSchema>;
 
 const frame = { id: z.number().int(), rev: z.number().int() };
 export const serverMessageSchema = z.union([

@@ -18,7 +18,6 @@ export const proxyPropagationSchema = z.object({
   /** Short type names that changed for this proxy: `route`, `cluster`, ... */
   types: z.array(z.string()),
 });
-export type ProxyPropagation = z.infer<typeof proxyPropagationSchema>;
 
 export const propagationSchema = z.object({
   revision: z.string(),
@@ -46,7 +45,6 @@ export const splitDestinationSchema = z.object({
   /** The younger version that gets less than all traffic. */
   canary: z.boolean(),
 });
-export type SplitDestination = z.infer<typeof splitDestinationSchema>;
 
 export const trafficSplitSchema = z.object({
   at: z.number(),
@@ -76,4 +74,3 @@ export const trafficSplitChangeSchema = z.strictObject({
   /** From {@link trafficSplitSchema}; a stale one answers 409. */
   resourceVersion: z.string(),
 });
-export type TrafficSplitChange = z.infer<typeof trafficSplitChangeSchema>;

@@ -1,11 +1,9 @@
-export type { GraphInput } from './build-graph.ts';
 export { buildGraph } from './build-graph.ts';
-export type { Catalog, CatalogService, CatalogWorkload, GraphProxy } from './catalog.ts';
+export type { Catalog } from './catalog.ts';
 export { buildCatalog } from './catalog.ts';
-export type { CountedRow } from './deduplicate.ts';
 export { deduplicate } from './deduplicate.ts';
-export type { EdgeStats, Histogram } from './edge-stats.ts';
-export { addBuckets, quantile } from './edge-stats.ts';
+export type { EdgeStats } from './edge-stats.ts';
+export { quantile } from './edge-stats.ts';
 export { errorShare, healthOf } from './health.ts';
 export { mutualTlsOf } from './policies.ts';
 export { rowMatcher } from './row-matcher.ts';

@@ -1,4 +1,4 @@
-export type { MeshObject, ObjectMeta, ObjectRef, Problem, Severity } from './object.ts';
+export type { MeshObject, ObjectRef, Problem } from './object.ts';
 export { refKey, refOf } from './object.ts';
 export { configPath, refOfConfigPath } from './config-path.ts';
 export { byAge, byAgeAndPath } from './precedence.ts';

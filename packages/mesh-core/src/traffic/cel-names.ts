@@ -2,7 +2,7 @@
 
 import { CelError, compileCel } from './cel.ts';
 
-export const CEL_ATTRIBUTES = [
+const CEL_ATTRIBUTES = [
   'request.path',
   'request.url_path',
   'request.query',

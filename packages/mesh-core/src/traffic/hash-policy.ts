@@ -73,7 +73,7 @@ function setCookie(policy: Extract<HashPolicySpec, { kind: 'cookie' }>, value: s
 }
 
 /** Value of the first cookie of this name, without its quotes; undefined when there is none. */
-export function cookieValue(header: string | undefined, name: string): string | undefined {
+function cookieValue(header: string | undefined, name: string): string | undefined {
   for (const part of header?.split(';') ?? []) {
     const equals = part.indexOf('=');
     if (equals < 0 || part.slice(0, equals).trim() !== name) continue;

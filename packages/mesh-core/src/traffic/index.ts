@@ -1,5 +1,5 @@
 export * from './backoff.ts';
-export { type CelAttribute, celProblem } from './cel-names.ts';
+export { type CelAttribute } from './cel-names.ts';
 export { type CelAttributes, CelError, type CelValue, compileCel } from './cel.ts';
 export * from './circuit-breaker.ts';
 export * from './cors.ts';
@@ -15,7 +15,6 @@ export { compileIpRange, parseIpRange, type IpRangeSpec } from './ip-range.ts';
 export * from './load-balancer.ts';
 export * from './metadata-match.ts';
 export * from './outlier.ts';
-export type { RateRules } from './outlier-rates.ts';
 export * from './path-normalization.ts';
 export { compilePathTemplate } from './path-template.ts';
 export * from './peak-ewma.ts';

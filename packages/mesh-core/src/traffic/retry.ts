@@ -60,7 +60,7 @@ const grpcBits: Readonly<Record<number, number>> = {
 const anyGrpc = bits.cancelled | bits['deadline-exceeded'] | bits['resource-exhausted'] | bits.internal | bits.unavailable;
 
 /** Unknown names count for nothing, as in Envoy. */
-export function parseRetryOn(names: readonly string[]): number {
+function parseRetryOn(names: readonly string[]): number {
   let conditions = 0;
   for (const name of names) conditions |= bits[name.trim() as keyof typeof bits] ?? 0;
   return conditions;

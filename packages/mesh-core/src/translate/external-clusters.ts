@@ -9,7 +9,7 @@ export const PASSTHROUGH = 'PassthroughCluster';
 const DNS_REFRESH = '60s';
 
 /** One cache for all: the HTTP filter, the SNI filter and the clusters must name the same one. */
-export const DNS_CACHE: JsonObject = { name: 'weft_names', dnsLookupFamily: 'V4_ONLY', dnsRefreshRate: DNS_REFRESH };
+const DNS_CACHE: JsonObject = { name: 'weft_names', dnsLookupFamily: 'V4_ONLY', dnsRefreshRate: DNS_REFRESH };
 
 /** The cluster resolves the name each request (or TLS hello) carries. */
 export function isDynamic(entry: EntryFacts | undefined, host: string): boolean {

@@ -128,7 +128,7 @@ function secureName({ gateway, server }: GatewayServer): string {
 }
 
 /** The chain match of names; `*` among them matches every connection. */
-export function serverNamesOf(names: readonly string[]): { filterChainMatch?: { serverNames: string[] } } {
+function serverNamesOf(names: readonly string[]): { filterChainMatch?: { serverNames: string[] } } {
   return names.length === 0 || names.includes('*') ? {} : { filterChainMatch: { serverNames: names.map((name) => name.toLowerCase()) } };
 }
 

@@ -1,7 +1,5 @@
-export { contentHash, encodeResource } from './encode.ts';
-export type { Mesh, MeshService, MtlsMode, Workload } from './mesh.ts';
-export { destinationRuleFor } from './destination-rules.ts';
-export { buildMesh, mtlsModeOf } from './mesh.ts';
+export type { Mesh } from './mesh.ts';
+export { buildMesh } from './mesh.ts';
 export { patchBootstrap } from './envoy-filter/bootstrap.ts';
 export { patchValueProblems } from './envoy-filter/problems.ts';
 export { gatewayApiProblems } from './gateway-api/problems.ts';
@@ -10,5 +8,4 @@ export { gatewayWorld } from './gateway-api/world.ts';
 export type { KeySet, KeySource } from './key-sets.ts';
 export { keySetObject, keySourceName, keySources } from './key-sets.ts';
 export { proxyClass, proxyFacts, translate } from './translate.ts';
-export { virtualServiceFor } from './virtual-services.ts';
 export { registry } from './registry.ts';

@@ -6,7 +6,7 @@ import { destinationRuleFor } from './destination-rules.ts';
 import { buildMesh, serviceOf } from './mesh.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
-import { virtualServiceFor } from './virtual-services.ts';
+import { claimants } from './virtual-services.ts';
 
 const SETTINGS = DEFAULT_MESH_SETTINGS;
 const HOST = 'reviews.shop.svc.cluster.local';
@@ -46,7 +46,7 @@ function routesOf(objects: MeshObject[], node = client()): Record<string, JsonOb
 }
 
 test('the VirtualService that wins: exact host before wildcard, private before public, then the oldest', () => {
-  const winner = (...objects: MeshObject[]): string | undefined => virtualServiceFor(buildMesh(objects, SETTINGS), HOST, 'shop', 'http')?.metadata.name;
+  const winner = (...objects: MeshObject[]): string | undefined => claimants(buildMesh(objects, SETTINGS), HOST, 'shop')[0]?.metadata.name;
   expect(winner(route('young', to('v1'), '2026-03-01T00:00:00Z'), route('old', to('v1'), '2026-02-01T00:00:00Z'))).toBe('old');
   expect(winner(route('wild', { ...to('v1'), hosts: ['*.shop.svc.cluster.local'] }, '2025-01-01T00:00:00Z'), route('exact', to('v1')))).toBe('exact');
   expect(winner(route('public', to('v1'), '2025-01-01T00:00:00Z'), route('private', { ...to('v1'), exportTo: ['.'] }))).toBe('private');

@@ -6,7 +6,7 @@ import type { MeshSettings, ProxyNode } from '../model/index.ts';
 import { any, seconds, without } from './common.ts';
 import type { ServicePort } from './mesh.ts';
 
-export const UNLIMITED = 4_294_967_295;
+const UNLIMITED = 4_294_967_295;
 export const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const PEAK_EWMA = 'envoy.extensions.load_balancing_policies.peak_ewma.v3.PeakEwma';
 

@@ -37,11 +37,6 @@ function findClaimants(mesh: Mesh, host: string, clientNamespace: string): reado
   return NONE;
 }
 
-/** The first claimant that has rules of a kind. */
-export function virtualServiceFor(mesh: Mesh, host: string, clientNamespace: string, part: 'http' | 'tcp' | 'tls'): VirtualService | undefined {
-  return claimants(mesh, host, clientNamespace).find((vs) => (vs.spec[part]?.length ?? 0) > 0);
-}
-
 /** Hosts of a VirtualService in full and in lower case. */
 export function hostsOf(mesh: Mesh, vs: VirtualService): string[] {
   return (vs.spec.hosts ?? []).map((host) => resolveHost(host, vs.metadata.namespace, mesh.settings.domainSuffix).toLowerCase());

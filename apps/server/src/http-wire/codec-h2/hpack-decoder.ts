@@ -8,7 +8,7 @@ export interface FieldSink {
 }
 
 /** What this side allows the peer's table to be (SETTINGS_HEADER_TABLE_SIZE). */
-export const ownTableSize = 4096;
+const ownTableSize = 4096;
 
 export class HpackDecoder {
   private readonly table = new DynamicTable(ownTableSize);

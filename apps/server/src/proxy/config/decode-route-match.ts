@@ -44,7 +44,7 @@ function decodePath(fields: Fields): RouteMatchSpec['path'] {
   return { kind: 'prefix', value: fields.text('prefix', '/') };
 }
 
-export function decodeRegex(fields: Fields | undefined): string {
+function decodeRegex(fields: Fields | undefined): string {
   fields?.ignore('googleRe2');
   const pattern = fields?.text('regex') ?? '';
   fields?.end();

@@ -24,7 +24,7 @@ import type { CompiledRoute, endpointHost, Target } from './route-table.ts';
 export const noEndpoints: readonly EndpointState[] = [];
 /** How much of a body is held while there is nobody to send it to. */
 const holdLimit = 64 * 1024;
-export const noTimeouts: Timeouts = { globalMs: 0, perTryMs: 0, expectedMs: 0 };
+const noTimeouts: Timeouts = { globalMs: 0, perTryMs: 0, expectedMs: 0 };
 
 export abstract class ExchangeState implements TimerTarget, FilteredRequest, HashSource {
   method = '';

@@ -24,7 +24,7 @@ export function referredOf({ services, entries, configMaps, domainSuffix }: Gate
 }
 
 /** What is wrong for a target: of the policy, or of the target itself. */
-export function faultsOf(policy: BackendTlsPolicy, ref: TargetRef, { policies, referred }: { policies: readonly BackendTlsPolicy[]; referred: Referred }) {
+function faultsOf(policy: BackendTlsPolicy, ref: TargetRef, { policies, referred }: { policies: readonly BackendTlsPolicy[]; referred: Referred }) {
   return { trust: trustFault(policy, referred), target: targetFault(policy, ref, { policies, referred }) };
 }
 

@@ -155,7 +155,7 @@ export function targetFault(
 const isService = ({ group, kind }: TargetRef): boolean => group === '' && kind === 'Service';
 const isEntry = ({ group, kind }: TargetRef): boolean => group === 'networking.istio.io' && kind === 'ServiceEntry';
 
-export function isIgnored({ metadata }: BackendTlsPolicy): boolean {
+function isIgnored({ metadata }: BackendTlsPolicy): boolean {
   return metadata.annotations?.[IGNORE]?.toLowerCase() === 'true';
 }
 

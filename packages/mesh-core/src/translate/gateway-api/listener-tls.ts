@@ -45,7 +45,7 @@ export function isSecret({ group = '', kind = 'Secret' }: { group?: string | und
 }
 
 /** A Secret of a namespace, as Istio names it to proxies. */
-export function secretResource(namespace: string, name: string): string {
+function secretResource(namespace: string, name: string): string {
   return `kubernetes-gateway://${namespace}/${name}`;
 }
 
