@@ -1,7 +1,7 @@
 // A workload of this machine: its ports, the objects that make it known to the mesh, what its proxy is started with,
 // and the environment its application gets.
 
-import type { InboundPort, MeshObject, UpstreamPort } from '@weft/mesh-core/model';
+import { HEALTH_ANNOTATION, type InboundPort, type MeshObject, type UpstreamPort } from '@weft/mesh-core/model';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import type { ControlClient } from './control-client.ts';
 import type { PortBook } from './ports.ts';
@@ -72,7 +72,7 @@ export function workloadEntry(plan: WorkloadPlan, health: 'healthy' | 'unhealthy
   return {
     apiVersion: 'networking.istio.io/v1',
     kind: 'WorkloadEntry',
-    metadata: { name: plan.workload, namespace: plan.namespace, ...(health === 'unhealthy' ? { annotations: { 'weft.dev/health': 'unhealthy' } } : {}) },
+    metadata: { name: plan.workload, namespace: plan.namespace, ...(health === 'unhealthy' ? { annotations: { [HEALTH_ANNOTATION]: 'unhealthy' } } : {}) },
     spec: {
       address: '127.0.0.1',
       ports: Object.fromEntries(plan.inbound.map((port) => [port.name, port.listenPort])),

@@ -1,7 +1,7 @@
 // What configuration and the list of proxies say exists: services, their workloads, and which of those are gateways.
 
 import { matches, resolveHost, type ServiceEntrySpec, type ServiceSpec, type WorkloadEntrySpec } from '../config/index.ts';
-import type { MeshObject } from '../model/index.ts';
+import { hasSidecar, isHealthy, type MeshObject } from '../model/index.ts';
 
 /** What the graph needs to know of a proxy; `ProxyStatus` of the API has all of it. */
 export interface GraphProxy {
@@ -58,7 +58,7 @@ export function buildCatalog(objects: readonly MeshObject[], proxies: readonly G
     if (object.kind !== 'WorkloadEntry') continue;
     const labels = (object.spec as WorkloadEntrySpec).labels ?? object.metadata.labels ?? {};
     const { namespace, name } = object.metadata;
-    const healthy = object.metadata.annotations?.['weft.dev/health'] !== 'unhealthy';
+    const healthy = isHealthy(object.metadata);
     const known = workloads.get(`${namespace}/${name}`);
     if (known !== undefined) {
       known.endpoints += 1;
@@ -75,7 +75,7 @@ export function buildCatalog(objects: readonly MeshObject[], proxies: readonly G
       healthy: healthy ? 1 : 0,
       proxies: [],
       gateway: isGatewayLabels(labels),
-      inMesh: labels['security.istio.io/tlsMode'] === 'istio',
+      inMesh: hasSidecar(labels),
     });
   }
   for (const proxy of proxies) addProxy(workloads, proxy);

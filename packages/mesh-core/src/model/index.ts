@@ -7,7 +7,7 @@ export { CLUSTER_NAMESPACE, KINDS, apiVersionOf, findKind, kindOfManifest, manif
 export { NAMESPACE_NAME_LABEL, namespaceLabels, namespaceOf, shownRef } from './namespaces.ts';
 export type { Identity } from './identity.ts';
 export { parseSpiffeId, spiffeId } from './identity.ts';
-export { canonicalRevision, canonicalService } from './canonical-service.ts';
+export { HEALTH_ANNOTATION, canonicalRevision, canonicalService, hasSidecar, isHealthy } from './workload-metadata.ts';
 export type { InboundPort, ProxyNode, ProxyRole, UpstreamPort } from './proxy-node.ts';
 export { NODE_METADATA } from './proxy-node.ts';
 export type { CheckedBody, ExtensionProvider, GrpcCheck, HttpCheck } from './extension-provider.ts';

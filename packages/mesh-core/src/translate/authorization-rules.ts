@@ -4,7 +4,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import type { AuthorizationPolicySpec } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { grouped } from './common.ts';
-import { derived } from './memo.ts';
+import { derived, sameList } from './memo.ts';
 import { type Mesh, ofKind } from './mesh.ts';
 import { concerns } from './policy-targets.ts';
 import { MATCHES_NEVER, type Place, rbacPolicy } from './rbac-policy.ts';
@@ -49,13 +49,13 @@ export function policiesFor(mesh: Mesh, node: ProxyNode): readonly Policy[] {
 }
 
 function policiesIn(mesh: Mesh, namespace: string): readonly Policy[] {
-  return derived(
+  return derived<Mesh, readonly Policy[]>(
     mesh,
     `authorization|${namespace}`,
     (m) =>
       derived(m, 'authorization by namespace', (all) => grouped(ofKind<AuthorizationPolicySpec>(all, 'AuthorizationPolicy'), (p) => p.metadata.namespace)).get(
         namespace,
       ) ?? [],
-    (old, now) => (old.length === now.length && old.every((p, i) => p === now[i]) ? old : now),
+    sameList,
   );
 }

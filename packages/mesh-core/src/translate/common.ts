@@ -33,8 +33,8 @@ export function clusterName(host: string, port: number, subset = ''): string {
 /** Seven fields of the peer header, in order. */
 export const PEER_FIELDS = ['workload', 'namespace', 'app', 'version', 'canonical_service', 'canonical_revision', 'cluster'] as const;
 
-/** Who a proxy says it is to its peers. */
-export function peerIdentity(node: ProxyNode, clusterId: string): Record<(typeof PEER_FIELDS)[number], string> {
+/** Who a workload is to its peers. */
+export function peerIdentity(node: Pick<ProxyNode, 'labels' | 'workload' | 'namespace'>, clusterId: string): Record<(typeof PEER_FIELDS)[number], string> {
   const { labels } = node;
   return {
     workload: node.workload,

@@ -2,8 +2,8 @@
 
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 import type { TrafficPolicySpec } from '../config/index.ts';
-import { canonicalRevision, canonicalService } from '../model/index.ts';
-import { hostAddress } from './common.ts';
+import { hasSidecar } from '../model/index.ts';
+import { hostAddress, peerIdentity } from './common.ts';
 import { type LocalityClient, localityGroups } from './locality.ts';
 import { type Mesh, type ServicePort, type Workload, endpointPort, mtlsModeOf } from './mesh.ts';
 
@@ -35,7 +35,7 @@ export function loadAssignment({ mesh, name, port, workloads, policy, client }: 
 /** Its sidecar takes the mesh's TLS on this port. */
 export function speaksMtls(mesh: Mesh, workload: Workload, port: ServicePort): boolean {
   const { labels, namespace } = workload;
-  return labels['security.istio.io/tlsMode'] === 'istio' && mtlsModeOf(mesh, namespace, labels, endpointPort(workload, port), port.port) !== 'DISABLE';
+  return hasSidecar(labels) && mtlsModeOf(mesh, namespace, labels, endpointPort(workload, port), port.port) !== 'DISABLE';
 }
 
 function lbEndpoint(mesh: Mesh, workload: Workload, port: ServicePort): JsonValue {
@@ -53,14 +53,8 @@ function lbEndpoint(mesh: Mesh, workload: Workload, port: ServicePort): JsonValu
           ? {}
           : {
               'weft.peer': {
-                workload: workload.name,
-                namespace: workload.namespace,
-                app: labels['app'] ?? '',
-                version: labels['version'] ?? '',
-                canonical_service: canonicalService(labels, workload.name),
-                canonical_revision: canonicalRevision(labels),
+                ...peerIdentity({ labels, workload: workload.name, namespace: workload.namespace }, mesh.settings.clusterId),
                 principal: mtls ? workload.principal : '',
-                cluster: mesh.settings.clusterId,
               },
             }),
       },

@@ -355,8 +355,19 @@ function note<M extends Remembering>(mesh: M, key: string, read: (mesh: M) => un
 
 /** Elements that are equal in content keep their identity; when all do, so does the list. */
 export function sameElements<T>(old: readonly T[], now: readonly T[]): readonly T[] {
-  const kept = now.map((value, i) => sameContent(old[i], value));
-  return kept.length === old.length && kept.every((value, i) => value === old[i]) ? old : kept;
+  return sameList(
+    old,
+    now.map((value, i) => sameContent(old[i], value)),
+  );
+}
+
+/** The old list where both have the same elements. */
+export function sameList<T>(old: readonly T[], now: readonly T[]): readonly T[] {
+  return isSameList(old, now) ? old : now;
+}
+
+export function isSameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
 /** Entries that are equal in content keep their identity; when all do, so does the map. */

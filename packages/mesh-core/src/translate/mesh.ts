@@ -17,13 +17,13 @@ import {
   servedIngresses,
   visible,
 } from '../config/index.ts';
-import { byAge, type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
+import { byAge, isHealthy, type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
 import { backendTlsRules } from './gateway-api/backend-tls.ts';
 import { gatewaysOfListeners, listenersByGateway, virtualServicesOfRoutes } from './gateway-api/index.ts';
 import { ingressGateways, ingressVirtualServices } from './ingress.ts';
-import { Memo, type Remembering, type Sources, derived, fact, sameElements, sameEntries, source } from './memo.ts';
+import { Memo, type Remembering, type Sources, derived, fact, isSameList, sameElements, sameEntries, sameList, source } from './memo.ts';
 import { type EntryFacts, entryServices } from './service-entries.ts';
 
 /** `https`: TLS that is passed on as it is. `auto`: not declared, told by the first bytes. */
@@ -84,7 +84,7 @@ export function buildMesh(objects: readonly MeshObject[], given: MeshSettings, p
   const groups = grouped(objects, (o) => o.kind);
   for (const [kind, group] of groups) {
     const before = previous?.objects.get(kind);
-    if (before?.length === group.length && group.every((object, i) => object === before[i])) groups.set(kind, before as MeshObject[]);
+    if (before !== undefined && isSameList(before, group)) groups.set(kind, before as MeshObject[]);
   }
   // Settings are read everywhere and change seldom: with others everything is worked out anew.
   const memo = previous !== undefined && JSON.stringify(previous.settings) === JSON.stringify(settings) ? previous.memo : new Memo<Mesh>();
@@ -194,7 +194,7 @@ export function seenFrom(namespace: string, all: readonly MeshService[]): MeshSe
 
 /** The services a workload belongs to. */
 export function servicesOfWorkload(mesh: Mesh, namespace: string, workload: string): readonly MeshService[] {
-  return derived(
+  return derived<Mesh, readonly MeshService[]>(
     mesh,
     `services of|${namespace}|${workload}`,
     (m) =>
@@ -206,7 +206,7 @@ export function servicesOfWorkload(mesh: Mesh, namespace: string, workload: stri
       )
         .get(`${namespace}/${workload}`)
         ?.map((s) => s.service) ?? [],
-    (old, now) => (old.length === now.length && old.every((s, i) => s === now[i]) ? old : now),
+    sameList,
   );
 }
 
@@ -251,7 +251,7 @@ function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings
     principal: spiffeId({ trustDomain: settings.trustDomain, namespace: metadata.namespace, serviceAccount }),
     weight: spec.weight ?? 1,
     locality: spec.locality ?? '',
-    healthy: metadata.annotations?.['weft.dev/health'] !== 'unhealthy',
+    healthy: isHealthy(metadata),
   };
 }
 

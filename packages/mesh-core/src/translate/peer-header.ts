@@ -1,7 +1,7 @@
 // The header that tells the next sidecar who asks, and where nobody is to be told.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import type { ProxyNode } from '../model/index.ts';
+import { hasSidecar, type ProxyNode } from '../model/index.ts';
 import { PEER_FIELDS, PEER_HEADER, peerIdentity } from './common.ts';
 import { type Mesh, serviceOf } from './mesh.ts';
 
@@ -51,5 +51,5 @@ function leavesMesh(mesh: Mesh, node: ProxyNode, cluster: string): boolean {
   // A cluster without a service's name is PassthroughCluster.
   if (service === undefined) return host === undefined;
   const { entry, workloads } = service;
-  return entry?.external === true || (workloads.length > 0 && !workloads.some(({ labels }) => labels['security.istio.io/tlsMode'] === 'istio'));
+  return entry?.external === true || (workloads.length > 0 && !workloads.some(({ labels }) => hasSidecar(labels)));
 }

@@ -2,7 +2,7 @@
 
 import { type SidecarSpec, egressHosts, isNamed, namedScopes, resolveHost, sidecarInForce } from '../config/index.ts';
 import type { MeshObject, ProxyNode } from '../model/index.ts';
-import { derived, fact } from './memo.ts';
+import { derived, fact, sameList } from './memo.ts';
 import { type Mesh, type MeshService, ofKind, seenFrom } from './mesh.ts';
 
 type Client = Pick<ProxyNode, 'namespace' | 'labels'>;
@@ -52,6 +52,6 @@ export function servicesNamedBy(mesh: Mesh, client: Client, names: readonly stri
     mesh,
     `visible|${namespace}|${JSON.stringify(wanted)}`,
     (m) => [...m.services.values()].flatMap((all) => seenFrom(namespace, all) ?? []).filter((s) => isNamed(s, wanted)),
-    (old, now) => (old.length === now.length && old.every((s, i) => s === now[i]) ? old : now),
+    sameList,
   );
 }

@@ -14,7 +14,7 @@ import { inboundListener } from './inbound-listeners.ts';
 import { inboundPorts } from './inbound-ports.ts';
 import { type MissingKeys, missingKeys } from './key-sets.ts';
 import { apiListener, hostListener, upstreamListener } from './listeners.ts';
-import { type Entry, type Memo, constant, once, onceEntry, onceEntryFor, onceFor, still } from './memo.ts';
+import { type Entry, type Memo, constant, isSameList, once, onceEntry, onceEntryFor, onceFor, still } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { ownClusters } from './own-clusters.ts';
 import { visibleService, visibleServices } from './sidecar-scope.ts';
@@ -97,7 +97,7 @@ function translated(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Filter
   const key = classFor(mesh, node).keys.filters;
   const { gateways } = mesh;
   const before = mesh.memo.recall<Filtered>(key);
-  if (before?.set === set && before.gateways === gateways && sameList(before.filters, filters)) return before.result;
+  if (before?.set === set && before.gateways === gateways && isSameList(before.filters, filters)) return before.result;
   const result = applyEnvoyFilters(mesh, node, set);
   mesh.memo.remember(key, { set, filters, gateways, result } satisfies Filtered);
   return result;
@@ -172,7 +172,7 @@ function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): Resour
     bodies.push(
       still(mesh, before?.[i]) ?? ('body' in part ? part.body : onceEntryFor(mesh, part.key, node, (n) => encode(TYPE_URL.route, part.make(mesh, n)))),
     );
-  if (given?.base === base && sameList(given.bodies, bodies)) return given.set;
+  if (given?.base === base && isSameList(given.bodies, bodies)) return given.set;
   // The routes are the same for many proxies; who the proxy is stands behind them.
   const routes: Resource[] = [];
   for (const [i, { value: body }] of bodies.entries())
@@ -268,10 +268,6 @@ function sharedClusters(mesh: Mesh, node: ProxyNode, encode: Encode): Base['shar
     }),
   );
   return { clusters: byName(pairs.map((p) => p.cluster)), endpoints: byName(pairs.flatMap((p) => p.endpoints)) };
-}
-
-function sameList(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
 function byName(resources: readonly Resource[]): View {

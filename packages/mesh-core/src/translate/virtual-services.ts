@@ -2,7 +2,7 @@
 
 import { MESH, type VirtualServiceSpec, gatewayKey, hostMatches, publicity, resolveHost, visible } from '../config/index.ts';
 import type { MeshObject } from '../model/index.ts';
-import { derived, fact, once } from './memo.ts';
+import { derived, fact, isSameList, once } from './memo.ts';
 import type { Mesh } from './mesh.ts';
 
 type VirtualService = MeshObject<VirtualServiceSpec>;
@@ -65,7 +65,7 @@ function withSameLists(old: HostIndex, now: HostIndex): HostIndex {
   for (const part of ['exact', 'wildcards'] as const)
     for (const [host, list] of now[part]) {
       const before = old[part].get(host);
-      if (before?.length === list.length && before.every((vs, i) => vs === list[i])) now[part].set(host, before);
+      if (before !== undefined && isSameList(before, list)) now[part].set(host, before);
     }
   return now;
 }

@@ -31,7 +31,7 @@ const maxContinuations = 32;
 const rememberedResets = 1024;
 /** As much as Envoy buffers per connection. */
 const defaultUnsentBytes = 1024 * 1024;
-/** Unread output above which answers to control frames are no longer gathered. */
+/** A peer that lets so much wait unread, and asks for more answers to control frames, is cut off. */
 const maxUnreadBytes = 4 * 1024 * 1024;
 
 export interface SessionOptions {

@@ -2,13 +2,11 @@
 
 import type { MeshObject } from '../../model/index.ts';
 import { type BackendTlsPolicy, type PolicyFault, type Referred, type TargetRef, targetFault, trustFault } from './backend-tls.ts';
-import { CONTROLLER } from './classes.ts';
+import { CONTROLLER, MESH_CONTROLLER } from './classes.ts';
 import { parentKind } from './parents.ts';
 import type { Condition } from './status.ts';
 import { type GatewayWorld, keyOf } from './world.ts';
 
-/** Of a mesh without gateways, as Istio names it. */
-const MESH_CONTROLLER = 'istio.io/mesh-controller';
 /** So many the API has room for. */
 const MAX_ANCESTORS = 16;
 

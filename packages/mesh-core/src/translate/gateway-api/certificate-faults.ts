@@ -1,6 +1,6 @@
 // Certificates a listener names and cannot have.
 
-import { MAX_CERTIFICATES, bundleResource, isSecret, validationOf } from './listener-tls.ts';
+import { MAX_CERTIFICATES, MODE_OPTION, bundleResource, isSecret, validationOf } from './listener-tls.ts';
 import type { Fault, Listener } from './listeners.ts';
 import { granted } from './grants.ts';
 import type { GatewayWorld } from './world.ts';
@@ -11,7 +11,7 @@ export function certificateFaults(
   { secrets, grants, configMaps }: Pick<GatewayWorld, 'secrets' | 'grants' | 'configMaps'>,
 ): Fault[] {
   const { mode = 'Terminate', certificateRefs = [], options = {} } = spec.tls ?? {};
-  if (spec.tls === undefined || mode !== 'Terminate' || options['gateway.istio.io/tls-terminate-mode']?.startsWith('ISTIO_') === true) return [];
+  if (spec.tls === undefined || mode !== 'Terminate' || options[MODE_OPTION]?.startsWith('ISTIO_') === true) return [];
   const fault = (reason: string, message: string, path: string): Fault => ({ condition: 'ResolvedRefs', reason, message, path: `tls.${path}` });
   if (certificateRefs.length > MAX_CERTIFICATES)
     return [fault('InvalidCertificateRef', `TLS mode can only support up to ${MAX_CERTIFICATES} server certificates`, 'certificateRefs')];

@@ -4,11 +4,13 @@ import type { GatewayClassSpec, KubernetesGatewaySpec } from '../../config/index
 import type { MeshObject } from '../../model/index.ts';
 
 export const CONTROLLER = 'istio.io/gateway-controller';
+/** Of a mesh without gateways, as Istio names it. */
+export const MESH_CONTROLLER = 'istio.io/mesh-controller';
 /** Known without an object, as in Istio. Remote gateways and waypoints are no proxies that run here. */
 const BUILT_IN: ReadonlyMap<string, string> = new Map([
   ['istio', CONTROLLER],
   ['istio-remote', 'istio.io/unmanaged-gateway'],
-  ['istio-waypoint', 'istio.io/mesh-controller'],
+  ['istio-waypoint', MESH_CONTROLLER],
 ]);
 
 /** Who looks after Gateways of a class; undefined when nobody is known. */

@@ -5,7 +5,7 @@ import type { KubernetesGateway, ListenerSpec } from './listeners.ts';
 
 export type ServerTls = NonNullable<GatewaySpec['servers'][number]['tls']>;
 
-const MODE_OPTION = 'gateway.istio.io/tls-terminate-mode';
+export const MODE_OPTION = 'gateway.istio.io/tls-terminate-mode';
 const CIPHER_OPTION = 'gateway.istio.io/tls-cipher-suites';
 /** Connections by the SNI of sidecars, as between networks. */
 const PROTOCOL_OPTION = 'gateway.istio.io/listener-protocol';
