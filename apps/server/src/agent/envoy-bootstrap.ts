@@ -1,9 +1,8 @@
 // The bootstrap of a stock Envoy sidecar: who it is, where its control plane is, how it proves its identity there.
 
 import { dirname } from 'node:path';
-import { NODE_METADATA } from '@weft/mesh-core/model';
 import { BUCKET_BOUNDS } from '@weft/mesh-core/telemetry';
-import { type ProxySpec, nodeId } from '../proxy/config/proxy-spec.ts';
+import { type ProxySpec, xdsNode } from '../proxy/config/proxy-spec.ts';
 
 export interface XdsCredential {
   /** File-SDS document with the secret `xds`; the agent renames a new one into place on renewal. */
@@ -15,24 +14,7 @@ export interface XdsCredential {
 export function envoyBootstrap(spec: ProxySpec, credential: XdsCredential, version: string): unknown {
   const [xdsHost = '127.0.0.1', xdsPort = '15012'] = spec.xdsAddress.split(':');
   return {
-    node: {
-      id: nodeId(spec),
-      cluster: `${spec.labels['app'] ?? spec.workload}.${spec.namespace}`,
-      metadata: {
-        [NODE_METADATA.namespace]: spec.namespace,
-        [NODE_METADATA.workload]: spec.workload,
-        [NODE_METADATA.serviceAccount]: spec.serviceAccount,
-        [NODE_METADATA.labels]: spec.labels,
-        [NODE_METADATA.meshId]: spec.meshId,
-        [NODE_METADATA.dataPlane]: 'envoy',
-        [NODE_METADATA.httpProxyPort]: spec.httpProxyPort,
-        [NODE_METADATA.inbound]: spec.inbound,
-        [NODE_METADATA.upstreams]: spec.upstreams,
-        [NODE_METADATA.adminPort]: spec.adminPort,
-        [NODE_METADATA.version]: version,
-        ...(spec.envoyTelemetry === undefined ? {} : { [NODE_METADATA.telemetry]: spec.envoyTelemetry }),
-      },
-    },
+    node: xdsNode(spec, 'envoy', version),
     admin: { address: socketAddress('127.0.0.1', spec.adminPort) },
     dynamic_resources: {
       ads_config: {

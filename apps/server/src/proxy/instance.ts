@@ -1,10 +1,10 @@
 // One embedded proxy: identity, configuration from the control plane, the data path, telemetry and admin, put together.
 
-import { DEFAULT_MESH_SETTINGS, NODE_METADATA, canonicalRevision, canonicalService, spiffeId } from '@weft/mesh-core/model';
+import { DEFAULT_MESH_SETTINGS, canonicalRevision, canonicalService, spiffeId } from '@weft/mesh-core/model';
 import type { PeerLabels } from '@weft/mesh-core/telemetry';
 import { openAccessLogs } from './access-log/access-log.ts';
 import { type Admin, type ProxyState, startAdmin } from './admin/admin.ts';
-import { type ProxySpec, nodeId } from './config/proxy-spec.ts';
+import { type ProxySpec, xdsNode } from './config/proxy-spec.ts';
 import type { ProxyRuntime, RuntimeDeps } from './http/hooks.ts';
 import { keepIdentity } from './identity/keep-identity.ts';
 import type { ListeningSockets } from './listener/listening-sockets.ts';
@@ -52,7 +52,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
   };
   // The same for all proxies of a process: spans of neighbours must line up to the microsecond.
   const epochOffsetMs = performance.timeOrigin;
-  const id = nodeId(spec);
+  const { id, cluster, metadata } = xdsNode(spec, 'embedded', VERSION);
   const self = selfLabels(spec);
   const lastGood = openLastGood(spec.stateDir, name, log);
   const metrics = createRequestMetrics(self, Date.now);
@@ -97,7 +97,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
   ready.catch(() => undefined);
   const configuration: Configuration = createConfiguration(runtime, {
     changed: () => lastGood.changed(configuration),
-    live: (_listeners, error) => {
+    live: (error) => {
       if (error !== undefined) {
         cannotBind(error);
         clearTimeout(rebindTimer);
@@ -136,7 +136,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       uptime_current_epoch: `${Math.round(process.uptime())}s`,
       uptime_all_epochs: `${Math.round(process.uptime())}s`,
       hot_restart_version: 'disabled',
-      node: { id, cluster: `${self.app}.${spec.namespace}` },
+      node: { id, cluster },
       control_plane: xds?.state() ?? { connected: false },
       certificate_expires: identity.current() === undefined ? null : new Date(identity.current()?.notAfter ?? 0).toISOString(),
     }),
@@ -167,7 +167,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       address: spec.xdsAddress,
       rootCaPem: spec.rootCaPem,
       identity: () => identity.require(),
-      node: { id, cluster: `${self.app}.${spec.namespace}`, metadata: nodeMetadata(spec), version: VERSION },
+      node: { id, cluster, metadata, version: VERSION },
       configuration,
       log,
     });
@@ -210,22 +210,6 @@ function selfLabels(spec: ProxySpec): PeerLabels {
     canonicalRevision: canonicalRevision(labels),
     cluster: DEFAULT_MESH_SETTINGS.clusterId,
     principal: spiffeId(spec),
-  };
-}
-
-function nodeMetadata(spec: ProxySpec) {
-  return {
-    [NODE_METADATA.namespace]: spec.namespace,
-    [NODE_METADATA.workload]: spec.workload,
-    [NODE_METADATA.serviceAccount]: spec.serviceAccount,
-    [NODE_METADATA.labels]: spec.labels,
-    [NODE_METADATA.meshId]: spec.meshId,
-    [NODE_METADATA.dataPlane]: 'embedded',
-    [NODE_METADATA.httpProxyPort]: spec.httpProxyPort,
-    [NODE_METADATA.inbound]: spec.inbound.map((port) => ({ ...port })),
-    [NODE_METADATA.upstreams]: spec.upstreams.map((upstream) => ({ ...upstream })),
-    [NODE_METADATA.adminPort]: spec.adminPort,
-    [NODE_METADATA.version]: VERSION,
   };
 }
 

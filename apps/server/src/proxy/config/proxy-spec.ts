@@ -1,6 +1,7 @@
 // What starts one embedded proxy: written by the agent as JSON, read by proxy/main.ts. A fleet process gets a list of these.
 
-import type { InboundPort, ProxyRole, UpstreamPort } from '@weft/mesh-core/model';
+import { type InboundPort, NODE_METADATA, type ProxyRole, type UpstreamPort } from '@weft/mesh-core/model';
+import type { JsonObject } from '@weft/mesh-core/wire';
 
 export interface ProxySpec {
   workload: string;
@@ -37,4 +38,26 @@ export interface ProxySpec {
 /** The proxy's xDS node id, as Istio writes it. */
 export function nodeId({ role, ip, workload, replica, namespace }: ProxySpec): string {
   return `${role}~${ip}~${workload}${replica === undefined ? '' : `-${replica}`}.${namespace}~${namespace}.svc.cluster.local`;
+}
+
+/** Who the proxy is to the control plane. `version` is that of its data plane. */
+export function xdsNode(spec: ProxySpec, dataPlane: 'embedded' | 'envoy', version: string): { id: string; cluster: string; metadata: JsonObject } {
+  return {
+    id: nodeId(spec),
+    cluster: `${spec.labels['app'] ?? spec.workload}.${spec.namespace}`,
+    metadata: {
+      [NODE_METADATA.namespace]: spec.namespace,
+      [NODE_METADATA.workload]: spec.workload,
+      [NODE_METADATA.serviceAccount]: spec.serviceAccount,
+      [NODE_METADATA.labels]: spec.labels,
+      [NODE_METADATA.meshId]: spec.meshId,
+      [NODE_METADATA.dataPlane]: dataPlane,
+      [NODE_METADATA.httpProxyPort]: spec.httpProxyPort,
+      [NODE_METADATA.inbound]: spec.inbound.map((port) => ({ ...port })),
+      [NODE_METADATA.upstreams]: spec.upstreams.map((upstream) => ({ ...upstream })),
+      [NODE_METADATA.adminPort]: spec.adminPort,
+      [NODE_METADATA.version]: version,
+      ...(dataPlane === 'embedded' || spec.envoyTelemetry === undefined ? {} : { [NODE_METADATA.telemetry]: spec.envoyTelemetry }),
+    },
+  };
 }

@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { compileWeightedChoice, type RbacConnection, type WeightedChoice } from '@weft/mesh-core/traffic';
 import { compileChainMatch, type ChainMatcher } from '../config/chain-match.ts';
-import type { ChainMatch, FilterChain, ListenerConfig, WeightedCluster } from '../config/model.ts';
+import type { ChainMatch, FilterChain, HttpConnectionManager, ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
 import type { ListenerStats } from '../http/hooks.ts';
 import type { RouteFilter } from '../http/filters/chain.ts';
 import { compileManagerFilters } from '../http/filters/manager-filters.ts';
@@ -56,6 +56,16 @@ interface Downstream {
   /** The peer of the socket, where `address` is whom a PROXY header names. */
   directAddress: string;
   directPort: number;
+}
+
+/** A client on the chain that was picked for it. */
+interface Arrival {
+  chain: CompiledChain;
+  downstream: Downstream;
+  client: TlsClient;
+  tls: boolean;
+  /** What rules look at; undefined where there are none. */
+  checked: CheckedConnection | undefined;
 }
 
 /** What one slow reader may have unsent; smaller makes every large read wait for its write. */
@@ -265,75 +275,87 @@ export class ListenerRuntime {
   }
 
   private serve(socket: Socket, chain: CompiledChain, downstream: Downstream, client: TlsClient, tls: boolean): void {
-    const { deps, wheel, clusters } = this.parts;
     const { http, tcp } = chain.config;
-    const { listener } = downstream;
     const access = chain.filters.length > 0 || chain.guard !== undefined ? accessOf(downstream, client, tls) : undefined;
     const checked = access === undefined ? undefined : { access, sourcePort: downstream.port, ownIdentity: client.ownIdentity };
     if (tcp === undefined && checked !== undefined && this.refuses(chain.guard, checked)) {
       this.refused++;
-      return refuseOnFirstBytes(socket, wheel);
+      return refuseOnFirstBytes(socket, this.parts.wheel);
     }
-    if (http !== undefined && chain.routes !== undefined) {
-      // Without a spread: objects made by one differ in shape, and every look at them on the request path is slow.
-      const context: ConnectionContext = {
-        listener,
-        manager: http,
-        routes: chain.routes,
-        filters: chain.filters,
-        deps,
-        wheel,
-        clusters,
-        tls,
-        principal: client.principal,
-        certificateHash: client.certificateHash,
-        subject: client.subject,
-        dnsNames: client.dnsNames,
-        ownIdentity: client.ownIdentity,
-        remoteAddress: downstream.address,
-        remotePort: downstream.port,
-        downstreamAddress: `${downstream.address}:${downstream.port}`,
-        directAddress: `${downstream.directAddress}:${downstream.directPort}`,
-        localAddress: downstream.localAddress,
-        serverName: downstream.serverName,
-        access,
-      };
-      const negotiated = 'alpnProtocol' in socket ? socket.alpnProtocol : undefined;
-      if (http.codec === 'http2' || (negotiated === 'h2' && http.codec === 'auto')) return this.serveHttp(socket, context, true);
-      if (http.codec === 'http1' || typeof negotiated === 'string') return this.serveHttp(socket, context, false);
-      // Nothing but the first bytes tells. One that says nothing is idle.
-      this.undecided.add(socket);
-      const idle = new WheelTimer({ onTimer: () => socket.destroy() });
-      wheel.set(idle, http.idleTimeoutMs || defaultIdleMs);
-      const decided = (): void => {
-        this.undecided.delete(socket);
-        wheel.clear(idle);
-      };
-      socket.once('close', decided);
-      awaitPreface(socket, (http2) => {
-        decided();
-        this.serveHttp(socket, context, http2);
-      });
-    } else if (tcp !== undefined) {
-      const connection = new TcpConnection(socket, {
-        listener,
-        proxy: tcp,
-        pick: chain.pick,
-        deps,
-        wheel,
-        clusters,
-        peer: { principal: client.principal, header: undefined },
-        tls,
-        downstreamAddress: `${downstream.address}:${downstream.port}`,
-        directAddress: `${downstream.directAddress}:${downstream.directPort}`,
-        localAddress: downstream.localAddress,
-        serverName: downstream.serverName,
-        guard: chain.guard,
-        checked,
-      });
-      this.tcp.add(connection);
-      socket.once('close', () => this.tcp.delete(connection));
-    } else this.refuse(socket);
+    const arrival: Arrival = { chain, downstream, client, tls, checked };
+    if (http !== undefined && chain.routes !== undefined) this.serveManager(socket, this.contextOf(arrival, http, chain.routes));
+    else if (tcp !== undefined) this.serveTcp(socket, arrival, tcp);
+    else this.refuse(socket);
+  }
+
+  /** Without a spread: objects made by one differ in shape, and every look at them on the request path is slow. */
+  private contextOf({ chain, downstream, client, tls, checked }: Arrival, manager: HttpConnectionManager, routes: RouteSlot): ConnectionContext {
+    const { deps, wheel, clusters } = this.parts;
+    return {
+      listener: downstream.listener,
+      manager,
+      routes,
+      filters: chain.filters,
+      deps,
+      wheel,
+      clusters,
+      tls,
+      principal: client.principal,
+      certificateHash: client.certificateHash,
+      subject: client.subject,
+      dnsNames: client.dnsNames,
+      ownIdentity: client.ownIdentity,
+      remoteAddress: downstream.address,
+      remotePort: downstream.port,
+      downstreamAddress: `${downstream.address}:${downstream.port}`,
+      directAddress: `${downstream.directAddress}:${downstream.directPort}`,
+      localAddress: downstream.localAddress,
+      serverName: downstream.serverName,
+      access: checked?.access,
+    };
+  }
+
+  /** By what the handshake has agreed, else by the first bytes. */
+  private serveManager(socket: Socket, context: ConnectionContext): void {
+    const { codec, idleTimeoutMs } = context.manager;
+    const negotiated = 'alpnProtocol' in socket ? socket.alpnProtocol : undefined;
+    if (codec === 'http2' || (negotiated === 'h2' && codec === 'auto')) return this.serveHttp(socket, context, true);
+    if (codec === 'http1' || typeof negotiated === 'string') return this.serveHttp(socket, context, false);
+    this.undecided.add(socket);
+    // One that says nothing is idle.
+    const idle = new WheelTimer({ onTimer: () => socket.destroy() });
+    context.wheel.set(idle, idleTimeoutMs || defaultIdleMs);
+    const decided = (): void => {
+      this.undecided.delete(socket);
+      context.wheel.clear(idle);
+    };
+    socket.once('close', decided);
+    awaitPreface(socket, (http2) => {
+      decided();
+      this.serveHttp(socket, context, http2);
+    });
+  }
+
+  private serveTcp(socket: Socket, { chain, downstream, client, tls, checked }: Arrival, proxy: TcpProxy): void {
+    const { deps, wheel, clusters } = this.parts;
+    const connection = new TcpConnection(socket, {
+      listener: downstream.listener,
+      proxy,
+      pick: chain.pick,
+      deps,
+      wheel,
+      clusters,
+      peer: { principal: client.principal, header: undefined },
+      tls,
+      downstreamAddress: `${downstream.address}:${downstream.port}`,
+      directAddress: `${downstream.directAddress}:${downstream.directPort}`,
+      localAddress: downstream.localAddress,
+      serverName: downstream.serverName,
+      guard: chain.guard,
+      checked,
+    });
+    this.tcp.add(connection);
+    socket.once('close', () => this.tcp.delete(connection));
   }
 
   /** Before a connection manager nobody else is asked: it is decided at once. */

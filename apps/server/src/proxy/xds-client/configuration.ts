@@ -35,8 +35,8 @@ export interface Configuration {
 export interface ConfigurationEvents {
   /** Something was applied. */
   changed(): void;
-  /** The runtime was given this set of listeners; `error` when some could not be bound. */
-  live(listeners: readonly ListenerConfig[], error: Error | undefined): void;
+  /** The runtime was given other listeners; `error` when some could not be bound. */
+  live(error: Error | undefined): void;
 }
 
 export function createConfiguration(runtime: ProxyRuntime, events: ConfigurationEvents): Configuration {
@@ -50,7 +50,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
   let live = new Map<string, ListenerConfig>();
   let unbound = false;
   // Told that there are no listeners a proxy is as ready as it will be: a gateway of no Gateway yet.
-  let none: 'unknown' | 'told' | 'live' = 'unknown';
+  let noListeners: 'unknown' | 'told' | 'live' = 'unknown';
 
   const rawOf = (typeUrl: TypeUrl): Map<string, RawResource> => raw.get(typeUrl) ?? new Map<string, RawResource>();
   const isAnswered = (typeUrl: TypeUrl, name: string): boolean => answered.get(typeUrl)?.has(name) === true;
@@ -122,9 +122,9 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
       if (chosen !== undefined) next.set(name, chosen);
     }
     let failure: Error | undefined;
-    const changed = unbound || none === 'told' || next.size !== live.size || [...next].some(([name, listener]) => live.get(name) !== listener);
+    const changed = unbound || noListeners === 'told' || next.size !== live.size || [...next].some(([name, listener]) => live.get(name) !== listener);
     if (changed) {
-      none = 'live';
+      noListeners = 'live';
       live = next;
       try {
         await runtime.applyListeners([...next.values()]);
@@ -132,7 +132,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
         failure = error as Error;
       }
       unbound = failure !== undefined;
-      events.live([...next.values()], failure);
+      events.live(failure);
     }
     if (condemned.size > 0) {
       const named = new Set(
@@ -170,7 +170,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
         kept.delete(name);
         heard?.add(name);
       }
-      if (typeUrl === TYPE_URL.listener && none === 'unknown' && listeners.size === 0 && problems.length === 0) none = 'told';
+      if (typeUrl === TYPE_URL.listener && noListeners === 'unknown' && listeners.size === 0 && problems.length === 0) noListeners = 'told';
       events.changed();
       const failure = await settle();
       if (problems.length > 0) throw new DecodeError(problems);
