@@ -1,7 +1,7 @@
 // The data path beside its peers, interleaved in one run: requests per CPU second as ratios, CPU per request, latency at half of
 // Envoy's load, the share of telemetry, memory. Needs the build (npm run build), wrk, h2load, nghttpd, nginx, haproxy, taskset;
 // Envoy and proxies from npm if there.
-//   node bench/proxy/run.mjs [--rounds 3] [--seconds 2] [--only one-hop]
+//   node bench/proxy/run.mjs [--rounds 3] [--seconds 2] [--warm 6] [--only one-hop]
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpuSeconds, freePorts, grpcLoad, median, openRig, option, paced, percentile, residentMb, wrk } from '../lib/rig.mjs';
@@ -10,12 +10,14 @@ import { startBare, startGrpcUpstream, startHaproxyGrpc, startNginxHop, startNgi
 
 const rounds = option('rounds', 3);
 const seconds = option('seconds', 2);
+/** Before the first round of a case: what it compiles in the first seconds is no part of what a server costs that runs for days. */
+const warm = option('warm', 6);
 const only = option('only', '');
 const MANY_HEADERS = Array.from({ length: 9 }, (_, i) => `x-header-${i}: some value of ordinary length ${i}`);
 /** Plans of the eight sidecars that do nothing. */
 const IDLE = ['idle-1', 'idle-2', 'idle-3', 'idle-4'];
 
-/** Runs a case: every contender once a round, in rotated order, the first round to warm up. Answers samples by contender. */
+/** Runs a case: every contender once a round, in rotated order, after a longer one to warm up. Answers samples by contender. */
 async function measure(contenders, load, times = rounds) {
   const seen = new Map(contenders.map((c) => [c.name, []]));
   for (let round = 0; round <= times; round++)
@@ -23,7 +25,7 @@ async function measure(contenders, load, times = rounds) {
       const c = contenders[(i + round) % contenders.length];
       const before = cpuSeconds(c.pids);
       const started = performance.now();
-      const requests = await load(c.port);
+      const requests = await load(c.port, { seconds: round === 0 ? warm : seconds });
       const sample = { cpu: ((cpuSeconds(c.pids) - before) * 1e6) / requests, rate: (requests * 1_000) / (performance.now() - started) };
       if (round > 0) seen.get(c.name).push(sample);
     }
@@ -85,13 +87,17 @@ try {
   const oneHop = 'one hop, 1 KB';
   const twoHop = 'two hops mTLS, 1 KB';
   const cases = [
-    { name: oneHop, contenders: [...mesh(0), peer.nginx, ...npm, peer.bare], load: (port) => wrk(port, { seconds }) },
-    { name: 'one hop, 1 KB, 11 headers', contenders: [...mesh(0), peer.nginx], load: (port) => wrk(port, { seconds, headers: MANY_HEADERS }) },
-    { name: 'one hop, 100 KB', contenders: [...mesh(0), peer.nginx, peer.bare], load: (port) => wrk(port, { seconds, path: '/100k' }) },
-    { name: twoHop, contenders: [...mesh(2), peer.nginxTwo], load: (port) => wrk(port, { seconds }) },
-    { name: 'two hops mTLS, 100 KB', contenders: [...mesh(2), peer.nginxTwo], load: (port) => wrk(port, { seconds, path: '/100k' }) },
-    { name: 'gRPC one hop', contenders: [...mesh(1), peer.haproxy], load: (port) => grpcLoad(port, { seconds, body }) },
-    { name: 'gRPC two hops mTLS', contenders: mesh(3), load: (port) => grpcLoad(port, { seconds, body }) },
+    { name: oneHop, contenders: [...mesh(0), peer.nginx, ...npm, peer.bare], load: wrk },
+    {
+      name: 'one hop, 1 KB, 11 headers',
+      contenders: [...mesh(0), peer.nginx],
+      load: (port, time) => wrk(port, { ...time, headers: MANY_HEADERS }),
+    },
+    { name: 'one hop, 100 KB', contenders: [...mesh(0), peer.nginx, peer.bare], load: (port, time) => wrk(port, { ...time, path: '/100k' }) },
+    { name: twoHop, contenders: [...mesh(2), peer.nginxTwo], load: wrk },
+    { name: 'two hops mTLS, 100 KB', contenders: [...mesh(2), peer.nginxTwo], load: (port, time) => wrk(port, { ...time, path: '/100k' }) },
+    { name: 'gRPC one hop', contenders: [...mesh(1), peer.haproxy], load: (port, time) => grpcLoad(port, { ...time, body }) },
+    { name: 'gRPC two hops mTLS', contenders: mesh(3), load: (port, time) => grpcLoad(port, { ...time, body }) },
   ].filter((c) => c.name.includes(only));
 
   console.log(`\n| case | contender | req per CPU s | CPU µs/req | weft against it |\n|---|---|---|---|---|`);
@@ -131,7 +137,7 @@ try {
       const [pid] = await startEmbedded(rig, control.client, plans[kind].slice(0, 1), { name: kind });
       pair.push({ name: kind, pids: [pid], port: listen(kind, 0) });
     }
-    const seen = await measure(pair, (port) => wrk(port, { seconds }), rounds * 2);
+    const seen = await measure(pair, wrk, rounds * 2);
     const share = 100 * (1 - ratioOf(seen, 'quiet', 'single'));
     console.log(
       `\n| telemetry, one hop, 1 KB | CPU µs/req | share |\n|---|---|---|\n| off by a Telemetry: no metrics, no traces | ${cpuOf(seen, 'quiet').toFixed(1)} | |`,
@@ -142,7 +148,7 @@ try {
   if ('10,000 routes / 1,000 clusters'.includes(only)) {
     const port = plans.weft[0].httpProxyPort;
     const byHost = [{ name: 'weft', pids: weft, port }];
-    const cost = async () => cpuOf(await measure(byHost, () => wrk(port, { seconds, headers: [`Host: ${PLAIN_HOST}`] })), 'weft');
+    const cost = async () => cpuOf(await measure(byHost, (_, time) => wrk(port, { ...time, headers: [`Host: ${PLAIN_HOST}`] })), 'weft');
     const small = await cost();
     await growMesh(control.client, port);
     const large = await cost();
