@@ -1,6 +1,6 @@
 // The control plane's state for debugging, on istiod's paths and in the shapes its tools read where these are JSON. Loopback only.
 
-import { buildMesh } from '@weft/mesh-core/translate';
+import { buildMesh, workloadsOf } from '@weft/mesh-core/translate';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { RefusedError } from './errors.ts';
@@ -40,7 +40,10 @@ export function debugRoutes({ controlPlane, store, settings }: ReadyServices): F
     return dump;
   };
   const objects = (...kinds: string[]) => store.list().items.filter((o) => kinds.includes(o.kind));
-  const services = () => [...buildMesh(store.list().items, settings).services.values()].flat();
+  const services = () => {
+    const mesh = buildMesh(store.list().items, settings);
+    return [...mesh.services.values()].flat().map((service) => ({ service, workloads: workloadsOf(mesh, service) }));
+  };
 
   return async (app) => {
     app.addHook('onRequest', async ({ ip }) => {
@@ -92,13 +95,13 @@ export function debugRoutes({ controlPlane, store, settings }: ReadyServices): F
     proxyPage('/debug/edsz', (dump) => dump['endpoint'] ?? []);
     proxyPage('/debug/clusterz', (dump) => dump['cluster'] ?? []);
     page('/debug/registryz', () =>
-      services().map(({ workloads, ...service }) => ({ ...service, workloads: workloads.map((w) => `${w.name}.${w.namespace}`) })),
+      services().map(({ service: { key: _, ...service }, workloads }) => ({ ...service, workloads: workloads.map((w) => `${w.name}.${w.namespace}`) })),
     );
     page('/debug/endpointz', () =>
-      services().flatMap((service) =>
+      services().flatMap(({ service, workloads }) =>
         service.ports.map((port) => ({
           svc: `${service.host}:${port.name}`,
-          ep: service.workloads.map((w) => ({ service: service.host, servicePort: port, workload: w })),
+          ep: workloads.map((w) => ({ service: service.host, servicePort: port, workload: w })),
         })),
       ),
     );

@@ -8,6 +8,7 @@ import { loadAssignment, speaksMtls } from './endpoints.ts';
 import { externalDiscovery } from './external-clusters.ts';
 import { type EffectiveRule, destinationRuleFor } from './destination-rules.ts';
 import type { Mesh, MeshService, ServicePort } from './mesh.ts';
+import { workloadsOf } from './service-workloads.ts';
 import {
   HTTP_OPTIONS,
   commonLbConfig,
@@ -64,9 +65,11 @@ function clusterPair({ mesh, service, port, name, node, rule, subset }: PairCont
   const { dataPlane } = node;
   const http = port.protocol !== 'tcp' && port.protocol !== 'https';
   const proxyless = dataPlane === 'grpc';
-  const workloads = service.workloads.filter((w) => matches(w.labels, subset?.labels));
+  const all = workloadsOf(mesh, service);
+  const workloads = all.filter((w) => matches(w.labels, subset?.labels));
   const allMtls = workloads.length > 0 && workloads.every((w) => speaksMtls(mesh, w, port));
-  const { fields, ...choice } = transport({ service, port, subset: subset?.name, policy, dataPlane, allMtls });
+  const principals = [...new Set(all.map((w) => w.principal))].toSorted();
+  const { fields, ...choice } = transport({ service, port, subset: subset?.name, policy, dataPlane, allMtls, principals });
   const endpoints = loadAssignment({ mesh, name, port, workloads, policy, client: node });
   const discovery = proxyless ? undefined : externalDiscovery(service.entry, service.host, endpoints);
   const cluster = without({

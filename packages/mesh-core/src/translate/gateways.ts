@@ -14,6 +14,7 @@ import { TLS_INSPECTOR, hcm, rds } from './listeners.ts';
 import { type EffectiveRule, destinationRuleFor } from './destination-rules.ts';
 import type { Mesh, MeshService, ServicePort } from './mesh.ts';
 import { BUILT_IN, serverTls } from './server-tls.ts';
+import { workloadsOf } from './service-workloads.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { type L4Context, l4Applies, tcpProxyFilter, tcpProxyTo } from './tcp-routes.ts';
 import { effectivePolicy, withMeshLocality } from './traffic-policy.ts';
@@ -192,7 +193,14 @@ export function sniClusters(mesh: Mesh, node: ProxyNode): { cluster: JsonObject;
   return passthroughTargets(mesh, node, hosts).map(({ sni: name, service, port, subset, policy }) => ({
     cluster: { name, type: 'EDS', edsClusterConfig: { edsConfig: ADS, serviceName: name }, connectTimeout: seconds(mesh.settings.connectTimeoutMs) },
     // Under its own name too: Envoy does not ask again for endpoints another cluster has asked for, and would warm this one for ever.
-    endpoints: loadAssignment({ mesh, name, port, workloads: service.workloads.filter((w) => matches(w.labels, subset?.labels)), policy, client: node }),
+    endpoints: loadAssignment({
+      mesh,
+      name,
+      port,
+      workloads: workloadsOf(mesh, service).filter((w) => matches(w.labels, subset?.labels)),
+      policy,
+      client: node,
+    }),
   }));
 }
 

@@ -21,6 +21,7 @@ const edit = fc.record({
   kind: fc.constantFrom(
     'Service',
     'WorkloadEntry',
+    'ServiceEntry',
     'VirtualService',
     'DestinationRule',
     'PeerAuthentication',
@@ -58,6 +59,14 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
         address: `127.0.0.${shape + 1}`,
         ports: { http: 8000 + shape },
         labels: { app: name, version: 'v1', ...(shape > 1 ? { 'security.istio.io/tlsMode': 'istio' } : {}) },
+      });
+    case 'ServiceEntry':
+      return object(networking, kind, name, {
+        hosts: shape === 3 ? [`${name}.ns.svc.cluster.local`, 'Both.test'] : [`${name}.test`, 'both.test'],
+        ports: [{ number: 9080, name: 'http', protocol: 'HTTP' }],
+        resolution: shape === 2 ? 'DNS' : 'STATIC',
+        ...(shape % 2 === 0 ? { endpoints: [{ address: `127.0.1.${shape}`, serviceAccount: name }] } : { workloadSelector: { labels: { app: name } } }),
+        ...(shape === 1 ? { location: 'MESH_INTERNAL' } : {}),
       });
     case 'VirtualService':
       return object(networking, kind, name, {
@@ -259,18 +268,22 @@ test('an edit of one VirtualService makes the routes of its hosts again and noth
   expect(translate(buildMesh(next, DEFAULT_MESH_SETTINGS, second), node('a'), DEFAULT_MESH_SETTINGS)).toBe(after);
 });
 
-test('an endpoint that moves makes the listeners again of those who call its service, and of nobody else', () => {
+test('an endpoint that moves makes neither listeners nor routes again, not even of those who call its service', () => {
   const objects = NAMES.flatMap((name) => [
     objectOf({ kind: 'Service', name, shape: 0, gone: false }),
     objectOf({ kind: 'WorkloadEntry', name, shape: 2, gone: false }),
   ]);
-  const caller = node('a', { upstreams: [{ host: 'c.ns.svc.cluster.local', port: 9080, listenPort: 22_000 }] });
+  const callers = [node('a'), node('c', { dataPlane: 'envoy', httpProxyPort: 15_001 })];
   const first = buildMesh(objects, DEFAULT_MESH_SETTINGS);
-  const before = translate(first, caller, DEFAULT_MESH_SETTINGS);
-  const moved = objects.with(3, objectOf({ kind: 'WorkloadEntry', name: 'b', shape: 3, gone: false }));
-  const after = translate(buildMesh(moved, DEFAULT_MESH_SETTINGS, first), caller, DEFAULT_MESH_SETTINGS);
-  expect(after[TYPE_URL.listener]).toBe(before[TYPE_URL.listener]);
-  expect(after[TYPE_URL.endpoint]).not.toBe(before[TYPE_URL.endpoint]);
+  const before = callers.map((caller) => translate(first, caller, DEFAULT_MESH_SETTINGS));
+  const second = buildMesh(objects.with(3, objectOf({ kind: 'WorkloadEntry', name: 'b', shape: 3, gone: false })), DEFAULT_MESH_SETTINGS, first);
+  for (const [i, caller] of callers.entries()) {
+    const after = translate(second, caller, DEFAULT_MESH_SETTINGS);
+    expect(after[TYPE_URL.listener]).toBe(before[i]?.[TYPE_URL.listener]);
+    expect([...after[TYPE_URL.route].values()].filter((r) => before[i]?.[TYPE_URL.route].get(r.name) !== r)).toEqual([]);
+    const moved = [...after[TYPE_URL.endpoint].values()].filter((r) => before[i]?.[TYPE_URL.endpoint].get(r.name) !== r);
+    expect(moved.map((r) => r.name)).toEqual(['outbound|9080||b.ns.svc.cluster.local']);
+  }
 });
 
 test('a Service in front of an application reaches its proxy, also one that may see other services only', () => {

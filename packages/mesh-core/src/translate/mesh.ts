@@ -9,7 +9,6 @@ import {
   type ServiceEntrySpec,
   type ServiceSpec,
   type VirtualServiceSpec,
-  type WorkloadEntrySpec,
   effectiveSettings,
   matches,
   publicity,
@@ -17,13 +16,13 @@ import {
   servedIngresses,
   visible,
 } from '../config/index.ts';
-import { byAge, isHealthy, type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
+import { byAge, type MeshObject, type MeshSettings } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { withDelegates } from './delegates.ts';
 import { backendTlsRules } from './gateway-api/backend-tls.ts';
 import { gatewaysOfListeners, listenersByGateway, virtualServicesOfRoutes } from './gateway-api/index.ts';
 import { ingressGateways, ingressVirtualServices } from './ingress.ts';
-import { Memo, type Remembering, type Sources, derived, fact, isSameList, sameElements, sameEntries, sameList, source } from './memo.ts';
+import { Memo, type Remembering, type Sources, derived, fact, isSameList, sameElements, sameEntries, source } from './memo.ts';
 import { type EntryFacts, entryServices } from './service-entries.ts';
 
 /** `https`: TLS that is passed on as it is. `auto`: not declared, told by the first bytes. */
@@ -51,12 +50,14 @@ export interface Workload {
   anonymous?: boolean;
 }
 
+/** Without what is behind it, which moves more often: see `workloadsOf`. */
 export interface MeshService {
+  /** Of the object it comes from, and the host where that has several. */
+  key: string;
   host: string;
   name: string;
   namespace: string;
   ports: readonly ServicePort[];
-  workloads: readonly Workload[];
   exportTo: readonly string[] | undefined;
   /** Of a ServiceEntry. */
   entry?: EntryFacts;
@@ -192,68 +193,25 @@ export function seenFrom(namespace: string, all: readonly MeshService[]): MeshSe
   return all.filter((s) => visible(s.exportTo, s.namespace, namespace)).toSorted((a, b) => order(a) - order(b))[0];
 }
 
-/** The services a workload belongs to. */
-export function servicesOfWorkload(mesh: Mesh, namespace: string, workload: string): readonly MeshService[] {
-  return derived<Mesh, readonly MeshService[]>(
-    mesh,
-    `services of|${namespace}|${workload}`,
-    (m) =>
-      derived(m, 'services by workload', ({ services }) =>
-        grouped(
-          [...services.values()].flat().flatMap((service) => service.workloads.map((w) => ({ service, key: `${w.namespace}/${w.name}` }))),
-          (s) => s.key,
-        ),
-      )
-        .get(`${namespace}/${workload}`)
-        ?.map((s) => s.service) ?? [],
-    sameList,
-  );
+function allServices(mesh: Mesh): MeshService[] {
+  const services = ofKind<ServiceSpec>(mesh, 'Service').map(({ spec, metadata }): MeshService => ({
+    key: serviceKey(metadata),
+    host: resolveHost(metadata.name, metadata.namespace, mesh.settings.domainSuffix),
+    name: metadata.name,
+    namespace: metadata.namespace,
+    exportTo: metadata.annotations?.[EXPORT_ANNOTATION]?.split(',').map((name) => name.trim()),
+    ports: spec.ports
+      .filter((p) => p.protocol !== 'UDP')
+      .map((p) => ({ name: p.name ?? '', port: p.port, targetPort: p.targetPort ?? p.port, protocol: protocolOf(p.name ?? '', p.appProtocol, p.port) })),
+  }));
+  return [...entryServices(ofKind<ServiceEntrySpec>(mesh, 'ServiceEntry')), ...services];
 }
 
-function allServices(mesh: Mesh): MeshService[] {
-  const workloads = grouped(
-    ofKind<WorkloadEntrySpec>(mesh, 'WorkloadEntry').map((entry) => toWorkload(entry, mesh.settings)),
-    (w) => w.namespace,
-  );
-  const entries = entryServices(ofKind<ServiceEntrySpec>(mesh, 'ServiceEntry'), (namespace) => workloads.get(namespace) ?? [], mesh.settings);
-  const services = ofKind<ServiceSpec>(mesh, 'Service').map((service): MeshService => {
-    const { selector } = service.spec;
-    return {
-      host: resolveHost(service.metadata.name, service.metadata.namespace, mesh.settings.domainSuffix),
-      name: service.metadata.name,
-      namespace: service.metadata.namespace,
-      exportTo: service.metadata.annotations?.[EXPORT_ANNOTATION]?.split(',').map((name) => name.trim()),
-      ports: service.spec.ports
-        .filter((p) => p.protocol !== 'UDP')
-        .map((p) => ({ name: p.name ?? '', port: p.port, targetPort: p.targetPort ?? p.port, protocol: protocolOf(p.name ?? '', p.appProtocol, p.port) })),
-      workloads:
-        selector === undefined || Object.keys(selector).length === 0
-          ? []
-          : (workloads.get(service.metadata.namespace) ?? []).filter((w) => matches(w.labels, selector)),
-    };
-  });
-  return [...entries, ...services];
-}
+/** {@link MeshService.key} of a Service. */
+export const serviceKey = ({ namespace, name }: MeshObject['metadata']): string => `Service|${namespace}/${name}`;
 
 /** A Service has no field for it. */
 const EXPORT_ANNOTATION = 'networking.istio.io/exportTo';
-
-function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings): Workload {
-  const { spec, metadata } = entry;
-  const serviceAccount = spec.serviceAccount ?? 'default';
-  return {
-    name: metadata.name,
-    namespace: metadata.namespace,
-    address: spec.address,
-    ports: spec.ports ?? {},
-    labels: { ...metadata.labels, ...spec.labels },
-    serviceAccount,
-    principal: spiffeId({ trustDomain: settings.trustDomain, namespace: metadata.namespace, serviceAccount }),
-    weight: spec.weight ?? 1,
-    locality: spec.locality ?? '',
-    healthy: isHealthy(metadata),
-  };
-}
 
 const WELL_KNOWN_TCP = new Set([25, 53, 3306, 27017]);
 

@@ -1,9 +1,10 @@
 // The header that tells the next sidecar who asks, and where nobody is to be told.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { hasSidecar, type ProxyNode } from '../model/index.ts';
+import type { ProxyNode } from '../model/index.ts';
 import { PEER_FIELDS, PEER_HEADER, peerIdentity } from './common.ts';
 import { type Mesh, serviceOf } from './mesh.ts';
+import { isWithoutSidecars } from './service-workloads.ts';
 
 /** The field of a RouteConfiguration that makes requests tell the next sidecar who sends them. */
 export function peerHeader(node: ProxyNode, clusterId: string): JsonObject {
@@ -50,6 +51,5 @@ function leavesMesh(mesh: Mesh, node: ProxyNode, cluster: string): boolean {
   const service = host === undefined ? undefined : serviceOf(mesh, host, node);
   // A cluster without a service's name is PassthroughCluster.
   if (service === undefined) return host === undefined;
-  const { entry, workloads } = service;
-  return entry?.external === true || (workloads.length > 0 && !workloads.some(({ labels }) => hasSidecar(labels)));
+  return service.entry?.external === true || isWithoutSidecars(mesh, service);
 }

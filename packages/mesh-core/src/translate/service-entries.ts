@@ -1,6 +1,6 @@
 // Services that ServiceEntries add to the mesh: hosts of the outside, or of machines.
 
-import { type ServiceEntrySpec, matches } from '../config/index.ts';
+import type { ServiceEntrySpec } from '../config/index.ts';
 import type { MeshObject, MeshSettings } from '../model/index.ts';
 import { spiffeId } from '../model/index.ts';
 import type { MeshService, Protocol, ServicePort, Workload } from './mesh.ts';
@@ -13,36 +13,40 @@ export interface EntryFacts {
   subjectAltNames: readonly string[];
 }
 
-/** One service per host, in the order given. `workloadsOf` a namespace are those a selector may find. */
-export function entryServices(
-  entries: readonly MeshObject<ServiceEntrySpec>[],
-  workloadsOf: (namespace: string) => readonly Workload[],
-  settings: MeshSettings,
-): MeshService[] {
-  return entries.flatMap((object) => {
-    const { spec, metadata } = object;
-    const { resolution = 'NONE', location = 'MESH_EXTERNAL' } = spec;
+/** One service per host, in the order given. */
+export function entryServices(entries: readonly MeshObject<ServiceEntrySpec>[]): MeshService[] {
+  return entries.flatMap(({ spec, metadata }) => {
     const entry: EntryFacts = {
-      resolution,
-      external: location === 'MESH_EXTERNAL',
+      resolution: resolutionOf(spec),
+      external: isExternal(spec),
       addresses: spec.addresses ?? [],
       subjectAltNames: spec.subjectAltNames ?? [],
     };
     const ports = (spec.ports ?? []).filter((p) => p.protocol?.toUpperCase() !== 'UDP').map(toPort);
-    return spec.hosts.map((host): MeshService => {
-      const lower = host.toLowerCase();
-      return {
-        host: lower,
-        name: lower,
-        namespace: metadata.namespace,
-        exportTo: spec.exportTo,
-        ports,
-        workloads: workloads(object, lower, entry, workloadsOf, settings),
-        entry,
-      };
+    return spec.hosts.map((name): MeshService => {
+      const host = name.toLowerCase();
+      return { key: entryKey(metadata, host), host, name: host, namespace: metadata.namespace, exportTo: spec.exportTo, ports, entry };
     });
   });
 }
+
+/** What is behind the hosts of an entry, by the key of the service. `selected` are the workloads of its namespace with some labels. */
+export function entryWorkloads(
+  object: MeshObject<ServiceEntrySpec>,
+  selected: (labels: Readonly<Record<string, string>> | undefined) => readonly Workload[],
+  settings: MeshSettings,
+): [string, readonly Workload[]][] {
+  return object.spec.hosts.map((name) => {
+    const host = name.toLowerCase();
+    return [entryKey(object.metadata, host), workloads(object, host, selected, settings)];
+  });
+}
+
+const entryKey = ({ namespace, name }: MeshObject['metadata'], host: string): string => `ServiceEntry|${namespace}/${name}|${host}`;
+
+const resolutionOf = ({ resolution = 'NONE' }: ServiceEntrySpec): EntryFacts['resolution'] => resolution;
+
+const isExternal = ({ location = 'MESH_EXTERNAL' }: ServiceEntrySpec): boolean => location === 'MESH_EXTERNAL';
 
 function toPort({ name, number, targetPort, protocol = '' }: NonNullable<ServiceEntrySpec['ports']>[number]): ServicePort {
   return { name, port: number, targetPort: targetPort || number, protocol: protocolByName(protocol) };
@@ -67,20 +71,17 @@ const PROTOCOLS: Readonly<Record<string, Protocol>> = {
 function workloads(
   { spec, metadata }: MeshObject<ServiceEntrySpec>,
   host: string,
-  entry: EntryFacts,
-  workloadsOf: (namespace: string) => readonly Workload[],
+  selected: (labels: Readonly<Record<string, string>> | undefined) => readonly Workload[],
   settings: MeshSettings,
-): Workload[] {
+): readonly Workload[] {
   const foreign = (labels: Readonly<Record<string, string>>): Record<string, string> => {
     const { 'security.istio.io/tlsMode': tlsMode, ...rest } = labels;
-    return entry.external || tlsMode === undefined ? rest : { ...rest, 'security.istio.io/tlsMode': tlsMode };
+    return isExternal(spec) || tlsMode === undefined ? rest : { ...rest, 'security.istio.io/tlsMode': tlsMode };
   };
   const { namespace } = metadata;
-  if (spec.workloadSelector !== undefined)
-    return workloadsOf(namespace)
-      .filter((w) => matches(w.labels, spec.workloadSelector?.labels))
-      .map((w) => ({ ...w, labels: foreign(w.labels) }));
-  const named = entry.resolution === 'DNS' || entry.resolution === 'DNS_ROUND_ROBIN' || (entry.resolution === 'NONE' && !host.startsWith('*'));
+  if (spec.workloadSelector !== undefined) return selected(spec.workloadSelector.labels).map((w) => ({ ...w, labels: foreign(w.labels) }));
+  const resolution = resolutionOf(spec);
+  const named = resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN' || (resolution === 'NONE' && !host.startsWith('*'));
   const endpoints = spec.endpoints ?? [];
   const list = endpoints.length === 0 && named ? [{ address: host }] : endpoints;
   return list.flatMap((endpoint: NonNullable<ServiceEntrySpec['endpoints']>[number]) => {

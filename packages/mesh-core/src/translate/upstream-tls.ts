@@ -33,6 +33,8 @@ export interface TransportContext {
   dataPlane: ProxyNode['dataPlane'];
   /** All endpoints take the mesh's TLS. */
   allMtls: boolean;
+  /** Who they say they are. */
+  principals: readonly string[];
 }
 
 /** Auto mTLS: endpoints that announce `tlsMode: istio` get TLS with their exact identity checked, others plaintext; a rule's tls block overrides. */
@@ -93,8 +95,7 @@ function proxied(socket: JsonObject, policy: TrafficPolicySpec): JsonObject {
   };
 }
 
-function meshTls({ service, port, subset, policy }: TransportContext, tls: Tls | undefined, negotiated: boolean): JsonObject {
-  const principals = tls?.subjectAltNames ?? [...new Set(service.workloads.map((w) => w.principal))].toSorted();
+function meshTls({ service, port, subset, policy, principals }: TransportContext, tls: Tls | undefined, negotiated: boolean): JsonObject {
   return tlsSocket({
     sni: tls?.sni || `outbound_.${port.port}_.${subset ?? ''}_.${service.host}`,
     commonTlsContext: {
@@ -102,7 +103,7 @@ function meshTls({ service, port, subset, policy }: TransportContext, tls: Tls |
       ...meshAlpn(port, policy, negotiated),
       tlsCertificateSdsSecretConfigs: [{ name: 'default', sdsConfig: ADS }],
       combinedValidationContext: {
-        defaultValidationContext: { matchTypedSubjectAltNames: sanMatches(principals) },
+        defaultValidationContext: { matchTypedSubjectAltNames: sanMatches(tls?.subjectAltNames ?? principals) },
         validationContextSdsSecretConfig: { name: 'ROOTCA', sdsConfig: ADS },
       },
     },
