@@ -13,7 +13,7 @@ import {
   trafficSplitSchema,
 } from '@weft/mesh-core/api';
 import { toYaml } from '@weft/mesh-core/config';
-import { type MeshObject, type Problem, type ObjectRef, findKind, namespaceOf, refKey, refOf } from '@weft/mesh-core/model';
+import { type MeshObject, type Problem, type ObjectRef, findKind, namespaceOf, refKey, refOf, refusesWrite } from '@weft/mesh-core/model';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Commit, WriteOp } from '../config-store/config-store.ts';
@@ -112,7 +112,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
         const touched = new Set(
           read.objects.filter(({ object }) => verbOf(store.get(refOf(object)), object) !== 'unchanged').map(({ object }) => refKey(refOf(object))),
         );
-        const refusing = cross.filter((p) => p.severity === 'error' && p.unresolved !== true && p.ref !== undefined && touched.has(refKey(p.ref)));
+        const refusing = cross.filter((p) => refusesWrite(p) && p.ref !== undefined && touched.has(refKey(p.ref)));
         if (query.force !== 'true' && refusing.length > 0) throw invalid(refusing);
         const ops = opsOf(read, body.resourceVersions);
         const commit = await store.write(ops, { actor: actorOf(headers), ...(body.reason === undefined ? {} : { reason: body.reason }) });

@@ -1,9 +1,9 @@
 // AuthorizationPolicies with action CUSTOM against the extension providers they name: where one cannot be asked, everything the policy
 // is for is denied.
 
-import { type ExtensionProvider, type MeshObject, type Problem, DEFAULT_MESH_SETTINGS } from '../model/index.ts';
+import { type ExtensionProvider, type MeshObject, type Problem, DEFAULT_MESH_SETTINGS, unresolved } from '../model/index.ts';
 import { selectedBy } from './analyze-authorization.ts';
-import { type Mesh, matches, problem, resolveHost, unresolved, visible } from './analyze-mesh.ts';
+import { type Mesh, matches, problem, resolveHost, visible } from './analyze-mesh.ts';
 import type { AuthorizationPolicySpec } from './authorization-policy.ts';
 import { providerErrors } from './extension-providers.ts';
 import { isMeshConfig, readMeshConfig } from './mesh-config.ts';

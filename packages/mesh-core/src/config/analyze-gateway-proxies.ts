@@ -1,6 +1,6 @@
 // Gateways against the gateway proxies there are: one no proxy opens, and certificates the proxies do not find.
 
-import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, type ProxyNode } from '../model/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, type ProxyNode, unresolved } from '../model/index.ts';
 import { matches, problem } from './analyze-mesh.ts';
 import type { SecretSpec } from './data-kinds.ts';
 import type { GatewaySpec } from './gateway.ts';
@@ -72,7 +72,7 @@ function missing({ object, path }: Place, tls: Tls, proxy: GatewayProxy, secrets
     const elsewhere = secrets.filter((s) => s.metadata.name === name && s.metadata.namespace !== proxy.namespace).map((s) => s.metadata.namespace);
     const [hint] = [...there, ...(elsewhere.length === 0 ? [] : [`there is one in ${elsewhere.join(', ')}, which the proxy may not read`])];
     const message = `Gateway proxy ${nameOf(proxy)} finds no Secret ${name} with ${needs} in its namespace ${proxy.namespace}${hint === undefined ? '' : ` (${hint})`}: TLS connections to this server fail. Create it in ${proxy.namespace}.`;
-    found.push({ ...problem(object, 'error', 'IST0101', path, message), unresolved: true });
+    found.push(unresolved(problem(object, 'error', 'IST0101', path, message)));
   };
   for (const credential of names) {
     const name = plainName(credential, proxy.namespace);

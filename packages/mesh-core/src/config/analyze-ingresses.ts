@@ -1,7 +1,7 @@
 // Ingresses against the rest of the mesh: whether anybody serves them, where their paths lead, which certificates stand for nothing.
 
-import { type MeshObject, type MeshSettings, type Problem, refOf } from '../model/index.ts';
-import { type Mesh, hostMatches, problem, resolveHost, unresolved } from './analyze-mesh.ts';
+import { type MeshObject, type MeshSettings, type Problem, refOf, unresolved } from '../model/index.ts';
+import { type Mesh, hostMatches, problem, resolveHost } from './analyze-mesh.ts';
 import { NO_EFFECT } from './analyze-no-effect.ts';
 import { unservedReason } from './ingress-class.ts';
 import { CLASS_ANNOTATION, type IngressBackend, type IngressSpec } from './ingress.ts';

@@ -1,7 +1,7 @@
 // TCPRoutes and TLSRoutes against the rest of the mesh: what they attach to, and where they lead.
 
-import type { MeshObject, Problem } from '../model/index.ts';
-import { type Mesh, hostMatches, problem, resolveHost, unresolved } from './analyze-mesh.ts';
+import { type MeshObject, type Problem, unresolved } from '../model/index.ts';
+import { type Mesh, hostMatches, problem, resolveHost } from './analyze-mesh.ts';
 import type { TcpRouteSpec, TlsRouteSpec } from './l4-route.ts';
 import { nearest } from './nearest.ts';
 

@@ -121,11 +121,6 @@ export function meshOf(objects: readonly MeshObject[], proxyNamespaces: Iterable
   };
 }
 
-/** Marks a finding as one that another object may yet mend. */
-export function unresolved(found: Problem): Problem {
-  return { ...found, unresolved: true };
-}
-
 export function problem(object: MeshObject, severity: Problem['severity'], code: string, path: string, message: string, fix?: Problem['fix']): Problem {
   return { severity, code, message, ref: refOf(object), path, ...(fix === undefined ? {} : { fix }) };
 }

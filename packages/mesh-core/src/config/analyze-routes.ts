@@ -1,9 +1,9 @@
 // VirtualServices against the rest of the mesh: where their routes lead, and which rules can never be reached.
 
-import { type MeshObject, type ObjectRef, type Problem, refOf } from '../model/index.ts';
+import { type MeshObject, type ObjectRef, type Problem, refOf, unresolved } from '../model/index.ts';
 import { hostsInGateway } from './analyze-gateways.ts';
 import { matchProblems } from './analyze-matches.ts';
-import { MESH, type Mesh, gatewayKey, hostMatches, inFull, problem, resolveHost, unresolved, visible } from './analyze-mesh.ts';
+import { MESH, type Mesh, gatewayKey, hostMatches, inFull, problem, resolveHost, visible } from './analyze-mesh.ts';
 import type { DestinationSpec, HttpRouteSpec } from './http-route.ts';
 import { nearest } from './nearest.ts';
 import { durationMs } from './schema-parts.ts';

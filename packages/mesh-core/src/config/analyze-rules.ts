@@ -1,7 +1,7 @@
 // DestinationRules against the rest of the mesh: their host, what their subsets select, what they can eject.
 
-import type { MeshObject, Problem } from '../model/index.ts';
-import { type Mesh, hostMatches, matches, inFull, problem, resolveHost, unresolved } from './analyze-mesh.ts';
+import { type MeshObject, type Problem, unresolved } from '../model/index.ts';
+import { type Mesh, hostMatches, matches, inFull, problem, resolveHost } from './analyze-mesh.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { nearest } from './nearest.ts';
 import type { WorkloadEntrySpec } from './other-kinds.ts';

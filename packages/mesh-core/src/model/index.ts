@@ -1,5 +1,5 @@
 export type { MeshObject, ObjectRef, Problem } from './object.ts';
-export { refKey, refOf } from './object.ts';
+export { refKey, refOf, refusesWrite, unresolved } from './object.ts';
 export { configPath, refOfConfigPath } from './config-path.ts';
 export { byAge, byAgeAndPath } from './precedence.ts';
 export type { Kind } from './kinds.ts';

@@ -52,6 +52,16 @@ export interface Problem {
   unresolved?: true;
 }
 
+/** Marks a finding as one that another object may yet mend. */
+export function unresolved(problem: Problem): Problem {
+  return { ...problem, unresolved: true };
+}
+
+/** Whether an object with this problem is not taken. */
+export function refusesWrite(problem: { severity: Severity; unresolved?: true | undefined }): boolean {
+  return problem.severity === 'error' && problem.unresolved !== true;
+}
+
 /** A short, stable text key of a reference: `VirtualService/bookinfo/reviews`. */
 export function refKey(ref: ObjectRef): string {
   return `${ref.kind}/${ref.namespace}/${ref.name}`;

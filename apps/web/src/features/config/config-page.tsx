@@ -1,4 +1,4 @@
-import { findKind, KINDS } from '@weft/mesh-core/model';
+import { findKind, KINDS, refusesWrite } from '@weft/mesh-core/model';
 import { IconHistory, IconTrash } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useRef, useState } from 'react';
@@ -31,7 +31,7 @@ export function ConfigPage(): ReactElement {
   const [mode, setMode] = useState<(typeof MODES)[number]>('Inline diff');
   const [history, setHistory] = useState(false);
   const isNew = object?.startsWith(NEW) === true;
-  const errors = draft.check?.problems.filter((p) => p.severity === 'error' && p.unresolved !== true).length ?? 0;
+  const errors = draft.check?.problems.filter(refusesWrite).length ?? 0;
   const changed = draft.dirty || isNew;
   const stored = draft.held?.yaml ?? '';
   const open = (id: string | undefined): void => {

@@ -1,5 +1,5 @@
 import { type ConfigCheck, proxyName } from '@weft/mesh-core/api';
-import { refKey } from '@weft/mesh-core/model';
+import { refKey, refusesWrite } from '@weft/mesh-core/model';
 import { IconAlertOctagon, IconAlertTriangle, IconCircleCheck, IconCpu } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { rate, seriesColor } from '../../ui/format.ts';
@@ -7,7 +7,7 @@ import { rate, seriesColor } from '../../ui/format.ts';
 /** What applying the text would do: traffic that moves, proxies that change, checks passed. */
 export function EffectPanel({ check, totalProxies }: { check: ConfigCheck; totalProxies: number }): ReactElement {
   const { traffic, proxies, problems, objects } = check;
-  const broken = problems.some((p) => p.severity === 'error' && p.unresolved !== true);
+  const broken = problems.some(refusesWrite);
   const types = new Set(proxies.flatMap((p) => p.types));
   return (
     <>

@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { edgeFigures } from '../../data/graph-figures.ts';
 import { useSeries } from '../../data/hooks.ts';
+import { tracedName } from '../../data/node-names.ts';
 import { byteRate, codeColor, millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
 import { TimeChart } from '../../ui/time-chart.tsx';
@@ -17,7 +18,7 @@ export function EdgePanel({ graph, edge, close }: { graph: GraphSnapshot; edge: 
   const tcp = edge.protocol === 'tcp';
   const end = (id: string): string => {
     const n = graph.nodes.find((x) => x.id === id);
-    return n === undefined ? id : `${n.app ?? n.label}.${n.namespace}`;
+    return n === undefined ? id : tracedName(n);
   };
   const name = (id: string): ReactElement => {
     const n = graph.nodes.find((x) => x.id === id);

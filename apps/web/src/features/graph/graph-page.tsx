@@ -4,6 +4,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useEffectEvent, useMemo, useState } from 'react';
 import { edgeFigures } from '../../data/graph-figures.ts';
 import { useLiveGraph, useLiveState } from '../../data/hooks.ts';
+import { serviceOfNode } from '../../data/node-names.ts';
 import { useSettings } from '../../data/settings.ts';
 import type { LabelKind } from '../../graph-canvas/scene.ts';
 import { State } from '../../ui/state.tsx';
@@ -140,12 +141,12 @@ function Picture({
   serviceOf: GraphSnapshot['nodes'][number] | undefined;
 }): ReactElement {
   const bright = useMemo(() => brightOf(graph, selected, matches), [graph, selected, matches]);
-  const service = serviceOf?.service?.split('.');
+  const service = serviceOf && serviceOfNode(serviceOf);
   const port =
     serviceOf === undefined ? undefined : graph.nodes.find((n) => n.kind === 'service' && n.service === serviceOf.service && n.box?.startsWith('app:'));
   return (
     <GraphCanvas graph={graph} label={label} motion={motion} selected={selected} bright={bright} onSelect={onSelect}>
-      {(view) => port && service && <Handles key={port.id} graph={graph} view={view} port={port.id} name={service[0] ?? ''} namespace={service[1] ?? ''} />}
+      {(view) => port && service && <Handles key={port.id} graph={graph} view={view} port={port.id} {...service} />}
     </GraphCanvas>
   );
 }

@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import { edgeFigures, nodeFigures, ownTraffic } from '../../data/graph-figures.ts';
 import { useSeries, useService } from '../../data/hooks.ts';
+import { serviceOfNode, tracedName } from '../../data/node-names.ts';
 import { nodeWords } from '../../graph-canvas/badge-words.ts';
 import { millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
@@ -24,7 +25,7 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
   const figures = nodeFigures(graph.nodeRows[graph.nodes.indexOf(node)]);
   const { rps, errors } = ownTraffic(node, figures);
   const words = nodeWords(node);
-  const [name, namespace] = node.service?.split('.') ?? [];
+  const service = serviceOfNode(node);
   return (
     <aside className="panel" aria-label={`Details of ${node.label}`}>
       <PanelHead
@@ -44,12 +45,8 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
             Workload
           </WorkloadLink>
         )}
-        {name !== undefined && namespace !== undefined && node.kind !== 'external' && (
-          <ServiceLink namespace={namespace} name={name}>
-            Service
-          </ServiceLink>
-        )}
-        <Link to="/traces" search={{ service: `${node.app ?? name ?? node.label}.${node.namespace}` }}>
+        {service && <ServiceLink {...service}>Service</ServiceLink>}
+        <Link to="/traces" search={{ service: tracedName(node) }}>
           Traces
         </Link>
         {node.proxies[0] !== undefined && (
@@ -70,17 +67,12 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
       <Tabs of={TABS} on={tab} label={`About ${node.label}`} onChange={setTab} />
       {tab === 'Traffic' && (
         <>
-          {name !== undefined && namespace !== undefined && node.kind !== 'external' && <Split namespace={namespace} name={name} />}
+          {service && <Split {...service} />}
           <Charts id={node.id} />
         </>
       )}
       {tab === 'Hops' && <Hops graph={graph} node={node} />}
-      {tab === 'Config' &&
-        (name === undefined || namespace === undefined || node.kind === 'external' ? (
-          <State>No service stands for this node.</State>
-        ) : (
-          <Objects namespace={namespace} name={name} />
-        ))}
+      {tab === 'Config' && (service ? <Objects {...service} /> : <State>No service stands for this node.</State>)}
     </aside>
   );
 }

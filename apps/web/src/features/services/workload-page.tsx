@@ -4,6 +4,7 @@ import { IconCpu, IconHierarchy, IconTimeline } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { nodeFigures, ownTraffic } from '../../data/graph-figures.ts';
 import { useGraph, useProxies, useSecurity } from '../../data/hooks.ts';
+import { serviceOfNode, tracedName } from '../../data/node-names.ts';
 import { nodeWords } from '../../graph-canvas/badge-words.ts';
 import { Facts } from '../../ui/facts.tsx';
 import { millis, percent, rate } from '../../ui/format.ts';
@@ -31,7 +32,8 @@ export function WorkloadPage(): ReactElement {
   const figures = nodeFigures(graph.data.nodeRows[at]);
   const { inRps, outRps, p95 } = figures;
   const gateway = node.kind === 'gateway';
-  const [service, serviceNamespace] = node.service?.split('.') ?? [];
+  const service = serviceOfNode(node);
+  const traced = tracedName(node);
   const objects = [...(security?.peerAuthentication === undefined ? [] : [security.peerAuthentication]), ...(security?.policies ?? [])];
   return (
     <div className="page" key={node.id}>
@@ -49,7 +51,7 @@ export function WorkloadPage(): ReactElement {
           <IconHierarchy size={14} aria-hidden="true" />
           Show on graph
         </Link>
-        <Link className="btn sm" to="/traces" search={{ service: `${node.app ?? name}.${namespace}` }}>
+        <Link className="btn sm" to="/traces" search={{ service: traced }}>
           <IconTimeline size={14} aria-hidden="true" />
           Traces
         </Link>
@@ -65,7 +67,7 @@ export function WorkloadPage(): ReactElement {
             Errors: <b>{percent(ownTraffic(node, figures).errors)}</b>,
             p95: <b>{millis(p95)}</b>,
             'App, version': [node.app, node.version].filter(Boolean).join(', ') || '–',
-            Service: service === undefined || serviceNamespace === undefined ? 'none selects it' : <ServiceLink namespace={serviceNamespace} name={service} />,
+            Service: service === undefined ? 'none selects it' : <ServiceLink {...service} />,
             'Mutual TLS': security?.mtls.toLowerCase() ?? '–',
             Identity: <span className="mono">{security?.identity ?? '–'}</span>,
             Policies:
@@ -84,7 +86,7 @@ export function WorkloadPage(): ReactElement {
       <Neighbours belongs={(n) => n.id === node.id} />
       {!gateway && <BreakdownCharts of={node.id} />}
       <section className="card">
-        <RequestLog service={`${node.app ?? name}.${namespace}`} workload={name} />
+        <RequestLog service={traced} workload={name} />
       </section>
     </div>
   );

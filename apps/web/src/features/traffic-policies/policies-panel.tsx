@@ -1,5 +1,5 @@
 import { configCheckSchema, configObjectSchema } from '@weft/mesh-core/api';
-import { refKey } from '@weft/mesh-core/model';
+import { refKey, refusesWrite } from '@weft/mesh-core/model';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { type ReactElement, type ReactNode, useDeferredValue, useState } from 'react';
 import { useApply } from '../../data/apply.ts';
@@ -96,7 +96,7 @@ function Forms({ service, subsets, virtualService, destinationRule, children }: 
     queryFn: ({ signal }) => request(configCheckSchema, '/config/check', { method: 'POST', body: { yaml }, signal }),
   });
   const problems = check.data?.problems ?? [];
-  const broken = problems.some((p) => p.severity === 'error' && p.unresolved !== true);
+  const broken = problems.some(refusesWrite);
   const write = async (): Promise<void> => {
     setBusy(true);
     setFailure(undefined);

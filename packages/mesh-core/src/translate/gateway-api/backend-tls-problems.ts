@@ -2,7 +2,7 @@
 // DestinationRules that take their place.
 
 import { type DestinationRuleSpec, resolveHost } from '../../config/index.ts';
-import { type MeshObject, type Problem, refOf } from '../../model/index.ts';
+import { type MeshObject, type Problem, refOf, unresolved } from '../../model/index.ts';
 import { type BackendTlsPolicy, type PolicyFault, type Referred, type TargetRef, targetFault, targetOf, trustFault } from './backend-tls.ts';
 import { referredOf } from './backend-tls-status.ts';
 import type { GatewayWorld } from './world.ts';
@@ -28,9 +28,7 @@ function policyProblems(
     const missing = reason === 'TargetNotFound' || reference?.reason === 'InvalidCACertificateRef';
     const text = `${reference?.reason ?? reason}: ${reference?.message ?? message}${effect}.`;
     // Another object may yet mend it.
-    return missing
-      ? { ...told('error', 'IST0101', path, text), unresolved: true }
-      : told(reason === 'IgnoredByIstio' ? 'info' : 'error', 'WEFT_NOT_ACCEPTED', path, text);
+    return missing ? unresolved(told('error', 'IST0101', path, text)) : told(reason === 'IgnoredByIstio' ? 'info' : 'error', 'WEFT_NOT_ACCEPTED', path, text);
   };
   const targets = policy.spec.targetRefs.map((ref, i) => ({ ref, i, fault: targetFault(policy, ref, { policies, referred }) }));
   const ignored = targets.find((t) => t.fault?.reason === 'IgnoredByIstio')?.fault;

@@ -1,6 +1,6 @@
 // What is wrong with Gateways and routes of the Gateway API, as findings of the analysis: the conditions of their status, with fields.
 
-import { type MeshObject, type Problem, refOf } from '../../model/index.ts';
+import { type MeshObject, type Problem, refOf, unresolved } from '../../model/index.ts';
 import type { DestinationRuleSpec } from '../../config/index.ts';
 import { backendTlsProblems } from './backend-tls-problems.ts';
 import { certificateFaults } from './certificate-faults.ts';
@@ -27,7 +27,6 @@ const told = (object: MeshObject, severity: Problem['severity'], code: string, p
   ref: refOf(object),
 });
 /** Another object may yet mend it. */
-const unresolved = (problem: Problem): Problem => ({ ...problem, unresolved: true });
 
 /** Of a class nobody here looks after: nothing is wrong with the Gateway, but it does nothing. */
 function foreign(gateway: KubernetesGateway, { classes }: GatewayWorld): Problem[] {

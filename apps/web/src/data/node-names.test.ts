@@ -1,0 +1,21 @@
+import type { GraphNode } from '@weft/mesh-core/api';
+import { expect, test } from 'vitest';
+import { serviceOfNode, tracedName } from './node-names.ts';
+
+const node = (more: Partial<GraphNode>): GraphNode => ({
+  ...{ id: 'x', kind: 'workload', namespace: 'shop', label: 'v1', box: 'ns:shop', badges: [], inMesh: true, proxies: [] },
+  ...more,
+});
+
+test('a node leads to its service, and a host outside the mesh to none', () => {
+  const service = 'web.shop.svc.cluster.local';
+  expect(serviceOfNode(node({ service }))).toEqual({ name: 'web', namespace: 'shop' });
+  expect(serviceOfNode(node({ service, kind: 'external' }))).toBeUndefined();
+  expect(serviceOfNode(node({}))).toBeUndefined();
+});
+
+test('traces know a node by its app, else by its service, else as it is labelled', () => {
+  expect(tracedName(node({ app: 'web', service: 'front.shop.svc.cluster.local' }))).toBe('web.shop');
+  expect(tracedName(node({ service: 'front.shop.svc.cluster.local' }))).toBe('front.shop');
+  expect(tracedName(node({ label: 'ratings' }))).toBe('ratings.shop');
+});
