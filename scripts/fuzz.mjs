@@ -1,4 +1,5 @@
-// `npm run fuzz -- [--seconds N] [--target NAME] [--seed N] [--one]`: the fuzz targets of apps/server/test/fuzz, N seconds in all.
+// `npm run fuzz -- [--seconds N] [--target NAME] [--seed N] [--one]`: the fuzz targets of apps/server/test/fuzz, N seconds in all, and
+// `wire`, the embedded proxy beside Envoy (apps/server/test/wire), N seconds.
 // `--one` runs the one case of that seed, as a failure prints it.
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
@@ -14,5 +15,6 @@ const seed = values.seed ?? String(Math.floor(Math.random() * 2 ** 30));
 const env = { ...process.env, FUZZ_SECONDS: values.seconds, FUZZ_SEED: seed };
 if (values.target !== undefined) env.FUZZ_TARGET = values.target;
 if (values.one) env.FUZZ_ONE = '1';
-const result = spawnSync(process.execPath, [bin('vitest', 'vitest.mjs'), 'run', '--project', 'server', 'test/fuzz'], { cwd: root, stdio: 'inherit', env });
+const files = values.target === undefined ? ['test/fuzz', 'test/wire'] : [values.target === 'wire' ? 'test/wire' : 'test/fuzz'];
+const result = spawnSync(process.execPath, [bin('vitest', 'vitest.mjs'), 'run', '--project', 'server', ...files], { cwd: root, stdio: 'inherit', env });
 process.exit(result.status ?? 1);

@@ -46,7 +46,7 @@ export function requestTarget(): Target {
   const next = 'GET /next HTTP/1.1\r\nhost: n\r\n\r\n';
   let seen: Message[] = [];
   let refused = false;
-  const server = createServer({ maxHeaderSize: headLimit, keepAliveTimeout: 0 }, (incoming, response) => {
+  const server = createServer({ maxHeaderSize: headLimit, keepAliveTimeout: 0, requireHostHeader: false }, (incoming, response) => {
     const message = { start: `${incoming.method} ${incoming.url}`, body: '' };
     incoming.setEncoding('latin1').on('data', (part: string) => (message.body += part));
     incoming.on('end', () => {

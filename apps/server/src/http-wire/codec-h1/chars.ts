@@ -16,8 +16,8 @@ export const nameByte: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =
 /** Field values and reason phrases: visible ASCII, space, tab, obs-text; no controls, no DEL. */
 export const valueByte: Uint8Array = table((byte) => byte === 0x09 || (byte >= 0x20 && byte !== 0x7f));
 
-/** Request targets: visible ASCII without `#`. */
-export const targetByte: Uint8Array = table((byte) => byte > 0x20 && byte < 0x7f && byte !== 0x23);
+/** Request targets: visible ASCII. */
+export const targetByte: Uint8Array = table((byte) => byte > 0x20 && byte < 0x7f);
 
 const hostExtras = "-._~!$&'()*+,;=%";
 const hostByte: Uint8Array = table((byte) => isAlphanumeric(byte) || (byte > 0x20 && byte < 0x7f && hostExtras.includes(String.fromCharCode(byte))));

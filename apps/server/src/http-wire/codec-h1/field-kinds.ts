@@ -12,7 +12,6 @@ export const Field = {
   contentLength: 7,
   host: 8,
   expect: 9,
-  http2Settings: 10,
   forwardedFor: 11,
   forwardedProto: 12,
   requestId: 13,
@@ -45,7 +44,6 @@ const names: readonly (readonly [string, number])[] = [
   ['content-length', Field.contentLength],
   ['host', Field.host],
   ['expect', Field.expect],
-  ['http2-settings', Field.http2Settings],
   ['x-forwarded-for', Field.forwardedFor],
   ['x-forwarded-proto', Field.forwardedProto],
   ['x-request-id', Field.requestId],
@@ -98,7 +96,7 @@ export function fieldKind(name: string): number {
 }
 
 /** Never taken off by a Connection field that names them: they carry framing or routing, or are handled anyway. */
-export const framingFields: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'keep-alive', 'close']);
+export const framingFields: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'keep-alive', 'te']);
 
 /** Fields a trailer section must not carry (RFC 9110 §6.5.1). */
 export const forbiddenTrailers: ReadonlySet<string> = new Set([

@@ -1,7 +1,7 @@
 // Body framing (RFC 9112 §6.3) and Connection options, common to requests and responses. Anything ambiguous is refused.
 
 import { Field, framingFields } from './field-kinds.ts';
-import type { HeaderBlock } from './header-block.ts';
+import { type HeaderBlock, refuse } from './header-block.ts';
 
 export const Body = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;
 
@@ -14,14 +14,17 @@ export class Framing {
   upgradeListed = false;
   /** Value of the Upgrade field, lower case, '' = none. */
   upgrade = '';
+  /** Fields the Connection field names, lower case. */
+  named: string[] | undefined = undefined;
 }
 
-/** Fills `framing` from the fields and marks those named by Connection as stripped. Returns 0 or -status. */
+/** Fills `framing` from the fields. Returns 0 or -status. */
 export function readFraming(block: HeaderBlock, framing: Framing): number {
   framing.chunked = framing.close = framing.keepAlive = framing.upgradeListed = false;
   framing.contentLength = -1;
   framing.upgrade = '';
-  let named: string[] | undefined;
+  framing.named = undefined;
+  let coded = false;
   for (let i = 0; i < block.count; i++) {
     switch (block.kinds[i]) {
       case Field.contentLength: {
@@ -31,10 +34,9 @@ export function readFraming(block: HeaderBlock, framing: Framing): number {
         break;
       }
       case Field.transferEncoding: {
-        if (framing.chunked || tabFollows(block, i)) return -400;
-        const coding = block.value(i).toLowerCase();
-        if (coding !== 'chunked') return coding.includes('chunked') && coding.includes(',') ? -501 : -400;
-        framing.chunked = true;
+        if (tabFollows(block, i)) return -400;
+        framing.chunked = !coded && block.value(i).toLowerCase() === 'chunked';
+        coded = true;
         break;
       }
       case Field.upgrade:
@@ -44,23 +46,39 @@ export function readFraming(block: HeaderBlock, framing: Framing): number {
         // What nearly every one says.
         if (block.hasValue(i, 'keep-alive')) framing.keepAlive = true;
         else
-          for (const part of block.value(i).split(',')) {
-            const option = part.trim().toLowerCase();
+          for (const option of tokens(block.value(i))) {
             if (option === 'close') framing.close = true;
             else if (option === 'keep-alive') framing.keepAlive = true;
             else if (option === 'upgrade') framing.upgradeListed = true;
-            else if (option !== '' && !framingFields.has(option)) (named ??= []).push(option);
+            else if (option !== '') (framing.named ??= []).push(option);
           }
         break;
       }
+      // No field of any standard, but one Envoy reads.
+      case Field.proxyConnection:
+        if (tokens(block.value(i)).includes('close')) framing.close = true;
+        break;
       default:
     }
   }
-  if (framing.chunked && framing.contentLength >= 0) return -400;
-  if (named !== undefined) {
-    for (let i = 0; i < block.count; i++) if (named.includes(block.lowerName(i))) block.kinds[i] = Field.stripped;
+  if (coded && framing.contentLength >= 0) return refuse(block, 400, 'http1.content_length_and_chunked_not_allowed');
+  return coded && !framing.chunked ? refuse(block, 501, 'http1.invalid_transfer_encoding') : 0;
+}
+
+/** Marks the fields that Connection names as stripped. */
+export function stripNamed(block: HeaderBlock, named: readonly string[]): void {
+  for (let i = 0; i < block.count; i++) {
+    const name = block.lowerName(i);
+    if (named.includes(name) && !framingFields.has(name)) block.kinds[i] = Field.stripped;
   }
-  return 0;
+}
+
+/** Members of a list in lower case. */
+export function tokens(list: string): string[] {
+  return list
+    .toLowerCase()
+    .split(',')
+    .map((member) => member.trim());
 }
 
 /** Whether a tab stands behind the value of a field. It is white space (RFC 9110 §5.5), but llhttp takes none there: who follows us may see another message. */

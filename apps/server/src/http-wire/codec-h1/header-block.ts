@@ -11,9 +11,14 @@ const maxAdded = 28;
 /** Results of a parse besides a position: not all bytes are here yet, or a refusal with its status as a negative number. */
 export const incomplete = 0;
 
+/** Details of a refusal nothing more is said about. */
+export const codecError = 'http1.codec_error';
+
 export class HeaderBlock {
   /** The head as latin1; offsets point into it. */
   text = '';
+  /** Why the message is refused, in the words of Envoy's response code details. */
+  refusal: string = codecError;
   count = 0;
   /** Where the field lines end, before the empty line. */
   end = 0;
@@ -117,6 +122,13 @@ export class HeaderBlock {
   }
 }
 
+export const headersTooLarge = 'http1.headers_too_large';
+
+export function refuse(block: HeaderBlock, status: number, refusal: string): number {
+  block.refusal = refusal;
+  return -status;
+}
+
 /**
  * Reads field lines up to and including the empty line. `start` is the first byte of the first line, `base` that of the message
  * (offsets are kept relative to it). Returns the position after the empty line, `incomplete`, or -status.
@@ -137,7 +149,7 @@ export function parseFields(bytes: Uint8Array, start: number, limit: number, bas
       block.end = i - base;
       return i + 2;
     }
-    if (count === maxFields) return -431;
+    if (count === maxFields) return refuse(block, 431, 'http1.too_many_headers');
     const nameStart = i;
     while (i < limit && inName[bytes[i] as number] !== 0) i++;
     if (i >= limit) return incomplete;
@@ -147,12 +159,13 @@ export function parseFields(bytes: Uint8Array, start: number, limit: number, bas
     while (i < limit && (bytes[i] === 0x20 || bytes[i] === 0x09)) i++;
     const valueStart = i;
     while (i < limit && inValue[bytes[i] as number] === 1) i++;
-    if (i + 1 >= limit) return i < limit && bytes[i] !== 0x0d ? -400 : incomplete;
-    if (bytes[i] !== 0x0d || bytes[i + 1] !== 0x0a) return -400;
+    if (i < limit && bytes[i] !== 0x0d) return refuse(block, 400, bytes[i] === 0x0a ? codecError : 'http1.invalid_characters');
+    if (i + 1 >= limit) return incomplete;
+    if (bytes[i + 1] !== 0x0a) return -400;
     let valueEnd = i;
     while (valueEnd > valueStart && (bytes[valueEnd - 1] === 0x20 || bytes[valueEnd - 1] === 0x09)) valueEnd--;
     i += 2;
-    if (i - base > maxHeadBytes) return -431;
+    if (i - base > maxHeadBytes) return refuse(block, 431, headersTooLarge);
     const slot = count * 4;
     at[slot] = nameStart - base;
     at[slot + 1] = nameEnd - base;

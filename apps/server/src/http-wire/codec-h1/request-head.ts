@@ -2,8 +2,10 @@
 
 import { isAuthority, targetByte } from './chars.ts';
 import { Field } from './field-kinds.ts';
-import { Framing, readFraming } from './framing.ts';
-import { HeaderBlock, incomplete, maxHeadBytes, parseFields } from './header-block.ts';
+import { Framing, readFraming, stripNamed } from './framing.ts';
+import { codecError, HeaderBlock, headersTooLarge, incomplete, maxHeadBytes, parseFields, refuse } from './header-block.ts';
+
+const invalidUrl = 'http1.invalid_url';
 
 export const knownMethods: ReadonlySet<string> = new Set([
   'GET',
@@ -38,14 +40,13 @@ export const knownMethods: ReadonlySet<string> = new Set([
   'UNSUBSCRIBE',
   'MKCALENDAR',
   'SOURCE',
-  'M-SEARCH',
 ]);
 
 export class RequestHead {
   method = '';
-  /** Origin form with query (`*` for OPTIONS). */
+  /** Origin form with query; `*`, or what begins with `?` behind a host, leads nowhere. */
   path = '';
-  /** Authority of an absolute target, else Host; '' only on HTTP/1.0. */
+  /** Authority of an absolute target, else Host. */
   authority = '';
   /** The Host of the request before, known to be well-formed. */
   checkedHost = '';
@@ -55,7 +56,7 @@ export class RequestHead {
   /** Bytes of the head on the wire. */
   bytes = 0;
   expectContinue = false;
-  /** Why it was refused: no Host. */
+  /** Nor an absolute target. */
   hostMissing = false;
   readonly fields: HeaderBlock = new HeaderBlock();
   readonly framing: Framing = new Framing();
@@ -68,8 +69,11 @@ export class RequestHead {
 /** Returns the position after the head, `incomplete`, or -status of the refusal. */
 export function parseRequestHead(bytes: Buffer, from: number, limit: number, head: RequestHead): number {
   let start = from;
-  // One empty line before a request is tolerated (RFC 9112 §2.2).
-  if (limit - start >= 2 && bytes[start] === 0x0d && bytes[start + 1] === 0x0a) start += 2;
+  const { fields } = head;
+  fields.refusal = codecError;
+  head.minor = 1;
+  // Empty lines before a request are nothing (RFC 9112 §2.2).
+  while (limit - start >= 2 && bytes[start] === 0x0d && bytes[start + 1] === 0x0a) start += 2;
   let i = start;
   while (i < limit && ((bytes[i] as number) >= 0x41 ? (bytes[i] as number) <= 0x5a : bytes[i] === 0x2d)) i++;
   if (i >= limit) return i - start > 32 ? -400 : incomplete;
@@ -79,7 +83,7 @@ export function parseRequestHead(bytes: Buffer, from: number, limit: number, hea
   // V8 looks an import up at every use.
   const inTarget = targetByte;
   while (i < limit && inTarget[bytes[i] as number] === 1) i++;
-  if (i - start > maxHeadBytes) return -414;
+  if (i - start > maxHeadBytes) return refuse(fields, 431, headersTooLarge);
   if (i >= limit) return incomplete;
   if (bytes[i] !== 0x20 || i === targetStart) return -400;
   const targetEnd = i++;
@@ -87,26 +91,61 @@ export function parseRequestHead(bytes: Buffer, from: number, limit: number, hea
   const available = Math.min(limit - i, 10);
   for (let k = 0; k < available; k++) {
     const byte = bytes[i + k];
-    if (k === 7 ? byte !== 0x30 && byte !== 0x31 : byte !== versionBytes[k]) return k < 8 && k > 4 ? -505 : -400;
+    if (k === 7 ? byte === 0x30 || byte === 0x31 : byte === versionBytes[k]) continue;
+    if (k < 5 || k > 7) return -400;
+    if (available < 8) return incomplete;
+    return /^\d\.\d$/.test(bytes.toString('latin1', i + 5, i + 8)) ? -505 : -400;
   }
   if (available < 10) return incomplete;
-  head.minor = (bytes[i + 7] as number) - 0x30;
-  head.protocol = head.minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
-  const end = parseFields(bytes, i + 10, limit, start, head.fields);
-  if (end <= 0) return end === incomplete && limit - start > maxHeadBytes ? -431 : end;
+  const minor = (bytes[i + 7] as number) - 0x30;
+  const end = parseFields(bytes, i + 10, limit, start, fields);
+  if (end <= 0) return end === incomplete && limit - start > maxHeadBytes ? refuse(fields, 431, headersTooLarge) : end;
 
   const text = bytes.toString('latin1', start, end);
-  head.fields.text = text;
+  fields.text = text;
   head.bytes = end - from;
   head.method = text.startsWith('GET ') ? 'GET' : text.slice(0, methodEnd - start);
-  if (head.method !== 'GET' && !knownMethods.has(head.method)) return head.method === 'CONNECT' ? -404 : -501;
-  const refused = readFraming(head.fields, head.framing) || readHost(head) || readTarget(head, text.slice(targetStart - start, targetEnd - start));
+  const target = text.slice(targetStart - start, targetEnd - start);
+  if (head.method !== 'GET' && !knownMethods.has(head.method)) return head.method === 'CONNECT' ? refuseConnect(fields, target) : -400;
+  head.minor = minor;
+  head.protocol = minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
+  const refused = readFraming(fields, head.framing) || readHost(head) || readTarget(head, target);
   if (refused !== 0) return refused;
-  if (head.minor === 0 && head.framing.chunked) return -400;
-  const expect = head.fields.known(Field.expect);
-  head.expectContinue = expect !== undefined && head.minor === 1;
-  if (expect !== undefined && expect.toLowerCase() !== '100-continue') return -417;
-  return end;
+  if (minor === 0 && head.framing.chunked) return -400;
+  head.expectContinue = saysContinue(fields);
+  return (head.framing.named === undefined && head.framing.upgrade === '' ? 0 : readNamed(head)) || end;
+}
+
+/** Where there are no tunnels nothing leads to the host; what is no host is no target. */
+function refuseConnect(fields: HeaderBlock, target: string): number {
+  return /:\d+$/.test(target) && isAuthority(target) ? refuse(fields, 404, 'route_not_found') : refuse(fields, 400, invalidUrl);
+}
+
+/** The one expectation that is met here; any other is the upstream's. */
+export function saysContinue(fields: HeaderBlock): boolean {
+  const index = fields.indexOf(Field.expect);
+  return index >= 0 && fields.hasValue(index, '100-continue') && fields.kinds.lastIndexOf(Field.expect, fields.count - 1) === index;
+}
+
+/** Of more than this many names Envoy thinks ill. */
+const mostNamed = 9;
+const h2cFields = ['http2-settings'];
+const neverNamed = ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'];
+
+/** Takes off what Connection names; who would take off what tells where a request is from is refused. */
+function readNamed(head: RequestHead): number {
+  const { fields, framing } = head;
+  const { named, upgrade } = framing;
+  if (upgrade !== '' && framing.upgradeListed) {
+    // What it names goes along with an upgrade.
+    if (upgrade !== 'h2c') return 0;
+    stripNamed(fields, h2cFields);
+  }
+  if (named === undefined) return 0;
+  if (named.includes('host')) head.hostMissing = true;
+  if (named.length > mostNamed || neverNamed.some((name) => named.includes(name))) return refuse(fields, 400, 'http1.connection_header_rejected');
+  stripNamed(fields, named);
+  return 0;
 }
 
 const versionBytes = Buffer.from('HTTP/1.?\r\n');
@@ -122,13 +161,13 @@ function readHost(head: RequestHead): number {
     // The very string of before: its hash is known, and a cut of the head is slow to compare.
     if (!fields.says(i, head.checkedHost)) {
       const host = fields.value(i);
-      if (!isAuthority(host)) return -400;
+      if (host !== '' && !isAuthority(host)) return refuse(fields, 400, 'http.invalid_authority');
       head.checkedHost = host;
     }
     head.authority = head.checkedHost;
   }
-  head.hostMissing = !seen && head.minor === 1;
-  return head.hostMissing ? -400 : 0;
+  head.hostMissing = !seen;
+  return 0;
 }
 
 function readTarget(head: RequestHead, target: string): number {
@@ -138,19 +177,19 @@ function readTarget(head: RequestHead, target: string): number {
   }
   if (target === '*') {
     head.path = '*';
-    return head.method === 'OPTIONS' ? 0 : -400;
+    return head.method === 'OPTIONS' ? 0 : refuse(head.fields, 400, invalidUrl);
   }
   const scheme = /^https?:\/\//i.exec(target);
-  if (scheme === null) return -400;
+  if (scheme === null) return /^[a-z]+:\/\//i.test(target) ? refuse(head.fields, 400, 'http1.invalid_scheme') : -400;
   const start = scheme[0].length;
   let slash = target.indexOf('/', start);
   const query = target.indexOf('?', start);
   if (slash < 0 || (query >= 0 && query < slash)) slash = query;
   const authority = slash < 0 ? target.slice(start) : target.slice(start, slash);
-  if (!isAuthority(authority)) return -400;
+  if (!isAuthority(authority)) return refuse(head.fields, 400, invalidUrl);
   // The target wins over Host (RFC 9112 §3.2.2).
   head.authority = authority;
-  const rest = slash < 0 ? '/' : target.slice(slash);
-  head.path = rest.startsWith('?') ? `/${rest}` : rest;
+  head.hostMissing = false;
+  head.path = slash < 0 ? '/' : target.slice(slash);
   return 0;
 }

@@ -6,7 +6,6 @@ import { HeaderBlock, incomplete, maxHeadBytes, parseFields } from './header-blo
 
 export class ResponseHead {
   status = 0;
-  reason = '';
   minor = 1;
   bytes = 0;
   /** `Body.*` once the request method is known. */
@@ -35,28 +34,27 @@ export function parseResponseHead(bytes: Buffer, start: number, limit: number, h
     if (digit < 0 || digit > 9) return -502;
     status = status * 10 + digit;
   }
-  if (status < 100 || status > 599) return -502;
+  if (status < 100) return -502;
   let i = start + 12;
   // "HTTP/1.1 200\r\n" without the space is common enough and unambiguous.
   if (bytes[i] === 0x20) i++;
   else if (bytes[i] !== 0x0d) return -502;
-  const reasonStart = i;
   while (i < limit && valueByte[bytes[i] as number] === 1) i++;
   if (i + 1 >= limit) return i - start > maxHeadBytes ? -502 : incomplete;
   if (bytes[i] !== 0x0d || bytes[i + 1] !== 0x0a) return -502;
-  const reasonEnd = i;
   const end = parseFields(bytes, i + 2, limit, start, head.fields);
   if (end < 0 || (end === incomplete && limit - start > maxHeadBytes)) return -502;
   if (end === incomplete) return incomplete;
   const text = bytes.toString('latin1', start, end);
   head.fields.text = text;
   head.status = status;
-  head.reason = text.slice(reasonStart - start, reasonEnd - start);
   head.minor = (bytes[start + 7] as number) - 0x30;
   head.bytes = end - start;
   if (readFraming(head.fields, head.framing) !== 0) return -502;
   const { framing } = head;
   if (framing.chunked && head.minor === 0) return -502;
+  // What has no body has no length of one either, but for answers to HEAD and 304.
+  if ((status < 200 || status === 204) && (framing.chunked || framing.contentLength > 0)) return -502;
   if (toHead || status < 200 || status === 204 || status === 304) head.body = Body.none;
   else if (framing.chunked) head.body = Body.chunked;
   else if (framing.contentLength >= 0) head.body = framing.contentLength === 0 ? Body.none : Body.length;

@@ -10,8 +10,7 @@ export const Fault = { none: 0, malformed: 1, tooLarge: 2 } as const;
 
 /** Fields that belong to one connection (RFC 9113 §8.2.2). */
 const connectionKinds = new Uint8Array(32);
-for (const kind of [Field.connection, Field.keepAlive, Field.proxyConnection, Field.transferEncoding, Field.upgrade, Field.http2Settings])
-  connectionKinds[kind] = 1;
+for (const kind of [Field.connection, Field.keepAlive, Field.proxyConnection, Field.transferEncoding, Field.upgrade]) connectionKinds[kind] = 1;
 
 export abstract class FieldBlock {
   fault: number = Fault.none;

@@ -3,7 +3,7 @@
 import { isAuthority, targetByte } from '../codec-h1/chars.ts';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { parseLength } from '../codec-h1/framing.ts';
-import { knownMethods, RequestHead } from '../codec-h1/request-head.ts';
+import { knownMethods, RequestHead, saysContinue } from '../codec-h1/request-head.ts';
 import { Fault, FieldBlock } from './field-block.ts';
 
 export class RequestFields extends FieldBlock {
@@ -99,9 +99,8 @@ export class RequestFields extends FieldBlock {
       head.framing.upgrade = this.connectProtocol;
       head.framing.upgradeListed = true;
     } else head.framing.chunked = !endStream && head.framing.contentLength < 0;
-    const expect = head.fields.known(Field.expect);
-    head.expectContinue = expect !== undefined;
-    return expect !== undefined && expect.toLowerCase() !== '100-continue' ? 417 : 0;
+    head.expectContinue = saysContinue(head.fields);
+    return 0;
   }
 }
 

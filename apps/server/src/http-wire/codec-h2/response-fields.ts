@@ -1,6 +1,5 @@
 // A response's header block checked (RFC 9113 §8.3.2) and turned into a response head.
 
-import { STATUS_CODES } from 'node:http';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { Body, parseLength } from '../codec-h1/framing.ts';
 import type { ResponseHead } from '../codec-h1/response-head.ts';
@@ -31,7 +30,6 @@ export class ResponseFields extends FieldBlock {
     // There is no 101 (§8.6), and an interim response ends nothing.
     if (status === 101 || (status < 200 && endStream)) return false;
     head.status = status;
-    head.reason = STATUS_CODES[status] ?? '';
     head.minor = 1;
     head.bytes = bytes;
     const { framing, fields } = head;

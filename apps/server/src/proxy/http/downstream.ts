@@ -14,9 +14,9 @@ export const defaultIdleMs = 3_600_000;
 /** Nothing leaves before `flush`. Field lines are `name: value\r\n`, without those of framing and of the connection. */
 export interface DownstreamStream {
   /** A 1xx other than 101. */
-  interim(status: number, reason: string, lines: string): void;
+  interim(status: number, lines: string): void;
   /** The final head. `length` of the body or -1; with `hasBody` false none follows, whatever the length says (HEAD, 304). */
-  head(status: number, reason: string, lines: string, length: number, hasBody: boolean): void;
+  head(status: number, lines: string, length: number, hasBody: boolean): void;
   data(bytes: Buffer, start: number, end: number, shared: boolean): void;
   /** A body as latin1. */
   text(body: string): void;
@@ -32,7 +32,7 @@ export interface DownstreamStream {
   /** Ends without a proper end, so that the client does not take it for complete. */
   reset(): void;
   /** Leaves HTTP for a byte pipe, with the head that says so. */
-  tunnel(reason: string, lines: string, upgrade: string): void;
+  tunnel(lines: string, upgrade: string): void;
   tunnelEnd(): void;
   /** Wire bytes sent so far. */
   readonly bytesSent: number;

@@ -1,6 +1,5 @@
 // How a request ends: heads for the client, answers of our own, and the report.
 
-import { STATUS_CODES } from 'node:http';
 import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { Attempt } from './attempt.ts';
@@ -32,7 +31,8 @@ export abstract class ExchangeAnswer extends ExchangeState {
     lines += this.traceLines();
     if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
     this.record.upstreamServiceMs = Math.round(this.context.wheel.recent - attempt.startedAt);
-    return lines + serviceTimeLine(this.record.upstreamServiceMs);
+    // It runs from the end of the request, which one that upgrades does not have.
+    return this.requestDone && this.upgrade === '' ? lines + serviceTimeLine(this.record.upstreamServiceMs) : lines;
   }
 
   /** The id where it is asked for. What the operation is called, to a client that has not named it: from inbound, as in Envoy. */
@@ -54,10 +54,10 @@ export abstract class ExchangeAnswer extends ExchangeState {
     if (steps !== undefined) for (const step of steps) step.onResponse?.(this, status, head);
   }
 
-  protected writeHead(status: number, reason: string, lines: string, length: number, hasBody: boolean): void {
+  protected writeHead(status: number, lines: string, length: number, hasBody: boolean): void {
     this.headSent = true;
     this.record.status = status;
-    this.down.head(status, reason, lines, length, hasBody);
+    this.down.head(status, lines, length, hasBody);
     this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
   }
 
@@ -73,6 +73,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
       this.end();
       return this.down.reset();
     }
+    this.badRequest = status === 400;
     this.filterResponse(status, undefined);
     const { serverName } = this.context.manager;
     const server = `${this.traceLines()}${serverName === '' ? '' : `server: ${serverName}\r\n`}`;
@@ -83,12 +84,12 @@ export abstract class ExchangeAnswer extends ExchangeState {
     // A redirect is for whoever understands it.
     if (this.answersInGrpc && (status < 300 || status >= 400)) {
       this.record.grpcStatus = String(grpcStatus);
-      this.writeHead(200, 'OK', `${added}${grpcAnswerLines(grpcStatus, body)}${rest}`, -1, false);
+      this.writeHead(200, `${added}${grpcAnswerLines(grpcStatus, this.method === 'HEAD' ? '' : body)}${rest}`, -1, false);
       return this.finish('');
     }
     const type = body === '' ? '' : `content-type: ${bodyType === '' ? 'text/plain' : bodyType}\r\n`;
     const bodyless = this.method === 'HEAD' || noBodyStatus(status);
-    this.writeHead(status, STATUS_CODES[status] ?? '', `${added}${type}${rest}`, noBodyStatus(status) ? -1 : body.length, !bodyless && body !== '');
+    this.writeHead(status, `${added}${type}${rest}`, body === '' ? -1 : body.length, !bodyless && body !== '');
     if (!bodyless && body !== '') {
       this.down.text(body);
       this.record.responseBodyBytes = body.length;

@@ -98,6 +98,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   protected retriesMade = 0;
   protected staleRetry = false;
   protected headSent = false;
+  /** Answered 400 here: as in Envoy nothing more is read of such a client. */
+  badRequest = false;
   protected sentBefore = 0;
   protected responseLinesAdded = '';
   /** Of this request; undefined in all that no filter has handed to others. Gone with its end. */
@@ -156,11 +158,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   /** An upgrade was asked for, and taken or refused. */
   get upgrading(): boolean {
     return this.upgrade !== '' || this.upgradeRefused;
-  }
-
-  /** The answer is not the upstream's. */
-  get refuses(): boolean {
-    return this.record.details !== 'via_upstream';
   }
 
   get clientCertificate(): boolean {
@@ -270,7 +267,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.upgradeRefused = false;
     this.upgrade = '';
     if (head.framing.upgrade !== '') this.decideUpgrade(head, undefined);
-    this.started = this.requestDone = this.retrying = this.headSent = this.staleRetry = this.keepCopy = false;
+    this.started = this.requestDone = this.retrying = this.headSent = this.badRequest = this.staleRetry = this.keepCopy = false;
     this.replayable = true;
     this.trailers = this.buffered = '';
     this.tried = noEndpoints;
@@ -302,8 +299,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     record.peer.header = peerHeader !== '' && context.principal !== undefined ? head.fields.get(peerHeader) : undefined;
     const { requestId: ids } = context.manager;
     const given = context.manager.useRemoteAddress && !ids.keepExternal && this.redirects === 0 ? undefined : head.fields.known(Field.requestId);
-    this.requestId = record.requestId = given ?? (ids.generate ? newRequestId() : '');
-    this.keepRequestId = given !== undefined;
+    this.requestId = record.requestId = given || (ids.generate ? newRequestId() : '');
+    this.keepRequestId = this.requestId === given;
     if (context.manager.tracing !== undefined && context.deps.tracer !== undefined) record.trace = this.decideTrace(context.deps.tracer);
     // Log and span tell the path the caller was asked for, not what its proxy made of it.
     if (record.direction === 'inbound' && (record.trace?.sampled === true || context.manager.accessLog.length > 0))
@@ -338,9 +335,10 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   /** Where the route has a word about this type it beats the connection manager's. */
   protected decideUpgrade({ framing, protocol }: RequestHead, route: ReadonlyMap<string, boolean> | undefined): void {
     const { upgrade, upgradeListed } = framing;
-    if (!upgradeListed || protocol === 'HTTP/1.0' || this.body !== Body.none) return;
+    if (!upgradeListed) return;
     const taken = route?.get(upgrade) ?? this.context.manager.upgrades.get(upgrade) ?? false;
-    this.upgrade = taken ? upgrade : '';
+    // With a body it is a request like others: where that ends the next hop would have to guess.
+    this.upgrade = taken && this.body === Body.none && protocol !== 'HTTP/1.0' ? upgrade : '';
     // Going on in HTTP/1.1 is what a client that offers h2c expects of those who do not take it.
     this.upgradeRefused = !taken && upgrade !== 'h2c';
   }

@@ -36,6 +36,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   private readonly outcome: Extract<TryOutcome, { kind: 'response' }> = { kind: 'response', status: 0, rateLimited: false, grpcStatus: undefined };
   /** Loads of the cluster's priorities without those tried before. */
   private retryLoads: PriorityLoads | undefined;
+  /** The upstream has said something, if only in an interim answer. */
+  protected begun = false;
   /** The last try ended for its time: the next says so where the host wants it. */
   private afterTimeout = false;
 
@@ -83,6 +85,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     const endpoint = cluster.config.proxyProtocol === undefined ? picked : picked?.behind(this.clientAddresses());
     if (endpoint === undefined) return this.answer(503, 'no healthy upstream', 'UH', 'no_healthy_upstream');
     record.attempts++;
+    this.begun = false;
     record.endpoint = endpoint.config;
     record.upstreamAddress = endpoint.address;
     if (!attempt.start(endpoint, this.context.wheel.recent, this.protocol === 'HTTP/2', this.upgrade !== '')) this.overflow();
@@ -211,7 +214,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     if (!attempt.hedged && this.mayRetry(outcome)) return this.retry();
     if (this.dropOther(attempt)) return;
     const [reason, flag, status, text] = failures[failure];
-    const started = this.headSent ? 'after' : 'before';
+    const started = this.headSent || this.begun ? 'after' : 'before';
     this.answer(
       status,
       `upstream connect error or disconnect/reset before headers. ${this.retried()}reset reason: ${text}`,

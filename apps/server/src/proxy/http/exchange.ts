@@ -23,6 +23,8 @@ const replayLimit = 1024 * 1024;
 /** gRPC's DEADLINE_EXCEEDED. */
 const deadlineExceeded = 4;
 const noFilters: readonly RouteFilter[] = [];
+/** Of a handshake that failed; the answer has its own. */
+const notOfHandshake: ReadonlySet<string> = new Set(['date', 'content-type']);
 
 export class Exchange extends ExchangeTries {
   /** A complete head; `body` is `Body.*`. */
@@ -31,8 +33,11 @@ export class Exchange extends ExchangeTries {
     const { context } = this;
     const { manager } = context;
     // Answered here, for the client's sake, and not passed on.
-    if (head.expectContinue) this.down.interim(100, 'Continue', '');
+    if (head.expectContinue) this.down.interim(100, '');
     if (context.deps.overload !== undefined && !this.admit(context.deps.overload)) return;
+    if (head.hostMissing) return this.answer(400, '', '', 'missing_host_header');
+    if (this.path.charCodeAt(0) !== 0x2f) return this.answer(404, '', '', 'absolute_path_rejected');
+    if (this.path.includes('#')) return this.answer(400, '', '', 'path_normalization_failed');
     if (this.policy.normalizePath !== undefined && !this.normalize(this.policy.normalizePath)) return;
     if (manager.requestTimeoutMs > 0 && body !== Body.none) this.requestLimits().setArrival(manager.requestTimeoutMs);
     this.chooseRoute();
@@ -186,7 +191,8 @@ export class Exchange extends ExchangeTries {
     // What the request said is in x-envoy-original-host; log and span tell what it became.
     if (typeof rewritten === 'string') record.authority = rewritten;
     let lines = target.requestHeaders.lines(this) + this.requestLinesAdded;
-    if (rewritten !== undefined && target.tellsHost && this.authority !== '') {
+    const tellsHost = rewritten !== undefined && target.tellsHost && this.authority !== '';
+    if (tellsHost) {
       lines += `x-envoy-original-host: ${this.authority}\r\n`;
       if (action.appendForwardedHost) lines += `x-forwarded-host: ${this.authority}\r\n`;
     }
@@ -204,6 +210,8 @@ export class Exchange extends ExchangeTries {
       b3: record.trace?.b3,
       drop: union(target.requestHeaders.drop, this.requestDrop),
       internal: this.internal,
+      tellsHost,
+      tellsPath: rewritePath !== undefined,
       grpcTimeout: this.ownsGrpcTimeout,
       attemptCount: this.route?.host.attemptCount === true,
       lines,
@@ -329,13 +337,17 @@ export class Exchange extends ExchangeTries {
 
   onAttemptInterim(_: Attempt, head: ResponseHead): void {
     // 100 has been said by this proxy where it was asked for.
+    this.begun = true;
     if (this.headSent || head.status === 100) return;
-    this.down.interim(head.status, head.reason, responseLines(head.fields, '', undefined));
+    this.down.interim(head.status, responseLines(head.fields, '', undefined));
   }
 
   protected respond(attempt: Attempt, head: ResponseHead): void {
+    // As Envoy: what answers a WebSocket's handshake so has not understood it, and what it says is not for its client.
+    if (this.upgrade === 'websocket' && head.status < 400)
+      return this.answer(head.status, '', '', 'websocket_handshake_unsuccessful', responseLines(head.fields, this.context.manager.serverName, notOfHandshake));
     this.record.details = 'via_upstream';
-    this.writeHead(head.status, head.reason, this.responseHead(attempt, head), head.framing.contentLength, head.body !== Body.none);
+    this.writeHead(head.status, this.responseHead(attempt, head), head.framing.contentLength, head.body !== Body.none);
   }
 
   protected upgraded(attempt: Attempt, head: ResponseHead): void {
@@ -345,7 +357,7 @@ export class Exchange extends ExchangeTries {
     this.record.details = 'via_upstream';
     this.context.wheel.clear(this.routeTimer);
     attempt.stream?.tunnel();
-    this.down.tunnel(head.reason, this.responseHead(attempt, head), head.framing.upgrade);
+    this.down.tunnel(this.responseHead(attempt, head), head.framing.upgrade);
     this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
     this.down.flush();
   }

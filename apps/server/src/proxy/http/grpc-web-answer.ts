@@ -17,7 +17,7 @@ export class GrpcWebAnswer implements DownstreamStream {
   private active = false;
   private text64 = false;
   /** The head of an answer that is no gRPC, until its body is there. */
-  private foreign: { status: number; reason: string; lines: string; body: string } | undefined;
+  private foreign: { status: number; lines: string; body: string } | undefined;
 
   constructor(down: DownstreamStream) {
     this.down = down;
@@ -37,16 +37,16 @@ export class GrpcWebAnswer implements DownstreamStream {
     return this.down.bytesSent;
   }
 
-  interim(status: number, reason: string, lines: string): void {
-    this.down.interim(status, reason, lines);
+  interim(status: number, lines: string): void {
+    this.down.interim(status, lines);
   }
 
-  head(status: number, reason: string, lines: string, length: number, hasBody: boolean): void {
-    if (!this.active) return this.down.head(status, reason, lines, length, hasBody);
+  head(status: number, lines: string, length: number, hasBody: boolean): void {
+    if (!this.active) return this.down.head(status, lines, length, hasBody);
     const web = webAnswerLines(lines, this.text64);
-    if (web !== undefined) return this.down.head(status, reason, web, -1, hasBody);
-    if (!hasBody) return this.down.head(status, reason, withType(lines, this.text64), length, false);
-    this.foreign = { status, reason, lines, body: '' };
+    if (web !== undefined) return this.down.head(status, web, -1, hasBody);
+    if (!hasBody) return this.down.head(status, withType(lines, this.text64), length, false);
+    this.foreign = { status, lines, body: '' };
   }
 
   data(bytes: Buffer, start: number, end: number, shared: boolean): void {
@@ -88,12 +88,12 @@ export class GrpcWebAnswer implements DownstreamStream {
   private tellForeign(): void {
     const { foreign } = this;
     if (foreign === undefined) return;
-    const { status, reason, lines, body } = foreign;
+    const { status, lines, body } = foreign;
     this.foreign = undefined;
     this.added -= body.length;
     this.status = String(grpcStatusOf(status));
     const message = body === '' ? '' : `grpc-message: ${percentEncode(body)}\r\n`;
-    this.down.head(status, reason, `${withType(lines, this.text64)}grpc-status: ${this.status}\r\n${message}`, 0, false);
+    this.down.head(status, `${withType(lines, this.text64)}grpc-status: ${this.status}\r\n${message}`, 0, false);
   }
 
   flush(): boolean {
@@ -116,8 +116,8 @@ export class GrpcWebAnswer implements DownstreamStream {
     this.down.reset();
   }
 
-  tunnel(reason: string, lines: string, upgrade: string): void {
-    this.down.tunnel(reason, lines, upgrade);
+  tunnel(lines: string, upgrade: string): void {
+    this.down.tunnel(lines, upgrade);
   }
 
   tunnelEnd(): void {

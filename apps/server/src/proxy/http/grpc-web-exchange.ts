@@ -8,6 +8,7 @@ import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import { Exchange } from './exchange.ts';
 import { Base64Reader, grpcWebKind } from './grpc-web.ts';
 import { GrpcWebAnswer } from './grpc-web-answer.ts';
+import { takesTrailers } from './heads.ts';
 
 /** What the filter says in the client's place. */
 const SAID: Readonly<Record<string, string>> = { 'content-type': 'application/grpc', te: 'trailers', 'grpc-accept-encoding': 'identity' };
@@ -53,8 +54,8 @@ class GrpcWebExchange extends Exchange {
     super.reset(head, framing.chunked ? Body.chunked : Body.none);
     this.grpc = true;
     this.record.contentType = 'application/grpc';
-    // Of HTTP/2 it is passed on anyway.
-    const told = head.protocol === 'HTTP/2' && fields.indexOf(Field.te) >= 0;
+    // It is passed on anyway.
+    const told = takesTrailers(fields);
     for (const [name, value] of Object.entries(SAID)) if (name !== 'te' || !told) this.setRequestHeader(name, value);
   }
 

@@ -1,6 +1,7 @@
 // Heads as they leave: lines are passed on as slices of the head they came in, minus those of this hop, plus ours.
 
 import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
+import { tokens } from '../../http-wire/codec-h1/framing.ts';
 import type { HeaderBlock } from '../../http-wire/codec-h1/header-block.ts';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ConnectionContext } from './downstream.ts';
@@ -16,8 +17,6 @@ const requestHop = kinds(
   Field.upgrade,
   Field.contentLength,
   Field.host,
-  Field.expect,
-  Field.http2Settings,
   Field.decorator,
   Field.stripped,
 );
@@ -28,7 +27,6 @@ const responseHop = kinds(
   Field.transferEncoding,
   Field.upgrade,
   Field.contentLength,
-  Field.http2Settings,
   Field.serviceTime,
   Field.decorator,
   Field.stripped,
@@ -66,6 +64,9 @@ export interface RequestAdditions {
   drop: ReadonlySet<string> | undefined;
   /** The request comes from inside. */
   internal: boolean;
+  /** What the request was before it was rewritten is told here, whatever the client says of it. */
+  tellsHost: boolean;
+  tellsPath: boolean;
   /** `grpc-timeout` is written anew for each try. */
   grpcTimeout: boolean;
   /** Ours replaces the request's. */
@@ -90,8 +91,12 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
     switch (kind) {
       case Field.other:
         if (peerHeader !== '' && head.fields.isNamed(index, peerHeader)) return true;
+        if (extra.tellsHost && head.fields.isNamed(index, 'x-envoy-original-host')) return true;
+        if (extra.tellsPath && head.fields.isNamed(index, 'x-envoy-original-path')) return true;
         if (extra.grpcTimeout && head.fields.isNamed(index, 'grpc-timeout')) return true;
         return isOneOf(unwanted, head.fields, index);
+      case Field.expect:
+        return head.expectContinue;
       case Field.b3:
         return extra.b3 !== undefined;
       case Field.attemptCount:
@@ -113,8 +118,8 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
     }
   });
   let added = extra.keepRequestId || extra.requestId === '' ? '' : `x-request-id: ${extra.requestId}\r\n`;
-  // The only value HTTP/2 allows; gRPC servers look for it.
-  if (head.protocol === 'HTTP/2' && head.fields.indexOf(Field.te) >= 0) added += 'te: trailers\r\n';
+  // All that is passed on of it; gRPC servers look for it.
+  if (takesTrailers(head.fields)) added += 'te: trailers\r\n';
   if (edge) {
     const before = head.fields.known(Field.forwardedFor);
     added += `x-forwarded-for: ${before === undefined ? '' : `${before},`}${context.remoteAddress}\r\n`;
@@ -130,6 +135,11 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   const certificate = clientCertificateHeader(head.fields.known(Field.clientCert) ?? '', context);
   if (certificate !== '') added += `x-forwarded-client-cert: ${certificate}\r\n`;
   return text + added + extra.lines;
+}
+
+export function takesTrailers(fields: HeaderBlock): boolean {
+  const index = fields.indexOf(Field.te);
+  return index >= 0 && (fields.hasValue(index, 'trailers') || tokens(fields.value(index)).includes('trailers'));
 }
 
 /** What the next hop is told in x-forwarded-client-cert, '' = nothing; `before` is what the client says. */

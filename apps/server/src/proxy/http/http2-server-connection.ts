@@ -66,7 +66,7 @@ export class Http2ServerConnection extends Http2ServerSession implements TimerTa
     this.streams.set(id, stream);
     if (refused === 0) return stream.start(endStream);
     stream.remoteClosed = endStream;
-    stream.head(refused, '', `date: ${new Date().toUTCString()}\r\n`, 0, false);
+    stream.head(refused, `date: ${new Date().toUTCString()}\r\n`, 0, false);
     stream.finished();
   }
 

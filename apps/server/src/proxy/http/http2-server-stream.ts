@@ -75,12 +75,12 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     this.onFree(this);
   }
 
-  interim(status: number, _reason: string, lines: string): void {
+  interim(status: number, lines: string): void {
     const { encoder } = this.session;
     this.sendHeaders(encoder.begin() + encoder.field(':status', String(status)) + encoder.lines(lines), false);
   }
 
-  head(status: number, _reason: string, lines: string, length: number, hasBody: boolean): void {
+  head(status: number, lines: string, length: number, hasBody: boolean): void {
     const { encoder } = this.session;
     let block = encoder.begin() + encoder.field(':status', String(status)) + encoder.lines(lines);
     if (length >= 0 && status !== 204) block += encoder.field('content-length', String(length));
@@ -106,7 +106,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     else this.cancel(ErrorCode.internal);
   }
 
-  tunnel(_reason: string, lines: string): void {
+  tunnel(lines: string): void {
     const { encoder } = this.session;
     this.tunneling = true;
     this.sendHeaders(encoder.begin() + encoder.field(':status', '200') + encoder.lines(lines), false);

@@ -1,5 +1,7 @@
 // Lines that are the same from message to message, made once: what a head costs to write grows with the number of its parts.
 
+import { STATUS_CODES } from 'node:http';
+
 /** In one piece. */
 function flat(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
@@ -23,15 +25,22 @@ export function numberLines(name: string): (value: number) => string {
 export const attemptLine: (value: number) => string = numberLines('x-envoy-attempt-count');
 export const contentLengthLine: (value: number) => string = numberLines('content-length');
 
-/** Of the response before: most are like it. */
-const last = { minor: -1, status: 0, reason: '', line: '' };
+/** Where Envoy has other words than Node. */
+const envoyPhrases: Readonly<Record<number, string>> = { 418: 'Unknown', 451: 'Unknown', 509: 'Unknown', 599: 'Last Unassigned Server Error Code' };
 
-export function statusLine(minor: number, status: number, reason: string): string {
-  if (last.status !== status || last.minor !== minor || last.reason !== reason) {
+/** The words for a status: as in Envoy always the same, whatever an upstream says. */
+export function reasonPhrase(status: number): string {
+  return envoyPhrases[status] ?? STATUS_CODES[status] ?? 'Unknown';
+}
+
+/** Of the response before: most are like it. */
+const last = { minor: -1, status: 0, line: '' };
+
+export function statusLine(minor: number, status: number): string {
+  if (last.status !== status || last.minor !== minor) {
     last.minor = minor;
     last.status = status;
-    last.reason = reason;
-    last.line = flat(`HTTP/1.${minor} ${status} ${reason}\r\n`);
+    last.line = flat(`HTTP/1.${minor} ${status} ${reasonPhrase(status)}\r\n`);
   }
   return last.line;
 }

@@ -1,9 +1,9 @@
 // An HTTP/1.1 connection from a client: reads requests one after another, keeps what is pipelined until its turn.
 
 import type { Socket } from 'node:net';
-import { STATUS_CODES } from 'node:http';
 import { BodyReader, type BodySink } from '../../http-wire/codec-h1/body-reader.ts';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
+import { codecError } from '../../http-wire/codec-h1/header-block.ts';
 import { parseRequestHead, RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import { readDirectly } from '../../http-wire/socket/direct-reads.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
@@ -12,7 +12,7 @@ import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './
 import type { Exchange } from './exchange.ts';
 import { createExchange } from './grpc-web-exchange.ts';
 import { noBodyStatus } from './heads.ts';
-import { contentLengthLine, statusLine } from './kept-lines.ts';
+import { contentLengthLine, reasonPhrase, statusLine } from './kept-lines.ts';
 import { newRecord } from './record.ts';
 import type { RequestRecord } from './hooks.ts';
 
@@ -77,7 +77,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   onTimer(): void {
     if (this.state === 'closed' && this.socket.writableLength < this.unsent) this.awaitClose();
     else if (this.state !== 'head') this.socket.destroy();
-    else if (this.rest !== undefined) this.refuse(408, 'request header timeout');
+    else if (this.rest !== undefined) this.refuse(408, 'request_header_timeout', 'request header timeout');
     else this.expire();
   }
 
@@ -92,26 +92,28 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     else this.context.wheel.set(this.timer, drainTimeoutMs);
   }
 
-  interim(status: number, reason: string, lines: string): void {
+  interim(status: number, lines: string): void {
     if (this.request.minor === 0) return;
-    this.out.add(`HTTP/1.1 ${status} ${reason}\r\n${lines}\r\n`);
+    this.out.add(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${lines}\r\n`);
     this.out.flush();
   }
 
-  head(status: number, reason: string, lines: string, length: number, hasBody: boolean): void {
+  head(status: number, lines: string, length: number, hasBody: boolean): void {
     const http11 = this.request.minor === 1;
     // An answer before the request is complete ends the connection: the rest of the request is not read.
     // So does an upgrade that was not taken: what follows it was not meant as HTTP. And a 400 of our own, as Envoy's.
     const { close, keepAlive } = this.request.framing;
-    this.last = this.closing || !this.body.done || (http11 ? close : !keepAlive) || this.exchange.upgrading || (status === 400 && this.exchange.refuses);
+    this.last = this.closing || !this.body.done || (http11 ? close : !keepAlive) || this.exchange.upgrading || this.exchange.badRequest;
     this.chunkedOut = hasBody && length < 0 && http11;
     let framing = '';
     if (length >= 0) framing = status === 204 ? '' : contentLengthLine(length);
     else if (this.chunkedOut) framing = 'transfer-encoding: chunked\r\n';
-    else if (hasBody) this.last = true;
-    else if (!noBodyStatus(status)) framing = this.request.method !== 'HEAD' ? 'content-length: 0\r\n' : http11 ? 'transfer-encoding: chunked\r\n' : '';
+    else if (!hasBody && !noBodyStatus(status))
+      framing = this.request.method !== 'HEAD' ? 'content-length: 0\r\n' : http11 ? 'transfer-encoding: chunked\r\n' : '';
+    // What nobody has said the length of ends an HTTP/1.0 connection, even if it is nothing.
+    if (!http11 && length < 0) this.last = true;
     const connection = this.last ? 'connection: close\r\n' : http11 ? '' : 'connection: keep-alive\r\n';
-    this.out.add(`${statusLine(this.request.minor, status, reason)}${lines}${framing}${connection}\r\n`);
+    this.out.add(`${statusLine(this.request.minor, status)}${lines}${framing}${connection}\r\n`);
     this.bodyDue = hasBody;
   }
 
@@ -157,9 +159,9 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.socket.destroy();
   }
 
-  tunnel(reason: string, lines: string, upgrade: string): void {
+  tunnel(lines: string, upgrade: string): void {
     this.chunkedOut = false;
-    this.out.add(`HTTP/1.1 101 ${reason}\r\n${lines}connection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n`);
+    this.out.add(`${statusLine(1, 101)}${lines}connection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n`);
     this.state = 'tunnel';
     this.bodyDue = false;
     const early = this.rest;
@@ -233,7 +235,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
         if (this.socket.writableNeedDrain) break;
         const next = parseRequestHead(bytes, i, bytes.length, this.request);
         if (next < 0) {
-          this.refuse(-next);
+          this.refuse(-next, this.request.fields.refusal);
           break;
         }
         if (next === 0) {
@@ -248,7 +250,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
       }
       i = this.body.feed(bytes, i, bytes.length, this);
       if (this.body.failed) {
-        this.refuse(400);
+        this.refuse(400, codecError);
         break;
       }
       if (this.body.done) this.endRequest();
@@ -275,12 +277,14 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     const { framing } = this.request;
     this.context.wheel.clear(this.timer);
     this.headBegun = false;
-    if (this.request.minor === 0 && !this.context.manager.acceptHttp10) return this.refuse(426);
+    if (this.request.minor === 0 && !this.context.manager.acceptHttp10) return this.refuse(426, 'low_version');
     this.onRequest();
     const mode = framing.chunked ? Body.chunked : framing.contentLength > 0 ? Body.length : Body.none;
     this.body.start(mode, framing.contentLength);
     this.state = 'body';
-    this.exchange.begin(this.request, mode);
+    const hidesLength = framing.named !== undefined && framing.named.includes('content-length');
+    if (hidesLength) framing.contentLength = -1;
+    this.exchange.begin(this.request, hidesLength && mode === Body.length ? Body.chunked : mode);
     if (this.body.done && this.isReading()) this.endRequest();
   }
 
@@ -296,18 +300,16 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   /** A message that cannot be trusted: say so if nothing was said, and never read on. */
-  private refuse(status: number, words?: string): void {
+  private refuse(status: number, details: string, words: string = reasonPhrase(status)): void {
     if (this.exchange.active) return this.exchange.onDownstreamBroken();
-    const text = STATUS_CODES[status] ?? '';
     const { serverName } = this.context.manager;
     const server = serverName === '' ? '' : `server: ${serverName}\r\n`;
-    // As Envoy: what its codec refuses is told in words; what has no route (CONNECT) or no Host, or is too old, is not.
-    const silent = status === 404 || status === 426 || this.request.hostMissing;
-    const [type, body] = silent ? ['', ''] : ['content-type: text/plain\r\n', words ?? text];
+    // As Envoy: what its codec refuses is told in words; what has no route (CONNECT), or is too old, is not.
+    const ofCodec = details.startsWith('http');
+    const [type, body] = ofCodec || status === 408 ? ['content-type: text/plain\r\n', words] : ['', ''];
     const lines = `content-length: ${body.length}\r\n${type}${server}connection: close\r\ndate: ${new Date().toUTCString()}\r\n`;
-    this.out.add(`HTTP/1.1 ${status} ${text}\r\n${lines}\r\n${body}`);
-    if (status === 400) this.tellRefused({ status, responseFlags: 'DPE', details: 'http1.codec_error', responseBodyBytes: body.length });
-    if (status === 408) this.tellRefused({ status, details: 'request_header_timeout', responseBodyBytes: body.length });
+    this.out.add(`${statusLine(this.context.manager.acceptHttp10 ? this.request.minor : 1, status)}${lines}\r\n${body}`);
+    this.tellRefused({ status, responseFlags: ofCodec ? 'DPE' : status === 404 ? 'NR' : '-', details, responseBodyBytes: body.length });
     this.linger();
   }
 

@@ -106,7 +106,7 @@ test('HEAD, 204 and 304 have no body; HTTP/1.0 gets an unchunked body and a clos
   const rig = track(await startRig({ clusters: [cluster([upstream])] }));
   for (const status of [204, 304]) expect(await ask(rig.port, { path: `/${status}` })).toMatchObject({ status, body: '' });
   expect(await ask(rig.port, { method: 'HEAD', path: '/200' })).toMatchObject({ status: 200, body: '' });
-  const old = await exchangeRaw(rig.port, 'GET /200 HTTP/1.0\r\n\r\n');
+  const old = await exchangeRaw(rig.port, 'GET /200 HTTP/1.0\r\nhost: a\r\n\r\n');
   expect(old).toMatch(/connection: close\r\n/);
   expect(old.endsWith('\r\n\r\nsome body')).toBe(true);
 });

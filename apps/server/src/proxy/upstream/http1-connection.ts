@@ -87,7 +87,13 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     this.toHead = request.method === 'HEAD';
     this.chunked = request.body === Body.chunked;
     this.halfCloses = request.upgrade === PLAIN_CONNECT;
-    const framing = this.chunked ? 'transfer-encoding: chunked\r\n' : request.length >= 0 ? `content-length: ${request.length}\r\n` : noLength(request.method);
+    const framing = this.chunked
+      ? 'transfer-encoding: chunked\r\n'
+      : request.length >= 0
+        ? `content-length: ${request.length}\r\n`
+        : request.upgrade === ''
+          ? noLength(request.method)
+          : '';
     const upgrade = request.upgrade === '' || request.upgrade === PLAIN_CONNECT ? '' : `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`;
     this.out.add(`${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.authority}\r\n${request.lines}${framing}${upgrade}\r\n`);
   }

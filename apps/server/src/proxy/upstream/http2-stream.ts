@@ -90,7 +90,6 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
     this.headRead = true;
     if (this.upgrade !== '' && !endStream && response.status < 300) {
       response.status = 101;
-      response.reason = 'Switching Protocols';
       response.framing.upgrade = this.upgrade;
       response.body = Body.none;
       return events?.onUpstreamHead(response);

@@ -17,7 +17,13 @@ const steering: ReadonlySet<string> = new Set([
   'x-envoy-upstream-alt-stat-name',
   'x-envoy-internal',
 ]);
-const external: ReadonlySet<string> = new Set([...steering, 'x-envoy-force-trace', 'x-envoy-ip-tags', 'x-envoy-original-url']);
+const external: ReadonlySet<string> = new Set([
+  ...steering,
+  'x-envoy-force-trace',
+  'x-envoy-upstream-stream-duration-ms',
+  'x-envoy-ip-tags',
+  'x-envoy-original-url',
+]);
 /** Where the request enters the mesh. */
 const edge: ReadonlySet<string> = new Set([
   ...external,

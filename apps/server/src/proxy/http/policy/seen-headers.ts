@@ -18,7 +18,7 @@ const own: readonly string[] = [
   ...['x-envoy-internal', 'x-envoy-external-address'],
 ];
 /** Of the connection, or read and answered by now. */
-const notPassed: ReadonlySet<number> = new Set([...[Field.connection, Field.upgrade, Field.host, Field.expect, Field.http2Settings, Field.stripped]]);
+const notPassed: ReadonlySet<number> = new Set([...[Field.connection, Field.upgrade, Field.host, Field.expect, Field.stripped]]);
 
 /** One serves all requests of a filter, one after the other. */
 export class SeenRequest implements RequestView, RbacSubject {

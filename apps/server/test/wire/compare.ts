@@ -1,0 +1,73 @@
+// What two outcomes of one case have to have in common.
+
+import type { Message } from './messages.ts';
+import type { Outcome } from './rig.ts';
+
+/** Of which only the presence can be the same. */
+const OWN_VALUES = new Set(['x-envoy-upstream-service-time', 'traceparent']);
+
+/** Order counts among fields of one name only (RFC 9110 §5.3). */
+function shown({ start, headers, body, complete }: Message, dropped = ''): object {
+  const joined = new Map<string, string>();
+  let cookies = 0;
+  // A list in one line or in several is the same, but of cookies.
+  for (const [name, value] of headers) {
+    if (name === dropped) continue;
+    const key = name === 'set-cookie' ? `${name} ${cookies++}` : name;
+    joined.set(key, [joined.get(key), value].filter(Boolean).join(','));
+  }
+  const sorted = [...joined]
+    .filter(([name, value]) => name !== 'tracestate' || value !== '')
+    .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([name, value]) => {
+      if (name === 'connection' && /upgrade/i.test(value)) return 'connection: upgrade';
+      // An upgrade takes its own along as it is.
+      if (name === 'te') return `te: ${value.split(',')[0]}`;
+      if (name === 'upgrade') return `${name}: ${value.toLowerCase()}`;
+      if (OWN_VALUES.has(name)) return `${name}: …`;
+      if (name === 'date' && value.endsWith(' GMT') && !value.includes('1970')) return 'date: …';
+      if (name === 'x-request-id' && /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/.test(value) && !value.startsWith('aaaa'))
+        return 'x-request-id: …';
+      return `${name}: ${value}`;
+    });
+  return { start, headers: sorted, body: body.length > 200 ? `${body.length} bytes` : body, complete };
+}
+
+/** `early`: some answer may come before its request is complete, where the time it took is told by chance. */
+export function comparable(outcome: Outcome, early: boolean): Record<string, unknown> {
+  const { answers, rest, end, requests, tunnel, log } = outcome;
+  return {
+    // 100 to HTTP/1.0, and other interim answers, come from one of the two only.
+    answers: answers
+      .filter(({ start }) => !/^HTTP\/1.(0 100|1 102|1 103)/.test(start))
+      .map((answer) => shown(answer, early ? 'x-envoy-upstream-service-time' : '')),
+    rest,
+    end,
+    // How much of a broken one arrived is a matter of time.
+    requests: requests.filter(({ complete }) => complete).map((request) => shown(request)),
+    tunnel,
+    log,
+  };
+}
+
+/** Where two values differ, a line each: path, first, second. */
+export function differences(a: unknown, b: unknown, path = ''): string[] {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null)
+    return a === b ? [] : [`${path}: ${JSON.stringify(a)?.slice(0, 300)} | ${JSON.stringify(b)?.slice(0, 300)}`];
+  if (path.endsWith('.headers') || path.endsWith('.trailers')) {
+    const [left, right] = [a as string[], b as string[]];
+    const less = (from: string[], than: string[]): string[] => {
+      const rest = [...than];
+      return from.filter((line) => {
+        const at = rest.indexOf(line);
+        if (at >= 0) rest.splice(at, 1);
+        return at < 0;
+      });
+    };
+    const [onlyLeft, onlyRight] = [less(left, right), less(right, left)];
+    if (onlyLeft.length + onlyRight.length > 0) return [`${path}: ${JSON.stringify(onlyLeft).slice(0, 300)} | ${JSON.stringify(onlyRight).slice(0, 300)}`];
+    return JSON.stringify(left) === JSON.stringify(right) ? [] : [`${path}: order`];
+  }
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  return [...new Set([...Object.keys(left), ...Object.keys(right)])].flatMap((key) => differences(left[key], right[key], `${path}.${key}`));
+}
