@@ -1,5 +1,6 @@
 // What the forms of a service's traffic show, read from its VirtualService and DestinationRule and written back into their text.
 
+import type { FieldPath } from '@weft/mesh-core/config';
 import { type Document, isMap, parseDocument } from 'yaml';
 
 /** As typed; '' = not set. */
@@ -25,7 +26,10 @@ export interface PolicyForm {
   balancer: string;
 }
 export type PolicyField = keyof PolicyForm;
-type Path = readonly (string | number)[];
+interface Service {
+  namespace: string;
+  name: string;
+}
 interface Rule {
   name?: string;
   match?: unknown[];
@@ -33,9 +37,10 @@ interface Rule {
 
 /** Name of the rule the form keeps for requests with a header. */
 const BY_HEADER = 'by-header';
+const HEADER_FIELDS: readonly PolicyField[] = ['headerName', 'headerValue', 'headerSubset'];
 const TRAFFIC = ['spec', 'trafficPolicy'] as const;
 /** Below the rule that takes every request. */
-const ROUTE_FIELDS: Partial<Record<PolicyField, Path>> = {
+const ROUTE_FIELDS: Partial<Record<PolicyField, FieldPath>> = {
   timeout: ['timeout'],
   retryAttempts: ['retries', 'attempts'],
   retryTimeout: ['retries', 'perTryTimeout'],
@@ -48,7 +53,7 @@ const ROUTE_FIELDS: Partial<Record<PolicyField, Path>> = {
   mirrorPercent: ['mirrorPercentage', 'value'],
 };
 /** Below spec.trafficPolicy of the DestinationRule. */
-const RULE_FIELDS: Partial<Record<PolicyField, Path>> = {
+const RULE_FIELDS: Partial<Record<PolicyField, FieldPath>> = {
   maxConnections: ['connectionPool', 'tcp', 'maxConnections'],
   maxPending: ['connectionPool', 'http', 'http1MaxPendingRequests'],
   ejectAfter: ['outlierDetection', 'consecutive5xxErrors'],
@@ -75,11 +80,11 @@ export function readPolicies(texts: PolicyTexts): PolicyForm {
   const vs = parseDocument(texts.virtualService ?? '');
   const dr = parseDocument(texts.destinationRule ?? '');
   const at = routeIndex(vs);
-  const text = (document: Document, path: Path): string => {
+  const text = (document: Document, path: FieldPath): string => {
     const value: unknown = document.getIn(path);
     return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
   };
-  const read = (document: Document, root: Path, fields: Partial<Record<PolicyField, Path>>): [string, string][] =>
+  const read = (document: Document, root: FieldPath, fields: Partial<Record<PolicyField, FieldPath>>): [string, string][] =>
     Object.entries(fields).map(([field, path]) => [field, text(document, [...root, ...path])]);
   const header = headerIndex(vs);
   const headers: unknown = header < 0 ? undefined : vs.getIn(['spec', 'http', header, 'match', 0, 'headers']);
@@ -95,13 +100,13 @@ export function readPolicies(texts: PolicyTexts): PolicyForm {
 }
 
 /** The texts with what the form changed against `before`; a missing object is made, what the form does not know stays as it is. */
-export function writePolicies(texts: PolicyTexts, before: PolicyForm, form: PolicyForm, service: { namespace: string; name: string }): PolicyTexts {
+export function writePolicies(texts: PolicyTexts, before: PolicyForm, form: PolicyForm, service: Service): PolicyTexts {
   const next = consistent(form);
   const changed = (field: string): boolean => next[field as PolicyField] !== before[field as PolicyField];
-  const route = Object.keys(ROUTE_FIELDS).some(changed);
-  const header = ['headerName', 'headerValue', 'headerSubset'].some(changed);
   return {
-    virtualService: route || header ? routesText(texts.virtualService, next, changed, header, service) : texts.virtualService,
+    virtualService: [...Object.keys(ROUTE_FIELDS), ...HEADER_FIELDS].some(changed)
+      ? routesText(texts.virtualService, next, changed, service)
+      : texts.virtualService,
     destinationRule: Object.keys(RULE_FIELDS).some(changed) ? ruleText(texts.destinationRule, next, changed, service) : texts.destinationRule,
   };
 }
@@ -117,71 +122,67 @@ function consistent(form: PolicyForm): PolicyForm {
   return next;
 }
 
-function routesText(
-  text: string | undefined,
-  form: PolicyForm,
-  changed: (field: string) => boolean,
-  header: boolean,
-  { namespace, name }: { namespace: string; name: string },
-): string {
+function routesText(text: string | undefined, form: PolicyForm, changed: (field: string) => boolean, { namespace, name }: Service): string {
   const document = parseDocument(
     text ?? `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata:\n  name: ${name}\n  namespace: ${namespace}\nspec:\n  hosts:\n    - ${name}\n`,
   );
-  let at = routeIndex(document);
-  if (at < 0) {
-    at = rulesOf(document).length;
-    document.setIn(['spec', 'http', at], document.createNode({ route: [{ destination: { host: name } }] }));
-    if (at === 0) document.setIn(['spec', 'http'], document.createNode([{ route: [{ destination: { host: name } }] }]));
-  }
-  const root = ['spec', 'http', at];
+  const root = ['spec', 'http', catchAllRule(document, name)];
   // A mirror is an object of its own: host and subset come and go together.
   if (changed('mirror')) {
     if (form.mirror === '') document.deleteIn([...root, 'mirror']);
     else document.setIn([...root, 'mirror'], document.createNode({ host: name, subset: form.mirror }));
   }
-  for (const [field, path] of Object.entries(ROUTE_FIELDS)) if (field !== 'mirror' && changed(field)) put(document, root, path, form[field as PolicyField]);
-  if (header) {
-    const old = headerIndex(document);
-    const rule = {
-      name: BY_HEADER,
-      match: [{ headers: { [form.headerName]: { exact: form.headerValue } } }],
-      route: [{ destination: { host: name, subset: form.headerSubset } }],
-    };
-    const http: unknown = document.getIn(['spec', 'http']);
-    if (form.headerName === '') document.deleteIn(['spec', 'http', old]);
-    else if (old >= 0) document.setIn(['spec', 'http', old], document.createNode(rule));
-    // The first rule that matches counts.
-    else (http as { items: unknown[] }).items.unshift(document.createNode(rule));
-  }
+  for (const [field, path] of Object.entries(ROUTE_FIELDS))
+    if (field !== 'mirror' && changed(field)) put(document, [...root, ...path], form[field as PolicyField], root.length);
+  if (HEADER_FIELDS.some(changed)) putHeaderRule(document, form, name);
   return textOf(document, text);
 }
 
-function ruleText(
-  text: string | undefined,
-  form: PolicyForm,
-  changed: (field: string) => boolean,
-  { namespace, name }: { namespace: string; name: string },
-): string {
+/** Index of the first rule that takes every request, made where there is none. */
+function catchAllRule(document: Document, name: string): number {
+  const found = routeIndex(document);
+  if (found >= 0) return found;
+  const rule = { route: [{ destination: { host: name } }] };
+  const at = rulesOf(document).length;
+  if (at === 0) document.setIn(['spec', 'http'], document.createNode([rule]));
+  else document.setIn(['spec', 'http', at], document.createNode(rule));
+  return at;
+}
+
+/** The form's rule for requests with a header: made, changed, or taken away. */
+function putHeaderRule(document: Document, form: PolicyForm, name: string): void {
+  const old = headerIndex(document);
+  if (form.headerName === '') return void document.deleteIn(['spec', 'http', old]);
+  const rule = document.createNode({
+    name: BY_HEADER,
+    match: [{ headers: { [form.headerName]: { exact: form.headerValue } } }],
+    route: [{ destination: { host: name, subset: form.headerSubset } }],
+  });
+  if (old >= 0) document.setIn(['spec', 'http', old], rule);
+  // The first rule that matches counts.
+  else (document.getIn(['spec', 'http']) as { items: unknown[] }).items.unshift(rule);
+}
+
+function ruleText(text: string | undefined, form: PolicyForm, changed: (field: string) => boolean, { namespace, name }: Service): string {
   const document = parseDocument(
     text ?? `apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata:\n  name: ${name}\n  namespace: ${namespace}\nspec:\n  host: ${name}\n`,
   );
-  for (const [field, path] of Object.entries(RULE_FIELDS)) if (changed(field)) put(document, TRAFFIC, path, form[field as PolicyField]);
+  for (const [field, path] of Object.entries(RULE_FIELDS)) if (changed(field)) put(document, [...TRAFFIC, ...path], form[field as PolicyField], 1);
   return textOf(document, text);
 }
 
-/** Sets a field, or takes it away with the objects that are empty then. */
-function put(document: Document, root: Path, path: Path, typed: string): void {
-  const full = [...root, ...path];
+/** Sets a field, or takes it away with the objects that are empty then; those at the first `kept` steps of its path stay. */
+function put(document: Document, path: FieldPath, typed: string, kept: number): void {
   if (typed !== '') {
-    document.setIn(full, /^\d+(\.\d+)?$/.test(typed) ? Number(typed) : typed);
+    document.setIn(path, /^\d+(\.\d+)?$/.test(typed) ? Number(typed) : typed);
     return;
   }
-  if (!document.hasIn(full)) return;
-  document.deleteIn(full);
-  for (let length = full.length - 1; length > root.length - (root === TRAFFIC ? 1 : 0); length--) {
-    const parent: unknown = document.getIn(full.slice(0, length));
+  if (!document.hasIn(path)) return;
+  document.deleteIn(path);
+  for (let length = path.length - 1; length > kept; length--) {
+    const parent: unknown = document.getIn(path.slice(0, length));
     if (!isMap(parent) || parent.items.length > 0) break;
-    document.deleteIn(full.slice(0, length));
+    document.deleteIn(path.slice(0, length));
   }
 }
 
