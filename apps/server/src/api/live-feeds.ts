@@ -108,17 +108,22 @@ function proxiesFeed({ controlPlane }: ReadyServices): Feed {
   };
 }
 
+/** How many revisions a client is shown at first. */
+const RECENT = 50;
+
 function revisionsFeed({ store, controlPlane }: ReadyServices, queries: Queries): Feed {
   let recent: Revision[] = [];
   return {
     start: async (push) => {
       const from = store.list().revision;
-      const history = (await store.history({ limit: 50 })).filter((c) => Number(c.revision) <= Number(from));
-      recent = history.map((c) => queries.revision(c));
+      const history = await store.history({ limit: RECENT });
+      // What came meanwhile the watch tells. Revisions are opaque: the list is cut at its own.
+      const at = history.findIndex((c) => c.revision === from);
+      recent = at < 0 ? [] : history.slice(at).map((c) => queries.revision(c));
       const stopStore = store.watch(from, (event) => {
         if (event.type !== 'commit') return;
         const added = queries.revision(event.commit);
-        recent = [added, ...recent].slice(0, 50);
+        recent = [added, ...recent].slice(0, RECENT);
         push({ added: [added], propagation: [] });
       });
       const stopPlane = controlPlane.onChange(({ revisions }) => {
