@@ -89,7 +89,7 @@ export function simulate(set: ResourceSet, routeConfig: string | undefined, call
     scheme: call.scheme ?? 'http',
     get: (name: string) => headers.get(name),
   };
-  const found = findRoute(host, request, Math.random);
+  const found = findRoute(host, request, Math.random, request.scheme);
   const where = { routeConfig, virtualHost: host.name };
   if (found === undefined) return { error: 'ErrNoRoute', ...nothing, ...where };
   const index = host.routes.indexOf(found);

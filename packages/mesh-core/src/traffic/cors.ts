@@ -30,18 +30,22 @@ const untouched: CorsDecision = { kind: 'pass', headers: [] };
 
 /** @throws RegexError */
 export function compileCors(spec: CorsSpec): (request: CorsRequest) => CorsDecision {
-  const origins = spec.allowOrigins.map((origin) => ({ any: origin.kind === 'exact' && origin.value === '*', test: compileStringMatch(origin) }));
+  const origins = spec.allowOrigins.map(compileStringMatch);
+  // Whatever fits a star.
+  const any = origins.some((fits) => fits('*'));
   return (request) => {
     const origin = request.get('origin');
     if (origin === undefined || origin === '') return untouched;
     const preflight = request.method === 'OPTIONS' && (request.get('access-control-request-method') ?? '') !== '';
-    const allowed = origins.some((entry) => entry.any || entry.test(origin));
+    const allowed = any || origins.some((fits) => fits(origin));
     if (!allowed && (!preflight || spec.forwardNotMatchingPreflights)) return untouched;
     const headers: [string, string][] = allowed ? [['access-control-allow-origin', origin]] : [];
     if (spec.allowCredentials) headers.push(['access-control-allow-credentials', 'true']);
     if (preflight) {
-      if (spec.allowMethods !== '') headers.push(['access-control-allow-methods', spec.allowMethods]);
-      if (spec.allowHeaders !== '') headers.push(['access-control-allow-headers', spec.allowHeaders]);
+      const asked = (name: string): string => request.get(`access-control-request-${name}`) ?? '';
+      // Whatever is asked for: a browser that sends credentials takes * for a name.
+      if (spec.allowMethods !== '') headers.push(['access-control-allow-methods', spec.allowMethods === '*' ? asked('method') : spec.allowMethods]);
+      if (spec.allowHeaders !== '') headers.push(['access-control-allow-headers', spec.allowHeaders === '*' ? asked('headers') : spec.allowHeaders]);
       if (spec.maxAge !== '') headers.push(['access-control-max-age', spec.maxAge]);
       if (spec.allowPrivateNetwork && request.get('access-control-request-private-network') === 'true')
         headers.push(['access-control-allow-private-network', 'true']);

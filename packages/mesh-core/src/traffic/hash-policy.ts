@@ -11,7 +11,10 @@ export type HashPolicySpec =
   | { kind: 'source-ip'; terminal: boolean }
   | { kind: 'query'; name: string; terminal: boolean };
 
-export interface HashSource extends Pick<RequestView, 'get' | 'path'> {
+/** The request as it goes on. */
+export interface HashSource extends Pick<RequestView, 'path'> {
+  /** Values of a header, name in lower case. */
+  all(name: string): string[];
   /** Without port. */
   readonly sourceIp: string;
   /** Both ends of the client's connection: what a new cookie is made of, so that all requests of a connection get the same. */
@@ -24,15 +27,15 @@ export type RequestHash = (source: HashSource) => bigint | undefined;
 /** Undefined without policies. @throws RegexError */
 export function compileHashPolicies(policies: readonly HashPolicySpec[]): RequestHash | undefined {
   if (policies.length === 0) return undefined;
-  const compiled = policies.map((policy) => ({ terminal: policy.terminal, text: compilePolicy(policy) }));
+  const compiled = policies.map((policy) => ({ terminal: policy.terminal, hashed: compilePolicy(policy) }));
   return (source) => {
     let hash: bigint | undefined;
-    for (const { text, terminal } of compiled) {
-      const value = text(source);
-      if (value !== undefined) {
+    for (const { hashed, terminal } of compiled) {
+      const own = hashed(source);
+      if (own !== undefined) {
         // Turned by one bit, so that two equal policies do not cancel each other out.
         const before = hash === undefined ? 0n : ((hash << 1n) | (hash >> 63n)) & 0xffffffffffffffffn;
-        hash = before ^ xxHash64(value);
+        hash = before ^ own;
       }
       if (terminal && hash !== undefined) break;
     }
@@ -40,27 +43,36 @@ export function compileHashPolicies(policies: readonly HashPolicySpec[]): Reques
   };
 }
 
-function compilePolicy(policy: HashPolicySpec): (source: HashSource) => string | undefined {
+/** Whatever their order. */
+function hashOfAll(values: readonly string[]): bigint | undefined {
+  let hash: bigint | undefined;
+  for (const value of values.toSorted()) hash = xxHash64(value, Number((hash ?? 0n) & 0xffffffffn), Number((hash ?? 0n) >> 32n));
+  return hash;
+}
+
+const hashOf = (value: string | undefined): bigint | undefined => (value === undefined ? undefined : xxHash64(value));
+
+function compilePolicy(policy: HashPolicySpec): RequestHash {
   switch (policy.kind) {
     case 'header': {
       const rewrite = policy.rewrite === undefined ? undefined : compileRegexRewriteText(policy.rewrite.pattern, policy.rewrite.substitution);
       return (source) => {
-        const value = source.get(policy.name);
-        return value === undefined || rewrite === undefined ? value : rewrite(value);
+        const values = source.all(policy.name);
+        return hashOfAll(rewrite === undefined ? values : values.map(rewrite));
       };
     }
     case 'cookie':
       return (source) => {
-        const given = cookieValue(source.get('cookie'), policy.name);
-        if ((given !== undefined && given !== '') || policy.ttlMs === undefined) return given === '' ? undefined : given;
+        const given = cookieValue(source.all('cookie').join(';'), policy.name);
+        if ((given !== undefined && given !== '') || policy.ttlMs === undefined) return given === '' ? undefined : hashOf(given);
         const made = xxHash64(source.connectionKey).toString(16).padStart(16, '0');
         source.addSetCookie(setCookie(policy, made));
-        return made;
+        return hashOf(made);
       };
     case 'source-ip':
-      return (source) => source.sourceIp;
+      return (source) => xxHash64(source.sourceIp);
     case 'query':
-      return (source) => queryParameter(source.path, policy.name);
+      return (source) => hashOf(queryParameter(source.path, policy.name));
   }
 }
 

@@ -46,7 +46,7 @@ function apply(given: string, rules: PathRules): NormalizedPath {
       path
         .replaceAll(/%[0-9a-f]{2}/gi, unescapeUnreserved)
         .replaceAll('\\', '/')
-        .replaceAll(/["<>^`{|}]/g, escaped),
+        .replaceAll(/["<>^`{|}\x80-\xff]/g, escaped),
     );
   }
   if (rules.mergeSlashes) path = path.replaceAll(/\/{2,}/g, '/');

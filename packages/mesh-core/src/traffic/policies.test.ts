@@ -109,6 +109,7 @@ test.each<[string, string | undefined, boolean?]>([
 
 test('path rules by themselves', () => {
   expect(compilePathRules({ normalize: false, mergeSlashes: false, escapedSlashes: 'keep' })).toBeUndefined();
+  expect(compilePathRules({ normalize: true, mergeSlashes: false, escapedSlashes: 'keep' })?.('/\xe9?\xe9').path).toBe('/%E9?\xe9');
   expect(compilePathRules({ normalize: false, mergeSlashes: true, escapedSlashes: 'keep' })?.('//a/../b').path).toBe('/a/../b');
   expect(compilePathRules({ normalize: true, mergeSlashes: false, escapedSlashes: 'keep' })?.('/a//b%2fc').path).toBe('/a//b%2fc');
   expect(compilePathRules({ normalize: false, mergeSlashes: false, escapedSlashes: 'reject' })?.('/a%2Fb').path).toBeUndefined();
@@ -310,7 +311,7 @@ test('timeouts: route, per try, gRPC, headers of internal requests', () => {
 test('hash policies: combined as Envoy does, terminal, cookies made for those without', () => {
   const cookies: string[] = [];
   const source = (headers: Record<string, string> = {}) => ({
-    get: (name: string) => headers[name],
+    all: (name: string) => headers[name]?.split(' & ') ?? [],
     path: '/?u=7',
     sourceIp: '10.0.0.1',
     connectionKey: '10.0.0.1:5127.0.0.1:80',
@@ -332,6 +333,10 @@ test('hash policies: combined as Envoy does, terminal, cookies made for those wi
   expect(hash([{ kind: 'header', name: 'x-user', rewrite: { pattern: '(.)o', substitution: '\\1' }, terminal: false }], { 'x-user': 'jo' })).toBe(
     xxHash64('j'),
   );
+  // All values, in any order.
+  const both = hash([header], { 'x-user': 'jo & al' });
+  expect(both).toBe(hash([header], { 'x-user': 'al & jo' }));
+  expect(both).toBe(xxHash64('jo', Number(xxHash64('al') & 0xffffffffn), Number(xxHash64('al') >> 32n)));
   const cookie: HashPolicySpec = { kind: 'cookie', name: 's', path: '/', ttlMs: 60_000, attributes: [{ name: 'SameSite', value: 'Lax' }], terminal: false };
   expect(hash([cookie], { cookie: 'a=b; s="v"' })).toBe(xxHash64('v'));
   expect(cookies).toEqual([]);

@@ -3,16 +3,17 @@
 import { compileRegex } from './string-match.ts';
 import { pathWithoutQuery } from './route-match.ts';
 
-/** Replaces the first `matchedLength` characters (what the route's prefix or exact path matched) by `replacement`. */
+/** Replaces the first `matchedLength` characters (what the route's prefix or exact path matched) by `replacement`, as it is. */
 export function rewritePrefix(path: string, matchedLength: number, replacement: string): string {
-  const rest = path.slice(matchedLength);
-  const rewritten = replacement + rest;
-  return rewritten.startsWith('/') ? rewritten : `/${rewritten}`;
+  return replacement + path.slice(matchedLength);
 }
 
 /** Replaces all matches of an RE2 pattern in a text; `\1` in the substitution is a group. @throws RegexError */
 export function compileRegexRewriteText(pattern: string, substitution: string): (text: string) => string {
   const regex = compileRegex(pattern);
+  // A group the pattern does not have: RE2 then replaces nothing.
+  const groups = [...substitution.replaceAll('\\\\', '').matchAll(/\\(\d)/g)].map(([, group]) => Number(group));
+  if (groups.some((group) => group > regex.groupCount())) return (text) => text;
   const replacement = substitution
     .replaceAll('$', '$$$$')
     .replaceAll(/\\(\d|\\)/g, (_, what: string) => (what === '\\' ? '\\' : what === '0' ? '$&' : `$${what}`));

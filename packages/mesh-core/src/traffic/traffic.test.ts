@@ -108,6 +108,6 @@ test('breaker: limits and retry budget', () => {
 
 test('rewrites leave the query alone', () => {
   expect(rewritePrefix('/api/x?y=/api', 4, '/v2')).toBe('/v2/x?y=/api');
-  expect(rewritePrefix('/api', 4, '')).toBe('/');
+  expect(rewritePrefix('/api/x', 1, 'v')).toBe('vapi/x');
   expect(compileRegexRewrite('^/service/([^/]+)(/.*)$', '\\2/instance/\\1')('/service/foo/v1?a=$1')).toBe('/v1/instance/foo?a=$1');
 });

@@ -113,13 +113,13 @@ function stripes(text: string, seedHigh: number, seedLow: number): number {
   return at;
 }
 
-/** Hash of the text's bytes, one per character (latin1, as field values are). `seed` below 2^32. */
-export function xxHash64(text: string, seed = 0): bigint {
+/** Hash of the text's bytes, one per character (latin1, as field values are). The seed is a pair of halves. */
+export function xxHash64(text: string, seed = 0, seedHigh = 0): bigint {
   let at = 0;
-  if (text.length >= 32) at = stripes(text, 0, seed);
+  if (text.length >= 32) at = stripes(text, seedHigh, seed);
   else {
     [high, low] = P5;
-    add(0, seed);
+    add(seedHigh, seed);
   }
   add(0, text.length);
   for (; at + 8 <= text.length; at += 8) {

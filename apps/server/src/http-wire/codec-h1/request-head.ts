@@ -48,6 +48,8 @@ export class RequestHead {
   path = '';
   /** Authority of an absolute target, else Host. */
   authority = '';
+  /** Of an absolute target, or of HTTP/2; '' = not told. */
+  scheme = '';
   /** The Host of the request before, known to be well-formed. */
   checkedHost = '';
   /** 0 or 1, of HTTP/1. */
@@ -171,6 +173,7 @@ function readHost(head: RequestHead): number {
 }
 
 function readTarget(head: RequestHead, target: string): number {
+  head.scheme = '';
   if (target.charCodeAt(0) === 0x2f) {
     head.path = target;
     return 0;
@@ -189,6 +192,7 @@ function readTarget(head: RequestHead, target: string): number {
   if (!isAuthority(authority)) return refuse(head.fields, 400, invalidUrl);
   // The target wins over Host (RFC 9112 §3.2.2).
   head.authority = authority;
+  head.scheme = target.slice(0, start - 3).toLowerCase();
   head.hostMissing = false;
   head.path = slash < 0 ? '/' : target.slice(slash);
   return 0;

@@ -62,6 +62,7 @@ export class RequestFields extends FieldBlock {
     head.bytes = bytes;
     head.method = this.method;
     head.path = this.path;
+    head.scheme = this.scheme;
     const { framing, fields } = head;
     framing.close = framing.keepAlive = framing.upgradeListed = framing.chunked = false;
     framing.upgrade = '';
@@ -107,6 +108,7 @@ export class RequestFields extends FieldBlock {
 function isTarget(path: string, method: string): boolean {
   if (path === '*') return method === 'OPTIONS';
   if (path.charCodeAt(0) !== 0x2f) return false;
-  for (let i = 0; i < path.length; i++) if (targetByte[path.charCodeAt(i)] !== 1) return false;
+  // Of the octets no URI has, HTTP/2's users take those beyond ASCII.
+  for (let i = 0; i < path.length; i++) if (path.charCodeAt(i) < 0x80 && targetByte[path.charCodeAt(i)] !== 1) return false;
   return true;
 }

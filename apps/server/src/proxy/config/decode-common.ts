@@ -6,11 +6,12 @@ import { headerValueProblem } from '../http/header-values.ts';
 import type { Fields } from './fields.ts';
 import type { HeaderAddition, HeaderOps, StringMatch } from './model.ts';
 
-export function decodeStringMatch(fields: Fields): StringMatch {
+/** `of`: of a message's octets, or of text. */
+export function decodeStringMatch(fields: Fields, of: 'octets' | 'text' = 'text'): StringMatch {
   const ignoreCase = fields.flag('ignoreCase');
   for (const kind of ['exact', 'prefix', 'suffix', 'contains'] as const)
     if (fields.has(kind)) {
-      const value = fields.text(kind);
+      const value = fields[of](kind);
       fields.end();
       return { kind, value, ignoreCase };
     }
@@ -39,7 +40,7 @@ export function decodeHeaderList(fields: Fields, key: string): HeaderAddition[] 
     const header = option.object('header');
     const name = (header?.text('key') ?? '').toLowerCase();
     const raw = header?.text('rawValue') ?? '';
-    const value = raw === '' ? (header?.text('value') ?? '') : Buffer.from(raw, 'base64').toString('latin1');
+    const value = raw === '' ? (header?.octets('value') ?? '') : Buffer.from(raw, 'base64').toString('latin1');
     const problem = headerValueProblem(value);
     if (problem !== undefined) option.problem('header.value', problem);
     if (name === 'host' || name.startsWith(':')) option.problem('header.key', `${name} is changed by rewrites only`);

@@ -105,7 +105,7 @@ function decodeBody(fields: Fields): CheckedBody | undefined {
 
 function decodeMatchers(fields: Fields | undefined, key: string): readonly StringMatch[] | undefined {
   const list = fields?.object(key);
-  const matches = list?.list('patterns').map(decodeStringMatch);
+  const matches = list?.list('patterns').map((pattern) => decodeStringMatch(pattern));
   list?.end();
   return matches;
 }

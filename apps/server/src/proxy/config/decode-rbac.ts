@@ -111,7 +111,7 @@ const urlPath: Decoder = (fields, key) => {
   const path = matcher?.object('path');
   if (path === undefined) matcher?.problem('path', 'is needed');
   matcher?.end();
-  return path === undefined ? nothing : { kind: 'url-path', match: decodeStringMatch(path) };
+  return path === undefined ? nothing : { kind: 'url-path', match: decodeStringMatch(path, 'octets') };
 };
 
 const uriTemplate: Decoder = (fields, key) => {

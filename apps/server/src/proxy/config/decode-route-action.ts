@@ -53,11 +53,11 @@ function decodeDirectResponse(fields: Fields): DirectResponseAction {
 }
 
 function decodeRedirect(fields: Fields): RedirectAction {
-  const path = fields.text('pathRedirect');
+  const path = fields.octets('pathRedirect');
   const host = fields.text('hostRedirect');
   const scheme = fields.flag('httpsRedirect') ? 'https' : fields.text('schemeRedirect');
   const port = fields.number('portRedirect');
-  const prefixRewrite = fields.text('prefixRewrite');
+  const prefixRewrite = fields.octets('prefixRewrite');
   const regex = fields.object('regexRewrite');
   const action: RedirectAction = {
     kind: 'redirect',
@@ -86,7 +86,7 @@ function decodeForward(fields: Fields, defaults: RouteDefaults): ForwardAction {
   const retry = fields.object('retryPolicy');
   const hedge = decodeHedge(fields);
   const hostRewrite = decodeHostRewrite(fields);
-  const prefixRewrite = fields.text('prefixRewrite');
+  const prefixRewrite = fields.octets('prefixRewrite');
   const regex = fields.object('regexRewrite');
   const ownRetry = retry === undefined ? defaults.retry : decodeRetry(retry);
   const mirrors = decodeMirrors(fields);

@@ -118,7 +118,7 @@ function decodeFault(fields: Fields): RouteFilterConfig {
 
 function decodeCors(fields: Fields): RouteFilterConfig {
   const cors = {
-    allowOrigins: fields.list('allowOriginStringMatch').map(decodeStringMatch),
+    allowOrigins: fields.list('allowOriginStringMatch').map((origin) => decodeStringMatch(origin, 'octets')),
     allowMethods: fields.text('allowMethods'),
     allowHeaders: fields.text('allowHeaders'),
     exposeHeaders: fields.text('exposeHeaders'),

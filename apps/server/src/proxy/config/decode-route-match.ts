@@ -19,7 +19,7 @@ export function decodeMatch(fields: Fields | undefined): RouteMatchSpec {
     query: fields.list('queryParameters').map((q) => {
       const string = q.object('stringMatch');
       const name = q.text('name');
-      const match = string === undefined ? (q.flag('presentMatch', true) ? 'present' : 'absent') : decodeStringMatch(string);
+      const match = string === undefined ? (q.flag('presentMatch', true) ? 'present' : 'absent') : decodeStringMatch(string, 'octets');
       q.end();
       return { name, match };
     }),
@@ -38,10 +38,10 @@ export function decodeMatch(fields: Fields | undefined): RouteMatchSpec {
 }
 
 function decodePath(fields: Fields): RouteMatchSpec['path'] {
-  if (fields.has('path')) return { kind: 'exact', value: fields.text('path') };
+  if (fields.has('path')) return { kind: 'exact', value: fields.octets('path') };
   if (fields.has('safeRegex')) return { kind: 'regex', value: decodeRegex(fields.object('safeRegex')) };
-  if (fields.has('pathSeparatedPrefix')) return { kind: 'path-separated-prefix', value: fields.text('pathSeparatedPrefix') };
-  return { kind: 'prefix', value: fields.text('prefix', '/') };
+  if (fields.has('pathSeparatedPrefix')) return { kind: 'path-separated-prefix', value: fields.octets('pathSeparatedPrefix') };
+  return { kind: 'prefix', value: fields.octets('prefix', '/') };
 }
 
 function decodeRegex(fields: Fields | undefined): string {
@@ -52,7 +52,7 @@ function decodeRegex(fields: Fields | undefined): string {
 }
 
 export function decodeRegexRewrite(fields: Fields): { pattern: string; substitution: string } {
-  const rewrite = { pattern: decodeRegex(fields.object('pattern')), substitution: fields.text('substitution') };
+  const rewrite = { pattern: decodeRegex(fields.object('pattern')), substitution: fields.octets('substitution') };
   fields.end();
   return rewrite;
 }
@@ -77,11 +77,11 @@ const DEPRECATED = [
 
 function decodeHeaderValue(fields: Fields): HeaderMatchSpec['match'] {
   const string = fields.object('stringMatch');
-  if (string !== undefined) return decodeStringMatch(string);
+  if (string !== undefined) return decodeStringMatch(string, 'octets');
   const regex = fields.object('safeRegexMatch');
   if (regex !== undefined) return { kind: 'regex', value: decodeRegex(regex), ignoreCase: false };
   const range = fields.object('rangeMatch');
   if (range !== undefined) return { kind: 'range', start: range.number('start'), end: range.number('end') };
-  for (const [field, kind] of DEPRECATED) if (fields.has(field)) return { kind, value: fields.text(field), ignoreCase: false } satisfies StringMatch;
+  for (const [field, kind] of DEPRECATED) if (fields.has(field)) return { kind, value: fields.octets(field), ignoreCase: false } satisfies StringMatch;
   return fields.flag('presentMatch', true) ? 'present' : 'absent';
 }

@@ -38,6 +38,11 @@ export class Fields {
     return typeof value === 'string' ? value : fallback;
   }
 
+  /** A text as it stands in a message: its UTF-8, as latin1. */
+  octets(key: string, fallback = ''): string {
+    return Buffer.from(this.text(key, fallback)).toString('latin1');
+  }
+
   /** Also 64-bit numbers, which JSON carries as text. */
   number(key: string, fallback = 0): number {
     const value = this.#take(key);

@@ -4,10 +4,29 @@ import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { Attempt } from './attempt.ts';
 import type { RequestCompanion } from './filters/chain.ts';
+import { corsDetails } from './filters/cors.ts';
 import { ExchangeState, union } from './exchange-state.ts';
 import { grpcAnswerLines, grpcStatusOf } from './grpc.ts';
 import { noBodyStatus, responseLines } from './heads.ts';
 import { attemptLine, numberLines } from './kept-lines.ts';
+import { without } from './policy/internal-redirect.ts';
+
+/** Whether one of these lines has that name, in lower case. */
+function hasLine(lines: string, name: string): boolean {
+  return lines.startsWith(`${name}:`) || lines.includes(`\n${name}:`);
+}
+
+/** Whether the client is told such a field. */
+function goesOut({ fields }: ResponseHead, kind: number, name: string, drop: ReadonlySet<string> | undefined, added: string): boolean {
+  return (fields.indexOf(kind) >= 0 && drop?.has(name) !== true) || hasLine(added, name);
+}
+
+/** Operations do not change what the proxy calls itself. */
+function serverLines(lines: string, serverName: string): string {
+  return `${hasLine(lines, 'server') ? without(lines, ['server']) : lines}server: ${serverName}\r\n`;
+}
+
+const dateLine = (): string => `date: ${new Date().toUTCString()}\r\n`;
 
 const serviceTimeLine = numberLines('x-envoy-upstream-service-time');
 
@@ -19,17 +38,17 @@ export abstract class ExchangeAnswer extends ExchangeState {
   protected responseHead(attempt: Attempt, head: ResponseHead): string {
     attempt.stopTimers();
     this.responseTo = head;
-    this.record.status = head.status;
+    this.record.status = this.answering = head.status;
     if (this.route?.host.attemptCountInResponse === true && head.fields.indexOf(Field.attemptCount) >= 0) this.removeResponseHeader('x-envoy-attempt-count');
     this.filterResponse(head.status, head);
     const ops = this.target?.responseHeaders;
+    const drop = union(ops?.drop, this.responseDrop);
+    const cookies = ops?.drop?.has('set-cookie') === true ? '' : this.cookieLines;
+    const added = this.filtered(cookies + (ops?.lines(this) ?? '') + this.attemptCount());
     const { manager } = this.context;
-    const name = manager.keepServerHeader && head.fields.indexOf(Field.server) >= 0 ? '' : manager.serverName;
-    let lines =
-      responseLines(head.fields, name, union(ops?.drop, this.responseDrop)) + (ops?.lines(this) ?? '') + this.attemptCount() + this.responseLinesAdded;
-    if (name !== '') lines += `server: ${name}\r\n`;
-    lines += this.traceLines();
-    if (head.fields.indexOf(Field.date) < 0) lines += `date: ${new Date().toUTCString()}\r\n`;
+    const name = manager.keepServerHeader && goesOut(head, Field.server, 'server', drop, added) ? '' : manager.serverName;
+    let lines = responseLines(head.fields, name, drop) + (name === '' ? added : serverLines(added, name)) + this.traceLines();
+    if (!goesOut(head, Field.date, 'date', drop, added)) lines += dateLine();
     this.record.upstreamServiceMs = Math.round(this.context.wheel.recent - attempt.startedAt);
     // It runs from the end of the request, which one that upgrades does not have.
     return this.requestDone && this.upgrade === '' ? lines + serviceTimeLine(this.record.upstreamServiceMs) : lines;
@@ -46,6 +65,11 @@ export abstract class ExchangeAnswer extends ExchangeState {
   /** Tells the client how many tries there were, where the host says so. */
   private attemptCount(): string {
     return this.record.attempts > 0 && this.route?.host.attemptCountInResponse === true ? attemptLine(this.record.attempts) : '';
+  }
+
+  /** Filters come after the route's operations. */
+  private filtered(lines: string): string {
+    return (this.responseDrop === undefined ? lines : without(lines, [...this.responseDrop])) + this.responseLinesAdded;
   }
 
   protected filterResponse(status: number, head: ResponseHead | undefined): void {
@@ -75,21 +99,25 @@ export abstract class ExchangeAnswer extends ExchangeState {
     }
     this.badRequest = status === 400;
     this.filterResponse(status, undefined);
-    const { serverName } = this.context.manager;
-    const server = `${this.traceLines()}${serverName === '' ? '' : `server: ${serverName}\r\n`}`;
-    // What a filter or the connection answers has not been routed: the route's operations are not for it.
-    const ops = this.started ? (this.target ?? this.route)?.responseHeaders : undefined;
-    const added = `${extra}${ops?.lines(this) ?? ''}${this.attemptCount()}${this.responseLinesAdded}`;
-    const rest = `date: ${new Date().toUTCString()}\r\n${server}`;
+    this.answering = status;
+    const { serverName, keepServerHeader } = this.context.manager;
+    // Routes that answer themselves are asked last: what a filter or the connection answers in their place has not been routed. Nor
+    // is the answer to a preflight that of a route.
+    const routed = this.started || (this.route?.forward !== undefined && details !== corsDetails);
+    const ops = routed ? (this.target ?? this.route)?.responseHeaders : undefined;
+    let added = this.filtered(`${ops?.lines(this) ?? ''}${extra}${this.attemptCount()}`);
+    if (serverName !== '' && !(keepServerHeader && hasLine(added, 'server'))) added = serverLines(added, serverName);
+    const rest = `${hasLine(added, 'date') ? '' : dateLine()}${this.traceLines()}`;
     // A redirect is for whoever understands it.
     if (this.answersInGrpc && (status < 300 || status >= 400)) {
       this.record.grpcStatus = String(grpcStatus);
-      this.writeHead(200, `${added}${grpcAnswerLines(grpcStatus, this.method === 'HEAD' ? '' : body)}${rest}`, -1, false);
+      this.writeHead(200, `${without(added, ['content-type'])}${grpcAnswerLines(grpcStatus, this.method === 'HEAD' ? '' : body)}${rest}`, -1, false);
       return this.finish('');
     }
-    const type = body === '' ? '' : `content-type: ${bodyType === '' ? 'text/plain' : bodyType}\r\n`;
+    if (body === '') added = without(added, ['content-type']);
+    else if (!hasLine(added, 'content-type')) added += `content-type: ${bodyType === '' ? 'text/plain' : bodyType}\r\n`;
     const bodyless = this.method === 'HEAD' || noBodyStatus(status);
-    this.writeHead(status, `${added}${type}${rest}`, body === '' ? -1 : body.length, !bodyless && body !== '');
+    this.writeHead(status, added + rest, body === '' ? -1 : body.length, !bodyless && body !== '');
     if (!bodyless && body !== '') {
       this.down.text(body);
       this.record.responseBodyBytes = body.length;

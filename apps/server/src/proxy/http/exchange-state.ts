@@ -2,7 +2,7 @@
 
 import { isIP } from 'node:net';
 import { markTraced } from '@weft/mesh-core/telemetry';
-import type { DynamicMetadata, HashSource, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
+import type { DynamicMetadata, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
 import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import type { HeaderBlock } from '../../http-wire/codec-h1/header-block.ts';
@@ -17,16 +17,18 @@ import { isGrpcContentType, MessageCounter } from './grpc.ts';
 import type { RequestRecord, TraceDecision, Tracer } from './hooks.ts';
 import { newRequestId } from './random-ids.ts';
 import { newRecord } from './record.ts';
+import { isUnwanted } from './policy/external-headers.ts';
 import { managerPolicy, type ManagerPolicy } from './policy/manager-policy.ts';
 import type { RequestLimits } from './policy/request-limits.ts';
 import type { CompiledRoute, endpointHost, Target } from './route-table.ts';
+import { valuesIn } from './heads.ts';
 
 export const noEndpoints: readonly EndpointState[] = [];
 /** How much of a body is held while there is nobody to send it to. */
 const holdLimit = 64 * 1024;
 const noTimeouts: Timeouts = { globalMs: 0, perTryMs: 0, expectedMs: 0 };
 
-export abstract class ExchangeState implements TimerTarget, FilteredRequest, HashSource {
+export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   method = '';
   path = '';
   authority = '';
@@ -102,10 +104,14 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
   badRequest = false;
   protected sentBefore = 0;
   protected responseLinesAdded = '';
+  /** Of cookies that tie the client to an endpoint: they go with what an endpoint answers. */
+  protected cookieLines = '';
   /** Of this request; undefined in all that no filter has handed to others. Gone with its end. */
   protected companions: RequestCompanion[] | undefined;
   protected holdLimit: number = holdLimit;
   protected responseDrop: Set<string> | undefined;
+  /** Status of what is being sent, 0 = nothing yet. */
+  protected answering = 0;
 
   constructor(context: ConnectionContext, down: DownstreamStream) {
     this.context = context;
@@ -169,28 +175,50 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     return this.trustedAddress === '' ? this.context.remoteAddress : this.trustedAddress;
   }
 
-  /** What the request says of itself, but at the edge, and else how it came. */
+  /** What the request says of itself, but at the edge. */
+  private get toldProtocol(): string | undefined {
+    const { manager } = this.context;
+    return manager.useRemoteAddress && manager.trustedHops === undefined ? undefined : this.head?.fields.known(Field.forwardedProto);
+  }
+
+  /** How the client came, '' = it says so of itself. */
+  protected get clientProtocol(): string {
+    return this.toldProtocol?.toLowerCase() ?? (this.context.tls ? 'https' : 'http');
+  }
+
+  /** Of its target, else as the client came. */
   get scheme(): 'http' | 'https' {
-    const { manager, tls } = this.context;
-    const told = manager.useRemoteAddress && manager.trustedHops === undefined ? undefined : this.head?.fields.known(Field.forwardedProto);
+    const { tls } = this.context;
+    const told = this.head?.scheme || this.clientProtocol;
     return told === 'https' || (told !== 'http' && tls) ? 'https' : 'http';
   }
 
-  get connectionKey(): string {
+  protected get connectionKey(): string {
     const { address, port } = this.context.listener;
     return `${this.context.downstreamAddress}${address}:${port}`;
   }
 
-  addSetCookie(value: string): void {
-    this.responseLinesAdded += `set-cookie: ${value}\r\n`;
-  }
-
+  /** What has become of it by now. */
   request(name: string): string | undefined {
+    const { upstreamPath, target, context } = this;
+    if (name === ':path') return upstreamPath === '' ? this.path : upstreamPath;
+    if (name === ':scheme') return this.scheme;
+    if (name === 'x-envoy-original-path' && upstreamPath !== '' && this.route?.forward?.rewritePath !== undefined) return this.path;
+    if (target !== undefined && this.lines !== '' && target.requestHeaders.names.has(name)) return valuesIn(this.lines, name)[0];
+    if (name.startsWith('x-envoy-') && isUnwanted(name, this.internal, context.manager.useRemoteAddress)) return undefined;
     return this.get(name);
   }
 
   response(name: string): string | undefined {
+    if (name === ':status') return this.answering === 0 ? undefined : String(this.answering);
     return this.responseTo?.fields.get(name);
+  }
+
+  values(side: 'request' | 'response', name: string): string[] {
+    const fields = side === 'request' ? this.head?.fields : this.responseTo?.fields;
+    const all: string[] = [];
+    fields?.some(name, (value) => all.push(value) === 0);
+    return all;
   }
 
   abstract answer(status: number, body: string, flag: string, details: string, extraLines?: string, grpcStatus?: number, type?: string): void;
@@ -254,7 +282,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.active = true;
     this.generation++;
     this.head = head;
-    if (context.manager.trustedHops !== undefined) this.believe(context.manager.trustedHops, head.fields.known(Field.forwardedFor));
+    const { useRemoteAddress, trustedHops } = context.manager;
+    if (!useRemoteAddress || trustedHops !== undefined) this.believe((trustedHops ?? 0) + (useRemoteAddress ? 0 : 1));
     this.internal = this.policy.isInternal(this.sourceIp, head.fields.known(Field.forwardedFor));
     // Before anything is read of them: no route is found by what does not count.
     const ofInside = context.routes.table?.internalOnlyHeaders;
@@ -269,12 +298,12 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     if (head.framing.upgrade !== '') this.decideUpgrade(head, undefined);
     this.started = this.requestDone = this.retrying = this.headSent = this.badRequest = this.staleRetry = this.keepCopy = false;
     this.replayable = true;
-    this.trailers = this.buffered = '';
+    this.trailers = this.buffered = this.upstreamPath = this.lines = '';
     this.tried = noEndpoints;
-    this.nextStep = this.retriesMade = 0;
+    this.nextStep = this.retriesMade = this.answering = 0;
     this.route = this.target = this.cluster = this.tap = this.metadata = this.requestDrop = this.responseDrop = this.retryRules = this.responseTo = undefined;
     this.timeouts = noTimeouts;
-    this.requestLinesAdded = this.responseLinesAdded = '';
+    this.requestLinesAdded = this.responseLinesAdded = this.cookieLines = '';
     this.sentBefore = this.down.bytesSent;
 
     record.startedAt = context.wheel.now();
@@ -303,15 +332,16 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest, Has
     this.keepRequestId = this.requestId === given;
     if (context.manager.tracing !== undefined && context.deps.tracer !== undefined) record.trace = this.decideTrace(context.deps.tracer);
     // Log and span tell the path the caller was asked for, not what its proxy made of it.
-    if (record.direction === 'inbound' && (record.trace?.sampled === true || context.manager.accessLog.length > 0))
+    if (!context.manager.useRemoteAddress && (record.trace?.sampled === true || context.manager.accessLog.length > 0))
       record.path = head.fields.get('x-envoy-original-path') ?? record.path;
     record.callerOperation = record.trace?.sampled === true && record.direction === 'inbound' ? (head.fields.known(Field.decorator) ?? '') : '';
     this.setIdle(context.manager.streamIdleTimeoutMs);
   }
 
-  /** Whom the last of the trusted proxies had as its client; who writes no address is not believed. */
-  private believe(hops: number, forwardedFor: string | undefined): void {
-    const address = forwardedFor?.split(',').at(-hops)?.trim() ?? '';
+  /** Whom the last of the trusted proxies had as its client, of which inside the mesh the peer is one; who writes no address is not believed. */
+  private believe(hops: number): void {
+    const told = this.fields.indexOf(Field.forwardedFor) < 0 ? [] : this.values('request', 'x-forwarded-for');
+    const address = told.join(',').split(',').at(-hops)?.trim() ?? '';
     this.trustedAddress = isIP(address) === 0 ? '' : address;
     this.record.downstreamAddress = this.trustedAddress === '' ? this.context.downstreamAddress : `${this.trustedAddress}:0`;
   }

@@ -71,7 +71,6 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
         ? requestTimeouts(forward.timeoutSpec, this, this.internal, grpc ? (grpcTimeoutMs(this.get('grpc-timeout')) ?? 0) : undefined)
         : forward.timeouts;
     this.ownsGrpcTimeout = grpc && this.timeouts.expectedMs > 0;
-    this.hash = forward.hash !== undefined && this.cluster?.usesHash === true ? forward.hash(this) : undefined;
     this.keepCopy = (this.retryRules !== undefined && this.retryRules.retries > 0) || action.internalRedirect !== undefined;
   }
 

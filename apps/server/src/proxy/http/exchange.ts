@@ -1,18 +1,19 @@
 // One request from its head to its end: route, filter, choose, pass on, answer, report. Reused for the next request of the
 // connection; every callback is a method, nothing is allocated per request but the strings it sends.
 
-import { wholeNumber } from '@weft/mesh-core/traffic';
+import { type HashSource, wholeNumber } from '@weft/mesh-core/traffic';
+import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
-import type { InternalRedirect, Mirror } from '../config/model.ts';
+import type { DirectResponseAction, InternalRedirect, Mirror, RedirectAction } from '../config/model.ts';
 import type { WheelTimer } from '../transport/timer-wheel.ts';
 import type { Attempt } from './attempt.ts';
 import { union } from './exchange-state.ts';
 import { ExchangeTries } from './exchange-tries.ts';
 import type { BodyTap, RouteFilter } from './filters/chain.ts';
 import { grpcStatusIn, grpcTimeoutMs } from './grpc.ts';
-import { requestLines, responseLines } from './heads.ts';
+import { requestLines, responseLines, valuesIn } from './heads.ts';
 import { redirectedHead, redirectTarget, type RedirectTarget, without } from './policy/internal-redirect.ts';
 import { startMirrors } from './policy/mirror.ts';
 import { RequestLimits } from './policy/request-limits.ts';
@@ -37,7 +38,7 @@ export class Exchange extends ExchangeTries {
     if (context.deps.overload !== undefined && !this.admit(context.deps.overload)) return;
     if (head.hostMissing) return this.answer(400, '', '', 'missing_host_header');
     if (this.path.charCodeAt(0) !== 0x2f) return this.answer(404, '', '', 'absolute_path_rejected');
-    if (this.path.includes('#')) return this.answer(400, '', '', 'path_normalization_failed');
+    if (this.path.includes('#')) return this.refuseFragment();
     if (this.policy.normalizePath !== undefined && !this.normalize(this.policy.normalizePath)) return;
     if (manager.requestTimeoutMs > 0 && body !== Body.none) this.requestLimits().setArrival(manager.requestTimeoutMs);
     this.chooseRoute();
@@ -51,8 +52,10 @@ export class Exchange extends ExchangeTries {
     const { record } = this;
     const { routes, deps } = this.context;
     const { table } = routes;
-    const host = table?.hosts.find(this.authority);
-    const route = host === undefined ? undefined : findRoute(host, this, deps.random);
+    // As Envoy: what comes by no protocol goes nowhere.
+    const { clientProtocol } = this;
+    const host = clientProtocol === '' ? undefined : table?.hosts.find(this.authority);
+    const route = host === undefined ? undefined : findRoute(host, this, deps.random, clientProtocol);
     record.routeConfig = table?.name ?? '';
     record.virtualHost = host?.name ?? '';
     if (route !== undefined) this.take(route);
@@ -84,6 +87,13 @@ export class Exchange extends ExchangeTries {
       this.answer(503, 'envoy overloaded', '', 'overload', told);
     }
     return this.admitted;
+  }
+
+  /** Before anything is known of the request but what it says: as in Envoy it has a route only if it says how it came. */
+  private refuseFragment(): void {
+    if (this.head?.fields.known(Field.forwardedProto)) this.chooseRoute();
+    this.record.trace = undefined;
+    this.answer(400, '', '', 'path_normalization_failed');
   }
 
   /** False = answered. */
@@ -138,10 +148,17 @@ export class Exchange extends ExchangeTries {
     if (route === undefined) return this.answer(404, '', 'NR', 'route_not_found');
     this.started = true;
     const { action } = route.config;
-    if (route.redirect !== undefined && action.kind === 'redirect')
-      return this.answer(action.status, '', '', 'direct_response', `location: ${route.redirect(this)}\r\n`);
-    if (action.kind === 'direct-response') return this.answer(action.status, route.body, '', 'direct_response');
+    if (action.kind !== 'forward') return this.answerItself(route, action);
     if (route.forward !== undefined) this.forward(route.forward);
+  }
+
+  private answerItself(route: CompiledRoute, action: RedirectAction | DirectResponseAction): void {
+    const location = route.redirect?.(this);
+    if (action.kind === 'redirect' && location !== undefined && (action.prefixRewrite ?? action.regexRewrite) !== undefined) {
+      this.record.path = this.path;
+      this.upstreamPath = location.replace(/^\w+:\/\/[^/]*/, '');
+    }
+    this.answer(action.status, route.body, '', 'direct_response', location === undefined ? '' : `location: ${location}\r\n`);
   }
 
   private forward(forward: CompiledForward): void {
@@ -150,17 +167,28 @@ export class Exchange extends ExchangeTries {
     if (target === undefined || cluster === undefined) return this.answer(action.clusterNotFoundStatus, '', 'NC', 'cluster_not_found');
     cluster.totalRequests++;
     this.planTries(forward);
-    this.upstreamPath = forward.rewritePath?.(this.path) ?? this.path;
+    // Values of headers speak of the first try already.
+    this.record.attempts = 1;
     this.lines = this.upstreamLines(target, forward);
+    this.record.attempts = 0;
+    this.upstreamPath = forward.rewritePath?.(this.path) ?? this.path;
+    this.hash = forward.hash !== undefined && cluster.usesHash ? forward.hash(this.sent()) : undefined;
     if (this.requestDone) this.armRouteTimer();
     if (action.mirrors.length > 0 && this.upgrade === '') this.mirror(action.mirrors);
     this.startTry();
   }
 
+  /** As it goes on: with what operations and rewrites have made of it. */
+  private sent(): HashSource {
+    const { lines, upstreamPath: path, sourceIp, connectionKey } = this;
+    return { path, sourceIp, connectionKey, all: (name) => valuesIn(lines, name), addSetCookie: (value) => (this.cookieLines += `set-cookie: ${value}\r\n`) };
+  }
+
   private mirror(mirrors: readonly Mirror[]): void {
     const { context, method, scheme, body } = this;
     const { contentLength } = (this.head as RequestHead).framing;
-    const lines = `${this.lines}${this.tryLines(1)}x-envoy-internal: true\r\nx-forwarded-for: ${context.listener.address}\r\n`;
+    const clients = [...valuesIn(this.lines, 'x-forwarded-for').filter((value) => value !== ''), context.listener.address].join(',');
+    const lines = `${without(this.lines, ['x-forwarded-for'])}${this.tryLines(1)}x-envoy-internal: true\r\nx-forwarded-for: ${clients}\r\n`;
     const request = {
       ...{ method, scheme, body, lines, upgrade: '', path: this.upstreamPath },
       authority: typeof this.upstreamHost === 'string' ? this.upstreamHost : this.authority,
@@ -186,11 +214,14 @@ export class Exchange extends ExchangeTries {
   private upstreamLines(target: Target, { action, rewritePath }: CompiledForward): string {
     const { context, record } = this;
     const head = this.head as RequestHead;
+    if (rewritePath !== undefined) record.path = this.path;
+    // Their values speak of what is rewritten only afterwards.
+    let lines = target.requestHeaders.lines(this) + this.requestLinesAdded;
+    if (target.requestHeaders.names.has('user-agent')) record.userAgent = valuesIn(lines, 'user-agent')[0] ?? '';
     const rewritten = target.host?.(this);
     this.upstreamHost = rewritten ?? this.authority;
     // What the request said is in x-envoy-original-host; log and span tell what it became.
     if (typeof rewritten === 'string') record.authority = rewritten;
-    let lines = target.requestHeaders.lines(this) + this.requestLinesAdded;
     const tellsHost = rewritten !== undefined && target.tellsHost && this.authority !== '';
     if (tellsHost) {
       lines += `x-envoy-original-host: ${this.authority}\r\n`;
@@ -267,7 +298,7 @@ export class Exchange extends ExchangeTries {
     this.path = path;
     this.authority = this.policy.hostOf(host, context.listener.port);
     const found = context.routes.table?.hosts.find(this.authority);
-    const route = found === undefined ? undefined : findRoute(found, this, context.deps.random);
+    const route = found === undefined ? undefined : findRoute(found, this, context.deps.random, this.clientProtocol);
     this.path = oldPath;
     this.authority = authority;
     return route;

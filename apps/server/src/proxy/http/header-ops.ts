@@ -3,11 +3,19 @@
 import type { HeaderAddition, HeaderOps } from '../config/model.ts';
 import { compileHeaderValue, type HeaderValueSource } from './header-values.ts';
 
+/** A message that is changed, with what its values may speak of. */
+export interface ChangedMessage extends HeaderValueSource {
+  /** Of a field as it came, name in lower case. */
+  values(side: 'request' | 'response', name: string): string[];
+}
+
 export interface CompiledHeaderOps {
   /** Lower-case names that are not passed on; undefined = none. */
   drop: ReadonlySet<string> | undefined;
+  /** Of all fields that change. */
+  names: ReadonlySet<string>;
   /** Field lines to add. */
-  lines(source: HeaderValueSource): string;
+  lines(source: ChangedMessage): string;
 }
 
 interface Entry {
@@ -17,9 +25,18 @@ interface Entry {
   /** `original`: whether the message's own field still counts at this point. */
   when: 'always' | 'absent' | 'present';
   original: boolean;
+  /** Of a value that may come to nothing, and then overwrites nothing: what stays of earlier levels. */
+  instead?: readonly Entry[];
+  /** What it is joined to, besides the message's own. */
+  joins?: readonly Entry[];
 }
 
-const noOps: CompiledHeaderOps = { drop: undefined, lines: () => '' };
+/** Of which a message has one field: what is added joins it. */
+const SINGLE: ReadonlySet<string> = new Set([
+  ...['accept', 'access-control-allow-origin', 'authorization', 'cache-control', 'content-type', 'date', 'location', 'server', 'user-agent', 'via'],
+]);
+
+const noOps: CompiledHeaderOps = { drop: undefined, names: new Set(), lines: () => '' };
 
 /**
  * Compiles several levels, applied in this order. Within a level Envoy removes first, then overwrites, then appends. `side` tells
@@ -37,6 +54,7 @@ export function compileHeaderOps(levels: readonly HeaderOps[], side: 'request' |
     const seen = { drop: new Set(drop), entries: [...entries] };
     const overwrites = level.add.filter(({ action }) => action === 'overwrite' || action === 'overwrite-if-exists');
     for (const addition of overwrites) {
+      if (addition.value === '' && !addition.keepEmpty) continue;
       const original = !drop.has(addition.name);
       const before = entries.filter((entry) => entry.name === addition.name);
       // "If exists" is settled here when an earlier level surely added one, or removed what there was.
@@ -44,37 +62,65 @@ export function compileHeaderOps(levels: readonly HeaderOps[], side: 'request' |
       const sure = addition.action === 'overwrite' || before.some((entry) => entry.when === 'always' && typeof entry.value === 'string');
       drop.add(addition.name);
       entries = entries.filter((entry) => entry.name !== addition.name);
-      entries.push(entryOf(addition, sure ? 'always' : 'present', original, seen));
+      const entry = entryOf(addition, sure ? 'always' : 'present', original, seen);
+      entries.push(typeof entry.value === 'string' ? entry : { ...entry, instead: before });
     }
     for (const addition of level.add) {
       if (overwrites.includes(addition)) continue;
+      const { name } = addition;
+      if (addition.action === 'append' && SINGLE.has(name)) {
+        const joins = entries.filter((entry) => entry.name === name);
+        entries = entries.filter((entry) => entry.name !== name);
+        entries.push({ ...entryOf(addition, 'always', !drop.has(name), seen), joins });
+        drop.add(name);
+        continue;
+      }
       entries.push(entryOf(addition, addition.action === 'add-if-absent' ? 'absent' : 'always', !seen.drop.has(addition.name), seen));
     }
   }
   if (drop.size === 0 && entries.length === 0) return noOps;
-  const fixed = entries.every((entry) => entry.when === 'always' && typeof entry.value === 'string')
+  const fixed = entries.every((entry) => entry.when === 'always' && typeof entry.value === 'string' && entry.joins === undefined)
     ? entries.map((entry) => lineOf(entry.name, entry.value as string, entry.keepEmpty)).join('')
     : undefined;
   const conditional = entries.some((entry) => entry.when !== 'always');
   return {
     drop: drop.size === 0 ? undefined : drop,
+    names: new Set([...drop, ...entries.map(({ name }) => name)]),
     lines: fixed === undefined ? (source) => write(entries, source, side, conditional) : () => fixed,
   };
 }
 
-function write(entries: readonly Entry[], source: HeaderValueSource, side: 'request' | 'response', conditional: boolean): string {
+function write(entries: readonly Entry[], source: ChangedMessage, side: 'request' | 'response', conditional: boolean): string {
   let text = '';
   const added = conditional ? new Set<string>() : undefined;
-  for (const { name, value, when, original, keepEmpty } of entries) {
+  for (const { name, value, when, original, keepEmpty, instead, joins } of entries) {
     if (when !== 'always') {
       const exists = (original && source[side](name) !== undefined) || added?.has(name) === true;
       if (exists !== (when === 'present')) continue;
     }
-    const line = lineOf(name, typeof value === 'string' ? value : value(source), keepEmpty);
+    const own = typeof value === 'string' ? value : value(source);
+    if (joins !== undefined) {
+      text += join(name, [...(original ? source.values(side, name) : []), ...valuesOf(write(joins, source, side, true))], own, keepEmpty);
+      continue;
+    }
+    const line = lineOf(name, own, keepEmpty);
     if (line !== '') added?.add(name);
-    text += line;
+    if (line !== '' || instead === undefined) text += line;
+    else text += (original ? source.values(side, name) : []).map((own) => lineOf(name, own, true)).join('') + write(instead, source, side, true);
   }
   return text;
+}
+
+function join(name: string, before: readonly string[], own: string, keepEmpty: boolean): string {
+  if (own === '' && !keepEmpty) return before.map((value) => lineOf(name, value, true)).join('');
+  return lineOf(name, [...before, own].filter((part) => part !== '').join(','), keepEmpty);
+}
+
+function valuesOf(lines: string): string[] {
+  return lines
+    .split('\r\n')
+    .slice(0, -1)
+    .map((line) => line.slice(line.indexOf(':') + 2));
 }
 
 function lineOf(name: string, value: string, keepEmpty: boolean): string {

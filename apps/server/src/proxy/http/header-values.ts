@@ -69,12 +69,12 @@ function requestHeader(source: HeaderValueSource, name: string): string | undefi
     case ':method':
       return source.record.method;
     case ':path':
-      return source.record.path;
+      return source.request(name) ?? source.record.path;
     case ':authority':
     case 'host':
       return source.record.authority;
     case ':scheme':
-      return source.record.tls ? 'https' : 'http';
+      return source.request(name) ?? (source.record.tls ? 'https' : 'http');
     default:
       return source.request(name);
   }
@@ -96,7 +96,7 @@ export const resolveCommand: CommandResolver<HeaderValueSource> = (command, argu
     case 'REQ':
       return readHeader(argument, requestHeader);
     case 'RESP':
-      return readHeader(argument, (source, name) => (name === ':status' ? String(source.record.status) : source.response(name)));
+      return readHeader(argument, (source, name) => source.response(name) ?? (name === ':status' ? some(String(source.record.status || '')) : undefined));
     case 'REQ_WITHOUT_QUERY': {
       const read = readHeader(argument, requestHeader);
       return read === undefined ? undefined : (source) => pathWithoutQuery(read(source) ?? '');

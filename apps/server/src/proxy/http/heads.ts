@@ -122,7 +122,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   if (takesTrailers(head.fields)) added += 'te: trailers\r\n';
   if (edge) {
     const before = head.fields.known(Field.forwardedFor);
-    added += `x-forwarded-for: ${before === undefined ? '' : `${before},`}${context.remoteAddress}\r\n`;
+    added += `x-forwarded-for: ${before === undefined || before === '' ? '' : `${before},`}${context.remoteAddress}\r\n`;
   }
   if ((edge && manager.trustedHops === undefined) || head.fields.indexOf(Field.forwardedProto) < 0)
     added += context.tls ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
@@ -165,6 +165,15 @@ function ownElement(context: ConnectionContext): string {
   if (dns) for (const name of context.dnsNames) own += `;DNS=${name}`;
   lastElement.context = context;
   return (lastElement.text = own);
+}
+
+const linePatterns = new Map<string, RegExp>();
+
+/** Values of a field in field lines, name in lower case. */
+export function valuesIn(lines: string, name: string): string[] {
+  const pattern = linePatterns.get(name) ?? new RegExp(`^${name.replaceAll(/[^\w-]/g, '\\$&')}:[ \t]*(.*?)[ \t]*\r$`, 'gim');
+  linePatterns.set(name, pattern);
+  return Array.from(lines.matchAll(pattern), ([, value = '']) => value);
 }
 
 /** Field lines of an upstream's response for the client, without framing. */

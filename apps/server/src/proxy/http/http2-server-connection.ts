@@ -66,7 +66,8 @@ export class Http2ServerConnection extends Http2ServerSession implements TimerTa
     this.streams.set(id, stream);
     if (refused === 0) return stream.start(endStream);
     stream.remoteClosed = endStream;
-    stream.head(refused, `date: ${new Date().toUTCString()}\r\n`, 0, false);
+    const { serverName } = this.context.manager;
+    stream.head(refused, `${serverName === '' ? '' : `server: ${serverName}\r\n`}date: ${new Date().toUTCString()}\r\n`, -1, false);
     stream.finished();
   }
 

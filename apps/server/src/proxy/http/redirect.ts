@@ -21,7 +21,7 @@ export function compileRedirect(action: RedirectAction, match: RouteMatch): Redi
     const path = pathOf(request.path);
     // A query the redirect itself names is not the request's.
     const stripped = action.stripQuery && action.path === undefined ? pathWithoutQuery(path) : action.stripQuery ? (action.path ?? '') : path;
-    return `${scheme}://${host}${stripped}`;
+    return `${scheme}://${host}${stripped.startsWith('/') ? '' : '/'}${stripped}`;
   };
 }
 

@@ -21,7 +21,7 @@ import {
   type VirtualHostTable,
   type WeightedChoice,
 } from '@weft/mesh-core/traffic';
-import type { ForwardAction, HeaderOps, HostRewrite, Route, RouteConfig, VirtualHost, WeightedCluster } from '../config/model.ts';
+import type { ForwardAction, HeaderOps, HostRewrite, RedirectAction, Route, RouteConfig, VirtualHost, WeightedCluster } from '../config/model.ts';
 import { filterFactories } from './filters/all.ts';
 import { compileFilters, type RouteFilterFactory, type RouteFilters } from './filters/chain.ts';
 import { compileHeaderOps, type CompiledHeaderOps } from './header-ops.ts';
@@ -127,9 +127,9 @@ const toHttps: CompiledRoute = {
   filters: undefined,
 };
 
-/** First route of the host that matches. `random` in [0, 1) for routes that only take a share. */
-export function findRoute(host: CompiledVirtualHost, request: RequestView, random: () => number): CompiledRoute | undefined {
-  if (host.requireTls && request.scheme !== 'https') return toHttps;
+/** First route of the host that matches. `random` in [0, 1) for routes that only take a share; `came`: by what protocol. */
+export function findRoute(host: CompiledVirtualHost, request: RequestView, random: () => number, came: string): CompiledRoute | undefined {
+  if (host.requireTls && came !== 'https') return toHttps;
   for (const route of host.routes) if (route.matches(request, random)) return route;
   return undefined;
 }
@@ -147,11 +147,18 @@ function compileRoute(route: Route, host: VirtualHost, config: RouteConfig, filt
     host,
     matches: compileRouteMatch(route.match),
     forward: action.kind === 'forward' ? compileForward(action, route, levels) : undefined,
-    redirect: action.kind === 'redirect' ? compileRedirect(action, route.match) : undefined,
+    redirect: action.kind === 'redirect' ? compileRedirect(action, route.match) : leadsHere(action) ? compileRedirect(toItself, route.match) : undefined,
     body: action.kind === 'direct-response' ? Buffer.from(action.body).toString('latin1') : '',
     responseHeaders: levels('response'),
     filters,
   };
+}
+
+const toItself: RedirectAction = { kind: 'redirect', status: 0, stripQuery: false };
+
+/** Of what it answers itself Envoy tells the place where the status has one: it is the one that was asked for. */
+function leadsHere(action: Route['action']): boolean {
+  return action.kind === 'direct-response' && (action.status === 201 || (action.status >= 300 && action.status < 400));
 }
 
 function compileForward(

@@ -92,7 +92,7 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     node_id: nodeId,
     zone: '',
     'guid:x-request-id': record.requestId,
-    'http.url': `${schemeOf(record, source)}://${record.authority}${record.path.slice(0, MAX_PATH)}`,
+    'http.url': `${source.request(':scheme') ?? 'http'}://${record.authority}${record.path.slice(0, MAX_PATH)}`,
     'http.method': record.method,
     'http.protocol': record.protocol,
     'http.status_code': record.status,
@@ -135,11 +135,6 @@ export function spanOfCall({ startedAt, durationMs, failed, ...span }: CallSpan,
 }
 
 /** As x-forwarded-proto tells the next hop: the client's own word, except at the edge. */
-function schemeOf({ manager, tls }: RequestRecord, source: HeaderValueSource): string {
-  const own = tls ? 'https' : 'http';
-  return manager.useRemoteAddress && manager.trustedHops === undefined ? own : (source.request('x-forwarded-proto') ?? own);
-}
-
 /** Compiled; there are as many as configurations have had. */
 const formats = new Map<string, LogFormatter>();
 

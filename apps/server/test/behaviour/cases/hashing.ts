@@ -1,9 +1,9 @@
 // Consistent hashing: by what, with which table, and who moves when endpoints do. Applications are asked directly, so that
 // both data planes hash the same addresses and must choose the same.
 
-import { type Case, type EndpointSpec, type HttpStep, http, service, spread } from '../case.ts';
+import { type Case, type EndpointSpec, type HttpStep, arrivalCounts, http, service, spread } from '../case.ts';
 import { absent, between, oneOf } from '../harness/match.ts';
-import { policy } from './parts.ts';
+import { policy, rule } from './parts.ts';
 
 const area = 'consistent hashing';
 const four = (): EndpointSpec[] => (['a', 'b', 'c', 'd'] as const).map((app) => ({ app, direct: true }));
@@ -50,6 +50,56 @@ spec: { address: 127.0.0.1, ports: { http: $PORT(d) }, labels: { app: ${name} },
       .map(([table, settings]) => policy(`hash-${table}-source`, `{ loadBalancer: { consistentHash: { useSourceIp: true, ${settings} } } }`))
       .join('---'),
     steps: ['hash-ring-source', 'hash-maglev-source'].map((to) => http({ to, times: 12, expect: { statuses: { 200: 12 }, distinct: 1 } })),
+  },
+  {
+    area,
+    name: 'what is hashed is the request as it goes on: set, removed, rewritten, and all values of a header in any order',
+    services: ['hash-set', 'hash-rewritten', 'hash-all'].map((name) => service(name, ...four())),
+    objects: [
+      ['set', 'httpHeaderName: x-user', 'headers: { request: { set: { x-user: "%REQ(x-other)%" } } }'],
+      ['rewritten', 'httpQueryParameterName: user', 'rewrite: { uriRegexRewrite: { match: "^/(.*)$", rewrite: "/?user=\\\\1" } }'],
+      ['all', 'httpHeaderName: x-user', 'timeout: 20s'],
+    ]
+      .map(([name, by, fields]) => `${policy(`hash-${name}`, `{ loadBalancer: { consistentHash: { ${by} } } }`)}---${rule(`hash-${name}`, fields ?? '')}`)
+      .join('---'),
+    steps: [
+      spread({ step: http({ to: 'hash-set', headers: { 'x-user': 'same', 'x-other': '$key' }, expect: {} }), keys: 24, expect: { chosen: /^(?=.*a)(?=.*b)/ } }),
+      spread({ step: http({ to: 'hash-rewritten', path: '/$key', expect: {} }), keys: 24, expect: { chosen: /^(?=.*a)(?=.*b)/ } }),
+      ...[
+        ['$key', 'x'],
+        ['x', '$key'],
+      ].map((values) => spread({ step: http({ to: 'hash-all', headers: { 'x-user': values }, expect: {} }), keys: 24, expect: { chosen: /^(?=.*a)(?=.*b)/ } })),
+    ],
+  },
+  {
+    area,
+    name: 'a cookie that ties to an endpoint comes with its answer only, and the route may take it away',
+    // A cookie is made of the client's port.
+    random: true,
+    services: [service('hash-cookie', ...four()), service('hash-cookie-gone', ...four())],
+    objects: ['', '-gone']
+      .map((which) => `hash-cookie${which}`)
+      .map(
+        (name) =>
+          `${policy(name, '{ loadBalancer: { consistentHash: { httpCookie: { name: seat, ttl: 0s } } } }')}---${rule(name, name.endsWith('gone') ? 'headers: { response: { remove: [set-cookie] } }' : 'timeout: 20s')}`,
+      )
+      .join('---'),
+    steps: [
+      http({ to: 'hash-cookie', do: { body: 'x' }, expect: { headers: { 'set-cookie': /^seat="/ } } }),
+      http({ to: 'hash-cookie', do: { reset: 'before-headers' }, expect: { status: 503, headers: { 'set-cookie': absent } } }),
+      http({ to: 'hash-cookie-gone', expect: { status: 200, headers: { 'set-cookie': absent } } }),
+    ],
+  },
+  {
+    area,
+    name: 'the source is whom x-forwarded-for tells last',
+    services: [service('hash-forwarded', ...four())],
+    objects: policy('hash-forwarded', '{ loadBalancer: { consistentHash: { useSourceIp: true } } }'),
+    steps: [
+      spread({ step: http({ headers: { 'x-forwarded-for': '10.9.9.9, 1.2.3.4' }, expect: {} }), keys: 4, expect: { chosen: /^(.) \1 \1 \1$/ } }),
+      ...[5, 6, 7, 8, 9].map((last) => http({ headers: { 'x-forwarded-for': `10.9.9.9, 1.2.3.${last}` }, do: { body: 'x' }, expect: { status: 200 } })),
+      arrivalCounts({}),
+    ],
   },
   {
     area,

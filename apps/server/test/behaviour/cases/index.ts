@@ -19,6 +19,7 @@ import { GATEWAY_TLS } from './gateway-tls.ts';
 import { GATEWAY_UPGRADES } from './gateway-upgrades.ts';
 import { GATEWAYS } from './gateways.ts';
 import { GRPC_WEB } from './grpc-web.ts';
+import { HEADER_OPERATIONS } from './header-operations.ts';
 import { HASHING } from './hashing.ts';
 import { HEALTH } from './health.ts';
 import { L4 } from './l4.ts';
@@ -27,6 +28,7 @@ import { LIMITS } from './limits.ts';
 import { MATCHES } from './matches.ts';
 import { MIRRORS } from './mirrors.ts';
 import { OBSERVABILITY } from './observability.ts';
+import { OWN_ANSWERS } from './own-answers.ts';
 import { PRECEDENCE } from './precedence.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { RESILIENCE } from './resilience.ts';
@@ -45,6 +47,8 @@ export const CASES: readonly Case[] = [
   ...MATCHES,
   ...PRECEDENCE,
   ...ACTIONS,
+  ...HEADER_OPERATIONS,
+  ...OWN_ANSWERS,
   ...MIRRORS,
   ...GATEWAY_API,
   ...GATEWAY_API_L4,

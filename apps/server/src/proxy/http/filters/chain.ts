@@ -53,6 +53,8 @@ export interface FilteredRequest extends HeadersView, HeaderValueSource {
   readonly internal: boolean;
   /** Address of the client as far as that is trusted at an edge. */
   readonly sourceIp: string;
+  /** Of a field as it came, name in lower case. */
+  values(side: 'request' | 'response', name: string): string[];
   /** Whether any value of the field that came passes; undefined = there is none. */
   some(name: string, test: StringPredicate): boolean | undefined;
   /** Names of fields that filters have taken away, and the lines they have put there. */

@@ -4,8 +4,11 @@ import { compileCors, happens } from '@weft/mesh-core/traffic';
 import { managerPolicy } from '../policy/manager-policy.ts';
 import type { RouteFilterFactory } from './chain.ts';
 
-export const corsFilter: RouteFilterFactory = ({ filters: { cors } }) => {
-  if (cors === undefined) return undefined;
+export const corsDetails = 'cors_response';
+
+export const corsFilter: RouteFilterFactory = ({ filters: { cors }, action }) => {
+  // Routes that answer themselves have none.
+  if (cors === undefined || action.kind !== 'forward') return undefined;
   const decide = compileCors(cors);
   return {
     onRequest(request) {
@@ -14,7 +17,7 @@ export const corsFilter: RouteFilterFactory = ({ filters: { cors } }) => {
       const decision = decide(request);
       for (const [name, value] of decision.headers) request.setResponseHeader(name, value);
       if (decision.kind === 'pass') return 'next';
-      request.answer(200, '', '', 'cors_response');
+      request.answer(200, '', '', corsDetails);
       return 'stop';
     },
   };

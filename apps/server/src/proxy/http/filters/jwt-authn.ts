@@ -35,7 +35,7 @@ export function jwtAuthnFilter(config: JwtAuthn, scope: string, counters: Counte
       const isPreflight = config.bypassCorsPreflight && preflight(request);
       if (isPreflight && bypassed !== undefined) bypassed.value++;
       const verify = isPreflight ? undefined : verifierOf(request);
-      const path = (request.get('x-envoy-original-path') ?? request.path).slice(0, maxRealmPath);
+      const path = (originalPath(request) ?? request.path).slice(0, maxRealmPath);
       const subject = newSubject(request, memory);
       const failure = verify?.(subject);
       if (failure !== undefined || subject.badHeader !== '') {
@@ -62,6 +62,11 @@ function newSubject(request: FilteredRequest, memory: TokenMemory): JwtRequest {
       request.metadata = withMetadata(request.metadata, namespace, fields);
     },
   };
+}
+
+/** At the edge nobody is believed who says so. */
+function originalPath(request: FilteredRequest): string | undefined {
+  return request.context.manager.useRemoteAddress ? undefined : request.get('x-envoy-original-path');
 }
 
 /** It brings no credentials. */

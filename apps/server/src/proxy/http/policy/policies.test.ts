@@ -515,12 +515,21 @@ test('host, request id and server header as the manager wants them', async () =>
   ]);
 });
 
-test('only what a route answers or forwards gets its response headers', async () => {
+test('a path with a fragment is refused without a word; an empty id is none', async () => {
+  const up = await startApp(echo);
+  const rig = await serve({ clusters: [cluster([up])] });
+  const refused = await ask(rig.port, '/a#b');
+  expect([refused.status, refused.body, refused.headers['content-type'], refused.headers.connection]).toEqual([400, '', undefined, 'close']);
+  const told = JSON.parse((await ask(rig.port, '/', { headers: { 'x-request-id': '' } })).body) as Echo;
+  expect(told.headers['x-request-id']?.[0]).toMatch(/^[0-9a-f-]{36}$/);
+});
+
+test('what filters answer in the place of a route that forwards gets its response headers', async () => {
   const filters: HttpConnectionManager['filters'] = [{ kind: 'fault' }, { kind: 'router' }];
   const fault = { fault: { headers: [], abort: { kind: 'http' as const, status: 418, chance: all } } };
   const responseHeaders = ops([add('x-r', '%RESPONSE_FLAGS%')]);
   const rig = await serve({ manager: { filters }, routes: [route({}, { responseHeaders, filters: fault })] });
-  expect((await ask(rig.port)).headers['x-r']).toBeUndefined();
+  expect((await ask(rig.port)).headers['x-r']).toBe('FI');
   const dead = await serve({ clusters: [cluster([1])], routes: [route({}, { responseHeaders })] });
   expect((await ask(dead.port)).headers['x-r']).toBe('UF');
 });

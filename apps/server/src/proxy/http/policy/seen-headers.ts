@@ -1,7 +1,6 @@
 // A request as the filters behind Envoy's connection manager see it: with what the proxy writes itself in place of what a client
 // claims, and with what filters before have changed. Rules about who may do what are decided on this.
 
-import { isIP } from 'node:net';
 import type { DynamicMetadata, RbacConnection, RbacSubject, RequestView, StringPredicate } from '@weft/mesh-core/traffic';
 import type { FilteredRequest } from '../filters/chain.ts';
 import { clientCertificateHeader } from '../heads.ts';
@@ -23,12 +22,7 @@ const notPassed: ReadonlySet<number> = new Set([...[Field.connection, Field.upgr
 /** One serves all requests of a filter, one after the other. */
 export class SeenRequest implements RequestView, RbacSubject {
   private current: FilteredRequest | undefined;
-  private lastForwarded = '';
   private firstValue: string | undefined;
-  private readonly onForwarded: StringPredicate = (value) => {
-    this.lastForwarded = value;
-    return false;
-  };
   private readonly onFirst: StringPredicate = (value) => {
     this.firstValue = value;
     return true;
@@ -53,14 +47,8 @@ export class SeenRequest implements RequestView, RbacSubject {
     return this.asked.metadata;
   }
 
-  /** As Envoy: where this is no edge, whoever wrote the last address of x-forwarded-for is believed. */
   get remoteAddress(): string {
-    const { context, sourceIp } = this.asked;
-    if (context.manager.useRemoteAddress) return sourceIp;
-    this.lastForwarded = '';
-    this.asked.some('x-forwarded-for', this.onForwarded);
-    const last = this.lastForwarded.slice(this.lastForwarded.lastIndexOf(',') + 1).trim();
-    return isIP(last) === 0 ? context.remoteAddress : last;
+    return this.asked.sourceIp;
   }
 
   get method(): string {
