@@ -8,6 +8,7 @@ import { StartError } from '../agent/errors.ts';
 import { VERSION } from '../version.ts';
 import { registerAnalyze } from './analyze-command.ts';
 import { registerObjects } from './objects-commands.ts';
+import { registerObserve } from './observe-commands.ts';
 import { registerProxy } from './proxy-commands.ts';
 import { registerTraffic } from './traffic-commands.ts';
 
@@ -27,6 +28,7 @@ registerObjects(program);
 registerAnalyze(program);
 registerProxy(program);
 registerTraffic(program);
+registerObserve(program);
 
 try {
   await program.parseAsync();

@@ -1,4 +1,4 @@
-// The mesh as the translator sees it: services with their endpoints, and Istio's precedence rules as look-ups.
+// The mesh as the translator sees it: services, rules and gateways, and Istio's precedence rules as look-ups. What is behind a service: service-workloads.ts.
 
 import {
   type DestinationRuleSpec,
