@@ -41,3 +41,9 @@ export const useSettings = create<Settings>((set) => ({
   },
   dismiss: (id) => set((s) => ({ toasts: s.toasts.filter((t) => t.id !== id) })),
 }));
+
+/** Whether what is in a namespace belongs to the chosen one; what is in none belongs to each. */
+export function useInNamespace(): (namespace: string | undefined) => boolean {
+  const chosen = useSettings((s) => s.namespace);
+  return (namespace) => chosen === '' || namespace === undefined || namespace === chosen;
+}

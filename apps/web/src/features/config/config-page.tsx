@@ -3,7 +3,7 @@ import { IconHistory, IconTrash } from '@tabler/icons-react';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useRef, useState } from 'react';
 import { useConfigList, useProblems, useProxies } from '../../data/hooks.ts';
-import { useSettings } from '../../data/settings.ts';
+import { useInNamespace, useSettings } from '../../data/settings.ts';
 import { State } from '../../ui/state.tsx';
 import './config.css';
 import { DiffView } from './diff-view.tsx';
@@ -24,6 +24,7 @@ export function ConfigPage(): ReactElement {
   const { object } = useSearch({ from: '/config' });
   const navigate = useNavigate({ from: '/config' });
   const { namespace } = useSettings();
+  const inNamespace = useInNamespace();
   const list = useConfigList();
   const proxies = useProxies().data?.length ?? 0;
   const draft = useDraft(object);
@@ -48,7 +49,7 @@ export function ConfigPage(): ReactElement {
     if (kind === undefined) return;
     draft.begin(template(kind, namespace === '' ? 'bookinfo' : namespace));
   };
-  const items = list.data?.items.filter((i) => namespace === '' || homeOf(i.ref) === namespace) ?? [];
+  const items = list.data?.items.filter((i) => inNamespace(homeOf(i.ref))) ?? [];
   return (
     <div className="cf">
       {list.data === undefined ? (
@@ -103,7 +104,7 @@ export function ConfigPage(): ReactElement {
         {history ? (
           <HistoryPanel onUndo={(revision) => void draft.undo(revision)} />
         ) : object === undefined ? (
-          <Start namespace={namespace} />
+          <Start />
         ) : draft.text === undefined ? (
           <State error={draft.error}>{isNew ? 'Choose a kind above.' : 'Loading…'}</State>
         ) : (
@@ -167,9 +168,10 @@ export function ConfigPage(): ReactElement {
 }
 
 /** Before an object is chosen: what is wrong with all of them. */
-function Start({ namespace }: { namespace: string }): ReactElement {
+function Start(): ReactElement {
+  const inNamespace = useInNamespace();
   const problems = useProblems();
-  const wrong = problems.data?.items.filter((p) => namespace === '' || p.ref === undefined || p.ref.namespace === namespace);
+  const wrong = problems.data?.items.filter((p) => inNamespace(p.ref?.namespace));
   return (
     <div className="cst">
       <p className="muted">Choose an object on the left, or make a new one with +.</p>

@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import type { ReactElement, ReactNode } from 'react';
 import { useProblems, useRevisions, useServices, useStatus } from '../../data/hooks.ts';
-import { useSettings } from '../../data/settings.ts';
+import { useInNamespace, useSettings } from '../../data/settings.ts';
 import { clock } from '../../ui/format.ts';
 import { ProblemList } from '../config/problem-list.tsx';
 import { ServicesTable } from '../services/services-page.tsx';
@@ -12,10 +12,11 @@ export function OverviewPage(): ReactElement {
   const status = useStatus();
   const problems = useProblems().data?.items ?? [];
   const revisions = useRevisions().data?.items ?? [];
-  const namespace = useSettings((s) => s.namespace);
-  const services = useServices().data?.items.filter((s) => namespace === '' || s.namespace === namespace) ?? [];
+  const whole = useSettings((s) => s.namespace === '');
+  const inNamespace = useInNamespace();
+  const services = useServices().data?.items.filter((s) => inNamespace(s.namespace)) ?? [];
   const bad = services.filter((s) => s.health === 'failing' || s.health === 'degraded');
-  const wrong = problems.filter((p) => namespace === '' || p.ref === undefined || p.ref.namespace === namespace);
+  const wrong = problems.filter((p) => inNamespace(p.ref?.namespace));
   const errors = wrong.filter((p) => p.severity === 'error').length;
   const warnings = wrong.filter((p) => p.severity === 'warning').length;
   return (
@@ -39,7 +40,7 @@ export function OverviewPage(): ReactElement {
           </Card>
         </div>
       )}
-      {namespace === '' && <GoldenCharts of="" />}
+      {whole && <GoldenCharts of="" />}
       {wrong.length > 0 && (
         <section className="card">
           <div className="h">What is wrong</div>

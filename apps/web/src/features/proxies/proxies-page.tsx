@@ -2,7 +2,7 @@ import { type ProxyStatus, proxyName } from '@weft/mesh-core/api';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { useProxies } from '../../data/hooks.ts';
-import { useSettings } from '../../data/settings.ts';
+import { useInNamespace } from '../../data/settings.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { clock } from '../../ui/format.ts';
 import { State } from '../../ui/state.tsx';
@@ -52,7 +52,7 @@ export function ProxiesPage(): ReactElement {
   const proxies = useProxies();
   const { proxy: wanted, tab = 'Clusters' } = useSearch({ from: '/proxies' });
   const navigate = useNavigate({ from: '/proxies' });
-  const namespace = useSettings((s) => s.namespace);
+  const inNamespace = useInNamespace();
   if (proxies.data === undefined) return <State error={proxies.error} />;
   if (wanted !== undefined) {
     const proxy = proxies.data.find((p) => p.id === wanted);
@@ -63,7 +63,7 @@ export function ProxiesPage(): ReactElement {
     <div className="page">
       <div className="card">
         <DataTable
-          rows={proxies.data.filter((p) => namespace === '' || p.namespace === namespace)}
+          rows={proxies.data.filter((p) => inNamespace(p.namespace))}
           columns={COLUMNS}
           rowKey={(p) => p.id}
           label="proxies"

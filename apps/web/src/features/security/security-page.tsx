@@ -4,7 +4,7 @@ import { IconLock, IconLockOpen, IconLockOff } from '@tabler/icons-react';
 import type { ReactElement } from 'react';
 import { edgeFigures } from '../../data/graph-figures.ts';
 import { useGraph, useSecurity } from '../../data/hooks.ts';
-import { useSettings } from '../../data/settings.ts';
+import { useInNamespace } from '../../data/settings.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { percent, untilWords } from '../../ui/format.ts';
 import { ObjectLink, WorkloadLink } from '../../ui/links.tsx';
@@ -61,10 +61,10 @@ const COLUMNS: readonly Column<Row>[] = [
 export function SecurityPage(): ReactElement {
   const security = useSecurity();
   const graph = useGraph('workload').data;
-  const namespace = useSettings((s) => s.namespace);
+  const inNamespace = useInNamespace();
   if (security.data === undefined) return <State error={security.error} />;
   const rows = security.data.items
-    .filter((w) => namespace === '' || w.namespace === namespace)
+    .filter((w) => inNamespace(w.namespace))
     .map((w): Row => {
       const node = graph?.nodes.find((n) => n.namespace === w.namespace && n.workload === w.workload);
       const calls = (graph?.edges.flatMap((e, i) => (e.target === node?.id ? [edgeFigures(graph.edgeRows[i])] : [])) ?? []).filter(({ mtls }) => mtls >= 0);

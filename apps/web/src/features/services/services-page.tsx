@@ -1,7 +1,7 @@
 import type { ReactElement, ReactNode } from 'react';
 import { HEALTH, type ServiceSummary } from '@weft/mesh-core/api';
 import { useServices } from '../../data/hooks.ts';
-import { useSettings } from '../../data/settings.ts';
+import { useInNamespace } from '../../data/settings.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
@@ -39,8 +39,8 @@ const COLUMNS: readonly Column<ServiceSummary>[] = [
 /** Services with their figures over the chosen range. */
 export function ServicesTable({ tools }: { tools: ReactNode }): ReactElement {
   const services = useServices();
-  const namespace = useSettings((s) => s.namespace);
-  const rows = services.data?.items.filter((s) => namespace === '' || s.namespace === namespace);
+  const inNamespace = useInNamespace();
+  const rows = services.data?.items.filter((s) => inNamespace(s.namespace));
   if (rows === undefined) return <State error={services.error} />;
   return (
     <DataTable

@@ -2,7 +2,7 @@ import { type GraphNode, HEALTH, type Health } from '@weft/mesh-core/api';
 import type { ReactElement } from 'react';
 import { nodeFigures, ownTraffic } from '../../data/graph-figures.ts';
 import { useGraph } from '../../data/hooks.ts';
-import { useSettings } from '../../data/settings.ts';
+import { useInNamespace } from '../../data/settings.ts';
 import { nodeWords } from '../../graph-canvas/badge-words.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { millis, percent, rate } from '../../ui/format.ts';
@@ -41,9 +41,9 @@ const COLUMNS: readonly Column<Row>[] = [
 /** All workloads, gateways included. */
 export function WorkloadsPage(): ReactElement {
   const graph = useGraph('workload');
-  const namespace = useSettings((s) => s.namespace);
+  const inNamespace = useInNamespace();
   const rows = graph.data?.nodes.flatMap((node, i): Row[] => {
-    if (node.workload === undefined || (namespace !== '' && node.namespace !== namespace)) return [];
+    if (node.workload === undefined || !inNamespace(node.namespace)) return [];
     const figures = nodeFigures(graph.data.nodeRows[i]);
     return [{ node, health: figures.health, p95: figures.p95, ...ownTraffic(node, figures) }];
   });
