@@ -54,6 +54,7 @@ export function requestTarget(): Target {
       response.end();
     });
   });
+  server.on('checkExpectation', (incoming, response) => server.emit('request', incoming, response));
   server.on('clientError', (_, socket) => {
     refused = true;
     socket.destroy();

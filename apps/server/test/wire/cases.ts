@@ -83,7 +83,7 @@ function someRequest(random: Random): Request {
   return { odd: odd <= 8, method, head: `${before}${method} ${target} ${version}\r\n${lines.join('')}\r\n`, body };
 }
 
-function someAnswer(random: Random, method: string): Answer {
+export function someAnswer(random: Random, method: string): Answer {
   const odd = random.below(25);
   const status = odd === 0 ? random.pick(oddStatuses) : odd === 3 ? '200 OK' : random.pick(statuses);
   const interim = random.below(10) === 0 ? random.pick(interims) : '';

@@ -30,11 +30,14 @@ function shown({ start, headers, body, complete }: Message, dropped = ''): objec
         return 'x-request-id: …';
       return `${name}: ${value}`;
     });
-  return { start, headers: sorted, body: body.length > 200 ? `${body.length} bytes` : body, complete };
+  return { start, headers: sorted, body: start.includes(' reset ') ? '' : body.length > 200 ? `${body.length} bytes` : body, complete };
 }
 
 /** `early`: some answer may come before its request is complete, where the time it took is told by chance. */
 export function comparable(outcome: Outcome, early: boolean): Record<string, unknown> {
+  // Malformed HTTP/2 ends the stream in the embedded proxy, and the connection in Envoy.
+  const malformed = outcome.answers.findIndex(({ start, complete }) => start === ' reset 1' || (start === '' && !complete && outcome.end.startsWith('closed')));
+  if (malformed >= 0) return { malformed };
   const { answers, rest, end, requests, tunnel, log } = outcome;
   return {
     // 100 to HTTP/1.0, and other interim answers, come from one of the two only.

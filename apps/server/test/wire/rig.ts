@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { object, runPlane, type PLANES, type RunningPlane } from '../planes/planes.ts';
+import { askHttp2, type Http2Case } from './http2.ts';
 import { readMessages, type Message } from './messages.ts';
 
 export type Plane = (typeof PLANES)[number];
@@ -27,13 +28,15 @@ export interface Case {
   /** Of the requests in them, as far as they are such. */
   methods: readonly string[];
   answers: readonly Answer[];
+  /** In place of `writes`. */
+  http2?: Http2Case;
 }
 
 export interface Outcome {
   answers: Message[];
   /** Behind the last answer. */
   rest: string;
-  end: 'closed' | 'open';
+  end: string;
   requests: Message[];
   tunnel: string[];
   log: string[];
@@ -191,7 +194,11 @@ export async function startRig(plane: Plane, lanes: number): Promise<Rig> {
       runs++;
       const app = apps[lane] as App;
       app.begin(it.answers);
-      const seen = await ask(running.port(`${hostOf(lane)}_80`), from, it);
+      const port = running.port(`${hostOf(lane)}_80`);
+      const seen =
+        it.http2 === undefined
+          ? await ask(port, from, it)
+          : { ...(await askHttp2(port, from, it.http2, QUIET_MS, it.answers.some(({ after }) => after !== 'keep') ? 40 : 0)), rest: '' };
       // Who leaves first is told by the log.
       if (seen.end === 'open') await new Promise((resolve) => setTimeout(resolve, 30));
       return { ...seen, ...(await app.end()), log: [], from };

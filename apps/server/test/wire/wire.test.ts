@@ -1,9 +1,10 @@
 // The embedded proxy and Envoy, byte by byte: what clients and applications see of each other through the one they see through the other. `npm test`
 // takes every piece by itself and the first seeds; `npm run fuzz -- --target wire` goes on with new ones. A failure names its seed.
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { PLANES } from '../planes/planes.ts';
 import { pieceCase, pieces, randomCase } from './cases.ts';
+import { http2Case, http2PieceCase, http2Pieces } from './http2-cases.ts';
 import { comparable, differences } from './compare.ts';
 import { startRig, type Case, type Outcome } from './rig.ts';
 
@@ -44,9 +45,10 @@ async function expectNone(name: string, make: (seed: number) => Case, next: () =
   }
   process.stderr.write(`wire ${name}: ${count} exchanges compared, ${suspects.size} differ\n`);
   const told = [...suspects].map(([seed, differ]) => {
-    const { writes, answers } = make(seed);
-    const wire = `> ${writes.map(({ bytes }) => JSON.stringify(bytes).slice(0, 1000)).join('\n> ')}\n< ${answers.map((answer) => JSON.stringify(answer).slice(0, 1000)).join('\n< ')}`;
-    return `${name} ${seed} (Envoy | embedded)\n${wire}\n${differ.join('\n')}${name === 'seed' ? `\nreproduce: npm run fuzz -- --target wire --seed ${seed} --one` : ''}`;
+    const { writes, http2, answers } = make(seed);
+    const sent: readonly object[] = http2?.streams ?? writes;
+    const wire = `> ${sent.map((it) => JSON.stringify(it).slice(0, 1000)).join('\n> ')}\n< ${answers.map((answer) => JSON.stringify(answer).slice(0, 1000)).join('\n< ')}`;
+    return `${name} ${seed} (Envoy | embedded)\n${wire}\n${differ.join('\n')}${name.startsWith('pieces') ? '' : `\nreproduce: npm run fuzz -- --target wire --seed ${seed} --one`}`;
   });
   expect(told.slice(0, 20).join('\n\n'), `${suspects.size} exchanges differ`).toBe('');
 }
@@ -57,11 +59,20 @@ function upTo(begin: number, end: number, until = Infinity): () => number | unde
 }
 
 const skip = PLANES.length < 2;
+const seeded = [
+  ['HTTP/1', randomCase, 250],
+  ['HTTP/2', http2Case, 150],
+] as const;
 
-test.skipIf(skip || seconds !== undefined)('each piece by itself', { timeout: 120_000 }, () => expectNone('piece', pieceCase, upTo(0, pieces)));
+describe.skipIf(skip || seconds !== undefined)('each piece by itself', () => {
+  test('HTTP/1', { timeout: 120_000 }, () => expectNone('pieces of HTTP/1', pieceCase, upTo(0, pieces)));
+  test('HTTP/2', { timeout: 120_000 }, () => expectNone('pieces of HTTP/2', http2PieceCase, upTo(0, http2Pieces)));
+});
 
-test.skipIf(skip)('seeds', { timeout: Number(seconds ?? 0) * 2000 + 120_000 }, async () => {
-  if (one) return expectNone('seed', randomCase, upTo(first, first + 1));
-  if (seconds === undefined) return expectNone('seed', randomCase, upTo(first, first + 250));
-  await expectNone('seed', randomCase, upTo(first, Infinity, performance.now() + Number(seconds) * 1000));
+describe.skipIf(skip)('seeds', () => {
+  test.each(seeded)('%s', { timeout: Number(seconds ?? 0) * 1000 + 120_000 }, async (name, make, count) => {
+    if (one) return expectNone(name, make, upTo(first, first + 1));
+    if (seconds === undefined) return expectNone(name, make, upTo(first, first + count));
+    await expectNone(name, make, upTo(first, Infinity, performance.now() + (Number(seconds) * 1000) / seeded.length));
+  });
 });

@@ -13,6 +13,12 @@ export const nameByte: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =
   return isAlphanumeric(byte) || (byte > 0x20 && byte < 0x7f && tokenExtras.includes(String.fromCharCode(byte))) ? byte : 0;
 });
 
+/** As field names are, whatever their case. */
+export function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7e || nameByte[text.charCodeAt(i)] === 0) return false;
+  return text !== '';
+}
+
 /** Field values and reason phrases: visible ASCII, space, tab, obs-text; no controls, no DEL. */
 export const valueByte: Uint8Array = table((byte) => byte === 0x09 || (byte >= 0x20 && byte !== 0x7f));
 

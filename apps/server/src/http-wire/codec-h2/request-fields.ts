@@ -1,6 +1,6 @@
 // A request's header block checked (RFC 9113 §8.3.1) and turned into a request head.
 
-import { isAuthority, targetByte } from '../codec-h1/chars.ts';
+import { isAuthority, isToken, targetByte } from '../codec-h1/chars.ts';
 import { Field } from '../codec-h1/field-kinds.ts';
 import { parseLength } from '../codec-h1/framing.ts';
 import { knownMethods, RequestHead, saysContinue } from '../codec-h1/request-head.ts';
@@ -92,9 +92,10 @@ export class RequestFields extends FieldBlock {
 
   private judge(head: RequestHead, endStream: boolean): number {
     const extended = this.connectProtocol !== '';
-    if (!isAuthority(head.authority) || (this.scheme !== 'http' && this.scheme !== 'https')) return 400;
-    if (!isTarget(this.path, this.method)) return 400;
-    if (!extended && !knownMethods.has(this.method)) return 501;
+    if (!isAuthority(head.authority) || !isTarget(this.path, this.method)) return -1;
+    if (this.scheme !== 'http' && this.scheme !== 'https' && !/^[a-z][a-z0-9+.-]*$/i.test(this.scheme)) return -1;
+    // As in Envoy, which knows a list of methods in HTTP/1 only.
+    if (!extended && !knownMethods.has(this.method) && !isToken(this.method)) return -1;
     if (extended) {
       head.method = 'GET';
       head.framing.upgrade = this.connectProtocol;
