@@ -347,4 +347,5 @@ test('hash policies: combined as Envoy does, terminal, cookies made for those wi
 
 test('a group of a regex rewrite, and the whole of it', () => {
   expect(compileRegexRewrite('a+', '<\\0>')('/rwq/aa/baaa?aa')).toBe('/rwq/<aa>/b<aaa>?aa');
+  expect(compileRegexRewrite('(b)?', '<\\1$1\\\\>')('/ab')).toBe('<$1\\>/<$1\\>a<b$1\\>');
 });

@@ -14,10 +14,19 @@ export function compileRegexRewriteText(pattern: string, substitution: string): 
   // A group the pattern does not have: RE2 then replaces nothing.
   const groups = [...substitution.replaceAll('\\\\', '').matchAll(/\\(\d)/g)].map(([, group]) => Number(group));
   if (groups.some((group) => group > regex.groupCount())) return (text) => text;
-  const replacement = substitution
-    .replaceAll('$', '$$$$')
-    .replaceAll(/\\(\d|\\)/g, (_, what: string) => (what === '\\' ? '\\' : what === '0' ? '$&' : `$${what}`));
-  return (text) => regex.matcher(text).replaceAll(replacement);
+  return (text) => {
+    const matcher = regex.matcher(text);
+    let rewritten = '';
+    let end = -1;
+    while (matcher.find()) {
+      // As RE2: right behind a match nothing is none.
+      if (matcher.start() === matcher.end() && matcher.start() === end) continue;
+      rewritten += text.slice(Math.max(end, 0), matcher.start());
+      rewritten += substitution.replaceAll(/\\(\d|\\)/g, (_, what: string) => (what === '\\' ? '\\' : (matcher.group(Number(what)) ?? '')));
+      end = matcher.end();
+    }
+    return rewritten + text.slice(Math.max(end, 0));
+  };
 }
 
 /** The same for the path of a target, its query left as it is. @throws RegexError */

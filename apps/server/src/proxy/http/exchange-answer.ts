@@ -105,7 +105,11 @@ export abstract class ExchangeAnswer extends ExchangeState {
     // is the answer to a preflight that of a route.
     const routed = this.started || (this.route?.forward !== undefined && details !== corsDetails);
     const ops = routed ? (this.target ?? this.route)?.responseHeaders : undefined;
-    let added = this.filtered(`${ops?.lines(this) ?? ''}${extra}${this.attemptCount()}`);
+    // What a route tells itself its operations change too; what others tell comes after them.
+    const itself = this.started && this.route?.forward === undefined;
+    this.ownLines = itself ? extra : '';
+    const changed = itself && ops?.drop !== undefined ? without(extra, [...ops.drop]) : this.ownLines;
+    let added = this.filtered(`${changed}${ops?.lines(this) ?? ''}${itself ? '' : extra}${this.attemptCount()}`);
     if (serverName !== '' && !(keepServerHeader && hasLine(added, 'server'))) added = serverLines(added, serverName);
     const rest = `${hasLine(added, 'date') ? '' : dateLine()}${this.traceLines()}`;
     // A redirect is for whoever understands it.

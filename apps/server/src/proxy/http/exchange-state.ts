@@ -110,6 +110,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   protected companions: RequestCompanion[] | undefined;
   protected holdLimit: number = holdLimit;
   protected responseDrop: Set<string> | undefined;
+  /** Of an answer of the route's own, before operations. */
+  protected ownLines = '';
   /** Status of what is being sent, 0 = nothing yet. */
   protected answering = 0;
 
@@ -215,6 +217,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   }
 
   values(side: 'request' | 'response', name: string): string[] {
+    if (side === 'response' && this.responseTo === undefined) return valuesIn(this.ownLines, name);
     const fields = side === 'request' ? this.head?.fields : this.responseTo?.fields;
     const all: string[] = [];
     fields?.some(name, (value) => all.push(value) === 0);
@@ -303,7 +306,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     this.nextStep = this.retriesMade = this.answering = 0;
     this.route = this.target = this.cluster = this.tap = this.metadata = this.requestDrop = this.responseDrop = this.retryRules = this.responseTo = undefined;
     this.timeouts = noTimeouts;
-    this.requestLinesAdded = this.responseLinesAdded = this.cookieLines = '';
+    this.requestLinesAdded = this.responseLinesAdded = this.cookieLines = this.ownLines = '';
     this.sentBefore = this.down.bytesSent;
 
     record.startedAt = context.wheel.now();

@@ -62,7 +62,7 @@ export function compileHeaderOps(levels: readonly HeaderOps[], side: 'request' |
       const sure = addition.action === 'overwrite' || before.some((entry) => entry.when === 'always' && typeof entry.value === 'string');
       drop.add(addition.name);
       entries = entries.filter((entry) => entry.name !== addition.name);
-      const entry = entryOf(addition, sure ? 'always' : 'present', original, seen);
+      const entry = entryOf(addition, sure ? 'always' : 'present', original, seen, side);
       entries.push(typeof entry.value === 'string' ? entry : { ...entry, instead: before });
     }
     for (const addition of level.add) {
@@ -71,11 +71,11 @@ export function compileHeaderOps(levels: readonly HeaderOps[], side: 'request' |
       if (addition.action === 'append' && SINGLE.has(name)) {
         const joins = entries.filter((entry) => entry.name === name);
         entries = entries.filter((entry) => entry.name !== name);
-        entries.push({ ...entryOf(addition, 'always', !drop.has(name), seen), joins });
+        entries.push({ ...entryOf(addition, 'always', !drop.has(name), seen, side), joins });
         drop.add(name);
         continue;
       }
-      entries.push(entryOf(addition, addition.action === 'add-if-absent' ? 'absent' : 'always', !seen.drop.has(addition.name), seen));
+      entries.push(entryOf(addition, addition.action === 'add-if-absent' ? 'absent' : 'always', !seen.drop.has(addition.name), seen, side));
     }
   }
   if (drop.size === 0 && entries.length === 0) return noOps;
@@ -132,20 +132,20 @@ function entryOf(
   when: Entry['when'],
   original: boolean,
   seen: { drop: ReadonlySet<string>; entries: readonly Entry[] },
+  side: 'request' | 'response',
 ): Entry {
   const compiled = compileHeaderValue(value);
   if (typeof compiled === 'string') return { name, value: compiled, when, original, keepEmpty };
   if (seen.drop.size === 0 && seen.entries.length === 0) return { name, value: compiled, when, original, keepEmpty };
   // A format that names a header an earlier step changed shows the changed one.
-  const changed = (source: HeaderValueSource): HeaderValueSource => ({
-    record: source.record,
-    response: (header) => source.response(header),
-    request: (header) => {
-      const own = seen.drop.has(header) ? undefined : source.request(header);
+  const changed = (source: HeaderValueSource): HeaderValueSource => {
+    const read = (header: string): string | undefined => {
+      const own = seen.drop.has(header) ? undefined : source[side](header);
       if (own !== undefined) return own;
       const earlier = seen.entries.find((entry) => entry.name === header);
       return earlier === undefined ? undefined : typeof earlier.value === 'string' ? earlier.value : earlier.value(source);
-    },
-  });
+    };
+    return { record: source.record, request: (header) => source.request(header), response: (header) => source.response(header), [side]: read };
+  };
   return { name, value: (source) => compiled(changed(source)), when, original, keepEmpty };
 }

@@ -16,7 +16,7 @@ export function compileRedirect(action: RedirectAction, match: RouteMatch): Redi
   return (request) => {
     const scheme = action.scheme ?? request.scheme;
     let host = action.host ?? request.authority;
-    if (action.port !== undefined) host = `${withoutPort(host)}:${action.port}`;
+    if (action.port !== undefined) host = `${action.host ?? withoutPort(host)}:${action.port}`;
     else if (scheme !== request.scheme && action.host === undefined && leavesDefaultPort(host, scheme)) host = withoutPort(host);
     const path = pathOf(request.path);
     // A query the redirect itself names is not the request's.

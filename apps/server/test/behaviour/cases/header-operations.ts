@@ -80,6 +80,21 @@ spec:
   },
   {
     area,
+    name: 'what a level changes of the response is no change of the request',
+    services: [service('ops-sides', { app: 'a', version: 'v1' })],
+    objects: `
+kind: VirtualService
+metadata: { name: ops-sides }
+spec:
+  hosts: [ops-sides]
+  http:
+  - headers: { response: { remove: [x-in], add: { x-back: "<%REQ(x-in)%>" } } }
+    route: [{ destination: { host: ops-sides }, headers: { response: { set: { x-in: other }, add: { x-more: "<%REQ(x-in)%>" } } } }]
+`,
+    steps: [http({ headers: { 'x-in': 'there' }, expect: { headers: { 'x-in': 'other', 'x-back': '<there>', 'x-more': '<there>' } } })],
+  },
+  {
+    area,
     name: 'a group the pattern does not have rewrites nothing',
     services: [service('ops-group')],
     objects: rule('ops-group', 'rewrite: { uriRegexRewrite: { match: "a", rewrite: "/x\\\\1" } }'),

@@ -85,6 +85,20 @@ export const OWN_ANSWERS: readonly Case[] = [
   },
   {
     area,
+    name: 'operations change the place a redirect tells; the port is written behind whatever authority is given',
+    services: [service('answer-moved'), service('answer-unmoved'), service('answer-port')],
+    objects: `${bare('answer-moved', 'headers: { response: { add: { location: more } } }, redirect: { authority: new.test }')}---${bare(
+      'answer-unmoved',
+      'headers: { response: { remove: [location] } }, redirect: { authority: new.test }',
+    )}---${bare('answer-port', 'redirect: { authority: "new.test:81", port: 82 }')}`,
+    steps: [
+      http({ expect: { status: 301, headers: { location: 'http://new.test/,more' } } }),
+      http({ to: 'answer-unmoved', expect: { status: 301, headers: { location: absent } } }),
+      http({ to: 'answer-port', expect: { status: 301, headers: { location: 'http://new.test:81:82/' } } }),
+    ],
+  },
+  {
+    area,
     name: 'a client that came by no protocol gets nowhere',
     services: [service('answer-refused')],
     steps: [http({ headers: { 'x-forwarded-proto': '' }, expect: { status: 404, body: '' } })],
