@@ -5,7 +5,9 @@ import { afterAll, expect, test } from 'vitest';
 import { configTargets } from './config.ts';
 import { requestTarget, responseTarget } from './http1.ts';
 import { framesTarget, hpackTarget, hpackEncodeTarget } from './http2.ts';
+import { planesTarget } from './planes.ts';
 import { Random } from './random.ts';
+import { PLANES } from '../planes/planes.ts';
 import { upstreamFramesTarget, upstreamTarget } from './upstream.ts';
 import { tokenTarget } from './jwt.ts';
 import type { Target } from './target.ts';
@@ -25,6 +27,8 @@ const targets: readonly Target[] = [
   xdsTarget(),
   tokenTarget(),
   ...configTargets(),
+  // Of its own seeds `npm test` has a test elsewhere.
+  ...(given !== undefined && PLANES.length > 1 ? [planesTarget(120)] : []),
 ];
 const chosen = targets.filter((target) => target.name.includes(wanted));
 const seconds = Number(process.env.FUZZ_SECONDS ?? 8) / Math.max(1, chosen.length);

@@ -189,7 +189,7 @@ async function startEnvoy(set: ResourceSet, more: readonly JsonObject[], overloa
       continue;
     }
     await stop();
-    throw new Error(`Envoy does not start: ${log}`);
+    throw new Error(`Envoy does not start: ${log.replaceAll(/^.*\[warning\].*\n/gm, '')}`);
   }
   const listing = JSON.parse(await admin('/listeners?format=json')) as {
     listener_statuses: { name: string; local_address: { socket_address: { port_value: number } } }[];

@@ -1,0 +1,144 @@
+// A random world: configuration and requests by one seed, asked on both data planes; what they see differently.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { MeshObject } from '@weft/mesh-core/model';
+import type { Random } from '../../fuzz/random.ts';
+import { testAuthority } from '../../../src/proxy/listener/testing/certificates.ts';
+import { PLANES, object, runPlane } from '../../planes/planes.ts';
+import type { AppName } from '../case.ts';
+import type { Apps } from '../harness/apps.ts';
+import { differences } from '../harness/match.ts';
+import { JWKS } from '../harness/tokens.ts';
+import { type Side, compare } from './comparison.ts';
+import { mesh } from './configuration.ts';
+import type { Manifest } from './parts.ts';
+import { type Question, question } from './questions.ts';
+import { HOSTS } from './words.ts';
+
+export interface World {
+  gateway: boolean;
+  manifests: readonly Manifest[];
+  questions: readonly Question[];
+}
+
+export function randomWorld(random: Random, requests: number): World {
+  const gateway = random.below(3) === 0;
+  const mirrored = random.below(2) === 0;
+  const listeners = gateway ? ['127.0.0.1_80', '127.0.0.1_8080'] : [...HOSTS.map((host) => `${host}_80`), 'http_proxy', 'http_proxy', 'virtualInbound_1'];
+  const own: Manifest[] = gateway
+    ? [
+        ['Gateway', 'gw', { selector: { istio: 'gw' }, servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }] }],
+        [
+          'gateway.networking.k8s.io/v1 Gateway',
+          'api',
+          { gatewayClassName: 'istio', addresses: [{ type: 'Hostname', value: 'edge' }], listeners: [{ name: 'http', port: 8080, protocol: 'HTTP' }] },
+        ],
+        ['v1 Service', 'edge', { selector: { istio: 'gw' }, ports: [{ name: 'http', port: 8080 }] }],
+      ]
+    : [];
+  return {
+    gateway,
+    manifests: [...own, ...mesh(random, gateway, mirrored)],
+    questions: Array.from({ length: requests }, () => question(random, listeners, !mirrored)),
+  };
+}
+
+/** Placeholders filled in; what validation refuses is left out. */
+function objectsOf({ manifests }: World, apps: Apps): MeshObject[] {
+  const filled = JSON.parse(
+    JSON.stringify(manifests)
+      .replaceAll(/"\$PORT\((\w+)\)"/g, (_, app: AppName) => String(apps.port(app)))
+      .replaceAll('"$JWKS"', JSON.stringify(JWKS)),
+  ) as Manifest[];
+  return filled.flatMap(([kind, name, spec]) => {
+    try {
+      return [object(kind, name, spec)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+const authority = await testAuthority('known');
+const { chainPem, keyPem } = await authority.issue('web.test');
+/** Nobody speaks TLS here; its listeners and clusters want them all the same. */
+const SECRETS = [
+  { name: 'default', tlsCertificate: { certificateChain: { inlineString: chainPem }, privateKey: { inlineString: keyPem } } },
+  { name: 'ROOTCA', validationContext: { trustedCa: { inlineString: authority.caPem } } },
+];
+
+const LOG = [
+  '%RESPONSE_CODE%',
+  '%RESPONSE_FLAGS%',
+  '%RESPONSE_CODE_DETAILS%',
+  '%ROUTE_NAME%',
+  '%UPSTREAM_CLUSTER%',
+  '%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
+  '%PROTOCOL%',
+  '%BYTES_RECEIVED%',
+  '%REQ(:AUTHORITY)%',
+  '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
+];
+
+async function start(plane: (typeof PLANES)[number], world: World, apps: Apps, dir: string): Promise<Side> {
+  const node = world.gateway
+    ? { role: 'router' as const, labels: { istio: 'gw' } }
+    : {
+        httpProxyPort: 1,
+        upstreams: HOSTS.map((host) => ({ host, port: 80, listenPort: 1 })),
+        inbound: [{ name: 'http', servicePort: 80, listenPort: 1, appPort: apps.port('a') }],
+      };
+  const log = join(dir, plane);
+  const settings = {
+    outboundTrafficPolicy: 'REGISTRY_ONLY' as const,
+    tracingSamplingPercent: 100,
+    accessLogFile: log,
+    accessLogFormat: `%REQ(x-key)%\t${LOG.join('\t')}\n`,
+  };
+  const mirrored = /mirror/i.test(JSON.stringify(world.manifests));
+  return { mirrored, ...(await runPlane(plane, objectsOf(world, apps), { node, settings, secrets: SECRETS })) };
+}
+
+/** Requests at once. */
+const PARALLEL = 8;
+
+/** What the planes saw differently, one text for each request that shows it. */
+export async function differencesOf(world: World, apps: Apps): Promise<string[]> {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-world-'));
+  const sides: Side[] = [];
+  try {
+    for (const plane of PLANES) sides.push(await start(plane, world, apps, dir));
+    const found: string[] = [];
+    const asked: [Question, string[]][] = [];
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      for (let q = world.questions[next++]; q !== undefined; q = world.questions[next++]) {
+        const told = await compare(q, sides as [Side, Side], apps);
+        if ('keys' in told) asked.push([q, told.keys]);
+        else found.push(`${told.problem}\n  asked ${JSON.stringify(q)}`);
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, worker));
+    await Promise.all(sides.splice(0).map((side) => side.stop()));
+    return [...found, ...logged(asked, dir)];
+  } finally {
+    await Promise.all(sides.map((side) => side.stop()));
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function logged(asked: readonly [Question, readonly string[]][], dir: string): string[] {
+  const lines = PLANES.map((plane) => {
+    const text = readFileSync(join(dir, plane), 'utf8').trimEnd().split('\n');
+    return new Map(text.map((line) => [line.split('\t')[0] ?? '', line.split('\t').slice(1)]));
+  });
+  return asked.flatMap(([q, keys]) => {
+    const [left, right] = keys.map((key, i) => lines[i]?.get(key));
+    // Whom a weight has chosen is chance. And a path with a fragment Envoy refuses before it has looked at the headers.
+    if (left?.[4] !== right?.[4] || q.step.path?.includes('#') === true) return [];
+    const differing = differences(left, right);
+    return differing.length === 0 ? [] : [`log ${differing.join('; ')}\n  asked ${JSON.stringify(q)}`];
+  });
+}
