@@ -39,7 +39,6 @@ const odd: readonly ((head: [string, string][]) => [string, string][])[] = [
       ['x', 'a\x7fb'],
       ['x', ''],
       ['x', 'v'.repeat(20_000)],
-      ['x', 'v'.repeat(61_000)],
       ['x_under', '1'],
       ['expect', '100-continue'],
       ['expect', 'a'],

@@ -197,6 +197,8 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     if (this.rest !== undefined) {
       const { rest } = this;
       this.rest = undefined;
+      // What is pipelined may be no more than a part: the rest of it is read, unless it has to wait for another reason.
+      this.readOn();
       this.run(rest);
     }
     if (this.state === 'head') {

@@ -96,6 +96,25 @@ test.each([
   expect(upstream.received.join('')).not.toContain('smuggled');
 });
 
+test('a request that was pipelined as far as its head is read on when its turn comes', async () => {
+  let first: (() => void) | undefined;
+  const { rig } = await serve({}, (chunk, socket) => {
+    const answer = (): void => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    if (chunk.includes('GET /first')) first = answer;
+    else if (chunk.includes('hello')) answer();
+  });
+  const heads = 'GET /first HTTP/1.1\r\nhost: a\r\n\r\nPOST /second HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n';
+  const socket = connect(rig.port, '127.0.0.1', () => socket.write(heads));
+  let text = '';
+  socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
+  await expect.poll(() => first).toBeDefined();
+  first?.();
+  await expect.poll(() => text).toContain('ok');
+  socket.write('hello');
+  await expect.poll(() => text.split('HTTP/1.1 200').length).toBe(3);
+  socket.destroy();
+});
+
 test('fields of this connection stay here, and Connection cannot take away what frames', async () => {
   const { rig, upstream } = await serve({});
   const lines = 'x-mine: 1\r\nte: gzip\r\nkeep-alive: 5\r\nproxy-connection: x\r\nhttp2-settings: x\r\nupgrade: h2c\r\n';
