@@ -44,7 +44,7 @@ export interface Outcome {
   from: string;
 }
 
-/** Nothing has happened for so long: nothing will. */
+/** Nothing has happened for so long: nothing will. More than the second Envoy leaves a connection it closes. */
 const QUIET_MS = 1500;
 /** The last request of each case: it ends the connection, and whatever a request before has left unread shows in it. */
 export const LAST = '/the-last';

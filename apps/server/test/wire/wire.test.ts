@@ -60,8 +60,8 @@ function upTo(begin: number, end: number, until = Infinity): () => number | unde
 
 const skip = PLANES.length < 2;
 const seeded = [
-  ['HTTP/1', randomCase, 150],
-  ['HTTP/2', http2Case, 100],
+  ['HTTP/1', randomCase, 100],
+  ['HTTP/2', http2Case, 60],
 ] as const;
 
 describe.skipIf(skip || seconds !== undefined)('each piece by itself', () => {
