@@ -13,7 +13,7 @@ import { without } from './policy/internal-redirect.ts';
 
 /** Whether one of these lines has that name, in lower case. */
 function hasLine(lines: string, name: string): boolean {
-  return lines.startsWith(`${name}:`) || lines.includes(`\n${name}:`);
+  return lines !== '' && (lines.startsWith(`${name}:`) || lines.includes(`\n${name}:`));
 }
 
 /** Whether the client is told such a field. */

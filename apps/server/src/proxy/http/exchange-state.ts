@@ -343,10 +343,13 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
 
   /** Whom the last of the trusted proxies had as its client, of which inside the mesh the peer is one; who writes no address is not believed. */
   private believe(hops: number): void {
-    const told = this.fields.indexOf(Field.forwardedFor) < 0 ? [] : this.values('request', 'x-forwarded-for');
-    const address = told.join(',').split(',').at(-hops)?.trim() ?? '';
-    this.trustedAddress = isIP(address) === 0 ? '' : address;
-    this.record.downstreamAddress = this.trustedAddress === '' ? this.context.downstreamAddress : `${this.trustedAddress}:0`;
+    this.trustedAddress = '';
+    this.record.downstreamAddress = this.context.downstreamAddress;
+    if (this.fields.indexOf(Field.forwardedFor) < 0) return;
+    const address = this.values('request', 'x-forwarded-for').join(',').split(',').at(-hops)?.trim() ?? '';
+    if (isIP(address) === 0) return;
+    this.trustedAddress = address;
+    this.record.downstreamAddress = `${address}:0`;
   }
 
   /** The decision travels in the request id too. */
