@@ -48,7 +48,7 @@ test('Istio’s text, and JSON of the same, have every operator in place; nothin
   };
   const [text = '', object = ''] = await logged(request, [undefined, json]);
   expect(text).toMatch(
-    /^\[20\d\d-.*Z\] "POST \/p\?q=\\x22x\\x22 HTTP\/1\.1" 200 - via_upstream - "-" 3 2 \d+ \d+ "10\.0\.0\.1" "a\\x22b \[2026\] \\x22GET \/forged" "r" "shelf" "127\.0\.0\.1:UPSTREAM" app 127\.0\.0\.1:\d+ 127\.0\.0\.1:LISTENER 127\.0\.0\.1:\d+ - \S+\n$/,
+    /^\[20\d\d-.*Z\] "POST \/p\?q=\\x22x\\x22 HTTP\/1\.1" 200 - via_upstream - "-" 3 2 \d+ \d+ "10\.0\.0\.1" "a\\x22b \[2026\] \\x22GET \/forged" "r" "shelf" "127\.0\.0\.1:UPSTREAM" app 127\.0\.0\.1:\d+ 127\.0\.0\.1:LISTENER 10\.0\.0\.1:0 - \S+\n$/,
   );
   // Keys sorted, as Envoy writes them.
   expect(object).toBe(
