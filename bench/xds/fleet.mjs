@@ -48,9 +48,10 @@ function once(key, make) {
   return bytes;
 }
 const subscribed = (name) => once(name, () => field(3, Buffer.from(name)));
-const heldEntry = ([name, version]) => once(`${name} ${version}`, () => field(5, Buffer.concat([field(1, Buffer.from(name)), field(2, Buffer.from(version))])));
+const heldEntry = (name, version) => once(`${name} ${version}`, () => field(5, Buffer.concat([field(1, Buffer.from(name)), field(2, Buffer.from(version))])));
 
 class Proxy {
+  /** By type and name, as it is told when coming back. */
   held = new Map(Object.values(TYPE_URL).map((typeUrl) => [typeUrl, new Map()]));
 
   constructor(i, tls) {
@@ -102,7 +103,7 @@ class Proxy {
     // Envoy names everything it still holds when it comes back.
     const names = first && typeUrl !== TYPE_URL.cluster && typeUrl !== TYPE_URL.listener ? new Set([...subscribe, ...held.keys()]) : subscribe;
     for (const name of names) parts.push(subscribed(name));
-    if (first) for (const entry of held) parts.push(heldEntry(entry));
+    if (first) parts.push(...held.values());
     if (nonce !== '') parts.push(field(6, Buffer.from(nonce)));
     const head = Buffer.alloc(5);
     head.writeUInt32BE(
@@ -135,7 +136,7 @@ class Proxy {
     const fresh = [];
     for (const { name, version } of resources) {
       if (!held.has(name)) fresh.push(name);
-      held.set(name, version);
+      held.set(name, heldEntry(name, version));
     }
     for (const name of removed) held.delete(name);
     this.request(typeUrl, { nonce });
