@@ -8,13 +8,8 @@ import { corsDetails } from './filters/cors.ts';
 import { ExchangeState, union } from './exchange-state.ts';
 import { grpcAnswerLines, grpcStatusOf } from './grpc.ts';
 import { noBodyStatus, responseLines } from './heads.ts';
-import { attemptLine, numberLines } from './kept-lines.ts';
-import { without } from './policy/internal-redirect.ts';
-
-/** Whether one of these lines has that name, in lower case. */
-function hasLine(lines: string, name: string): boolean {
-  return lines !== '' && (lines.startsWith(`${name}:`) || lines.includes(`\n${name}:`));
-}
+import { attemptLine, dateLine, numberLines, serverLine } from './kept-lines.ts';
+import { hasLine, without } from '../transport/field-lines.ts';
 
 /** Whether the client is told such a field. */
 function goesOut({ fields }: ResponseHead, kind: number, name: string, drop: ReadonlySet<string> | undefined, added: string): boolean {
@@ -23,10 +18,8 @@ function goesOut({ fields }: ResponseHead, kind: number, name: string, drop: Rea
 
 /** Operations do not change what the proxy calls itself. */
 function serverLines(lines: string, serverName: string): string {
-  return `${hasLine(lines, 'server') ? without(lines, ['server']) : lines}server: ${serverName}\r\n`;
+  return `${hasLine(lines, 'server') ? without(lines, ['server']) : lines}${serverLine(serverName)}`;
 }
-
-const dateLine = (): string => `date: ${new Date().toUTCString()}\r\n`;
 
 const serviceTimeLine = numberLines('x-envoy-upstream-service-time');
 

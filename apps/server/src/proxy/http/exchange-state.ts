@@ -21,7 +21,7 @@ import { isUnwanted } from './policy/external-headers.ts';
 import { managerPolicy, type ManagerPolicy } from './policy/manager-policy.ts';
 import type { RequestLimits } from './policy/request-limits.ts';
 import type { CompiledRoute, endpointHost, Target } from './route-table.ts';
-import { valuesIn } from './heads.ts';
+import { valuesIn } from '../transport/field-lines.ts';
 
 export const noEndpoints: readonly EndpointState[] = [];
 /** How much of a body is held while there is nobody to send it to. */

@@ -167,15 +167,6 @@ function ownElement(context: ConnectionContext): string {
   return (lastElement.text = own);
 }
 
-const linePatterns = new Map<string, RegExp>();
-
-/** Values of a field in field lines, name in lower case. */
-export function valuesIn(lines: string, name: string): string[] {
-  const pattern = linePatterns.get(name) ?? new RegExp(`^${name.replaceAll(/[^\w-]/g, '\\$&')}:[ \t]*(.*?)[ \t]*\r$`, 'gim');
-  linePatterns.set(name, pattern);
-  return Array.from(lines.matchAll(pattern), ([, value = '']) => value);
-}
-
 /** Field lines of an upstream's response for the client, without framing. */
 export function responseLines(fields: HeaderBlock, serverName: string, drop: ReadonlySet<string> | undefined): string {
   return passedLines(fields, responseHop, drop, (kind) => kind === Field.server && serverName !== '');

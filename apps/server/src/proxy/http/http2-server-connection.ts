@@ -5,6 +5,7 @@ import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import { Http2ServerSession } from '../../http-wire/codec-h2/server-session.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { defaultIdleMs, type ConnectionContext } from './downstream.ts';
+import { dateLine, serverLine } from './kept-lines.ts';
 import { Http2ServerStream } from './http2-server-stream.ts';
 
 /** What a client may have open where the configuration does not say. */
@@ -66,8 +67,7 @@ export class Http2ServerConnection extends Http2ServerSession implements TimerTa
     this.streams.set(id, stream);
     if (refused === 0) return stream.start(endStream);
     stream.remoteClosed = endStream;
-    const { serverName } = this.context.manager;
-    stream.head(refused, `${serverName === '' ? '' : `server: ${serverName}\r\n`}date: ${new Date().toUTCString()}\r\n`, -1, false);
+    stream.head(refused, serverLine(this.context.manager.serverName) + dateLine(), -1, false);
     stream.finished();
   }
 

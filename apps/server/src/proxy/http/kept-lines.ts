@@ -1,4 +1,5 @@
-// Lines that are the same from message to message, made once: what a head costs to write grows with the number of its parts.
+// Lines the proxy writes itself. Those that are the same from message to message are made once: what a head costs to write grows with
+// the number of its parts.
 
 import { STATUS_CODES } from 'node:http';
 
@@ -24,6 +25,15 @@ export function numberLines(name: string): (value: number) => string {
 
 export const attemptLine: (value: number) => string = numberLines('x-envoy-attempt-count');
 export const contentLengthLine: (value: number) => string = numberLines('content-length');
+
+/** What the proxy calls itself; '' = nothing. */
+export function serverLine(serverName: string): string {
+  return serverName === '' ? '' : `server: ${serverName}\r\n`;
+}
+
+export function dateLine(): string {
+  return `date: ${new Date().toUTCString()}\r\n`;
+}
 
 /** Where Envoy has other words than Node. */
 const envoyPhrases: Readonly<Record<number, string>> = { 418: 'Unknown', 451: 'Unknown', 509: 'Unknown', 599: 'Last Unassigned Server Error Code' };

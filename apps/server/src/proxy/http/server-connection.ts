@@ -12,7 +12,7 @@ import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './
 import type { Exchange } from './exchange.ts';
 import { createExchange } from './grpc-web-exchange.ts';
 import { noBodyStatus } from './heads.ts';
-import { contentLengthLine, reasonPhrase, statusLine } from './kept-lines.ts';
+import { contentLengthLine, dateLine, reasonPhrase, serverLine, statusLine } from './kept-lines.ts';
 import { newRecord } from './record.ts';
 import type { RequestRecord } from './hooks.ts';
 
@@ -305,11 +305,10 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private refuse(status: number, details: string, words: string = reasonPhrase(status)): void {
     if (this.exchange.active) return this.exchange.onDownstreamBroken();
     const { serverName } = this.context.manager;
-    const server = serverName === '' ? '' : `server: ${serverName}\r\n`;
     // As Envoy: what its codec refuses is told in words; what has no route (CONNECT), or is too old, is not.
     const ofCodec = details.startsWith('http');
     const [type, body] = ofCodec || status === 408 ? ['content-type: text/plain\r\n', words] : ['', ''];
-    const lines = `content-length: ${body.length}\r\n${type}${server}connection: close\r\ndate: ${new Date().toUTCString()}\r\n`;
+    const lines = `content-length: ${body.length}\r\n${type}${serverLine(serverName)}connection: close\r\n${dateLine()}`;
     this.out.add(`${statusLine(this.context.manager.acceptHttp10 ? this.request.minor : 1, status)}${lines}\r\n${body}`);
     this.tellRefused({ status, responseFlags: ofCodec ? 'DPE' : status === 404 ? 'NR' : '-', details, responseBodyBytes: body.length });
     this.linger();

@@ -134,7 +134,6 @@ export function spanOfCall({ startedAt, durationMs, failed, ...span }: CallSpan,
   return { ...span, kind: CLIENT, startUs, endUs: startUs + Math.max(1, Math.round(durationMs * 1_000)), events: [], status: failed ? 2 : 0 };
 }
 
-/** As x-forwarded-proto tells the next hop: the client's own word, except at the edge. */
 /** Compiled; there are as many as configurations have had. */
 const formats = new Map<string, LogFormatter>();
 

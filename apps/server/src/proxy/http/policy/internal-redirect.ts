@@ -30,7 +30,3 @@ export function redirectedHead(request: RequestHead, status: number, { host, pat
   }
   return head;
 }
-
-export function without(lines: string, names: readonly string[]): string {
-  return lines.replaceAll(new RegExp(`^(?:${names.join('|')}):.*\r\n`, 'gim'), '');
-}
