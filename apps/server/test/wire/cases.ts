@@ -24,7 +24,7 @@ import {
   oddAnswerFields,
   interims,
 } from './pieces.ts';
-import { LAST, type Answer, type Case } from './rig.ts';
+import { LAST, type Answer, type Case } from './case.ts';
 
 const many = (random: Random, from: readonly string[], most: number): string => {
   let text = '';

@@ -1,22 +1,29 @@
 // What two outcomes of one case have to have in common.
 
 import type { Message } from './messages.ts';
-import type { Outcome } from './rig.ts';
+import type { Outcome } from './case.ts';
 
 /** Of which only the presence can be the same. */
 const OWN_VALUES = new Set(['x-envoy-upstream-service-time', 'traceparent']);
 
 /** Order counts among fields of one name only (RFC 9110 §5.3). */
-function shown({ start, headers, body, complete }: Message, dropped = ''): object {
+function shown({ start, headers, body, trailers, complete }: Message, withTrailers: boolean, dropped = ''): object {
+  const text = start.includes(' reset ') || !complete ? '' : body.length > 200 ? `${body.length} bytes` : body;
+  // To a client of HTTP/2 that is the end, if nothing may follow.
+  const told = start.replace(/^([23]04) reset \d+$/, '$1');
+  return { start: told, headers: shownFields(headers, dropped), body: text, complete, trailers: withTrailers ? shownFields(trailers, '') : [] };
+}
+
+function shownFields(fields: Message['headers'], dropped: string): string[] {
   const joined = new Map<string, string>();
   let cookies = 0;
   // A list in one line or in several is the same, but of cookies.
-  for (const [name, value] of headers) {
+  for (const [name, value] of fields) {
     if (name === dropped) continue;
     const key = name === 'set-cookie' ? `${name} ${cookies++}` : name;
     joined.set(key, [joined.get(key), value].filter(Boolean).join(','));
   }
-  const sorted = [...joined]
+  return [...joined]
     .filter(([name, value]) => name !== 'tracestate' || value !== '')
     .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
     .map(([name, value]) => {
@@ -30,7 +37,6 @@ function shown({ start, headers, body, complete }: Message, dropped = ''): objec
         return 'x-request-id: …';
       return `${name}: ${value}`;
     });
-  return { start, headers: sorted, body: start.includes(' reset ') ? '' : body.length > 200 ? `${body.length} bytes` : body, complete };
 }
 
 /** `early`: some answer may come before its request is complete, where the time it took is told by chance. */
@@ -38,17 +44,23 @@ export function comparable(outcome: Outcome, early: boolean): Record<string, unk
   // Malformed HTTP/2 ends the stream in the embedded proxy, and the connection in Envoy.
   const malformed = outcome.answers.findIndex(({ start, complete }) => start === ' reset 1' || (start === '' && !complete && outcome.end.startsWith('closed')));
   if (malformed >= 0) return { malformed };
-  const { answers, rest, end, requests, tunnel, log } = outcome;
+  // Of HTTP/1 Envoy drops trailers.
+  const http2 = outcome.requests.every(({ start }) => start.endsWith(' HTTP/2')) && outcome.answers.every(({ start }) => !start.startsWith('HTTP/1'));
+  const { answers, rest, end, requests, tunnel, connections, log } = outcome;
   return {
     // 100 to HTTP/1.0, and other interim answers, come from one of the two only.
     answers: answers
-      .filter(({ start }) => !/^HTTP\/1.(0 100|1 102|1 103)/.test(start))
-      .map((answer) => shown(answer, early ? 'x-envoy-upstream-service-time' : '')),
+      .filter(({ start }) => !/^HTTP\/1.(0 100|1 1(?!0[01])\d\d)/.test(start))
+      .map((answer) => shown(answer, http2, early ? 'x-envoy-upstream-service-time' : '')),
     rest,
     end,
     // How much of a broken one arrived is a matter of time.
-    requests: requests.filter(({ complete }) => complete).map((request) => shown(request)),
+    requests: requests.filter(({ complete }) => complete).map((request) => shown(request, http2)),
     tunnel,
+    // What is malformed ends the stream in the one, the connection in the other; and only the embedded proxy says goodbye, and why.
+    connections: log.some((line) => line.includes(' UPE '))
+      ? []
+      : connections.map((told) => told.replaceAll(/, goaway \d+/g, '').replaceAll(/reset \d+/g, 'reset')),
     log,
   };
 }

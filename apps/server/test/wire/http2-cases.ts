@@ -3,13 +3,13 @@
 import { FrameType, frameHead, Setting } from '../../src/http-wire/codec-h2/frames.ts';
 import { Random } from '../fuzz/random.ts';
 import { someAnswer } from './cases.ts';
-import type { Fields, Http2Case, StreamCase } from './http2.ts';
+import type { Fields, Http2Case, StreamCase } from './http2-client.ts';
 import { absolute, fields, methods, targets } from './pieces.ts';
-import { LAST, type Case } from './rig.ts';
+import { LAST, type Case } from './case.ts';
 
-const OF_CONNECTIONS = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|host|te|http2-settings|expect)$/;
+export const OF_CONNECTIONS = /^(?:connection|keep-alive|proxy-connection|transfer-encoding|upgrade|host|te|http2-settings|expect)$/;
 
-function read(lines: string): [string, string][] {
+export function read(lines: string): [string, string][] {
   return lines
     .split('\r\n')
     .filter((line) => line !== '')

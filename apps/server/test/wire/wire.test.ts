@@ -1,78 +1,109 @@
 // The embedded proxy and Envoy, byte by byte: what clients and applications see of each other through the one they see through the other. `npm test`
 // takes every piece by itself and the first seeds; `npm run fuzz -- --target wire` goes on with new ones. A failure names its seed.
 
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { PLANES } from '../planes/planes.ts';
-import { pieceCase, pieces, randomCase } from './cases.ts';
+import { pieceCase, pieces as piecesOfHttp1, randomCase } from './cases.ts';
 import { http2Case, http2PieceCase, http2Pieces } from './http2-cases.ts';
+import { http2AppCase, http2AppPieceCase, http2AppPieces } from './http2-app-cases.ts';
 import { comparable, differences } from './compare.ts';
-import { startRig, type Case, type Outcome } from './rig.ts';
+import type { Case, Outcome } from './case.ts';
+import { startRig } from './rig.ts';
 
-const LANES = 24;
+/** Most of the time nothing happens, for a second each. */
+const LANES = 60;
 const seconds = process.env['FUZZ_SECONDS'];
 const one = process.env['FUZZ_ONE'] !== undefined;
+/** Of pieces their number. */
 const first = Number(process.env['FUZZ_SEED'] ?? 1);
 
-/** Seeds of cases with differences, and these. `next` gives seeds until there are no more. */
-async function compare(make: (seed: number) => Case, next: () => number | undefined): Promise<{ count: number; found: Map<number, string[]> }> {
-  const rigs = [await startRig('envoy', LANES), await startRig('embedded', LANES)] as const;
-  const all = new Map<number, [Outcome, Outcome]>();
+type Make = (seed: number) => Case;
+/** Cases of one kind by their numbers. */
+interface Group {
+  name: string;
+  make: Make;
+  first: number;
+  count: number;
+}
+interface Exchange {
+  group: Group;
+  seed: number;
+  differ: readonly string[];
+}
+
+/** Those that differ. */
+async function compare(next: () => Pick<Exchange, 'group' | 'seed'> | undefined): Promise<{ count: Map<Group, number>; found: Exchange[] }> {
+  const rigs = await Promise.all([startRig('envoy', LANES), startRig('embedded', LANES)]);
+  const all: [Pick<Exchange, 'group' | 'seed'>, Case, [Outcome, Outcome]][] = [];
   const lane = async (number: number): Promise<void> => {
-    for (let seed = next(); seed !== undefined; seed = next()) {
-      const it = make(seed);
-      all.set(seed, await Promise.all([rigs[0].run(it, number), rigs[1].run(it, number)]));
+    for (let one = next(); one !== undefined; one = next()) {
+      const it = one.group.make(one.seed);
+      all.push([one, it, await Promise.all([rigs[0].run(it, number), rigs[1].run(it, number)])]);
     }
   };
   await Promise.all(Array.from({ length: LANES }, (_, number) => lane(number)));
-  const logs = [await rigs[0].stop(), await rigs[1].stop()] as const;
-  const found = new Map<number, string[]>();
-  for (const [seed, outcomes] of all) {
+  const logs = await Promise.all(rigs.map((rig) => rig.stop()));
+  const count = new Map<Group, number>();
+  const found: Exchange[] = [];
+  for (const [{ group, seed }, it, outcomes] of all) {
     outcomes.forEach((outcome, i) => (outcome.log = logs[i]?.get(outcome.from) ?? []));
-    const early = make(seed).answers.some(({ when }) => when === 'head');
+    const early = it.answers.some(({ when }) => when === 'head');
     const differ = differences(comparable(outcomes[0], early), comparable(outcomes[1], early));
-    if (differ.length > 0) found.set(seed, differ);
+    count.set(group, (count.get(group) ?? 0) + 1);
+    if (differ.length > 0) found.push({ group, seed, differ });
   }
-  return { count: all.size, found };
+  return { count, found };
 }
 
 /** On a busy machine one of two may have come first for once: what differs must do so again. */
-async function expectNone(name: string, make: (seed: number) => Case, next: () => number | undefined): Promise<void> {
-  const { count, found } = await compare(make, next);
+async function expectNone(next: Parameters<typeof compare>[0]): Promise<void> {
+  const { count, found } = await compare(next);
   let suspects = found;
-  for (let again = 0; again < 2 && suspects.size > 0; again++) {
-    const seeds = suspects.keys();
-    suspects = (await compare(make, () => seeds.next().value)).found;
+  for (let again = 0; again < 2 && suspects.length > 0; again++) {
+    const rest = suspects.values();
+    suspects = (await compare(() => rest.next().value)).found;
   }
-  process.stderr.write(`wire ${name}: ${count} exchanges compared, ${suspects.size} differ\n`);
-  const told = [...suspects].map(([seed, differ]) => {
-    const { writes, http2, answers } = make(seed);
+  const counts = [...count].map(([{ name }, exchanges]) => `${name} ${exchanges}`).join(', ');
+  process.stderr.write(`wire: ${counts} exchanges compared, ${suspects.length} differ\n`);
+  const told = suspects.map(({ group, seed, differ }) => {
+    const { about = '', writes, http2, answers } = group.make(seed);
     const sent: readonly object[] = http2?.streams ?? writes;
     const wire = `> ${sent.map((it) => JSON.stringify(it).slice(0, 1000)).join('\n> ')}\n< ${answers.map((answer) => JSON.stringify(answer).slice(0, 1000)).join('\n< ')}`;
-    return `${name} ${seed} (Envoy | embedded)\n${wire}\n${differ.join('\n')}${name.startsWith('pieces') ? '' : `\nreproduce: npm run fuzz -- --target wire --seed ${seed} --one`}`;
+    const again = `\nreproduce: FUZZ_GROUP='${group.name}' npm run fuzz -- --target wire --seed ${seed} --one`;
+    return `${group.name} ${seed} ${about} (Envoy | embedded)\n${wire}\n${differ.join('\n')}${again}`;
   });
-  expect(told.slice(0, 20).join('\n\n'), `${suspects.size} exchanges differ`).toBe('');
+  expect(told.slice(0, Number(process.env['FUZZ_TOLD'] ?? 20)).join('\n\n'), `${suspects.length} exchanges differ`).toBe('');
 }
 
-function upTo(begin: number, end: number, until = Infinity): () => number | undefined {
-  let seed = begin;
-  return () => (seed < end && performance.now() < until ? seed++ : undefined);
+/** One group after the other. */
+function* each(groups: readonly Group[]): Generator<Pick<Exchange, 'group' | 'seed'>> {
+  for (const group of groups) for (let i = 0; i < group.count; i++) yield { group, seed: group.first + i };
 }
 
-const skip = PLANES.length < 2;
-const seeded = [
-  ['HTTP/1', randomCase, 100],
-  ['HTTP/2', http2Case, 60],
-] as const;
+/** One of each group, again and again until then. */
+function* rounds(groups: readonly Group[], until: number): Generator<Pick<Exchange, 'group' | 'seed'>> {
+  for (let i = 0; performance.now() < until; i++) for (const group of groups) yield { group, seed: group.first + i };
+}
 
-describe.skipIf(skip || seconds !== undefined)('each piece by itself', () => {
-  test('HTTP/1', { timeout: 120_000 }, () => expectNone('pieces of HTTP/1', pieceCase, upTo(0, pieces)));
-  test('HTTP/2', { timeout: 120_000 }, () => expectNone('pieces of HTTP/2', http2PieceCase, upTo(0, http2Pieces)));
-});
+const pieces = (
+  [
+    ['pieces of HTTP/1', pieceCase, piecesOfHttp1],
+    ['pieces of HTTP/2', http2PieceCase, http2Pieces],
+    ['pieces of HTTP/2 applications', http2AppPieceCase, http2AppPieces],
+  ] as const
+).map(([name, make, count]): Group => ({ name, make, first: one ? first : 0, count: one ? 1 : count }));
+const seeded = (
+  [
+    ['HTTP/1', randomCase, 100],
+    ['HTTP/2', http2Case, 60],
+    ['HTTP/2 applications', http2AppCase, 60],
+  ] as const
+).map(([name, make, count]): Group => ({ name, make, first, count: one ? 1 : count }));
+const group = process.env['FUZZ_GROUP'];
 
-describe.skipIf(skip)('seeds', () => {
-  test.each(seeded)('%s', { timeout: Number(seconds ?? 0) * 1000 + 120_000 }, async (name, make, count) => {
-    if (one) return expectNone(name, make, upTo(first, first + 1));
-    if (seconds === undefined) return expectNone(name, make, upTo(first, first + count));
-    await expectNone(name, make, upTo(first, Infinity, performance.now() + (Number(seconds) * 1000) / seeded.length));
-  });
+/** Several groups share what it takes to start the two. */
+test.skipIf(PLANES.length < 2)('embedded and Envoy do the same', { timeout: Number(seconds ?? 0) * 1000 + 120_000 }, async () => {
+  const given = group === undefined ? (seconds === undefined ? [...pieces, ...seeded] : seeded) : [...pieces, ...seeded].filter(({ name }) => name === group);
+  const cases = seconds === undefined || one ? each(given) : rounds(given, performance.now() + Number(seconds) * 1000);
+  await expectNone(() => cases.next().value ?? undefined);
 });

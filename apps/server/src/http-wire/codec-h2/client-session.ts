@@ -5,7 +5,7 @@ import { Fault, TrailerBlock } from './field-block.ts';
 import { ErrorCode, preface } from './frames.ts';
 import { ResponseFields } from './response-fields.ts';
 import { Http2Session, type SessionOptions } from './session.ts';
-import type { Http2Stream } from './stream.ts';
+import type { Http2Stream, StreamEnd } from './stream.ts';
 
 /** A stream of this side. */
 export interface RequestStream extends Http2Stream {
@@ -46,6 +46,23 @@ export abstract class Http2ClientSession extends Http2Session {
     return id > this.lastId || (id & 1) === 0;
   }
 
+  protected get brokenKind(): 'protocol' {
+    return 'protocol';
+  }
+
+  protected resetKind(code: number): StreamEnd {
+    if (code === ErrorCode.refusedStream) return 'refused';
+    if (code === ErrorCode.connect) return 'connect-error';
+    return code === ErrorCode.protocol ? 'protocol' : 'remote-reset';
+  }
+
+  /** A body without a head would reach the client as bytes of no message. */
+  override onDataFrame(id: number, length: number, payload: number, endStream: boolean): void {
+    super.onDataFrame(id, length, payload, endStream);
+    const stream = this.dataStream as RequestStream | undefined;
+    if (stream?.headRead === false) stream.breakOff();
+  }
+
   protected onHeaders(id: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
     const stream = this.streams.get(id) as RequestStream | undefined;
     if (stream === undefined) {
@@ -56,7 +73,8 @@ export abstract class Http2ClientSession extends Http2Session {
     if (stream.headRead) {
       trailerFields.start();
       if (!this.decode(bytes, start, end, trailerFields)) return;
-      if (!endStream || trailerFields.malformed || stream.remoteClosed) return stream.breakOff();
+      if (trailerFields.fault === Fault.tooLarge) return stream.breakOff(ErrorCode.internal, 'remote-reset');
+      if (!endStream || trailerFields.fault !== Fault.none || stream.remoteClosed) return stream.breakOff();
       return stream.receiveEnd(trailerFields.lines);
     }
     responseFields.begin(stream.response);

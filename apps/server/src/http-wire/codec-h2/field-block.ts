@@ -17,6 +17,7 @@ export abstract class FieldBlock {
   private block: HeaderBlock | undefined;
   private text = '';
   private count = 0;
+  private pseudo = 0;
   private size = 0;
   private cookie = '';
 
@@ -24,7 +25,7 @@ export abstract class FieldBlock {
     this.block = block;
     this.fault = Fault.none;
     this.text = this.cookie = '';
-    this.count = this.size = 0;
+    this.count = this.pseudo = this.size = 0;
   }
 
   /** True when it is a pseudo-header field of this kind of message, seen once. */
@@ -37,6 +38,7 @@ export abstract class FieldBlock {
     if (name.charCodeAt(0) === 0x3a) {
       // Before all other fields (§8.3).
       if (this.count > 0 || this.cookie !== '' || !this.onPseudo(name, entry.value)) this.fail(Fault.malformed);
+      this.pseudo++;
       this.size += entry.value.length + 32;
       if (this.size > maxHeadBytes) this.fail(Fault.tooLarge);
       return;
@@ -65,7 +67,7 @@ export abstract class FieldBlock {
   private add(name: string, kind: number, line: string): void {
     const { block, count } = this;
     if (block === undefined) return;
-    if (count === maxFields) return this.fail(Fault.tooLarge);
+    if (count + this.pseudo === maxFields) return this.fail(Fault.tooLarge);
     const slot = count * 4;
     const start = this.text.length;
     block.at[slot] = start;
@@ -82,25 +84,24 @@ export abstract class FieldBlock {
   }
 }
 
-const maxTrailerBytes = 8 * 1024;
-
 /** Trailer fields as lines; those that must not be trailers are left out. */
 export class TrailerBlock {
   lines = '';
-  malformed = false;
+  fault: number = Fault.none;
+  private count = 0;
   private size = 0;
 
   start(): void {
     this.lines = '';
-    this.size = 0;
-    this.malformed = false;
+    this.count = this.size = 0;
+    this.fault = Fault.none;
   }
 
   onField(entry: HeaderEntry): void {
-    if (!entry.valid || entry.name.charCodeAt(0) === 0x3a || connectionKinds[entry.kind] === 1) this.malformed = true;
-    if (this.malformed || forbiddenTrailers.has(entry.name)) return;
+    if (!entry.valid || entry.name.charCodeAt(0) === 0x3a || connectionKinds[entry.kind] === 1) this.fault = Fault.malformed;
+    if (this.fault !== Fault.none) return;
     this.size += entry.size;
-    if (this.size > maxTrailerBytes) this.malformed = true;
-    else this.lines += entry.line;
+    if (this.size > maxHeadBytes || ++this.count > maxFields) this.fault = Fault.tooLarge;
+    else if (!forbiddenTrailers.has(entry.name)) this.lines += entry.line;
   }
 }

@@ -22,7 +22,8 @@ export class HeaderEntry {
     this.value = first === 0x20 || first === 0x09 || last === 0x20 || last === 0x09 ? value.trim() : value;
     this.line = `${name}: ${this.value}\r\n`;
     this.kind = kind;
-    this.valid = validName && isValue(value);
+    // Of a pseudo-header field it is part of the value, and none of them may have it.
+    this.valid = validName && isValue(value) && (this.value === value || name.charCodeAt(0) !== 0x3a);
   }
 
   /** What it counts in tables and lists. */

@@ -18,7 +18,7 @@ export class ResponseFields extends FieldBlock {
   protected onPseudo(name: string, value: string): boolean {
     if (name !== ':status' || this.status !== '') return false;
     this.status = value;
-    return /^[1-5][0-9][0-9]$/.test(value);
+    return /^[1-9][0-9][0-9]$/.test(value);
   }
 
   /** False = malformed. `toHead`: the request was a HEAD. */
@@ -40,7 +40,8 @@ export class ResponseFields extends FieldBlock {
       if (fields.kinds[i] !== Field.contentLength) continue;
       if (framing.contentLength >= 0) return false;
       framing.contentLength = parseLength(fields.value(i));
-      if (framing.contentLength < 0) return false;
+      // Neither has a body whose length could be told (RFC 9110 §8.6).
+      if (framing.contentLength < 0 || status < 200 || (status === 204 && framing.contentLength > 0)) return false;
     }
     const bodyless = toHead || status < 200 || status === 204 || status === 304;
     if (endStream && framing.contentLength > 0 && !bodyless) return false;

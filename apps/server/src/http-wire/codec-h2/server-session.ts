@@ -2,7 +2,7 @@
 
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import { readDirectly } from '../socket/direct-reads.ts';
-import { TrailerBlock } from './field-block.ts';
+import { Fault, TrailerBlock } from './field-block.ts';
 import { ErrorCode, goawayFrame, largestWindow, preface } from './frames.ts';
 import { RequestFields } from './request-fields.ts';
 import { Http2Session, type SessionOptions } from './session.ts';
@@ -88,11 +88,20 @@ export abstract class Http2ServerSession extends Http2Session {
     this.sendReset(id, ErrorCode.protocol);
   }
 
+  protected get brokenKind(): 'connection' {
+    return 'connection';
+  }
+
+  /** Why it did is the client's business. */
+  protected resetKind(): 'remote-reset' {
+    return 'remote-reset';
+  }
+
   private onTrailers(stream: Http2Stream, endStream: boolean, bytes: Buffer, start: number, end: number): void {
     trailerFields.start();
     if (!this.decode(bytes, start, end, trailerFields)) return;
     if (stream.remoteClosed) return stream.breakOff(ErrorCode.streamClosed);
-    if (!endStream || trailerFields.malformed) return stream.breakOff();
+    if (!endStream || trailerFields.fault !== Fault.none) return stream.breakOff();
     stream.receiveEnd(trailerFields.lines);
   }
 

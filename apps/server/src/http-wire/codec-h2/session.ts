@@ -21,7 +21,7 @@ import {
 } from './frames.ts';
 import { HpackDecoder, type FieldSink } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
-import { streamWindow, type Http2Stream } from './stream.ts';
+import { streamWindow, type Http2Stream, type StreamEnd } from './stream.ts';
 
 /** Streams bound what is kept, so the connection as a whole need not hold anybody up. */
 const connectionWindow = 16 * 1024 * 1024;
@@ -66,12 +66,14 @@ export abstract class Http2Session implements FrameSink, Flushable {
   private touchedStreams: Http2Stream[] = [];
   private unacknowledged = 0;
   private receiveWindow = connectionWindow;
-  private dataStream: Http2Stream | undefined;
+  protected dataStream: Http2Stream | undefined;
   private block: Buffer[] = [];
   private blockBytes = 0;
   private blockId = 0;
   private blockFlags = 0;
   private scheduled = false;
+  private unansweredSettings = 0;
+  private largestPush = 0;
 
   constructor(options: SessionOptions) {
     this.socket = options.socket;
@@ -109,6 +111,8 @@ export abstract class Http2Session implements FrameSink, Flushable {
     if (server) settings.push([Setting.maxConcurrentStreams, maxConcurrentStreams], [Setting.maxHeaderListSize, 60 * 1024]);
     else settings.push([Setting.enablePush, 0]);
     if (server && enableConnect) settings.push([Setting.enableConnectProtocol, 1]);
+    this.unansweredSettings++;
+    this.largestPush = server ? 1 : 0;
     this.out.add(settingsFrame(settings) + windowUpdateFrame(0, connectionWindow - defaultWindow));
     this.schedule();
   }
@@ -209,15 +213,19 @@ export abstract class Http2Session implements FrameSink, Flushable {
     this.out.add(goawayFrame(this.lastPeerId, code));
     this.out.flushNow();
     this.socket.end();
-    this.failAll('connection');
+    this.failAll(this.brokenKind);
     // What is still in flight is read to nothing, or the GOAWAY could be lost with a reset of the connection.
     this.socket.resume();
     this.onBroken();
   }
 
   protected abstract onBroken(): void;
+  /** What its streams are told when the peer has broken the rules of the connection. */
+  protected abstract get brokenKind(): StreamEnd;
+  /** What the peer means by a reset. */
+  protected abstract resetKind(code: number): StreamEnd;
 
-  protected failAll(kind: 'connection' | 'refused', above = 0): void {
+  protected failAll(kind: StreamEnd, above = 0): void {
     for (const [id, stream] of this.streams) if (id > above) stream.drop(kind);
   }
 
@@ -332,13 +340,14 @@ export abstract class Http2Session implements FrameSink, Flushable {
     // A request begun and dropped costs more than it brings: rapid reset (CVE-2023-44487).
     if (!this.guard.spend(15)) return this.onFrameError(ErrorCode.enhanceYourCalm, 'RST_STREAM flood');
     const code = bytes.readUInt32BE(start);
-    this.streams.get(id)?.drop(code === ErrorCode.refusedStream ? 'refused' : code === ErrorCode.connect ? 'connect-error' : 'remote-reset');
+    this.streams.get(id)?.drop(this.resetKind(code));
   }
 
   private settingsFrame(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     if (id !== 0) return this.onFrameError(ErrorCode.protocol, 'SETTINGS on a stream');
     if ((flags & Flag.ack) !== 0) {
       if (end > start) this.onFrameError(ErrorCode.frameSize, 'SETTINGS acknowledgement with settings');
+      else if (--this.unansweredSettings < 0) this.onFrameError(ErrorCode.protocol, 'SETTINGS acknowledged that were not sent');
       return;
     }
     if ((end - start) % 6 !== 0) return this.onFrameError(ErrorCode.frameSize, 'SETTINGS');
@@ -363,7 +372,8 @@ export abstract class Http2Session implements FrameSink, Flushable {
         this.madeEncoder?.limit(value);
         return ErrorCode.none;
       case Setting.enablePush:
-        return value > 1 ? ErrorCode.protocol : ErrorCode.none;
+        // Only a client may be pushed to.
+        return value > this.largestPush ? ErrorCode.protocol : ErrorCode.none;
       case Setting.maxConcurrentStreams:
         this.peerMaxStreams = value;
         return ErrorCode.none;

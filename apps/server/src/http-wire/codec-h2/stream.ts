@@ -9,6 +9,12 @@ export const streamWindow = 128 * 1024;
 const tailLimit = 16 * 1024;
 const pieceLimit = 4 * 1024;
 
+/**
+ * `remote-reset`: the peer ended it; `connect-error`: it did as what is behind its tunnel ended; `refused`: it has not looked at it; `protocol`: the
+ * peer broke a rule, or says that this side did; `connection`: it ended.
+ */
+export type StreamEnd = 'remote-reset' | 'connect-error' | 'refused' | 'protocol' | 'connection';
+
 export abstract class Http2Stream {
   id = 0;
   sendWindow: number = defaultWindow;
@@ -36,8 +42,7 @@ export abstract class Http2Stream {
 
   protected abstract onData(bytes: Buffer, start: number, end: number): void;
   protected abstract onEnd(trailers: string): void;
-  /** The peer reset the stream, or broke its rules (`protocol`), or the connection ended. */
-  abstract onAborted(kind: 'remote-reset' | 'connect-error' | 'refused' | 'protocol' | 'connection'): void;
+  abstract onAborted(kind: StreamEnd): void;
   protected abstract onDrain(): void;
   /** All has been sent, and the peer is still sending. */
   protected abstract onLocalEnd(): void;
@@ -206,7 +211,7 @@ export abstract class Http2Stream {
   }
 
   /** The peer ended it, or is gone. */
-  drop(kind: 'remote-reset' | 'connect-error' | 'refused' | 'connection'): void {
+  drop(kind: StreamEnd): void {
     this.localClosed = this.remoteClosed = true;
     this.onAborted(kind);
     this.close();

@@ -201,7 +201,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   onAttemptFailed(attempt: Attempt, kind: StreamFailure): void {
     if (kind === 'protocol') return this.failTry(attempt, { kind: 'reset', sent: true }, kind);
     // The peer says it has not looked at the request: not the request's fault, once.
-    if (kind === 'refused' && !this.headSent && !this.staleRetry && this.canReplay()) {
+    if (kind === 'refused' && !this.headSent && !this.begun && !this.staleRetry && this.canReplay()) {
       this.staleRetry = true;
       return this.again(0);
     }

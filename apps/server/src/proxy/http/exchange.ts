@@ -368,8 +368,10 @@ export class Exchange extends ExchangeTries {
   }
 
   onAttemptInterim(_: Attempt, head: ResponseHead): void {
-    // 100 has been said by this proxy where it was asked for.
+    // As in Envoy, what has begun to answer is not left for another try.
     this.begun = true;
+    this.retryRules = undefined;
+    // 100 has been said by this proxy where it was asked for.
     if (this.headSent || head.status === 100) return;
     this.down.interim(head.status, responseLines(head.fields, '', undefined));
   }

@@ -3,7 +3,7 @@
 import { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import { ErrorCode } from '../../http-wire/codec-h2/frames.ts';
-import { Http2Stream } from '../../http-wire/codec-h2/stream.ts';
+import { Http2Stream, type StreamEnd } from '../../http-wire/codec-h2/stream.ts';
 import type { Http2Session } from '../../http-wire/codec-h2/session.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
@@ -61,7 +61,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     if (this.exchange.active) this.exchange.onRequestFlush();
   }
 
-  onAborted(kind: 'remote-reset' | 'connect-error' | 'refused' | 'protocol' | 'connection'): void {
+  onAborted(kind: StreamEnd): void {
     if (kind === 'connection') this.exchange.onDownstreamClosed();
     else if (kind === 'protocol') this.exchange.onDownstreamClosed('DPE', 'http2.violation.of.messaging.rule');
     else this.exchange.onDownstreamClosed('DR', 'http2.remote_reset');

@@ -5,7 +5,7 @@ import { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import { Http2ClientSession, type RequestStream } from '../../http-wire/codec-h2/client-session.ts';
 import { ErrorCode, goawayFrame } from '../../http-wire/codec-h2/frames.ts';
 import { plainBlock } from '../../http-wire/codec-h2/hpack-encoder.ts';
-import { Http2Stream } from '../../http-wire/codec-h2/stream.ts';
+import { Http2Stream, type StreamEnd } from '../../http-wire/codec-h2/stream.ts';
 import { readDirectly } from '../../http-wire/socket/direct-reads.ts';
 
 /** A peer that does not take the last words is cut off. */
@@ -139,7 +139,7 @@ class ExchangeStream extends Http2Stream implements RequestStream {
     this.exchange.heardEnd(trailers);
   }
 
-  onAborted(kind: 'remote-reset' | 'connect-error' | 'refused' | 'protocol' | 'connection'): void {
+  onAborted(kind: StreamEnd): void {
     this.exchange.fail(new Error(kind === 'protocol' ? 'the server does not speak HTTP/2 as it should' : 'the server ended the stream'));
   }
 

@@ -104,17 +104,6 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
     if (endStream && this.id !== 0) this.receiveEnd('');
   }
 
-  /** A body without a head would reach the client as bytes of no message. */
-  override receive(bytes: Buffer, start: number, end: number): void {
-    if (this.headRead) super.receive(bytes, start, end);
-    else this.breakOff();
-  }
-
-  override receiveEnd(trailers: string): void {
-    if (this.headRead) super.receiveEnd(trailers);
-    else this.breakOff();
-  }
-
   protected onData(bytes: Buffer, start: number, end: number): void {
     if (this.events !== undefined) this.events.onUpstreamData(bytes, start, end, this.client.shared);
     else if ((this.discarded += end - start) > discardLimit) this.cancel(ErrorCode.cancel);

@@ -1,5 +1,6 @@
 // One request on its way to one endpoint, whatever the protocol: HTTP/1.1 connections and HTTP/2 streams implement it.
 
+import type { StreamEnd } from '../../http-wire/codec-h2/stream.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 
 /** As `upgrade`: CONNECT as it is, without a protocol. No token, so no client can ask for it. */
@@ -42,11 +43,7 @@ export interface UpstreamStream {
   readonly localAddress: string;
 }
 
-/**
- * `connection`: it ended; `remote-reset`: the peer ended this stream; `connect-error`: it did as what is behind its tunnel ended;
- * `refused`: the peer has not looked at the request; `protocol`: what came cannot be trusted.
- */
-export type StreamFailure = 'connection' | 'remote-reset' | 'connect-error' | 'refused' | 'protocol';
+export type StreamFailure = StreamEnd;
 
 /**
  * `refused`: nobody listens there; `unresolved`: its name has no address; `no-resolver`: nobody could say whether it has;

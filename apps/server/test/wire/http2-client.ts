@@ -30,7 +30,7 @@ export interface Http2Case {
 }
 
 /** Literals without indexing, as they are: no table, no Huffman, no check. */
-function block(fields: Fields): string {
+export function fieldBlock(fields: Fields): string {
   const text = (value: string): string => (value.length < 127 ? String.fromCharCode(value.length) : integer(value.length)) + value;
   return fields.map(([name, value]) => `\0${text(name)}${text(value)}`).join('');
 }
@@ -43,7 +43,7 @@ function integer(value: number): string {
 }
 
 function framesOf({ headers, data, padding, trailers, endsWithHead, reset }: StreamCase, id: number): string {
-  let out = headersFrames(id, block(headers), endsWithHead, 16_384);
+  let out = headersFrames(id, fieldBlock(headers), endsWithHead, 16_384);
   if (reset !== undefined) return out + rstFrame(id, reset);
   if (endsWithHead) return out;
   data.forEach((part, i) => {
@@ -53,13 +53,18 @@ function framesOf({ headers, data, padding, trailers, endsWithHead, reset }: Str
         ? frameHead(part.length, FrameType.data, ends, id) + part
         : frameHead(part.length + padding + 1, FrameType.data, ends | Flag.padded, id) + String.fromCharCode(padding) + part + '\0'.repeat(padding);
   });
-  return trailers === undefined ? out : out + headersFrames(id, block(trailers), true, 16_384);
+  return trailers === undefined ? out : out + headersFrames(id, fieldBlock(trailers), true, 16_384);
 }
 
 const NO_FLAGS = 0;
 
-/** Answers in the order of the streams, `pauseMs` between them, and how the connection stood at the end. */
-export function askHttp2(port: number, localAddress: string, it: Http2Case, quietMs: number, pauseMs: number): Promise<{ answers: Message[]; end: string }> {
+/** Answers in the order of the streams, and how the connection stood at the end. Before the next stream `settled` is waited for. */
+export function askHttp2(
+  port: number,
+  localAddress: string,
+  it: Http2Case,
+  options: { quietMs: number; settled: () => Promise<void> },
+): Promise<{ answers: Message[]; end: string }> {
   return new Promise((resolve, reject) => {
     const decoder = new HpackDecoder();
     const answers: Message[] = [];
@@ -71,7 +76,7 @@ export function askHttp2(port: number, localAddress: string, it: Http2Case, quie
     let head = Buffer.alloc(0);
     let ends = false;
     const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
-    const timer = setTimeout(() => finish('open'), quietMs);
+    const timer = setTimeout(() => finish('open'), options.quietMs);
     const finish = (end: string): void => {
       clearTimeout(timer);
       socket.destroy();
@@ -97,7 +102,7 @@ export function askHttp2(port: number, localAddress: string, it: Http2Case, quie
     };
     const ended = (message: Message): void => {
       message.complete = true;
-      setTimeout(next, pauseMs);
+      void options.settled().then(next);
     };
     const reader = new FrameReader({
       stopped: false,
