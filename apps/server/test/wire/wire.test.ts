@@ -102,7 +102,7 @@ const seeded = (
 const group = process.env['FUZZ_GROUP'];
 
 /** Several groups share what it takes to start the two. */
-test.skipIf(PLANES.length < 2)('embedded and Envoy do the same', { timeout: Number(seconds ?? 0) * 1000 + 120_000 }, async () => {
+test.skipIf(PLANES.length < 2)('embedded and Envoy do the same', { timeout: Number(seconds ?? 0) * 1000 + 300_000 }, async () => {
   const given = group === undefined ? (seconds === undefined ? [...pieces, ...seeded] : seeded) : [...pieces, ...seeded].filter(({ name }) => name === group);
   const cases = seconds === undefined || one ? each(given) : rounds(given, performance.now() + Number(seconds) * 1000);
   await expectNone(() => cases.next().value ?? undefined);
