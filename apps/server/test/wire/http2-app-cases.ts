@@ -249,7 +249,10 @@ const all: readonly Piece[] = [
   piece(
     'in CONTINUATIONs',
     frame(FrameType.headers, 0, block.slice(0, 1)),
-    ...[...block.slice(1, 9)].map((byte) => frame(FrameType.continuation, 0, byte)),
+    ...block
+      .slice(1, 9)
+      .split('')
+      .map((byte) => frame(FrameType.continuation, 0, byte)),
     frame(FrameType.continuation, endHeaders, block.slice(9)),
     hello,
   ),
