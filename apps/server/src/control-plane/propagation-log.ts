@@ -60,6 +60,7 @@ export class PropagationLog {
       if (open === undefined) this.#open.set(connection, [spread]);
       else open.push(spread);
     }
+    if (this.#edits.size <= KEPT && this.#spreads <= KEPT_SPREADS) return;
     for (const [revision, { spreads }] of this.#edits) {
       if (this.#edits.size <= KEPT && (this.#spreads <= KEPT_SPREADS || this.#edits.size === 1)) break;
       this.#edits.delete(revision);

@@ -19,14 +19,19 @@ export interface PushQueue<C, R> {
   holds(reason: (reason: R) => boolean): boolean;
 }
 
+interface Waiting<R> {
+  reasons: readonly R[];
+  since: number;
+}
+
 /** `push` tells one client; `congested` clients are left aside until {@link PushQueue.drained}. `waited` hears how long each was in line (ms). */
 export function createPushQueue<C, R>(options: {
   push: (client: C, reasons: readonly R[]) => void;
   congested: (client: C) => boolean;
   waited: (ms: number) => void;
 }): PushQueue<C, R> {
-  const line = new Map<C, { reasons: R[]; since: number }>();
-  const aside = new Map<C, { reasons: R[]; since: number }>();
+  const line = new Map<C, Waiting<R>>();
+  const aside = new Map<C, Waiting<R>>();
   let scheduledAt: number | undefined;
 
   const work = (): void => {
@@ -52,11 +57,15 @@ export function createPushQueue<C, R>(options: {
   };
   return {
     add: (clients, reasons) => {
-      const since = performance.now();
+      // Who comes into line together shares an entry: there are a thousand with every edit.
+      const fresh = { reasons, since: performance.now() };
+      const longer = new Map<Waiting<R>, Waiting<R>>();
       for (const client of clients) {
-        const waiting = line.get(client) ?? aside.get(client);
-        if (waiting === undefined) line.set(client, { reasons: [...reasons], since });
-        else waiting.reasons.push(...reasons);
+        const queue = aside.has(client) ? aside : line;
+        const before = queue.get(client);
+        let entry = before === undefined ? fresh : longer.get(before);
+        if (before !== undefined && entry === undefined) longer.set(before, (entry = { reasons: [...before.reasons, ...reasons], since: before.since }));
+        queue.set(client, entry ?? fresh);
       }
       // A few proxies are told within this turn.
       if (scheduledAt === undefined) work();

@@ -287,8 +287,12 @@ function isSame<M extends Remembering>(mesh: M, entry: Entry<M>): boolean {
   if (entry.seen !== sources) {
     if (entry.sources !== 0 && (memo.changed(entry.seen, sources) & entry.sources) !== 0) {
       // What a fact is read from may be other sources than before.
-      if (!entry.facts.every((known) => isSameFact(mesh, known))) return false;
-      entry.sources = entry.facts.reduce((from, known) => from | known.sources, 0);
+      let from = 0;
+      for (const known of entry.facts) {
+        if (!isSameFact(mesh, known)) return false;
+        from |= known.sources;
+      }
+      entry.sources = from;
     }
     entry.seen = sources;
   }
@@ -334,9 +338,12 @@ function under<M extends Remembering, T>(mesh: M, reading: Reading<M>, work: (me
 
 /** A result of its own key was read: it is the same as long as it holds. */
 function noteEntry<M extends Remembering>(mesh: M, entry: Entry<M>): void {
-  if (!isRead(mesh)) return;
-  const { key } = entry;
-  note(mesh, `=${key}`, (later) => (holding(later, key) ?? { value: STALE }).value, entry);
+  if (isRead(mesh)) note(mesh, `=${entry.key}`, heldAgain(entry.key), entry);
+}
+
+/** Not written where it is used, which is asked by every proxy: what a function there may refer to is made before it is known whether. */
+function heldAgain<M extends Remembering>(key: string): (later: M) => unknown {
+  return (later) => (holding(later, key) ?? { value: STALE }).value;
 }
 
 /** Whether a result under way depends on what is looked up now. */

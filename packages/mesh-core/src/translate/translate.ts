@@ -148,45 +148,64 @@ function classFor({ memo }: Mesh, node: ProxyNode): ProxyClass {
   return known;
 }
 
-/** Before EnvoyFilters. */
+/** Before EnvoyFilters. A thousand classes ask with every edit: what it leaves on the heap decides how often that is collected. */
 function unfiltered(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet {
   const known = classFor(mesh, node);
-  const { keys, given } = known;
-  const encode = (typeUrl: TypeUrl, json: JsonObject, nameField: 'name' | 'clusterName' = 'name'): Resource =>
-    encodeResource(mesh.memo as Memo<never>, typeUrl, String(json[nameField]), json);
-  // What it was given last is asked whether it is still so before anything is looked for: most of it is, and a thousand classes ask.
-  const base =
-    still(mesh, given?.base) ??
-    onceEntry(mesh, keys.base, () => ({
-      parts: once(mesh, keys.parts, () => partsOf(mesh, node, encode)),
-      shared: onceFor(mesh, 'clusters', node, (n) => sharedClusters(mesh, n, encode)),
-      special: once(mesh, keys.special, () => specialOf(mesh, node, encode)),
-      own: once(mesh, keys.own, () => ownOf(mesh, node, settings, encode)),
-    }));
+  const { given } = known;
+  // What it was given last is asked whether it is still so before anything is looked for: most of it is.
+  const base = still(mesh, given?.base) ?? baseOf(mesh, node, settings, known);
   const { parts, shared, special, own } = base.value;
   const last = given?.base.value;
   const before = last?.parts === parts ? given?.bodies : undefined;
-  // These lists are filled by push: those of `map` are of another kind once it is compiled, and all that reads them is compiled anew.
-  const bodies: Entry<Mesh, Resource>[] = [];
-  for (const [i, part] of parts.routes.entries())
-    bodies.push(
-      still(mesh, before?.[i]) ?? ('body' in part ? part.body : onceEntryFor(mesh, part.key, node, (n) => encode(TYPE_URL.route, part.make(mesh, n)))),
-    );
-  if (given?.base === base && isSameList(given.bodies, bodies)) return given.set;
+  const bodies = revised(before, parts.routes, (part, i) => still(mesh, before?.[i]) ?? bodyOf(mesh, node, part));
+  if (given?.base === base && given.bodies === bodies) return given.set;
   // The routes are the same for many proxies; who the proxy is stands behind them.
-  const routes: Resource[] = [];
-  for (const [i, { value: body }] of bodies.entries())
-    routes.push((given?.bodies[i]?.value === body ? given.routes[i] : undefined) ?? withFields(body, own.peer, own.hashOfPeer));
+  const routes = revised(
+    given?.routes,
+    bodies,
+    ({ value: body }, i) => (given?.bodies[i]?.value === body ? given.routes[i] : undefined) ?? withFields(body, own.peer, own.hashOfPeer),
+  );
   const sameClusters = last?.shared === shared && last.special === special && last.own === own;
   const set: ResourceSet = {
     [TYPE_URL.listener]: parts.listeners,
-    [TYPE_URL.route]: new ListView(routes, given?.set[TYPE_URL.route]),
+    [TYPE_URL.route]: routes === given?.routes ? given.set[TYPE_URL.route] : new ListView(routes, given?.set[TYPE_URL.route]),
     [TYPE_URL.cluster]: given !== undefined && sameClusters ? given.set[TYPE_URL.cluster] : new LayeredView([own.clusters, special.clusters, shared.clusters]),
     [TYPE_URL.endpoint]: special.endpoints.size === 0 ? shared.endpoints : new LayeredView([special.endpoints, shared.endpoints]),
     [TYPE_URL.secret]: special.secrets,
   };
   known.given = { base, bodies, routes, set };
   return set;
+}
+
+function baseOf(mesh: Mesh, node: ProxyNode, settings: MeshSettings, { keys }: ProxyClass): Entry<Mesh, Base> {
+  const encode = encodeIn(mesh);
+  return onceEntry(mesh, keys.base, () => ({
+    parts: once(mesh, keys.parts, () => partsOf(mesh, node, encode)),
+    shared: onceFor(mesh, 'clusters', node, (n) => sharedClusters(mesh, n, encode)),
+    special: once(mesh, keys.special, () => specialOf(mesh, node, encode)),
+    own: once(mesh, keys.own, () => ownOf(mesh, node, settings, encode)),
+  }));
+}
+
+function bodyOf(mesh: Mesh, node: ProxyNode, part: RoutePart): Entry<Mesh, Resource> {
+  return 'body' in part ? part.body : onceEntryFor(mesh, part.key, node, (n) => encodeIn(mesh)(TYPE_URL.route, part.make(mesh, n)));
+}
+
+/** What each of `from` makes: the old list when that is all the same, else one of its length and kind. Lists of `map` are of another kind once it is compiled. */
+function revised<F, T>(old: readonly T[] | undefined, from: readonly F[], element: (of: F, i: number) => T): readonly T[] {
+  if (old?.length !== from.length) {
+    const made: T[] = [];
+    for (const [i, of] of from.entries()) made.push(element(of, i));
+    return made;
+  }
+  let copy: T[] | undefined;
+  for (let i = 0; i < from.length; i += 1) {
+    const now = element(from[i] as F, i);
+    if (now === old[i]) continue;
+    copy ??= old.slice();
+    copy[i] = now;
+  }
+  return copy ?? old;
 }
 
 /** What only routers have. */
@@ -206,6 +225,10 @@ function ownOf(mesh: Mesh, node: ProxyNode, { clusterId }: MeshSettings, encode:
 }
 
 type Encode = (typeUrl: TypeUrl, json: JsonObject, nameField?: 'name' | 'clusterName') => Resource;
+
+function encodeIn({ memo }: Mesh): Encode {
+  return (typeUrl, json, nameField = 'name') => encodeResource(memo as Memo<never>, typeUrl, String(json[nameField]), json);
+}
 
 const routeKey = (name: string): string => `route|${name}`;
 

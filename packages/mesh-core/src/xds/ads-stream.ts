@@ -24,6 +24,10 @@ export class AdsStream {
   readonly #views = new Map<string, View>();
   #target: ResourceSet;
   #nonce = 0;
+  readonly #nextNonce = (): string => {
+    this.#nonce += 1;
+    return String(this.#nonce);
+  };
   /** `waiting`: new clusters are on their way. `refused`: the client refused them; its routes stay as they are until the next snapshot. */
   #gate: 'open' | 'waiting' | 'refused' = 'open';
   #endpointsBarrier = false;
@@ -122,7 +126,9 @@ export class AdsStream {
   #keepHeld(typeUrl: string, target: View): View {
     const subscription = this.#types.get(typeUrl);
     if (subscription === undefined) return target;
-    const gone = diffViews(this.#view(typeUrl), target).removed.flatMap((name) => subscription.held(name) ?? []);
+    const { removed } = diffViews(this.#view(typeUrl), target);
+    if (removed.length === 0) return target;
+    const gone = removed.flatMap((name) => subscription.held(name) ?? []);
     return gone.length === 0 ? target : new LayeredView([new Map(gone.map((r) => [r.name, r])), target]);
   }
 
@@ -138,10 +144,7 @@ export class AdsStream {
   }
 
   #send(typeUrl: string, out: XdsResponse[]): Step | undefined {
-    const step = this.#types.get(typeUrl)?.next(this.#view(typeUrl), () => {
-      this.#nonce += 1;
-      return String(this.#nonce);
-    });
+    const step = this.#types.get(typeUrl)?.next(this.#view(typeUrl), this.#nextNonce);
     if (step !== undefined) out.push(step.response);
     return step;
   }

@@ -55,7 +55,7 @@ export class ListView extends OtherView {
   /** Of those with one name the last counts. */
   constructor(resources: readonly Resource[], before?: View) {
     super();
-    if (before instanceof ListView && before.resources.length === resources.length && before.resources.every((r, i) => r.name === resources[i]?.name)) {
+    if (before instanceof ListView && haveSameNames(before.resources, resources)) {
       this.resources = resources;
       this.places = before.places;
       if (before.sums !== undefined) this.sums = exchanged(before.sums, before.resources, resources);
@@ -78,6 +78,12 @@ export class ListView extends OtherView {
   values(): MapIterator<Resource> {
     return this.resources.values();
   }
+}
+
+function haveSameNames(old: readonly Resource[], now: readonly Resource[]): boolean {
+  if (old.length !== now.length) return false;
+  for (let i = 0; i < now.length; i += 1) if (old[i]?.name !== now[i]?.name) return false;
+  return true;
 }
 
 /** Several maps seen as one; the first that has a name gives it. Shares what many proxies have in common. */
@@ -148,7 +154,12 @@ function plainDiff(from: View, to: View): ViewDiff {
   const changed: string[] = [];
   const removed: string[] = [];
   if (from instanceof ListView && to instanceof ListView && from.places === to.places) {
-    for (const [i, { name, version }] of to.resources.entries()) if (from.resources[i]?.version !== version) changed.push(name);
+    const [old, now] = [from.resources, to.resources];
+    // Compared for every proxy with every edit.
+    for (let i = 0; i < now.length; i += 1) {
+      const resource = now[i];
+      if (resource !== undefined && old[i]?.version !== resource.version) changed.push(resource.name);
+    }
     return { changed, removed };
   }
   for (const { name, version } of to.values()) if (from.get(name)?.version !== version) changed.push(name);
@@ -232,10 +243,16 @@ function sumsOf(resources: Iterable<Resource>): Sums {
 }
 
 /** Of `now`, when those of `old` are `sums`. */
-function exchanged([a, b]: Sums, old: readonly Resource[], now: readonly Resource[]): Sums {
-  const differs = (_: Resource, i: number): boolean => old[i]?.version !== now[i]?.version;
-  const [lost, gained] = [sumsOf(old.filter(differs)), sumsOf(now.filter(differs))];
-  return [(a - lost[0] + gained[0]) >>> 0, (b - lost[1] + gained[1]) >>> 0];
+function exchanged(sums: Sums, old: readonly Resource[], now: readonly Resource[]): Sums {
+  let [a, b] = sums;
+  for (let i = 0; i < now.length; i += 1) {
+    const [lost, gained] = [old[i], now[i]];
+    if (lost === undefined || gained === undefined || lost.version === gained.version) continue;
+    const [minus, plus] = [sumsOf([lost]), sumsOf([gained])];
+    a = (a - minus[0] + plus[0]) >>> 0;
+    b = (b - minus[1] + plus[1]) >>> 0;
+  }
+  return [a, b];
 }
 
 function add(a: Sums, b: Sums): Sums {

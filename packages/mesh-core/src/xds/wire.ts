@@ -17,6 +17,8 @@ const REQUEST_FIELDS = {
   delta: { node: 1, typeUrl: 2, subscribe: 3, unsubscribe: 4, held: 5, nonce: 6, error: 7, names: 0 },
 } as const;
 
+const NOTHING_HELD: ReadonlyMap<string, string> = new Map();
+
 /**
  * Reads a DiscoveryRequest or DeltaDiscoveryRequest; `node` are the bytes of the Node when there is one ({@link decodeNode}).
  * Throws on bytes that are neither.
@@ -28,7 +30,7 @@ export function decodeRequest(dialect: Dialect, bytes: Uint8Array): { request: X
   const names: string[] = [];
   const subscribe: string[] = [];
   const unsubscribe: string[] = [];
-  const initialVersions = new Map<string, string>();
+  let held: Map<string, string> | undefined;
   let typeUrl = '';
   let nonce = '';
   let error: string | undefined;
@@ -39,14 +41,14 @@ export function decodeRequest(dialect: Dialect, bytes: Uint8Array): { request: X
     else if (field === fields.names) names.push(readText(reader, message));
     else if (field === fields.subscribe) subscribe.push(readText(reader, message));
     else if (field === fields.unsubscribe) unsubscribe.push(readText(reader, message));
-    else if (field === fields.held) readEntry(reader, message, initialVersions);
+    else if (field === fields.held) readEntry(reader, message, (held ??= new Map()));
     else if (field === fields.typeUrl) typeUrl = readText(reader, message);
     else if (field === fields.nonce) nonce = reader.string();
     else if (field === fields.node) node = reader.bytes();
     else if (field === fields.error) error = fromBinary(StatusSchema, reader.bytes()).message;
     else reader.skip(wireType, field);
   }
-  return { node, request: { typeUrl, nonce, ...(error === undefined ? {} : { error }), names, subscribe, unsubscribe, initialVersions } };
+  return { node, request: { typeUrl, nonce, ...(error === undefined ? {} : { error }), names, subscribe, unsubscribe, initialVersions: held ?? NOTHING_HELD } };
 }
 
 export function decodeNode(bytes: Uint8Array): Node {
