@@ -13,6 +13,16 @@ export interface Answer {
   after: 'keep' | 'end' | 'reset';
 }
 
+/** The client leaves in the middle of it. What it asks for last comes on a connection of its own. */
+export interface Leave {
+  /** All is written; or the application, or the client, has seen a head and as much of a body. */
+  once: 'written' | 'arrived' | 'answered';
+  body: string;
+  /** Written then. */
+  bytes: string;
+  how: 'keep' | 'end' | 'reset';
+}
+
 export interface Case {
   seed: number;
   /** In failures, where the bytes do not say it. */
@@ -26,6 +36,7 @@ export interface Case {
   http2?: Http2Case;
   /** The application speaks HTTP/2, and begins its first connection with these frames. */
   opening?: string;
+  leaves?: Leave;
 }
 
 export interface Seen {

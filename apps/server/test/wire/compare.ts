@@ -1,7 +1,7 @@
 // What two outcomes of one case have to have in common.
 
 import type { Message } from './messages.ts';
-import type { Outcome } from './case.ts';
+import type { Case, Outcome } from './case.ts';
 
 /** Of which only the presence can be the same. */
 const OWN_VALUES = new Set(['x-envoy-upstream-service-time', 'traceparent']);
@@ -39,29 +39,37 @@ function shownFields(fields: Message['headers'], dropped: string): string[] {
     });
 }
 
-/** `early`: some answer may come before its request is complete, where the time it took is told by chance. */
-export function comparable(outcome: Outcome, early: boolean): Record<string, unknown> {
-  // Malformed HTTP/2 ends the stream in the embedded proxy, and the connection in Envoy.
-  const malformed = outcome.answers.findIndex(({ start, complete }) => start === ' reset 1' || (start === '' && !complete && outcome.end.startsWith('closed')));
-  if (malformed >= 0) return { malformed };
+/** What the codec of HTTP/2 says of what it does not like are words of its own. */
+const codecWords = (line: string): string => line.replace(/ DPE (?:http2\.|codec_error:)\S+$/, ' DPE codec');
+
+export function comparable(outcome: Outcome, { answers: given, http2: client, opening, leaves }: Case): Record<string, unknown> {
+  const { rest, requests, tunnel } = outcome;
+  const log = outcome.log.map(codecWords);
+  // Malformed HTTP/2 ends the stream in the embedded proxy, and the connection in Envoy: of what comes then nothing is the same.
+  const malformed = client === undefined ? -1 : log.findIndex((line) => line.endsWith(' DPE codec'));
+  const answers = malformed < 0 ? outcome.answers : leaves === undefined ? outcome.answers.slice(0, malformed) : outcome.answers.slice(-1);
+  const end = malformed < 0 ? outcome.end : '';
   // Of HTTP/1 Envoy drops trailers.
-  const http2 = outcome.requests.every(({ start }) => start.endsWith(' HTTP/2')) && outcome.answers.every(({ start }) => !start.startsWith('HTTP/1'));
-  const { answers, rest, end, requests, tunnel, connections, log } = outcome;
+  const http2 = requests.every(({ start }) => start.endsWith(' HTTP/2')) && answers.every(({ start }) => !start.startsWith('HTTP/1'));
+  const left = leaves !== undefined && leaves.once !== 'written';
+  const early = given.some(({ when }) => when === 'head');
   return {
     // 100 to HTTP/1.0, and other interim answers, come from one of the two only.
     answers: answers
       .filter(({ start }) => !/^HTTP\/1.(0 100|1 1(?!0[01])\d\d)/.test(start))
+      // Before its request is complete, the time an answer took is told by chance.
       .map((answer) => shown(answer, http2, early ? 'x-envoy-upstream-service-time' : '')),
     rest,
-    end,
-    // How much of a broken one arrived is a matter of time.
-    requests: requests.filter(({ complete }) => complete).map((request) => shown(request, http2)),
+    end: leaves === undefined ? end : end.replace(/ goaway \d+$/, ''),
+    // How much of a broken one arrived is a matter of time, unless that is what was waited for.
+    requests: (malformed < 0 || left ? requests : []).filter(({ complete }) => complete || left).map((request) => shown(request, http2)),
     tunnel,
-    // What is malformed ends the stream in the one, the connection in the other; and only the embedded proxy says goodbye, and why.
-    connections: log.some((line) => line.includes(' UPE '))
-      ? []
-      : connections.map((told) => told.replaceAll(/, goaway \d+/g, '').replaceAll(/reset \d+/g, 'reset')),
-    log,
+    // The same holds for answers; and only the embedded proxy says goodbye, and why.
+    connections:
+      malformed >= 0 || (opening === undefined && leaves === undefined) || log.some((line) => line.includes(' UPE '))
+        ? []
+        : outcome.connections.map((told) => told.replaceAll(/, goaway \d+/g, '').replaceAll(/reset \d+/g, 'reset')),
+    log: malformed < 0 ? log : log.slice(0, malformed + 1),
   };
 }
 

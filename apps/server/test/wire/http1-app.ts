@@ -9,6 +9,8 @@ export interface Application {
   begin(it: Case): void;
   /** What it was to do before the last request is done, and the proxy knows. */
   settled(): Promise<void>;
+  /** A request of which so much of the body is here. */
+  arrived(body: string): Promise<void>;
   /** What has arrived; connections are closed, and gone when this returns. */
   end(): Promise<Seen>;
 }
@@ -47,6 +49,7 @@ export class Http1App implements Application {
   private readonly sockets = new Set<Socket>();
   private texts: { text: string; closed: boolean }[] = [];
   private answered = 0;
+  private heard: () => void = () => undefined;
 
   begin({ answers }: Case): void {
     this.answers = answers;
@@ -57,6 +60,14 @@ export class Http1App implements Application {
   /** The end of a connection must have been heard of before it could be used again. */
   async settled(): Promise<void> {
     if (this.answers.some(({ after }) => after !== 'keep')) await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+
+  arrived(body: string): Promise<void> {
+    const here = (): boolean => this.texts.some(({ text }) => readMessages(text, false).messages.some((message) => message.body === body));
+    return new Promise((resolve) => {
+      this.heard = () => here() && resolve();
+      this.heard();
+    });
   }
 
   async end(): Promise<Seen> {
@@ -80,6 +91,7 @@ export class Http1App implements Application {
       });
     socket.on('data', (chunk: Buffer) => {
       seen.text += chunk.toString('latin1');
+      this.heard();
       const { messages, rest } = readMessages(seen.text, false);
       if (rest.includes(LAST)) socket.end();
       for (const message of messages.slice(answeredHere)) {

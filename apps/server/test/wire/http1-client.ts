@@ -1,15 +1,27 @@
 // A client of HTTP/1: what a case says, byte by byte.
 
-import { connect } from 'node:net';
-import type { Case, Outcome } from './case.ts';
+import { connect, type Socket } from 'node:net';
+import type { Case, Leave, Outcome } from './case.ts';
+import type { Application } from './http1-app.ts';
 import { readMessages } from './messages.ts';
 
-/** `settled` is waited for before what comes behind an answer. */
+export interface ClientOptions {
+  port: number;
+  localAddress: string;
+  quietMs: number;
+  app: Application;
+  leaves: Leave | undefined;
+}
+
+/** What is said of a connection ends it, or not. */
+export function leave(socket: Socket, { bytes, how }: Leave): void {
+  if (how === 'end') socket.end(bytes, 'latin1');
+  else socket.write(bytes, 'latin1', () => (how === 'reset' ? socket.resetAndDestroy() : undefined));
+}
+
 export function askHttp1(
-  port: number,
-  localAddress: string,
-  { writes, methods }: Case,
-  options: { quietMs: number; settled: () => Promise<void> },
+  { writes, methods }: Pick<Case, 'writes' | 'methods'>,
+  { port, localAddress, quietMs, app, leaves }: ClientOptions,
 ): Promise<Pick<Outcome, 'answers' | 'rest' | 'end'>> {
   return new Promise((resolve, reject) => {
     let text = '';
@@ -18,20 +30,27 @@ export function askHttp1(
     let waited = false;
     let connected = false;
     const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
-    const timer = setTimeout(() => finish('open'), options.quietMs);
+    const timer = setTimeout(() => finish('open'), quietMs);
     const finish = (end: Outcome['end']): void => {
       clearTimeout(timer);
       socket.destroy();
       const { messages, rest } = readMessages(text, end === 'closed', methods);
       resolve({ answers: messages, rest, end });
     };
+    let left = false;
+    const leaveOnce = (once: Leave['once']): void => {
+      if (left || leaves?.once !== once || socket.destroyed) return;
+      left = true;
+      leave(socket, leaves);
+    };
     const writeOn = (): void => {
       const finals = readMessages(text, false, methods).messages.filter((m) => m.complete && !/^HTTP\/1\.\d 1(?!01)/.test(m.start)).length;
       const next = writes[written];
+      if (next === undefined) leaveOnce('written');
       if (next === undefined || next.after > finals || socket.destroyed || waiting) return;
       if (next.after > 0 && !waited) {
         waiting = waited = true;
-        return void options.settled().then(() => {
+        return void app.settled().then(() => {
           waiting = false;
           writeOn();
         });
@@ -43,11 +62,13 @@ export function askHttp1(
     socket.on('connect', () => {
       connected = true;
       writeOn();
+      if (leaves?.once === 'arrived') void app.arrived(leaves.body).then(() => leaveOnce('arrived'));
     });
     socket.on('data', (chunk: Buffer) => {
       timer.refresh();
       text += chunk.toString('latin1');
       if (written < writes.length) writeOn();
+      else if (readMessages(text, false, methods).messages.at(-1)?.body === leaves?.body) leaveOnce('answered');
     });
     socket.on('error', () => (connected ? undefined : reject(new Error('refused')))).on('close', () => finish('closed'));
   });

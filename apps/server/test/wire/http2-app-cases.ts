@@ -112,7 +112,7 @@ const grpcEnds: readonly (readonly [string, Fields])[] = [
 const codes = [...Object.values(ErrorCode), 99, 0xffffffff];
 
 /** Frames that may stand anywhere on a connection. */
-const between: readonly (readonly [string, string])[] = [
+export const between: readonly (readonly [string, string])[] = [
   ['PING', frame(FrameType.ping, 0, 'are you?', 0)],
   ['PING of 7', frame(FrameType.ping, 0, 'are you', 0)],
   ['PING on a stream', frame(FrameType.ping, 0, 'are you?')],

@@ -47,6 +47,7 @@ export class Http2App implements Application {
   private connections: Connection[] = [];
   private answered = 0;
   private settling: Promise<void>[] = [];
+  private heard: () => void = () => undefined;
 
   begin({ answers, opening }: Case): void {
     this.answers = answers;
@@ -58,6 +59,14 @@ export class Http2App implements Application {
 
   async settled(): Promise<void> {
     await Promise.all(this.settling);
+  }
+
+  arrived(body: string): Promise<void> {
+    const here = (): boolean => this.connections.some(({ requests }) => [...requests.values()].some((message) => message.body === body));
+    return new Promise((resolve) => {
+      this.heard = () => here() && resolve();
+      this.heard();
+    });
   }
 
   async end(): Promise<Seen> {
@@ -145,6 +154,7 @@ export class Http2App implements Application {
       const skip = Math.min(prefaceLeft, chunk.length);
       prefaceLeft -= skip;
       reader.read(chunk, skip, chunk.length);
+      this.heard();
     });
   }
 }

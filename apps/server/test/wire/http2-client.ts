@@ -4,6 +4,8 @@ import { connect } from 'node:net';
 import { FrameReader } from '../../src/http-wire/codec-h2/frame-reader.ts';
 import { Flag, FrameType, frameHead, headersFrames, preface, rstFrame, settingsFrame, windowUpdateFrame } from '../../src/http-wire/codec-h2/frames.ts';
 import { HpackDecoder } from '../../src/http-wire/codec-h2/hpack-decoder.ts';
+import type { Leave } from './case.ts';
+import { leave, type ClientOptions } from './http1-client.ts';
 import type { Message } from './messages.ts';
 
 export type Fields = readonly (readonly [name: string, value: string])[];
@@ -27,6 +29,8 @@ export interface Http2Case {
   /** Frames before everything else. */
   before: string;
   streams: readonly StreamCase[];
+  /** All of it in place of the above; stream 1 is looked at. */
+  raw?: string;
 }
 
 /** Literals without indexing, as they are: no table, no Huffman, no check. */
@@ -58,13 +62,8 @@ function framesOf({ headers, data, padding, trailers, endsWithHead, reset }: Str
 
 const NO_FLAGS = 0;
 
-/** Answers in the order of the streams, and how the connection stood at the end. Before the next stream `settled` is waited for. */
-export function askHttp2(
-  port: number,
-  localAddress: string,
-  it: Http2Case,
-  options: { quietMs: number; settled: () => Promise<void> },
-): Promise<{ answers: Message[]; end: string }> {
+/** Answers in the order of the streams, and how the connection stood at the end. */
+export function askHttp2(it: Http2Case, { port, localAddress, quietMs, app, leaves }: ClientOptions): Promise<{ answers: Message[]; end: string }> {
   return new Promise((resolve, reject) => {
     const decoder = new HpackDecoder();
     const answers: Message[] = [];
@@ -76,33 +75,44 @@ export function askHttp2(
     let head = Buffer.alloc(0);
     let ends = false;
     const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
-    const timer = setTimeout(() => finish('open'), options.quietMs);
+    const timer = setTimeout(() => finish('open'), quietMs);
     const finish = (end: string): void => {
       clearTimeout(timer);
       socket.destroy();
       resolve({ answers, end: end + goaway });
     };
-    const next = (): void => {
-      const stream = it.streams[answers.length];
-      if (stream === undefined) {
-        pinged = true;
-        socket.write(frameHead(8, FrameType.ping, NO_FLAGS, 0) + 'the-last', 'latin1');
-        return;
-      }
-      const id = answers.length * 2 + 1;
+    const askLast = (): void => {
+      pinged = true;
+      socket.write(frameHead(8, FrameType.ping, NO_FLAGS, 0) + 'the-last', 'latin1');
+    };
+    let left = false;
+    const leaveOnce = (once: Leave['once']): void => {
+      if (left || leaves?.once !== once || socket.destroyed) return;
+      left = true;
+      leave(socket, leaves);
+      if (leaves.how === 'keep') askLast();
+    };
+    const begin = (): Message => {
       current = { start: '', headers: [], body: '', trailers: [], complete: false };
       answers.push(current);
+      return current;
+    };
+    const next = (): void => {
+      const stream = it.streams[answers.length];
+      if (stream === undefined) return askLast();
+      const id = answers.length * 2 + 1;
+      const message = begin();
       const windows = it.increments.map((increment) => windowUpdateFrame(id, increment)).join('');
       socket.write(framesOf(stream, id) + windows, 'latin1');
       if (stream.reset !== undefined) {
-        current.start = 'reset by the client';
+        message.start = 'reset by the client';
         // What comes of it comes now.
         setTimeout(next, 30);
       }
     };
     const ended = (message: Message): void => {
       message.complete = true;
-      void options.settled().then(next);
+      if (leaves === undefined) void app.settled().then(next);
     };
     const reader = new FrameReader({
       stopped: false,
@@ -143,13 +153,19 @@ export function askHttp2(
     });
     socket.on('connect', () => {
       connected = true;
-      const windows = it.increments.map((increment) => windowUpdateFrame(0, increment)).join('');
-      socket.write(preface + settingsFrame(it.settings) + windows + it.before, 'latin1');
-      next();
+      if (it.raw === undefined) {
+        const windows = it.increments.map((increment) => windowUpdateFrame(0, increment)).join('');
+        socket.write(preface + settingsFrame(it.settings) + windows + it.before, 'latin1');
+        return next();
+      }
+      begin();
+      socket.write(it.raw, 'latin1', () => leaveOnce('written'));
+      if (leaves?.once === 'arrived') void app.arrived(leaves.body).then(() => leaveOnce('arrived'));
     });
     socket.on('data', (chunk: Buffer) => {
       timer.refresh();
       reader.read(chunk, 0, chunk.length);
+      if (current !== undefined && current.start !== '' && current.body === leaves?.body) leaveOnce('answered');
     });
     socket.on('error', () => (connected ? undefined : reject(new Error('refused')))).on('close', () => finish('closed'));
   });

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { object, runPlane, type PLANES, type RunningPlane } from '../planes/planes.ts';
-import type { Case, Outcome } from './case.ts';
+import { LAST, type Case, type Outcome } from './case.ts';
 import { Http1App } from './http1-app.ts';
 import { askHttp1 } from './http1-client.ts';
 import { Http2App } from './http2-app.ts';
@@ -29,6 +29,8 @@ export interface Rig {
 const HTTP1 = 1000;
 const HTTP2 = 2000;
 const hostOf = (lane: number): string => `app${lane}.test`;
+
+const askLast = { writes: [{ bytes: `GET ${LAST} HTTP/1.1\r\nhost: app.test\r\nconnection: close\r\n\r\n`, after: 0 }], methods: ['GET'] };
 
 interface Lane {
   http1: Http1App;
@@ -70,8 +72,9 @@ export async function startRig(plane: Plane, lanes: number): Promise<Rig> {
       const app = it.opening === undefined ? http1 : http2;
       app.begin(it);
       const port = running.port(`${hostOf(lane)}_${app === http1 ? HTTP1 : HTTP2}`);
-      const options = { quietMs: QUIET_MS, settled: () => app.settled() };
-      const seen = it.http2 === undefined ? await askHttp1(port, from, it, options) : { ...(await askHttp2(port, from, it.http2, options)), rest: '' };
+      const options = { port, localAddress: from, quietMs: QUIET_MS, app, leaves: it.leaves };
+      const seen = it.http2 === undefined ? await askHttp1(it, options) : { ...(await askHttp2(it.http2, options)), rest: '' };
+      if (it.leaves !== undefined) seen.answers.push(...(await askHttp1(askLast, { ...options, leaves: undefined })).answers);
       // Who leaves first is told by the log.
       if (seen.end === 'open') await new Promise((resolve) => setTimeout(resolve, 30));
       await app.settled();

@@ -6,6 +6,7 @@ import { PLANES } from '../planes/planes.ts';
 import { pieceCase, pieces as piecesOfHttp1, randomCase } from './cases.ts';
 import { http2Case, http2PieceCase, http2Pieces } from './http2-cases.ts';
 import { http2AppCase, http2AppPieceCase, http2AppPieces } from './http2-app-cases.ts';
+import { leaveCase, leaves } from './leave-cases.ts';
 import { comparable, differences } from './compare.ts';
 import type { Case, Outcome } from './case.ts';
 import { startRig } from './rig.ts';
@@ -47,8 +48,7 @@ async function compare(next: () => Pick<Exchange, 'group' | 'seed'> | undefined)
   const found: Exchange[] = [];
   for (const [{ group, seed }, it, outcomes] of all) {
     outcomes.forEach((outcome, i) => (outcome.log = logs[i]?.get(outcome.from) ?? []));
-    const early = it.answers.some(({ when }) => when === 'head');
-    const differ = differences(comparable(outcomes[0], early), comparable(outcomes[1], early));
+    const differ = differences(comparable(outcomes[0], it), comparable(outcomes[1], it));
     count.set(group, (count.get(group) ?? 0) + 1);
     if (differ.length > 0) found.push({ group, seed, differ });
   }
@@ -66,11 +66,12 @@ async function expectNone(next: Parameters<typeof compare>[0]): Promise<void> {
   const counts = [...count].map(([{ name }, exchanges]) => `${name} ${exchanges}`).join(', ');
   process.stderr.write(`wire: ${counts} exchanges compared, ${suspects.length} differ\n`);
   const told = suspects.map(({ group, seed, differ }) => {
-    const { about = '', writes, http2, answers } = group.make(seed);
-    const sent: readonly object[] = http2?.streams ?? writes;
+    const { about = '', writes, http2, answers, leaves } = group.make(seed);
+    const sent: readonly unknown[] = http2 === undefined ? writes : http2.raw === undefined ? http2.streams : [http2.raw];
     const wire = `> ${sent.map((it) => JSON.stringify(it).slice(0, 1000)).join('\n> ')}\n< ${answers.map((answer) => JSON.stringify(answer).slice(0, 1000)).join('\n< ')}`;
+    const leaving = leaves === undefined ? '' : `\nleaves ${JSON.stringify(leaves).slice(0, 1000)}`;
     const again = `\nreproduce: FUZZ_GROUP='${group.name}' npm run fuzz -- --target wire --seed ${seed} --one`;
-    return `${group.name} ${seed} ${about} (Envoy | embedded)\n${wire}\n${differ.join('\n')}${again}`;
+    return `${group.name} ${seed} ${about} (Envoy | embedded)\n${wire}${leaving}\n${differ.join('\n')}${again}`;
   });
   expect(told.slice(0, Number(process.env['FUZZ_TOLD'] ?? 20)).join('\n\n'), `${suspects.length} exchanges differ`).toBe('');
 }
@@ -90,6 +91,7 @@ const pieces = (
     ['pieces of HTTP/1', pieceCase, piecesOfHttp1],
     ['pieces of HTTP/2', http2PieceCase, http2Pieces],
     ['pieces of HTTP/2 applications', http2AppPieceCase, http2AppPieces],
+    ['clients that leave', leaveCase, leaves],
   ] as const
 ).map(([name, make, count]): Group => ({ name, make, first: one ? first : 0, count: one ? 1 : count }));
 const seeded = (

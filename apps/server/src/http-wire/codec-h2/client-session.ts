@@ -5,7 +5,7 @@ import { Fault, TrailerBlock } from './field-block.ts';
 import { ErrorCode, preface } from './frames.ts';
 import { ResponseFields } from './response-fields.ts';
 import { Http2Session, type SessionOptions } from './session.ts';
-import type { Http2Stream, StreamEnd } from './stream.ts';
+import type { Http2Stream } from './stream.ts';
 
 /** A stream of this side. */
 export interface RequestStream extends Http2Stream {
@@ -44,16 +44,6 @@ export abstract class Http2ClientSession extends Http2Session {
 
   protected isIdle(id: number): boolean {
     return id > this.lastId || (id & 1) === 0;
-  }
-
-  protected get brokenKind(): 'protocol' {
-    return 'protocol';
-  }
-
-  protected resetKind(code: number): StreamEnd {
-    if (code === ErrorCode.refusedStream) return 'refused';
-    if (code === ErrorCode.connect) return 'connect-error';
-    return code === ErrorCode.protocol ? 'protocol' : 'remote-reset';
   }
 
   /** A body without a head would reach the client as bytes of no message. */

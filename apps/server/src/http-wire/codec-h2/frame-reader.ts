@@ -31,6 +31,11 @@ export class FrameReader {
     this.sink = sink;
   }
 
+  /** Type of the frame that is not whole yet, -1 = none, or DATA. */
+  get begun(): number {
+    return this.partial === undefined || this.partial.length < frameHeadBytes ? -1 : (this.partial[3] as number);
+  }
+
   read(chunk: Buffer, from: number, to: number): void {
     let bytes = chunk;
     let i = from;

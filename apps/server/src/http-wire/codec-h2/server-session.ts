@@ -40,6 +40,8 @@ export abstract class Http2ServerSession extends Http2Session {
   protected abstract get nextHead(): RequestHead;
   /** The head is complete. `refused`: 0, or the status of a request that is to go no further. */
   protected abstract onRequest(id: number, endStream: boolean, refused: number): void;
+  /** There was a head, but no request. */
+  protected onMalformed(): void {}
 
   /** Tells the client to go elsewhere; what it has sent by the time it hears of it is still served. */
   drain(): void {
@@ -81,20 +83,12 @@ export abstract class Http2ServerSession extends Http2Session {
       return this.sendReset(id, ErrorCode.refusedStream);
     }
     requestFields.begin(this.nextHead);
-    if (!this.decode(bytes, start, end, requestFields)) return;
+    if (!this.decode(bytes, start, end, requestFields)) return this.onMalformed();
     const refused = requestFields.finish(end - start, endStream, this.connectAllowed);
     if (refused >= 0) return this.onRequest(id, endStream, refused);
     if (!this.guard.spend(15)) return this.onFrameError(ErrorCode.enhanceYourCalm, 'malformed requests');
     this.sendReset(id, ErrorCode.protocol);
-  }
-
-  protected get brokenKind(): 'connection' {
-    return 'connection';
-  }
-
-  /** Why it did is the client's business. */
-  protected resetKind(): 'remote-reset' {
-    return 'remote-reset';
+    this.onMalformed();
   }
 
   private onTrailers(stream: Http2Stream, endStream: boolean, bytes: Buffer, start: number, end: number): void {

@@ -49,6 +49,8 @@ export abstract class Http2Session implements FrameSink, Flushable {
   peerWindow: number = defaultWindow;
   peerMaxFrame: number = defaultFrameSize;
   stopped = false;
+  /** The rule of the connection its peer has broken, '' = none. */
+  error = '';
   protected readonly socket: Socket;
   protected readonly streams: Map<number, Http2Stream> = new Map();
   protected readonly decoder: HpackDecoder = new HpackDecoder();
@@ -135,6 +137,11 @@ export abstract class Http2Session implements FrameSink, Flushable {
     }
   }
 
+  /** A request or response has begun, but its head is not whole. */
+  protected get headBegun(): boolean {
+    return this.blockId !== 0 || this.reader.begun === FrameType.headers;
+  }
+
   touch(stream: Http2Stream): void {
     if (stream.touched) return;
     stream.touched = true;
@@ -207,23 +214,20 @@ export abstract class Http2Session implements FrameSink, Flushable {
     return this.resets.has(id);
   }
 
-  onFrameError(code: number, _reason: string): void {
+  onFrameError(code: number, reason: string): void {
     if (this.stopped) return;
     this.stopped = true;
+    this.error = reason;
     this.out.add(goawayFrame(this.lastPeerId, code));
     this.out.flushNow();
     this.socket.end();
-    this.failAll(this.brokenKind);
+    this.failAll('protocol');
     // What is still in flight is read to nothing, or the GOAWAY could be lost with a reset of the connection.
     this.socket.resume();
     this.onBroken();
   }
 
   protected abstract onBroken(): void;
-  /** What its streams are told when the peer has broken the rules of the connection. */
-  protected abstract get brokenKind(): StreamEnd;
-  /** What the peer means by a reset. */
-  protected abstract resetKind(code: number): StreamEnd;
 
   protected failAll(kind: StreamEnd, above = 0): void {
     for (const [id, stream] of this.streams) if (id > above) stream.drop(kind);
@@ -340,7 +344,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
     // A request begun and dropped costs more than it brings: rapid reset (CVE-2023-44487).
     if (!this.guard.spend(15)) return this.onFrameError(ErrorCode.enhanceYourCalm, 'RST_STREAM flood');
     const code = bytes.readUInt32BE(start);
-    this.streams.get(id)?.drop(this.resetKind(code));
+    this.streams.get(id)?.drop('remote-reset', code);
   }
 
   private settingsFrame(flags: number, id: number, bytes: Buffer, start: number, end: number): void {

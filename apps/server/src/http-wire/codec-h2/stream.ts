@@ -9,11 +9,8 @@ export const streamWindow = 128 * 1024;
 const tailLimit = 16 * 1024;
 const pieceLimit = 4 * 1024;
 
-/**
- * `remote-reset`: the peer ended it; `connect-error`: it did as what is behind its tunnel ended; `refused`: it has not looked at it; `protocol`: the
- * peer broke a rule, or says that this side did; `connection`: it ended.
- */
-export type StreamEnd = 'remote-reset' | 'connect-error' | 'refused' | 'protocol' | 'connection';
+/** `remote-reset`: the peer ended it; `refused`: by GOAWAY it has not looked at it; `protocol`: it broke a rule; `connection`: it ended. */
+export type StreamEnd = 'remote-reset' | 'refused' | 'protocol' | 'connection';
 
 export abstract class Http2Stream {
   id = 0;
@@ -42,7 +39,8 @@ export abstract class Http2Stream {
 
   protected abstract onData(bytes: Buffer, start: number, end: number): void;
   protected abstract onEnd(trailers: string): void;
-  abstract onAborted(kind: StreamEnd): void;
+  /** `code`: of a reset. */
+  abstract onAborted(kind: StreamEnd, code: number): void;
   protected abstract onDrain(): void;
   /** All has been sent, and the peer is still sending. */
   protected abstract onLocalEnd(): void;
@@ -211,9 +209,9 @@ export abstract class Http2Stream {
   }
 
   /** The peer ended it, or is gone. */
-  drop(kind: StreamEnd): void {
+  drop(kind: StreamEnd, code: number = ErrorCode.none): void {
     this.localClosed = this.remoteClosed = true;
-    this.onAborted(kind);
+    this.onAborted(kind, code);
     this.close();
   }
 
@@ -221,7 +219,7 @@ export abstract class Http2Stream {
   breakOff(code: number = ErrorCode.protocol, kind: 'protocol' | 'remote-reset' = 'protocol'): void {
     this.session.sendReset(this.id, code);
     this.localClosed = this.remoteClosed = true;
-    this.onAborted(kind);
+    this.onAborted(kind, code);
     this.close();
   }
 

@@ -451,7 +451,7 @@ export class Exchange extends ExchangeTries {
     if (!this.active) return;
     this.attempt.abort();
     this.flag(flag);
-    this.record.details = details;
+    if (details !== '') this.record.details = details;
     this.end();
   }
 }

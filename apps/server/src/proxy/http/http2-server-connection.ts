@@ -6,6 +6,7 @@ import { Http2ServerSession } from '../../http-wire/codec-h2/server-session.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { defaultIdleMs, type ConnectionContext } from './downstream.ts';
 import { dateLine, serverLine } from './kept-lines.ts';
+import { tellRefused } from './record.ts';
 import { Http2ServerStream } from './http2-server-stream.ts';
 
 /** What a client may have open where the configuration does not say. */
@@ -69,6 +70,15 @@ export class Http2ServerConnection extends Http2ServerSession implements TimerTa
     stream.remoteClosed = endStream;
     stream.head(refused, serverLine(this.context.manager.serverName) + dateLine(), -1, false);
     stream.finished();
+    tellRefused(this.context, {
+      status: refused,
+      responseFlags: refused === 404 ? 'NR' : 'DPE',
+      details: refused === 404 ? 'route_not_found' : 'http2.too_many_headers',
+    });
+  }
+
+  protected override onMalformed(): void {
+    tellRefused(this.context, { responseFlags: 'DPE', details: 'http2.violation.of.messaging.rule' });
   }
 
   protected onGoaway(): void {
@@ -117,6 +127,7 @@ export class Http2ServerConnection extends Http2ServerSession implements TimerTa
   }
 
   private onClose(): void {
+    if (this.error === '' && this.headBegun) tellRefused(this.context, { responseFlags: 'DC', details: 'downstream_remote_disconnect' });
     this.closed = this.stopped = true;
     this.context.wheel.clear(this.timer);
     this.failAll('connection');

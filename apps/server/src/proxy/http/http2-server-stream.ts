@@ -61,10 +61,15 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     if (this.exchange.active) this.exchange.onRequestFlush();
   }
 
-  onAborted(kind: StreamEnd): void {
-    if (kind === 'connection') this.exchange.onDownstreamClosed();
-    else if (kind === 'protocol') this.exchange.onDownstreamClosed('DPE', 'http2.violation.of.messaging.rule');
-    else this.exchange.onDownstreamClosed('DR', 'http2.remote_reset');
+  onAborted(kind: StreamEnd, code: number): void {
+    const { exchange, session } = this;
+    if (kind === 'connection') exchange.onDownstreamClosed();
+    else if (kind === 'protocol')
+      exchange.onDownstreamClosed('DPE', session.error === '' ? 'http2.violation.of.messaging.rule' : `codec_error:${session.error.replaceAll(' ', '_')}`);
+    // It has what it wants of the answer.
+    else if (code === ErrorCode.none && exchange.complete) exchange.onDownstreamClosed('', '');
+    else
+      exchange.onDownstreamClosed(code === ErrorCode.protocol ? 'DPE' : 'DR', code === ErrorCode.refusedStream ? 'http2.remote_refuse' : 'http2.remote_reset');
   }
 
   protected onDrain(): void {

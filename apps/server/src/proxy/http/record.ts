@@ -1,6 +1,12 @@
 import type { ConnectionContext } from './downstream.ts';
 import type { RequestRecord } from './hooks.ts';
 
+/** What never became a request is reported all the same. */
+export function tellRefused(context: ConnectionContext, refused: Partial<RequestRecord>): void {
+  const record = { ...newRecord(context), startedAt: context.deps.clock(), ...refused };
+  context.deps.onRequestEnd(record, { record, request: () => undefined, response: () => undefined });
+}
+
 /** The record of a connection's requests, with what all of them share filled in. */
 export function newRecord(context: ConnectionContext): RequestRecord {
   return {

@@ -13,8 +13,7 @@ import type { Exchange } from './exchange.ts';
 import { createExchange } from './grpc-web-exchange.ts';
 import { noBodyStatus } from './heads.ts';
 import { contentLengthLine, dateLine, reasonPhrase, serverLine, statusLine } from './kept-lines.ts';
-import { newRecord } from './record.ts';
-import type { RequestRecord } from './hooks.ts';
+import { tellRefused } from './record.ts';
 
 /** A head that has begun must be complete by then where nothing else is configured. */
 const headTimeoutMs = 60_000;
@@ -310,15 +309,8 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     const [type, body] = ofCodec || status === 408 ? ['content-type: text/plain\r\n', words] : ['', ''];
     const lines = `content-length: ${body.length}\r\n${type}${serverLine(serverName)}connection: close\r\n${dateLine()}`;
     this.out.add(`${statusLine(this.context.manager.acceptHttp10 ? this.request.minor : 1, status)}${lines}\r\n${body}`);
-    this.tellRefused({ status, responseFlags: ofCodec ? 'DPE' : status === 404 ? 'NR' : '-', details, responseBodyBytes: body.length });
+    tellRefused(this.context, { status, responseFlags: ofCodec ? 'DPE' : status === 404 ? 'NR' : '-', details, responseBodyBytes: body.length });
     this.linger();
-  }
-
-  /** What never became a request is reported all the same. */
-  private tellRefused(refused: Partial<RequestRecord>): void {
-    const { context } = this;
-    const record = { ...newRecord(context), startedAt: context.deps.clock(), ...refused };
-    context.deps.onRequestEnd(record, { record, request: () => undefined, response: () => undefined });
   }
 
   private linger(): void {
@@ -343,6 +335,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
 
   private onClose(): void {
     this.context.wheel.clear(this.timer);
+    if (this.state === 'head' && this.rest !== undefined) tellRefused(this.context, { responseFlags: 'DC', details: 'downstream_remote_disconnect' });
     this.state = 'closed';
     this.exchange.onDownstreamClosed();
   }

@@ -15,11 +15,15 @@ export function awaitPreface(socket: Socket, decided: (http2: boolean) => void):
     const http2 = seen.slice(0, length) === start.slice(0, length);
     if (http2 && length < start.length) return;
     socket.removeListener('data', onData);
+    socket.removeListener('end', onEnd);
     socket.pause();
     for (const bytes of chunks.reverse()) socket.unshift(bytes);
     chunks = [];
     decided(http2);
     socket.resume();
   };
+  // Nothing has been asked, and nothing will be.
+  const onEnd = (): void => void socket.destroy();
   socket.on('data', onData);
+  socket.once('end', onEnd);
 }

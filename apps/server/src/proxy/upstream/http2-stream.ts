@@ -4,11 +4,17 @@ import { Body } from '../../http-wire/codec-h1/framing.ts';
 import { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import { ErrorCode } from '../../http-wire/codec-h2/frames.ts';
 import type { RequestStream } from '../../http-wire/codec-h2/client-session.ts';
-import { Http2Stream } from '../../http-wire/codec-h2/stream.ts';
+import { Http2Stream, type StreamEnd } from '../../http-wire/codec-h2/stream.ts';
 import type { Http2ClientConnection } from './http2-connection.ts';
 import { PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 
 const discardLimit = 64 * 1024;
+
+function resetMeans(code: number): StreamFailure {
+  if (code === ErrorCode.refusedStream) return 'refused';
+  if (code === ErrorCode.connect) return 'connect-error';
+  return code === ErrorCode.protocol ? 'protocol' : 'remote-reset';
+}
 
 export class Http2ClientStream extends Http2Stream implements UpstreamStream, RequestStream {
   readonly response: ResponseHead = new ResponseHead();
@@ -122,10 +128,10 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
     this.events?.onUpstreamFlush();
   }
 
-  onAborted(kind: StreamFailure): void {
+  onAborted(kind: StreamEnd, code: number): void {
     const { events } = this;
     this.events = undefined;
-    events?.onUpstreamFailed(kind);
+    events?.onUpstreamFailed(kind === 'remote-reset' ? resetMeans(code) : kind);
   }
 
   protected onLocalEnd(): void {}

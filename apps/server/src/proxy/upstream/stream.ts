@@ -1,6 +1,5 @@
 // One request on its way to one endpoint, whatever the protocol: HTTP/1.1 connections and HTTP/2 streams implement it.
 
-import type { StreamEnd } from '../../http-wire/codec-h2/stream.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 
 /** As `upgrade`: CONNECT as it is, without a protocol. No token, so no client can ask for it. */
@@ -43,7 +42,11 @@ export interface UpstreamStream {
   readonly localAddress: string;
 }
 
-export type StreamFailure = StreamEnd;
+/**
+ * `connection`: it ended; `remote-reset`: the peer ended this stream; `connect-error`: it did as what is behind its tunnel ended;
+ * `refused`: the peer has not looked at the request; `protocol`: what came cannot be trusted, or the peer says so of the request.
+ */
+export type StreamFailure = 'connection' | 'remote-reset' | 'connect-error' | 'refused' | 'protocol';
 
 /**
  * `refused`: nobody listens there; `unresolved`: its name has no address; `no-resolver`: nobody could say whether it has;
