@@ -3,6 +3,7 @@
 
 import { afterAll, expect, test } from 'vitest';
 import { configTargets } from './config.ts';
+import { connectionsTarget } from './connections.ts';
 import { requestTarget, responseTarget } from './http1.ts';
 import { framesTarget, hpackTarget, hpackEncodeTarget } from './http2.ts';
 import { planesTarget } from './planes.ts';
@@ -27,8 +28,8 @@ const targets: readonly Target[] = [
   xdsTarget(),
   tokenTarget(),
   ...configTargets(),
-  // Of its own seeds `npm test` has a test elsewhere.
-  ...(given !== undefined && PLANES.length > 1 ? [planesTarget(120)] : []),
+  // Of their own seeds `npm test` has tests elsewhere.
+  ...(given !== undefined && PLANES.length > 1 ? [planesTarget(120), connectionsTarget(60)] : []),
 ];
 const chosen = targets.filter((target) => target.name.includes(wanted));
 const seconds = Number(process.env.FUZZ_SECONDS ?? 8) / Math.max(1, chosen.length);

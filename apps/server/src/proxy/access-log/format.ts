@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   CONNECTION_TERMINATION_DETAILS: ({ record }) => record.terminationDetails,
   // Details of a failed try end in it: `upstream_reset_before_response_started{remote_connection_failure|...}`.
   UPSTREAM_TRANSPORT_FAILURE_REASON: ({ record }) => record.transportFailure ?? /\|([^}]+)\}$/.exec(record.details)?.[1],
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: ({ record }) => record.downstreamFailure,
   UPSTREAM_LOCAL_ADDRESS: ({ record }) => record.upstreamLocalAddress,
   REQUESTED_SERVER_NAME: ({ record }) => record.serverName,
   GRPC_STATUS_NUMBER: ({ record }) => record.grpcStatus,

@@ -14,7 +14,8 @@ export type AttemptTimeout = 'total' | 'idle' | 'duration';
 /** What the request is told about its tries. */
 export interface AttemptOwner {
   onAttemptStream(attempt: Attempt, stream: UpstreamStream): void;
-  onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void;
+  /** `why`: as in access logs, '' = there is nothing more to say. */
+  onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure, why: string): void;
   onAttemptInterim(attempt: Attempt, head: ResponseHead): void;
   onAttemptHead(attempt: Attempt, head: ResponseHead): void;
   onAttemptData(bytes: Buffer, start: number, end: number, shared: boolean): void;
@@ -130,9 +131,9 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     this.owner.onAttemptStream(this, stream);
   }
 
-  onConnectFailed(reason: ConnectFailure): void {
+  onConnectFailed(reason: ConnectFailure, why = ''): void {
     this.waiting = false;
-    this.owner.onAttemptUnconnected(this, reason);
+    this.owner.onAttemptUnconnected(this, reason, why);
   }
 
   onUpstreamInterim(head: ResponseHead): void {

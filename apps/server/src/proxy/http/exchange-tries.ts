@@ -151,7 +151,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     if ((this.timeouts.perTryMs > 0 || idleMs > 0) && !this.headSent && this.upgrade === '') attempt.startTimers(this.timeouts.perTryMs, idleMs);
   }
 
-  onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void {
+  onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure, why: string): void {
     // Not the endpoint's fault, and never tried again.
     if (reason === 'overflow') return this.overflow();
     if (reason === 'unresolved' || reason === 'no-resolver') {
@@ -159,7 +159,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       const told = reason === 'unresolved' ? 'cares_norecords:Domain_name_not_found' : 'cares_failure:Could_not_contact_DNS_servers';
       return this.answer(503, 'DNS resolution failure', 'DF', `dns_resolution_failure{${told}}`);
     }
-    this.failTry(attempt, { kind: 'connect-failure' }, reason === 'timeout' ? 'connect-timeout' : reason === 'refused' ? 'connect-refused' : 'connect');
+    this.failTry(attempt, { kind: 'connect-failure' }, reason === 'timeout' ? 'connect-timeout' : 'connect', why);
   }
 
   onAttemptHead(attempt: Attempt, head: ResponseHead): void {
@@ -208,7 +208,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     this.failTry(attempt, kind === 'refused' ? { kind: 'refused' } : { kind: 'reset', sent: true }, kind);
   }
 
-  private failTry(attempt: Attempt, outcome: TryOutcome, failure: TryFailure): void {
+  private failTry(attempt: Attempt, outcome: TryOutcome, failure: TryFailure, why = ''): void {
     if (attempt.endpoint !== undefined) this.cluster?.report(attempt.endpoint, 'connect-failure');
     if (!attempt.hedged && this.mayRetry(outcome)) return this.retry();
     if (this.dropOther(attempt)) return;
@@ -218,7 +218,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       status,
       `upstream connect error or disconnect/reset before headers. ${this.retried()}reset reason: ${text}`,
       flag,
-      `upstream_reset_${started}_response_started{${reason}}`,
+      `upstream_reset_${started}_response_started{${reason}${why === '' ? '' : `|${why}`}}`,
     );
   }
 

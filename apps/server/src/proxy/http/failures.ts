@@ -2,7 +2,7 @@
 
 import type { StreamFailure } from '../upstream/stream.ts';
 
-export type TryFailure = StreamFailure | 'connect' | 'connect-refused' | 'connect-timeout';
+export type TryFailure = StreamFailure | 'connect' | 'connect-timeout';
 
 /** Reset reason, response flag, status and body text of a failed try. */
 export const failures: Readonly<Record<TryFailure, readonly [reason: string, flag: string, status: number, text: string]>> = {
@@ -11,7 +11,6 @@ export const failures: Readonly<Record<TryFailure, readonly [reason: string, fla
   'connect-error': ['remote_error_with_CONNECT_request', 'UR', 503, 'remote error with CONNECT request'],
   refused: ['remote_refused_stream_reset', 'UR', 503, 'remote refused stream reset'],
   protocol: ['protocol_error', 'UPE', 502, 'protocol error'],
-  'connect-refused': ['remote_connection_failure|delayed_connect_error:_Connection_refused', 'UF', 503, 'remote connection failure'],
   connect: ['remote_connection_failure', 'UF', 503, 'remote connection failure'],
   'connect-timeout': ['connection_timeout', 'UF', 503, 'connection timeout'],
 };

@@ -9,6 +9,7 @@ export interface ReportedRecord extends Omit<RequestRecord, 'manager' | 'protoco
   manager?: RequestRecord['manager'];
   protocol: RequestRecord['protocol'] | '';
   transportFailure?: string;
+  downstreamFailure?: string;
   terminationDetails?: string;
 }
 

@@ -117,11 +117,12 @@ export interface RequestRecord {
 }
 
 /**
- * A TCP proxy connection: told when its upstream is connected (or has failed), every 5 s with the bytes since, and at its end.
+ * A TCP proxy connection: told when its upstream is connected (or has failed), every 5 s with the bytes since, and at its end; once, as
+ * `refused`, where its TLS handshake fails.
  * The object belongs to the connection: copy what outlives the `onTcp` call.
  */
 export interface TcpRecord {
-  phase: 'opened' | 'bytes' | 'closed';
+  phase: 'opened' | 'bytes' | 'closed' | 'refused';
   direction: 'inbound' | 'outbound' | 'unspecified';
   listener: ListenerConfig;
   proxy: TcpProxy;
@@ -141,6 +142,8 @@ export interface TcpRecord {
   responseFlags: string;
   /** Why the upstream could not be connected, in Envoy's words; '' when it could. */
   transportFailure: string;
+  /** Why there was no TLS with the client, by the library's code; '' where there was, or none was wanted, or the library does not say (an untrusted certificate). */
+  downstreamFailure: string;
   /** Why this proxy closed the connection, in Envoy's words, told as of a response or as of the connection; '' = it did not. */
   details: string;
   terminationDetails: string;

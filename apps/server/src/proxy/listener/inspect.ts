@@ -64,7 +64,7 @@ export function inspect(socket: Socket, wanted: Inspection, done: (found: Found 
     if (wanted.inspectTls) {
       const hello = readClientHello(seen);
       if (hello === 'incomplete') return;
-      if (hello === 'unreadable') return settle(undefined);
+      if (hello === 'endless') return settle(undefined);
       if (hello !== 'absent') return settle({ ...found, tls: true, serverName: hello.serverName, protocols: hello.alpn });
     }
     if (wanted.inspectHttp !== true) return settle(found);

@@ -15,7 +15,7 @@ import { ServerConnection } from '../http/server-connection.ts';
 import type { CheckedConnection } from '../http/ext-authz/check-request.ts';
 import { compileGuard, type ConnectionGuard } from '../tcp/connection-guard.ts';
 import { refuseOnFirstBytes } from '../tcp/refuse.ts';
-import { TcpConnection } from '../tcp/tcp-proxy.ts';
+import { clusterOf, type TcpContext, TcpConnection, tcpRecord } from '../tcp/tcp-proxy.ts';
 import { awaitPreface } from '../transport/preface.ts';
 import { WheelTimer } from '../transport/timer-wheel.ts';
 import { TlsTerminator, type TlsClient } from '../transport/tls-terminator.ts';
@@ -56,6 +56,8 @@ interface Downstream {
   /** The peer of the socket, where `address` is whom a PROXY header names. */
   directAddress: string;
   directPort: number;
+  /** Why its handshake failed, once it has. */
+  failure?: string;
 }
 
 /** A client on the chain that was picked for it. */
@@ -207,12 +209,16 @@ export class ListenerRuntime {
         config.tls,
         this.parts.secrets,
         (socket, client) => {
-          const downstream = this.arriving.get(connectionKey(socket));
+          const key = connectionKey(socket);
+          const downstream = this.arriving.get(key);
+          this.arriving.delete(key);
           if (downstream === undefined) socket.destroy();
           else this.serve(socket, chain, downstream, client, true);
         },
-        () => {
+        (socket, reason) => {
           this.refused++;
+          const downstream = this.arriving.get(connectionKey(socket));
+          if (downstream !== undefined) downstream.failure = reason;
         },
         config.handshakeTimeoutMs,
       );
@@ -264,7 +270,9 @@ export class ListenerRuntime {
     if (chain.tls === undefined) return this.serve(socket, chain, downstream, plain, false);
     const key = connectionKey(socket);
     this.arriving.set(key, downstream);
-    socket.once('close', () => this.arriving.delete(key));
+    socket.once('close', () => {
+      if (this.arriving.delete(key)) this.handshakeFailed(chain, downstream);
+    });
     if (!chain.tls.take(socket, found.protocols, chain.config.http?.codec !== 'http1')) this.refuse(socket);
   }
 
@@ -336,9 +344,9 @@ export class ListenerRuntime {
     });
   }
 
-  private serveTcp(socket: Socket, { chain, downstream, client, tls, checked }: Arrival, proxy: TcpProxy): void {
+  private tcpContextOf({ chain, downstream, client, tls, checked }: Arrival, proxy: TcpProxy): TcpContext {
     const { deps, wheel, clusters } = this.parts;
-    const connection = new TcpConnection(socket, {
+    return {
       listener: downstream.listener,
       proxy,
       pick: chain.pick,
@@ -353,7 +361,20 @@ export class ListenerRuntime {
       serverName: downstream.serverName,
       guard: chain.guard,
       checked,
-    });
+    };
+  }
+
+  /** Of a TCP chain it is a connection like others, but for its end. */
+  private handshakeFailed(chain: CompiledChain, downstream: Downstream): void {
+    const { tcp } = chain.config;
+    if (tcp === undefined) return;
+    const { deps } = this.parts;
+    const context = this.tcpContextOf({ chain, downstream, client: plain, tls: true, checked: undefined }, tcp);
+    deps.onTcp?.({ ...tcpRecord(context), phase: 'refused', cluster: clusterOf(context)?.config, downstreamFailure: downstream.failure ?? '' });
+  }
+
+  private serveTcp(socket: Socket, arrival: Arrival, proxy: TcpProxy): void {
+    const connection = new TcpConnection(socket, this.tcpContextOf(arrival, proxy));
     this.tcp.add(connection);
     socket.once('close', () => this.tcp.delete(connection));
   }

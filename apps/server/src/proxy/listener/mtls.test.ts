@@ -1,7 +1,9 @@
 import { createServer, request } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { connect as connectTls } from 'node:tls';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { StringMatch } from '../config/model.ts';
+import type { TcpRecord } from '../http/hooks.ts';
 import { testAuthority, type TestAuthority } from './testing/certificates.ts';
 import { chain, cluster, endpoint, exchangeRaw, listener, manager, startRaw, startRig, type Rig } from './testing/rig.ts';
 
@@ -147,20 +149,45 @@ test('new certificates, and then a new root, take over without a lost request', 
   expect(inbound.runtime.stats().listeners[0]?.totalConnections).toBeGreaterThan(1);
 });
 
+const toApp = {
+  statPrefix: 't',
+  clusters: [{ name: 'app', weight: 1, requestHeaders: { add: [], remove: [] }, responseHeaders: { add: [], remove: [] } }],
+  idleTimeoutMs: 0,
+};
+
 test('a TCP listener carries bytes both ways', async () => {
   const upstream = await startRaw((chunk, socket) => socket.write(chunk.toUpperCase()));
   onTestFinished(() => upstream.close());
-  const tcp = {
-    statPrefix: 't',
-    clusters: [{ name: 'app', weight: 1, requestHeaders: { add: [], remove: [] }, responseHeaders: { add: [], remove: [] } }],
-    idleTimeoutMs: 0,
-  };
   const rig = await startRig({
-    listener: listener({ chains: [{ name: 'tcp', match: { transportProtocol: 'any', ...any }, tcp }] }),
+    listener: listener({ chains: [{ name: 'tcp', match: { transportProtocol: 'any', ...any }, tcp: toApp }] }),
     clusters: [cluster([upstream.port])],
   });
   onTestFinished(() => rig.close());
   expect(await exchangeRaw(rig.port, 'hello', (text) => text === 'HELLO')).toBe('HELLO');
+});
+
+test('a TCP listener tells of handshakes that failed, and why', async () => {
+  const authority = await testAuthority();
+  const records: TcpRecord[] = [];
+  const tls = { certificateSecrets: ['default'], validationSecret: 'ROOTCA', requireClientCertificate: true, alpn: [], peerSans: [] };
+  const rig = await startRig({
+    listener: listener({ direction: 'inbound', chains: [{ name: 'tcp', match: { transportProtocol: 'tls', ...any }, tls, tcp: toApp }] }),
+    clusters: [cluster([1])],
+    deps: { onTcp: (record) => records.push({ ...record }) },
+  });
+  onTestFinished(() => rig.close());
+  await load(rig, authority, serverId);
+  const stranger = await (await testAuthority('other')).issue(clientId);
+  for (const identity of [{}, { cert: stranger.chainPem, key: stranger.keyPem }]) {
+    const socket = connectTls({ port: rig.port, host: '127.0.0.1', servername: 'db.test', rejectUnauthorized: false, ...identity });
+    await new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
+  }
+  await vi.waitFor(() => expect(records).toHaveLength(2));
+  expect(records).toMatchObject(
+    ['ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE', ''].map((downstreamFailure) => ({
+      ...{ phase: 'refused', serverName: 'db.test', responseFlags: '-', receivedBytes: 0, cluster: { name: 'app' }, downstreamFailure },
+    })),
+  );
 });
 
 test('a client that trickles a ClientHello is still served, and noise is refused', async () => {

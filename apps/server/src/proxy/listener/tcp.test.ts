@@ -174,6 +174,30 @@ test("an upstream's reset is passed on as a reset (UR)", async () => {
   await vi.waitFor(() => expect(rig.tcp.at(-1)).toMatchObject({ phase: 'closed', responseFlags: 'UR' }));
 });
 
+test("a client's reset is passed on as a reset, its end as an end", async () => {
+  const ends: string[] = [];
+  let ended = (): void => undefined;
+  const port = await server((socket) => {
+    const over = (how: string) => () => {
+      ends.push(how);
+      ended();
+    };
+    socket
+      .on('data', (chunk) => socket.write(chunk))
+      .once('end', over('end'))
+      .once('error', over('reset'));
+  });
+  const rig = await rigWith({}, [cluster([port])]);
+  for (const leave of ['resetAndDestroy', 'end'] as const) {
+    const socket = client(rig.port);
+    const left = new Promise<void>((resolve) => (ended = resolve));
+    socket.write('x');
+    socket.once('data', () => socket[leave]());
+    await left;
+  }
+  expect(ends).toEqual(['reset', 'end']);
+});
+
 test('bytes of an open connection are reported every 5 s, then idle and life time end it', async () => {
   let skipped = 0;
   const port = await server((socket) => socket.pipe(socket));

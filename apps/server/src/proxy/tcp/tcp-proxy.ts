@@ -1,9 +1,9 @@
 // TCP proxying: one upstream connection per client connection, bytes both ways. What one side does not take stops the reading
 // of the other, so a connection holds at most the buffers of its four streams. Each side may end its half first.
 
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions, TLSSocket } from 'node:tls';
 import { type WeightedChoice, xxHash64 } from '@weft/mesh-core/traffic';
 import type { ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
 import type { PeerInfo, RuntimeDeps, TcpRecord } from '../http/hooks.ts';
@@ -12,6 +12,7 @@ import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/time
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { connectAnnounced } from '../upstream/announced.ts';
+import { SECRET_MISSING, failureText } from '../upstream/failure-text.ts';
 import { socketTarget } from '../upstream/host-and-port.ts';
 import { chooseUpstreamTls, planUpstreamTls, type UpstreamTlsPlan, verification } from '../upstream/tls-plan.ts';
 import type { CheckedConnection } from '../http/ext-authz/check-request.ts';
@@ -60,44 +61,22 @@ export class TcpConnection implements TimerTarget {
   private endpoint: EndpointState | undefined;
   private cluster: ClusterRuntime | undefined;
   private activeAt: number;
+  private clientReset = false;
   private done = false;
 
   constructor(socket: Socket, context: TcpContext) {
     this.socket = socket;
     this.context = context;
-    const { listener, proxy, deps, peer, tls, wheel } = context;
+    const { proxy, deps, wheel } = context;
     this.activeAt = deps.clock();
-    this.record = {
-      phase: 'opened',
-      direction: listener.direction,
-      listener,
-      proxy,
-      cluster: undefined,
-      endpoint: undefined,
-      peer,
-      tls,
-      startedAt: this.activeAt,
-      durationMs: 0,
-      receivedBytes: 0,
-      sentBytes: 0,
-      newReceivedBytes: 0,
-      newSentBytes: 0,
-      responseFlags: '-',
-      transportFailure: '',
-      details: '',
-      terminationDetails: '',
-      downstreamAddress: context.downstreamAddress,
-      directAddress: context.directAddress,
-      upstreamAddress: '',
-      upstreamLocalAddress: '',
-      localAddress: context.localAddress,
-      serverName: context.serverName,
-    };
-    socket.on('error', () => socket.destroy());
+    this.record = tcpRecord(context);
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.clientReset = error.code === 'ECONNRESET';
+      socket.destroy();
+    });
     socket.on('close', () => this.finish());
     if (proxy.maxConnectionDurationMs !== undefined) wheel.set(this.lifeTimer, proxy.maxConnectionDurationMs);
-    const target = proxy.clusterFromSni === true ? { name: context.serverName } : context.pick.pick(deps.random());
-    this.cluster = target === undefined ? undefined : context.clusters.get(target.name);
+    this.cluster = clusterOf(context);
     this.record.cluster = this.cluster?.config;
     const { guard, checked } = context;
     if (guard === undefined || checked === undefined) this.begin();
@@ -176,7 +155,7 @@ export class TcpConnection implements TimerTarget {
     const tls = chooseUpstreamTls(cluster.config, endpoint.config);
     const plan = tls === undefined ? undefined : planUpstreamTls(tls, cluster.secrets);
     // Not from here: the caller of the constructor has not seen the connection yet.
-    if (tls !== undefined && plan === undefined) return void setImmediate(() => this.connectFailed('secret_missing'));
+    if (tls !== undefined && plan === undefined) return void setImmediate(() => this.connectFailed(SECRET_MISSING));
     const target = socketTarget(endpoint.config);
     const secured: { tls?: ConnectionOptions } = plan === undefined ? {} : { tls: tlsOptions(plan) };
     const event = plan === undefined ? 'connect' : 'secureConnect';
@@ -194,7 +173,7 @@ export class TcpConnection implements TimerTarget {
     upstream.once(event, () => this.connected(upstream, cluster, endpoint));
     upstream.on('error', (error: NodeJS.ErrnoException) => {
       if (this.upstream !== upstream) return;
-      if (this.connectTimer.active) this.connectFailed(failureText(error));
+      if (this.connectTimer.active) this.connectFailed(error.code === 'TUNNEL_REFUSED' ? error.message : failureText(error));
       else this.upstreamReset(error);
     });
     upstream.on('close', () => {
@@ -285,16 +264,61 @@ export class TcpConnection implements TimerTarget {
     record.newReceivedBytes = record.newSentBytes = 0;
   }
 
+  /** With a reset, where that can be said, if the client has left with one. */
+  private endUpstream(): void {
+    const { upstream } = this;
+    if (this.clientReset && upstream instanceof Socket && !(upstream instanceof TLSSocket)) upstream.resetAndDestroy();
+    else upstream?.destroy();
+  }
+
   private finish(): void {
     if (this.done) return;
     this.done = true;
     const { context } = this;
     for (const timer of [this.connectTimer, this.idleTimer, this.reportTimer, this.lifeTimer]) context.wheel.clear(timer);
     this.judgement?.cancel();
-    this.upstream?.destroy();
+    this.endUpstream();
     this.release();
     this.tell('closed');
   }
+}
+
+/** Where a connection leads; undefined = nowhere. */
+export function clusterOf({ proxy, serverName, pick, deps, clusters }: TcpContext): ClusterRuntime | undefined {
+  const target = proxy.clusterFromSni === true ? { name: serverName } : pick.pick(deps.random());
+  return target === undefined ? undefined : clusters.get(target.name);
+}
+
+/** Of a connection that begins now. */
+export function tcpRecord(context: TcpContext): TcpRecord {
+  const { listener, proxy, peer, tls } = context;
+  return {
+    phase: 'opened',
+    direction: listener.direction,
+    listener,
+    proxy,
+    cluster: undefined,
+    endpoint: undefined,
+    peer,
+    tls,
+    startedAt: context.deps.clock(),
+    durationMs: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
+    newReceivedBytes: 0,
+    newSentBytes: 0,
+    responseFlags: '-',
+    transportFailure: '',
+    downstreamFailure: '',
+    details: '',
+    terminationDetails: '',
+    downstreamAddress: context.downstreamAddress,
+    directAddress: context.directAddress,
+    upstreamAddress: '',
+    upstreamLocalAddress: '',
+    localAddress: context.localAddress,
+    serverName: context.serverName,
+  };
 }
 
 function tlsOptions(plan: UpstreamTlsPlan): ConnectionOptions {
@@ -303,11 +327,4 @@ function tlsOptions(plan: UpstreamTlsPlan): ConnectionOptions {
     ALPNProtocols: plan.alpn.filter((name) => name !== 'h2'),
     ...(plan.sni === '' ? {} : { servername: plan.sni }),
   };
-}
-
-/** Envoy's words for why a connection was not made. */
-function failureText(error: NodeJS.ErrnoException): string {
-  if (error.code === 'ECONNREFUSED') return 'delayed_connect_error:_Connection_refused';
-  if (error.code === 'TUNNEL_REFUSED') return error.message;
-  return (error.code ?? error.message).replaceAll(' ', '_');
 }

@@ -8,32 +8,36 @@ export interface ClientHello {
 /** Longest ClientHello looked at; Envoy's limit. */
 const LIMIT = 16_384;
 
-/** `incomplete` = more bytes may make it readable; `absent` = this is not TLS; `unreadable` = TLS whose first message is no use. */
-export function readClientHello(bytes: Buffer): ClientHello | 'incomplete' | 'absent' | 'unreadable' {
-  if (bytes[0] !== 0x16 || (bytes.length > 1 && bytes[1] !== 0x03)) return bytes.length === 0 ? 'incomplete' : 'absent';
+/**
+ * `incomplete` = more bytes may make it readable; `absent` = this is not TLS, or nothing a TLS server would make sense of, which Envoy
+ * takes for another protocol; `endless` = it should have come to an end by now.
+ */
+export function readClientHello(bytes: Buffer): ClientHello | 'incomplete' | 'absent' | 'endless' {
+  if (bytes.length > 0 && (bytes[0] !== 0x16 || (bytes.length > 1 && bytes[1] !== 0x03))) return 'absent';
   const hello = firstMessage(bytes);
+  if (hello === 'incomplete' && bytes.length >= LIMIT) return 'endless';
   if (typeof hello === 'string') return hello;
   try {
     return readHello(hello);
   } catch (error) {
-    if (error instanceof RangeError) return { serverName: '', alpn: [] };
+    if (error instanceof RangeError) return 'absent';
     throw error;
   }
 }
 
 /** The first handshake message, put together from as many records as it spans. */
-function firstMessage(bytes: Buffer): Buffer | 'incomplete' | 'unreadable' {
+function firstMessage(bytes: Buffer): Buffer | 'incomplete' | 'absent' {
   const parts: Buffer[] = [];
   let have = 0;
   for (let at = 0; at + 5 <= bytes.length;) {
     const record = bytes.readUInt16BE(at + 3);
-    if (bytes[at] !== 0x16 || record === 0 || record > LIMIT) return 'unreadable';
+    if (bytes[at] !== 0x16 || record > LIMIT) return 'absent';
     const part = bytes.subarray(at + 5, at + 5 + record);
     parts.push(part);
     have += part.length;
     const message = parts.length === 1 ? part : Buffer.concat(parts);
     const wanted = message.length < 4 ? LIMIT : 4 + message.readUIntBE(1, 3);
-    if (wanted > LIMIT) return 'unreadable';
+    if (wanted > LIMIT) return 'absent';
     if (have >= wanted) return message.subarray(0, wanted);
     if (part.length < record) return 'incomplete';
     at += 5 + record;
@@ -41,9 +45,9 @@ function firstMessage(bytes: Buffer): Buffer | 'incomplete' | 'unreadable' {
   return 'incomplete';
 }
 
-function readHello(hello: Buffer): ClientHello {
+function readHello(hello: Buffer): ClientHello | 'absent' {
   const result: ClientHello = { serverName: '', alpn: [] };
-  if (hello.readUInt8(0) !== 1) return result;
+  if (hello.readUInt8(0) !== 1) return 'absent';
   let at = 4 + 2 + 32;
   at += 1 + hello.readUInt8(at);
   at += 2 + hello.readUInt16BE(at);

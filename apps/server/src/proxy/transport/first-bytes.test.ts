@@ -34,10 +34,18 @@ test('a ClientHello is read, whole or cut over records; every shorter piece asks
   }
 });
 
-test('what is not TLS is told at its first bytes, and a hello without end is refused', () => {
+test('what is not TLS is told at its first bytes, so is what is no hello; one without end is refused', () => {
   expect(readClientHello(Buffer.from('GET'))).toBe('absent');
   expect(readClientHello(Buffer.from([0x16, 0x47]))).toBe('absent');
-  expect(readClientHello(record(Buffer.from([1, 0xff, 0xff, 0xff])))).toBe('unreadable');
+  expect(readClientHello(record(Buffer.from([1, 0xff, 0xff, 0xff])))).toBe('absent');
+  expect(readClientHello(record(Buffer.from([2, 0, 0, 1, 0])))).toBe('absent');
+  expect(readClientHello(record(Buffer.from([1, 0, 0, 1, 3])))).toBe('absent');
+  expect(readClientHello(Buffer.from([0x16, 3, 1, 0xff, 0xff]))).toBe('absent');
+  expect(readClientHello(Buffer.from([0x16, 3, 1, 0, 0]))).toBe('incomplete');
+  expect(readClientHello(Buffer.concat(Array.from({ length: 3_000 }, () => record(Buffer.from([1])))))).toBe('absent');
+  expect(readClientHello(Buffer.concat([record(Buffer.from([1, 0, 0x3f, 0])), ...Array.from({ length: 3_000 }, () => record(Buffer.from([1])))]))).toBe(
+    'endless',
+  );
 });
 
 const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');

@@ -27,7 +27,7 @@ export class TlsTerminator {
   private readonly secrets: SecretStore;
   private readonly accepts: (certificate: X509Certificate) => boolean;
   private readonly onSecure: (socket: TLSSocket, client: TlsClient) => void;
-  private readonly onRefused: () => void;
+  private readonly onRefused: (socket: TLSSocket, reason: string) => void;
   private readonly handshakeTimeoutMs: number;
   private readonly servers = new Map<boolean, Server>();
   private identities: readonly Identity[] = [];
@@ -39,7 +39,7 @@ export class TlsTerminator {
     config: DownstreamTls,
     secrets: SecretStore,
     onSecure: (socket: TLSSocket, client: TlsClient) => void,
-    onRefused: () => void,
+    onRefused: (socket: TLSSocket, reason: string) => void,
     handshakeTimeoutMs = 15_000,
   ) {
     this.handshakeTimeoutMs = handshakeTimeoutMs;
@@ -80,8 +80,8 @@ export class TlsTerminator {
           const staple = this.identities.find(({ certificate }) => certificate.raw.equals(served))?.pair.ocspStaple;
           answer(null, staple === undefined ? null : Buffer.from(staple));
         });
-      server.on('tlsClientError', (_, failed) => {
-        this.onRefused();
+      server.on('tlsClientError', (error: NodeJS.ErrnoException, failed) => {
+        this.onRefused(failed, error.code ?? error.message);
         failed.destroy();
       });
       this.servers.set(withAlpn, server);
@@ -100,7 +100,7 @@ export class TlsTerminator {
     // Also where none is needed, one that is shown must be good.
     const good = certificate === undefined ? !requireClientCertificate : acceptUntrusted === true || (socket.authorized && this.accepts(certificate));
     if (!good) {
-      this.onRefused();
+      this.onRefused(socket, String(socket.authorizationError ?? 'CERTIFICATE_NOT_ACCEPTED'));
       socket.destroy();
       return;
     }

@@ -5,6 +5,7 @@ import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:t
 import type { Endpoint, ProxyProtocolVersion } from '../config/model.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import { type ClientAddresses, connectAnnounced } from './announced.ts';
+import { failureText } from './failure-text.ts';
 import { socketTarget } from './host-and-port.ts';
 import type { ConnectFailure } from './stream.ts';
 import { type UpstreamTlsPlan, verification } from './tls-plan.ts';
@@ -46,6 +47,8 @@ export class Dial implements TimerTarget {
   private readonly onClosed = (): void => this.fail(this.handshaking ? 'tls' : this.reason);
   private handshaking = false;
   private reason: ConnectFailure = 'connection';
+  /** What the system or the TLS library says of a failure. */
+  why = '';
 
   constructor(owner: DialOwner, options: DialOptions) {
     this.owner = owner;
@@ -84,6 +87,7 @@ export class Dial implements TimerTarget {
       this.socket = socket;
     }
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.why = failureText(error);
       this.reason = reasons[error.code ?? ''] ?? (error.syscall === 'getaddrinfo' ? 'no-resolver' : 'connection');
       this.socket.destroy();
     });

@@ -5,6 +5,7 @@ import { Dial, type DialOwner } from './dial.ts';
 import type { EndpointState } from './endpoint.ts';
 import { Http1Connection, type ConnectionOwner } from './http1-connection.ts';
 import { Http2ClientConnection, type Http2ClientOwner } from './http2-connection.ts';
+import { SECRET_MISSING } from './failure-text.ts';
 import type { ConnectFailure, StreamWaiter } from './stream.ts';
 import { chooseUpstreamTls, planUpstreamTls } from './tls-plan.ts';
 
@@ -126,7 +127,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     this.endpoint.load.connectFailures++;
     // A connection of HTTP/1.1 was meant for one of them, any other for all.
     let failing = this.speaks === 'http1' ? 1 : this.waiting.length;
-    while (failing-- > 0) this.takeWaiter()?.onConnectFailed(reason);
+    while (failing-- > 0) this.takeWaiter()?.onConnectFailed(reason, dial.why);
     this.dialMore();
     this.endpoint.onConnectionGone();
   }
@@ -194,7 +195,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     if (tls !== undefined && plan === undefined) {
       cluster.connectFailures++;
       // Not from inside acquire(): the caller has not been told yet that it waits.
-      setImmediate(() => this.takeWaiter()?.onConnectFailed('tls'));
+      setImmediate(() => this.takeWaiter()?.onConnectFailed('tls', SECRET_MISSING));
       return;
     }
     breaker.connections++;

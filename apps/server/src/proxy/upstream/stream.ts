@@ -73,5 +73,6 @@ export interface StreamWaiter {
   /** Wants extended CONNECT (RFC 8441) of a connection of HTTP/2, or else one of HTTP/1.1. */
   readonly tunnel: boolean;
   onStream(stream: UpstreamStream): void;
-  onConnectFailed(reason: ConnectFailure): void;
+  /** `why`: as in access logs; '' = there is nothing more to say. */
+  onConnectFailed(reason: ConnectFailure, why?: string): void;
 }

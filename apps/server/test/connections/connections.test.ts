@@ -1,0 +1,21 @@
+// Random configuration of TCP, TLS and ports without a protocol, and random first bytes, on both data planes: the same seeds each time.
+// `npm run fuzz -- --target connections` takes others.
+
+import { expect, test } from 'vitest';
+import { Random } from '../fuzz/random.ts';
+import { PLANES } from '../planes/planes.ts';
+import { differencesOf, randomWorld } from './world.ts';
+
+const SEEDS = Array.from({ length: 10 }, (_, i) => i + 1);
+/** Of each configuration. */
+const CONNECTIONS = 30;
+
+test.skipIf(PLANES.length < 2)('embedded and Envoy do the same with random connections', { timeout: 120_000 }, async () => {
+  const found: string[] = [];
+  for (const seed of SEEDS) {
+    const differing = await differencesOf(randomWorld(new Random(seed), CONNECTIONS));
+    if (differing.length > 0) found.push(`seed ${seed} (embedded | envoy)\n${differing.join('\n')}`);
+  }
+  process.stderr.write(`${SEEDS.length} configurations, ${SEEDS.length * CONNECTIONS} connections compared\n`);
+  expect(found).toEqual([]);
+});
