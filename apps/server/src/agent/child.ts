@@ -63,6 +63,8 @@ export function startChild(options: ChildOptions): Child {
     const current = spawn(options.command, options.args, {
       env: { ...(options.env ?? process.env), ...(options.keepSockets === true ? { [KEEPS_SOCKETS]: '1' } : {}) },
       stdio: own === undefined ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', own, own],
+      // Ctrl-C goes to the terminal's whole process group. Children are stopped by their supervisor, one after the other.
+      detached: true,
     });
     if (own !== undefined) closeSync(own);
     child = current;

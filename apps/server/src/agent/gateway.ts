@@ -69,8 +69,7 @@ export async function runGateway(asked: GatewayOptions, log: (line: string) => v
   const objects = gatewayObjects(options, await client.list('Service', namespace));
   try {
     const stopped = new Promise<void>((resolve) => {
-      process.once('SIGINT', () => resolve());
-      process.once('SIGTERM', () => resolve());
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => resolve());
     });
     if (objects.length > 0) await client.apply(objects, `weft gateway ${name}`);
     log(

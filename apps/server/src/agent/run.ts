@@ -13,6 +13,7 @@ import { startProxy } from './start-proxy.ts';
 import { type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
 
 /** How long peers may take to take notice, and requests under way to end. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const FINISH_MS = 5_000;
 
 export interface RunOptions {
@@ -116,14 +117,12 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
       .then(() => Promise.all(adminPorts.map((port) => untilApplicationIdle(port, FINISH_MS))))
       .finally(() => program.kill(signal));
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const name of SIGNALS) process.on(name, onSignal);
   try {
     return await ended;
   } finally {
     await leaveMesh();
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+    for (const name of SIGNALS) process.off(name, onSignal);
     await sidecar.stop();
   }
 }

@@ -26,15 +26,26 @@ export function registerUp(program: Command): void {
     .option('--port-base <port>', 'first of the loopback ports given to sidecars and demo services', '21000');
   for (const { flag, env, fallback, what } of PORT_FLAGS) command.addOption(new Option(`${flag} <port>`, `port of ${what}`).env(env).default(String(fallback)));
   command.action(async (flags: Record<string, unknown>) => {
-    const mesh = await up(readOptions(flags), (line) => process.stderr.write(`weft: ${line}\n`));
-    process.stdout.write(`Weft is running: ${mesh.url}  (product page: http://127.0.0.1:${mesh.plan.gateway.port}/productpage, stop with Ctrl-C)\n`);
-    const signal = await new Promise<string>((resolve) => {
-      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => resolve(name));
+    const options = readOptions(flags);
+    const interrupt = new AbortController();
+    const signalled = new Promise<string>((resolve) => {
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+        process.once(name, () => {
+          // A second Ctrl-C while stopping ends at once.
+          process.on('SIGINT', () => process.exit(130));
+          interrupt.abort();
+          resolve(name);
+        });
     });
-    // A second signal while stopping ends at once.
-    process.once('SIGINT', () => process.exit(130));
+    const end = async (): Promise<never> => process.exit((await signalled) === 'SIGINT' ? 130 : 0);
+    const mesh = await up(options, (line) => process.stderr.write(`weft: ${line}\n`), interrupt.signal).catch((error: unknown) => {
+      if (interrupt.signal.aborted) return end();
+      throw error;
+    });
+    process.stdout.write(`Weft is running: ${mesh.url}  (product page: http://127.0.0.1:${mesh.plan.gateway.port}/productpage, stop with Ctrl-C)\n`);
+    await signalled;
     await mesh.stop();
-    process.exit(signal === 'SIGINT' ? 130 : 0);
+    await end();
   });
 }
 

@@ -1,5 +1,6 @@
 // `weft up`: starts server, proxies and demo, tells when traffic is on the graph, and stops all of it again.
 
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,8 +30,8 @@ export interface RunningMesh {
   stop(): Promise<void>;
 }
 
-/** Resolves when traffic is on the graph. On failure everything started so far is stopped, and a StartError says why. */
-export async function up(options: UpOptions, log: (line: string) => void): Promise<RunningMesh> {
+/** Resolves when traffic is on the graph. On failure, and on `interrupt`, everything started so far is stopped, and the error says why. */
+export async function up(options: UpOptions, log: (line: string) => void, interrupt: AbortSignal): Promise<RunningMesh> {
   await checkMachine(options);
   const envoyBinary = options.envoy.length > 0 || options.dataPlane === 'envoy' ? findEnvoy(process.env) : undefined;
   const children: Record<string, Child> = {};
@@ -47,7 +48,7 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
       );
     }
   };
-  try {
+  const start = async (): Promise<RunningMesh> => {
     const run = join(options.stateDir, 'run');
     const logs = join(options.stateDir, 'logs');
     mkdirSync(run, { recursive: true });
@@ -56,6 +57,7 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
     ports.save();
 
     const node = (name: string, script: string, spec: unknown, readyLine: (line: string) => boolean): Child => {
+      interrupt.throwIfAborted();
       const specFile = join(run, `${name}.json`);
       writeFileSync(specFile, JSON.stringify(spec, null, 2), { mode: 0o600 });
       const child = startChild({
@@ -98,6 +100,7 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
     const proxies = embedded.length === 0 ? undefined : node('proxies', 'proxy/main.js', embedded, isReady);
     const envoyFilters = envoyBinary === undefined ? [] : await client.list('EnvoyFilter');
     for (const spec of specs.filter((s) => onEnvoy(s.workload))) {
+      interrupt.throwIfAborted();
       const second = options.envoyPair ? { secondAdminPort: await ports.allocate(`${spec.workload}.${spec.namespace}/second admin`) } : {};
       children[`envoy-${spec.workload}`] = await startEnvoy({
         ...second,
@@ -114,6 +117,9 @@ export async function up(options: UpOptions, log: (line: string) => void): Promi
     await setLoad(plan.controlPort, options.load);
     if (options.load > 0) await untilTraffic(client, 60_000);
     return { url, plan, children, stop };
+  };
+  try {
+    return await Promise.race([start(), once(interrupt, 'abort').then(() => Promise.reject(interrupt.reason as Error))]);
   } catch (error) {
     await stop();
     throw error;
