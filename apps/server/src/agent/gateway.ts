@@ -48,14 +48,13 @@ export async function runGateway(asked: GatewayOptions, log: (line: string) => v
         `cannot listen on 127.0.0.1:${listen}, it is taken or needs root: write another one, like --port ${port}:${number}:${21_000 + (number % 1_000)}`,
       );
   const ports = openPortBook(
-    join(options.stateDir, 'ports.json'),
+    join(options.stateDir, 'ports'),
     options.portBase,
     options.ports.map((p) => p.listen),
   );
   // Nobody asked for these numbers: others will do where they are taken.
   if (found !== undefined) options.ports = await withFreePorts(found, (p) => ports.allocate(`${name}.${namespace}/${p}`));
   const adminPort = await ports.allocate(`${name}.${namespace}/admin`);
-  ports.save();
   const labels = gatewayLabels(options);
   const spec = await withGrant(
     {

@@ -1,9 +1,9 @@
 // Loopback ports by purpose, remembered in the state directory so that a second start finds the same ones.
 
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { dirname } from 'node:path';
+import { join } from 'node:path';
 import { StartError } from './errors.ts';
 
 const LAST_PORT = 65_000;
@@ -11,58 +11,51 @@ const LAST_PORT = 65_000;
 export interface PortBook {
   /** The port remembered for `purpose` when it is still free, else the next free one from the base up. */
   allocate(purpose: string): Promise<number>;
-  /** Writes what was allocated. */
-  save(): void;
 }
 
-/** `reserved`: ports programs are about to listen on, which are never given. */
-export function openPortBook(file: string, base: number, reserved: readonly number[] = []): PortBook {
-  const known = read(file);
+/**
+ * `dir` has a file a port, which holds its purpose. Making the file takes the port: of two agents that start at once, one is told that it exists.
+ * `reserved`: ports programs are about to listen on, which are never given.
+ */
+export function openPortBook(dir: string, base: number, reserved: readonly number[] = []): PortBook {
+  const known = read(dir);
   const given = new Set<number>(reserved);
-  const remembered = (): Set<number> => new Set(Object.values(known));
   return {
     async allocate(purpose) {
-      const before = known[purpose];
+      const before = known.get(purpose);
       if (before !== undefined && before >= base && !given.has(before) && (await isFree(before))) {
         given.add(before);
         return before;
       }
-      const taken = remembered();
       for (let port = base; port < LAST_PORT; port += 1) {
-        if (given.has(port) || taken.has(port) || !(await isFree(port))) continue;
+        if (given.has(port) || !(await isFree(port)) || !take(dir, port, purpose)) continue;
         given.add(port);
-        known[purpose] = port;
+        known.set(purpose, port);
+        if (before !== undefined) rmSync(join(dir, String(before)), { force: true });
         return port;
       }
       throw new StartError('WEFT_PORT_TAKEN', `no free port from ${base} to ${LAST_PORT}; move the range with --port-base`);
     },
-    save() {
-      const temporary = `${file}.${process.pid}`;
-      try {
-        mkdirSync(dirname(file), { recursive: true });
-        writeFileSync(temporary, `${JSON.stringify(known, null, 2)}\n`);
-        renameSync(temporary, file);
-      } catch (error) {
-        throw new StartError(
-          'WEFT_STATE_DIR',
-          `cannot write ${file}: ${(error as Error).message}. Make the directory writable or set WEFT_HOME to another one.`,
-          { cause: error },
-        );
-      }
-    },
   };
 }
 
-function read(file: string): Record<string, number> {
+/** False when another purpose has it. */
+function take(dir: string, port: number, purpose: string): boolean {
   try {
-    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    return typeof value === 'object' && value !== null
-      ? Object.fromEntries(Object.entries(value).filter((e): e is [string, number] => Number.isInteger(e[1])))
-      : {};
-  } catch {
-    // Missing or torn: ports are only remembered for convenience.
-    return {};
+    mkdirSync(dir, { recursive: true });
+    writeFileSync(join(dir, String(port)), purpose, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw new StartError('WEFT_STATE_DIR', `cannot write ${dir}: ${(error as Error).message}. Make the directory writable or set WEFT_HOME to another one.`, {
+      cause: error,
+    });
   }
+}
+
+function read(dir: string): Map<string, number> {
+  if (!existsSync(dir)) return new Map();
+  return new Map(readdirSync(dir).map((port) => [readFileSync(join(dir, port), 'utf8'), Number(port)]));
 }
 
 /** True when nothing listens on the loopback port. */

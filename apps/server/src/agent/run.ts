@@ -42,7 +42,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   const binary = options.proxy === 'envoy' ? findEnvoy(process.env) : undefined;
   const client = createControlClient(options.server, `weft run ${options.service}`);
   const services = await client.list('Service');
-  const ports = openPortBook(join(options.stateDir, 'ports.json'), options.portBase, options.port === undefined ? [] : [options.port]);
+  const ports = openPortBook(join(options.stateDir, 'ports'), options.portBase, options.port === undefined ? [] : [options.port]);
   const plan = await planWorkload(
     {
       service: options.service,
@@ -57,7 +57,6 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   );
   const secondAdminPort = binary !== undefined && options.envoyPair ? await ports.allocate(`${plan.workload}.${plan.namespace}/second admin`) : undefined;
   const adminPorts = [plan.adminPort, ...(secondAdminPort === undefined ? [] : [secondAdminPort])];
-  ports.save();
   const hasService = options.port === undefined || hasServiceOf(plan, services);
   const ownService = hasService ? undefined : serviceFor(plan);
 

@@ -46,20 +46,33 @@ export async function startProxy({ name, spec, binary, secondAdminPort, stateDir
   const specFile = join(stateDir, 'run', `${name}.json`);
   mkdirSync(dirname(specFile), { recursive: true });
   writeFileSync(specFile, JSON.stringify([spec]), { mode: 0o600 });
+  let failure: string | undefined;
   const child = startChild({
     name: `proxy of ${spec.workload}`,
     command: process.execPath,
     args: [...PROXY_FLAGS, join(dist, 'proxy/main.js'), specFile],
     logFile,
-    readyLine: (line) => line.startsWith('{"ready"'),
+    readyLine: (line) => {
+      if (!line.startsWith('{"ready"')) return false;
+      failure = failureOf(line);
+      return true;
+    },
     keepSockets: true,
     onExit,
   });
   try {
     await child.ready();
+    // Registered without it, peers would be sent to whoever has its ports.
+    if (failure !== undefined) throw new StartError('WEFT_CHILD_FAILED', `the proxy of ${spec.workload} does not serve: ${failure}. Its log: ${logFile}`);
   } catch (error) {
     await child.stop();
     throw error;
   }
   return child;
+}
+
+/** Why the proxy does not serve, of the line it prints when it has started. */
+export function failureOf(readyLine: string): string | undefined {
+  const { failed } = JSON.parse(readyLine) as { failed: readonly { reason: string }[] };
+  return failed[0]?.reason;
 }

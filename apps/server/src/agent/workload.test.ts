@@ -8,7 +8,7 @@ import { type PortBook, openPortBook } from './ports.ts';
 import { planWorkload, upstreamEnvironment } from './workload.ts';
 
 let next = 1_000;
-const ports: PortBook = { allocate: async () => (next += 1), save: () => undefined };
+const ports: PortBook = { allocate: async () => (next += 1) };
 const own = { service: 'curl', namespace: 'foo', version: 'v1' };
 const echo = 'tcp-echo.foo.svc.cluster.local';
 
@@ -39,7 +39,22 @@ test('the port a program is about to listen on is not given to its sidecar', asy
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  const file = join(mkdtempSync(join(tmpdir(), 'weft-ports-')), 'ports.json');
+  const file = join(mkdtempSync(join(tmpdir(), 'weft-ports-')), 'ports');
   expect(await openPortBook(file, port).allocate('a')).toBe(port);
   expect(await openPortBook(file, port, [port]).allocate('a')).toBeGreaterThan(port);
+});
+
+test('agents that start at once are given ports of their own, and find them again', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  const dir = join(mkdtempSync(join(tmpdir(), 'weft-ports-')), 'ports');
+  const books = ['a', 'b', 'c'].map((agent) => ({ agent, book: openPortBook(dir, port) }));
+  const given: number[] = [];
+  for (const { agent, book } of books) given.push(await book.allocate(`${agent}/inbound`));
+  expect(new Set(given).size).toBe(3);
+  const again = openPortBook(dir, port);
+  for (const [i, { agent }] of books.entries()) expect(await again.allocate(`${agent}/inbound`)).toBe(given[i]);
 });

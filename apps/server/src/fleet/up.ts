@@ -52,9 +52,8 @@ export async function up(options: UpOptions, log: (line: string) => void, interr
     const run = join(options.stateDir, 'run');
     const logs = join(options.stateDir, 'logs');
     mkdirSync(run, { recursive: true });
-    const ports = openPortBook(join(options.stateDir, 'ports.json'), options.portBase);
+    const ports = openPortBook(join(options.stateDir, 'ports'), options.portBase);
     const plan = await planDemo(ports, options.gatewayPort);
-    ports.save();
 
     const node = (name: string, script: string, spec: unknown, readyLine: (line: string) => boolean): Child => {
       interrupt.throwIfAborted();
@@ -112,7 +111,6 @@ export async function up(options: UpOptions, log: (line: string) => void, interr
         log,
       });
     }
-    ports.save();
     await proxies?.ready();
     await setLoad(plan.controlPort, options.load);
     if (options.load > 0) await untilTraffic(client, 60_000);

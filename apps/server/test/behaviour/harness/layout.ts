@@ -70,7 +70,7 @@ export interface LayoutInput extends Pick<Layout, 'dir' | 'certificates'> {
 }
 
 export async function planLayout({ dir, certificates, cases, apps, observed }: LayoutInput): Promise<Layout> {
-  const book = openPortBook(join(dir, 'ports.json'), await holdBlock(), REFUSED_BY_FETCH);
+  const book = openPortBook(join(dir, 'ports'), await holdBlock(), REFUSED_BY_FETCH);
   const ports = new Map<string, number>();
   const give = async (purpose: string): Promise<number> => {
     const port = ports.get(purpose) ?? (await book.allocate(purpose));
