@@ -55,6 +55,7 @@ interface Hop {
   grpc?: string;
   bytes?: number;
   policy?: string;
+  principal?: string;
   buckets?: number[];
 }
 function row({
@@ -68,6 +69,7 @@ function row({
   grpc = '',
   bytes = 0,
   policy,
+  principal = 'unknown',
   buckets,
 }: Hop): EdgeStats {
   const [app = '', version = ''] = to.split('-');
@@ -77,6 +79,7 @@ function row({
       reporter,
       source_workload: from,
       source_workload_namespace: sourceNamespace,
+      source_principal: principal,
       source_canonical_service: from.split('-')[0] ?? '',
       destination_workload: version === '' ? 'unknown' : to,
       destination_workload_namespace: version === '' ? 'unknown' : namespace,
@@ -221,6 +224,23 @@ test('TCP has bytes and no judgement', () => {
   const tcp = edge(graph, 'wl:bookinfo/reviews-v2>wl:bookinfo/ratings-v1:tcp');
   expect(tcp).toMatchObject({ rps: 0, bytes: 500, mtls: 1 });
   expect(health(tcp)).toBe('healthy');
+});
+
+test('a TCP caller known to the receiving end by its certificate only is the one that reports itself', () => {
+  const tcp = { to: 'ratings-v1', requests: 0, protocol: 'tcp' };
+  const graph = build([
+    row({ ...tcp, from: 'reviews-v2', bytes: 5_000, reporter: 'source' }),
+    row({ ...tcp, from: 'unknown', bytes: 5_000, principal: `spiffe://cluster.local/ns/${namespace}/sa/bookinfo-reviews` }),
+    row({ ...tcp, from: 'unknown', bytes: 1_000, principal: 'spiffe://cluster.local/ns/elsewhere/sa/default' }),
+  ]);
+  expect(edge(graph, 'wl:bookinfo/reviews-v2>wl:bookinfo/ratings-v1:tcp')).toMatchObject({ bytes: 500, mtls: 1 });
+  expect(edge(graph, 'unknown>wl:bookinfo/ratings-v1:tcp')).toMatchObject({ bytes: 100, mtls: 1 });
+});
+
+test('an upgraded connection that is closed is no failure', () => {
+  const websocket = { from: 'reviews-v2', to: 'ratings-v1', code: '101' };
+  const graph = build([row({ ...websocket, requests: 10 }), row({ ...websocket, requests: 10, reporter: 'source', flags: 'UC' })]);
+  expect(edge(graph, 'wl:bookinfo/reviews-v2>wl:bookinfo/ratings-v1:http')).toMatchObject({ rps: 1, errors: 0 });
 });
 
 test('a caller without an identity is the unknown node, in plaintext', () => {

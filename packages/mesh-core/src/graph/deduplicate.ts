@@ -25,15 +25,23 @@ export function deduplicate(rows: readonly EdgeStats[]): CountedRow[] {
     if (row.labels['response_code'] === '0') seen.noResponse += row.requests;
     destination.set(hopKey(row), seen);
   }
+  const anonymous = anonymousHops(rows);
   const counted: CountedRow[] = [];
   for (const row of rows) {
     if (isFolded(row)) continue;
     if (row.labels['reporter'] === 'destination') {
-      counted.push({ row, extraErrors: 0 });
+      if (!anonymous.named.has(row)) counted.push({ row, extraErrors: 0 });
+      continue;
+    }
+    const policy = anonymous.policies.get(callerKey(row));
+    if (policy !== undefined) {
+      counted.push({ row: { ...row, labels: { ...row.labels, reporter: 'destination', connection_security_policy: policy } }, extraErrors: 0 });
       continue;
     }
     const reported = isUnset(row.labels['destination_workload']) ? undefined : destination.get(hopKey(row));
     const flags = (row.labels['response_flags'] ?? '-').split(',');
+    // An upgraded connection ends by somebody closing it.
+    if (row.labels['response_code'] === '101' && reported !== undefined && reported.requests > 0) continue;
     if (reported === undefined || reported.requests === 0 || flags.some((flag) => NEVER_REACHED.has(flag))) counted.push({ row, extraErrors: 0 });
     else if (flags.some((flag) => BROKEN_MIDWAY.has(flag))) {
       // The destination counts such a request as code 0 when it noticed; only what it did not notice is added.
@@ -43,6 +51,34 @@ export function deduplicate(rows: readonly EdgeStats[]): CountedRow[] {
     }
   }
   return counted;
+}
+
+interface AnonymousHops {
+  /** Rows of the receiving end that callers report too, with their name. */
+  named: ReadonlySet<EdgeStats>;
+  /** What the receiving end says of how they came, by caller's namespace and destination. */
+  policies: ReadonlyMap<string, string>;
+}
+
+/** TCP carries no name of the caller, only its certificate: the receiving end knows the namespace, the calling end all of it. */
+function anonymousHops(rows: readonly EdgeStats[]): AnonymousHops {
+  const callers = new Set(rows.filter(({ labels }) => labels['reporter'] === 'source' && labels['request_protocol'] === 'tcp').map(callerKey));
+  const named = new Set<EdgeStats>();
+  const policies = new Map<string, string>();
+  for (const row of rows) {
+    const { labels } = row;
+    if (labels['reporter'] !== 'destination' || labels['request_protocol'] !== 'tcp' || !isUnset(labels['source_workload'])) continue;
+    const key = callerKey(row);
+    if (!callers.has(key)) continue;
+    named.add(row);
+    policies.set(key, labels['connection_security_policy'] ?? 'unknown');
+  }
+  return { named, policies };
+}
+
+function callerKey({ labels }: EdgeStats): string {
+  const namespace = /\/ns\/([^/]+)\/sa\//.exec(labels['source_principal'] ?? '')?.[1] ?? labels['source_workload_namespace'];
+  return `${namespace}>${labels['destination_workload_namespace']}/${labels['destination_workload']}:${labels['request_protocol']}`;
 }
 
 /** True for an Istio label that says nothing. */
