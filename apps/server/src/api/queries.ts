@@ -126,6 +126,7 @@ export function createQueries(services: ReadyServices): Queries {
             rps: stats.rps,
             errors: stats.errors,
             p95: stats.p95,
+            tcpBytes: stats.tcpBytes,
           };
         });
     },

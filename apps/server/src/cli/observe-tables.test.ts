@@ -16,10 +16,10 @@ const GRAPH: GraphSnapshot = {
     { id: 'b', source: 'wl:shop/reviews-v1', target: 'ext:db.test', protocol: 'tcp' },
   ],
   nodeRows: [
-    [0, 0, 8, 0.25, 4, 50.4, 99, 4],
-    [8, 0.25, 0, 0, 4, 50.4, 99, 4],
-    [0, 0, 0, 0, -1, -1, -1, 1],
-    [0, 0, 0, 0, -1, -1, -1, 0],
+    [0, 0, 8, 0.25, 4, 50.4, 99, 0, 4],
+    [8, 0.25, 0, 0, 4, 50.4, 99, 0, 4],
+    [0, 0, 0, 0, -1, -1, -1, 120, 2],
+    [0, 0, 0, 0, -1, -1, -1, 0, 0],
   ],
   edgeRows: [
     [8, 0.25, 4, 50.4, 99, -1, -1, 1, 900, 4],
@@ -31,7 +31,7 @@ test('figures of workloads: a gateway by what it passes on, no figure where ther
   expect(statTable(GRAPH).rows).toEqual([
     ['gate', 'edge', 'yes', 'failing', '75.00 %', '8.0', '4.0 ms', '50 ms', '99 ms'],
     ['reviews-v1', 'shop', 'yes', 'failing', '75.00 %', '8.0', '4.0 ms', '50 ms', '99 ms'],
-    ['db.test', '-', 'no', 'idle', '-', '0.0', '-', '-', '-'],
+    ['db.test', '-', 'no', 'healthy', '-', '120 B/s', '-', '-', '-'],
   ]);
 });
 

@@ -25,13 +25,12 @@ export function statTable({ nodes, nodeRows }: GraphSnapshot): Table {
     head: ['NAME', 'NAMESPACE', 'MESHED', 'HEALTH', 'SUCCESS', 'RPS', 'P50', 'P95', 'P99'],
     rows: nodes.flatMap((node, i) => {
       if (node.kind === 'unknown') return [];
-      const { inRps, inErrors, outRps, outErrors, p50, p95, p99, health } = named(NODE_COLUMNS, nodeRows[i]);
+      const { inRps, inErrors, outRps, outErrors, p50, p95, p99, tcpBytes, health } = named(NODE_COLUMNS, nodeRows[i]);
       // A gateway is asked from outside: what it passes on is what it got.
       const [rps, errors] = node.kind === 'gateway' ? [outRps, outErrors] : [inRps, inErrors];
       const success = rps > 0 ? percent(1 - errors) : '-';
-      return [
-        [nameOf(node), node.namespace || '-', node.inMesh ? 'yes' : 'no', HEALTH[health] ?? 'unknown', success, rps.toFixed(1), ...[p50, p95, p99].map(millis)],
-      ];
+      const traffic = rps <= 0 && tcpBytes > 0 ? `${tcpBytes.toFixed(0)} B/s` : rps.toFixed(1);
+      return [[nameOf(node), node.namespace || '-', node.inMesh ? 'yes' : 'no', HEALTH[health] ?? 'unknown', success, traffic, ...[p50, p95, p99].map(millis)]];
     }),
   };
 }

@@ -67,7 +67,13 @@ test('metrics posted over OTLP/HTTP answer every question with exact numbers', a
   const subsets = ['v1', 'v2'].map((name) => ({ name, labels: { version: name } }));
   expect(telemetry.splitStats({ host: HOST, subsets, sinceMs: changedAt })).toMatchObject([{ subset: 'v1', requests: 30, rps: 15, errors: 0, p50: 7.5 }, { subset: 'v2', requests: 30, rps: 15, errors: 0, p50: 17.5 }]); // prettier-ignore
   expect(telemetry.splitStats({ host: HOST, subsets, sinceMs: 4_000 }).map((s) => [s.requests, s.errors])).toEqual([[120, 0], [40, 0.125]]); // prettier-ignore
-  expect(telemetry.serviceStats(HOST, 10)).toEqual({ rps: 16, errors: 5 / 160, p95: expect.closeTo(10 + (15 * (147.25 - 120)) / 35, 9), health: 'degraded' });
+  expect(telemetry.serviceStats(HOST, 10)).toEqual({
+    rps: 16,
+    errors: 5 / 160,
+    p95: expect.closeTo(10 + (15 * (147.25 - 120)) / 35, 9),
+    tcpBytes: 0,
+    health: 'degraded',
+  });
 
   const graph = telemetry.graph({ namespaces: [], windowSec: 10, graphType: 'versionedApp', includeIdle: false });
   expect(graph.edges.map((e, i) => [e.id, graph.edgeRows[i]?.[0]])).toEqual([
@@ -81,6 +87,30 @@ test('metrics posted over OTLP/HTTP answer every question with exact numbers', a
   expect(telemetry.series({ metric: 'errors', of: 'edge:svc:bookinfo/reviews>wl:bookinfo/reviews-v2:http', by: 'none', ...range }).lines).toEqual([
     { name: 'all', values: [0.5, null, 0, null] },
   ]);
+});
+
+test('a TCP service has bytes, and is healthy while they flow', async () => {
+  const labels = { reporter: 'destination', source_workload: 'client-v1', source_workload_namespace: 'bookinfo', destination_workload: 'reviews-v1', destination_workload_namespace: 'bookinfo', destination_service: HOST, destination_service_name: 'reviews', destination_service_namespace: 'bookinfo', request_protocol: 'tcp', response_flags: '-' }; // prettier-ignore
+  const sent = (value: number): Uint8Array =>
+    encodeMetrics([
+      {
+        resource: { 'weft.node_id': 'sidecar~1', 'weft.workload': 'reviews-v1', 'weft.namespace': 'bookinfo' },
+        metrics: [
+          {
+            ...{ name: 'istio_tcp_sent_bytes_total', unit: '', kind: 'sum', temporality: 'cumulative' },
+            points: [{ startMs: 1_700_000_000_100, timeMs: now, attributes: labels, value }],
+          },
+        ],
+      },
+    ]);
+  now += 1_000;
+  await post('/v1/metrics', sent(1_000));
+  now += 1_000;
+  await post('/v1/metrics', sent(5_000));
+  expect(telemetry.serviceStats(HOST, 10)).toEqual({ rps: 0, errors: 0, p95: -1, tcpBytes: 500, health: 'healthy' });
+  const range = { of: 'svc:bookinfo/reviews', start: now - 2_000, end: now, stepMs: 1_000 };
+  expect(telemetry.series({ metric: 'tcpBytes', by: 'source', ...range }).lines).toEqual([{ name: 'client-v1', values: [1_000, 4_000] }]);
+  expect(telemetry.series({ metric: 'rps', by: 'code', ...range }).lines).toEqual([]);
 });
 
 test('spans come in over gRPC as raw bytes', async () => {

@@ -93,6 +93,8 @@ export interface ServiceStats {
   errors: number;
   /** ms, -1 = no sample. */
   p95: number;
+  /** Per second. */
+  tcpBytes: number;
   /** By the rules of the graph. */
   health: Health;
 }
@@ -100,12 +102,16 @@ export interface ServiceStats {
 /** What arrives at a service. */
 export function serviceStatsOf(asked: Asked, host: string, windowSec: number): ServiceStats {
   const at = asked.clock();
-  const traffic = sum(asked.metrics.increases({ from: at - windowSec * 1_000, to: at, match: toHost(host) }));
+  const rows = asked.metrics.increases({ from: at - windowSec * 1_000, to: at, match: toHost(host) });
+  const traffic = sum(rows.filter((row) => !isTcp(row.labels)));
+  const tcp = sum(rows.filter((row) => isTcp(row.labels)));
+  const health = healthOf(traffic.answers);
   return {
     rps: traffic.answers.requests / windowSec,
     errors: errorShare(traffic.answers),
     p95: quantile(traffic.histogram, 0.95),
-    health: healthOf(traffic.answers),
+    tcpBytes: tcp.bytes / windowSec,
+    health: health === 'idle' && tcp.bytes + tcp.connections > 0 ? 'healthy' : health,
   };
 }
 
@@ -116,7 +122,7 @@ export function seriesOf(asked: Asked, query: SeriesQuery): Series {
   const memo = new Map<Readonly<Record<string, string>>, boolean>();
   const match = (labels: Readonly<Record<string, string>>): boolean => {
     let known = memo.get(labels);
-    if (known === undefined) memo.set(labels, (known = belongs(labels)));
+    if (known === undefined) memo.set(labels, (known = isTcp(labels) === (query.metric === 'tcpBytes') && belongs(labels)));
     return known;
   };
   const times: number[] = [];
@@ -146,14 +152,19 @@ export function seriesOf(asked: Asked, query: SeriesQuery): Series {
 
 /** No requests are a rate of 0, but only while the store was listening; they have no error share and no latency. */
 function emptyValue(asked: Asked, query: SeriesQuery, time: number): number | null {
-  return query.metric === 'rps' && time >= asked.startedAt && time <= asked.clock() + query.stepMs ? 0 : null;
+  return (query.metric === 'rps' || query.metric === 'tcpBytes') && time >= asked.startedAt && time <= asked.clock() + query.stepMs ? 0 : null;
 }
 
 function valueOf(traffic: Traffic, metric: SeriesQuery['metric'], stepMs: number): number | null {
   if (metric === 'rps') return (traffic.answers.requests * 1_000) / stepMs;
+  if (metric === 'tcpBytes') return (traffic.bytes * 1_000) / stepMs;
   if (metric === 'errors') return traffic.answers.requests + traffic.answers.noResponse === 0 ? null : errorShare(traffic.answers);
   const value = quantile(traffic.histogram, { p50: 0.5, p95: 0.95, p99: 0.99 }[metric]);
   return value < 0 ? null : value;
+}
+
+function isTcp(labels: Readonly<Record<string, string>>): boolean {
+  return labels['request_protocol'] === 'tcp';
 }
 
 function lineOf({ labels }: EdgeStats, by: SeriesQuery['by']): string {

@@ -9,8 +9,8 @@ export type EdgeFigures = Figures<(typeof EDGE_COLUMNS)[number]>;
 
 /** Without a row nothing was seen. */
 export function nodeFigures(row: Row): NodeFigures {
-  const [inRps = 0, inErrors = 0, outRps = 0, outErrors = 0, p50 = -1, p95 = -1, p99 = -1, health = 0] = row ?? [];
-  return { inRps, inErrors, outRps, outErrors, p50, p95, p99, health: HEALTH[health] ?? 'unknown' };
+  const [inRps = 0, inErrors = 0, outRps = 0, outErrors = 0, p50 = -1, p95 = -1, p99 = -1, tcpBytes = 0, health = 0] = row ?? [];
+  return { inRps, inErrors, outRps, outErrors, p50, p95, p99, tcpBytes, health: HEALTH[health] ?? 'unknown' };
 }
 
 /** Without a row nothing was seen. */

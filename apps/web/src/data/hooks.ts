@@ -150,7 +150,7 @@ export const useConfigList = () =>
 export const useRevisions = () =>
   useQuery({ queryKey: ['revisions'], queryFn: ({ signal }) => request(revisionListSchema, '/revisions?limit=30', { signal }), refetchInterval: 5_000 });
 
-export type Metric = 'rps' | 'errors' | 'p50' | 'p95' | 'p99';
+export type Metric = 'rps' | 'errors' | 'p50' | 'p95' | 'p99' | 'tcpBytes';
 /** One figure of a graph node, an edge (`edge:<id>`) or, of '', the whole mesh, over the chosen range but five minutes at least. */
 export function useSeries(metric: Metric, of: string, by: 'none' | 'version' | 'code' | 'source') {
   const windowSec = Math.max(

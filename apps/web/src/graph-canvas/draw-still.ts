@@ -1,5 +1,6 @@
 import { EDGE_COLUMNS, type GraphNode, HEALTH, NODE_COLUMNS } from '@weft/mesh-core/api';
-import { byteRate, millis, percent, rate } from '../ui/format.ts';
+import { byteRate, millis, percent } from '../ui/format.ts';
+import { activity } from './activity.ts';
 import { drawBadges } from './badges.ts';
 import { type Curve, pointAt } from './curve.ts';
 import type { Layout, Rect } from './layout.ts';
@@ -111,9 +112,9 @@ function drawPort(c: CanvasRenderingContext2D, r: Rect, p: Palette): void {
   c.restore();
 }
 function drawNode(c: CanvasRenderingContext2D, node: GraphNode, row: readonly number[] | undefined, r: Rect, on: boolean, p: Palette): void {
-  const inRps = cell(row, NODE_COLUMNS, 'inRps');
-  const rps = node.kind === 'gateway' || node.kind === 'unknown' ? Math.max(inRps, cell(row, NODE_COLUMNS, 'outRps')) : inRps;
-  const idle = rps <= 0;
+  const figures = { inRps: cell(row, NODE_COLUMNS, 'inRps'), outRps: cell(row, NODE_COLUMNS, 'outRps'), tcpBytes: cell(row, NODE_COLUMNS, 'tcpBytes') };
+  const does = activity(node, figures);
+  const idle = does === undefined;
   if (on) card(c, { x: r.x - 4, y: r.y - 4, w: r.w + 8, h: r.h + 8 }, 13, `${p.accent}24`);
   c.setLineDash(idle ? [4, 3] : []);
   card(c, r, 10, p.node, on ? p.accent : p.nodeLine, on ? 2 : 1);
@@ -154,7 +155,7 @@ function drawNode(c: CanvasRenderingContext2D, node: GraphNode, row: readonly nu
   const version = node.version !== undefined && !inBox && node.kind === 'workload' ? `${node.version} · ` : '';
   const room = r.w - 57;
   text(c, fitted(c, node.label, room, `600 13px ${FONT}`), r.x + 47, r.y + 22, c.font, idle ? p.text2 : p.text);
-  text(c, fitted(c, idle ? 'no traffic' : `${version}${rate(rps)}`, room + 8, `400 11.5px ${FONT}`), r.x + 47, r.y + 38, c.font, p.text3);
+  text(c, fitted(c, idle ? 'no traffic' : `${version}${does}`, room + 8, `400 11.5px ${FONT}`), r.x + 47, r.y + 38, c.font, p.text3);
   drawBadges(c, node.badges, r, p);
 }
 /** A triangle for degraded, an octagon for failing, so that colour is not the only word. */

@@ -44,6 +44,10 @@ export function byteRate(perSecond: number): string {
   }
   return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}/s`;
 }
+/** Requests per second, or the bytes of TCP where there are none. */
+export function traffic(rps: number, tcpBytes: number): string {
+  return rps <= 0 && tcpBytes > 0 ? byteRate(tcpBytes) : rate(rps);
+}
 /** Colour of a response code by its class, so that failures look like failures. */
 export function codeColor(code: string, index: number): string {
   if (code.startsWith('4')) return 'var(--g-warn)';

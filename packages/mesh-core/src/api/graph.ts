@@ -66,8 +66,11 @@ export const graphEdgeSchema = z.object({
 });
 export type GraphEdge = z.infer<typeof graphEdgeSchema>;
 
-/** Column order of node rows. Rates per second; errors 0-1 share of requests; quantiles in ms (-1 = no sample); health = index in {@link HEALTH}. */
-export const NODE_COLUMNS = ['inRps', 'inErrors', 'outRps', 'outErrors', 'p50', 'p95', 'p99', 'health'] as const;
+/**
+ * Column order of node rows. Rates per second; errors 0-1 share of requests; quantiles in ms (-1 = no sample); `tcpBytes` = both ways, of TCP
+ * connections that come in, else of those it makes; health = index in {@link HEALTH}.
+ */
+export const NODE_COLUMNS = ['inRps', 'inErrors', 'outRps', 'outErrors', 'p50', 'p95', 'p99', 'tcpBytes', 'health'] as const;
 /**
  * Column order of edge rows. `share` = this edge's share of its siblings from the same service node, -1 where it has none;
  * `intended` = the configured weight as a share, -1 where no route sets one; `mtls` = share of requests over mutual TLS, -1 unknown;

@@ -60,6 +60,8 @@ export const serviceSummarySchema = z.object({
   rps: z.number(),
   errors: z.number(),
   p95: z.number(),
+  /** Per second, both ways: all there is to count of TCP. */
+  tcpBytes: z.number(),
 });
 export type ServiceSummary = z.infer<typeof serviceSummarySchema>;
 export const serviceListSchema = z.object({ items: z.array(serviceSummarySchema) });
@@ -122,8 +124,8 @@ export const loadChangeSchema = z.strictObject({ rps: z.number().min(0).max(2_00
 
 /** GET /api/v1/series */
 export const seriesQuerySchema = z.object({
-  /** `rps`, `errors` (share 0-1), `p50`, `p95`, `p99` (ms). */
-  metric: z.enum(['rps', 'errors', 'p50', 'p95', 'p99']),
+  /** Of requests: `rps`, `errors` (share 0-1), `p50`, `p95`, `p99` (ms). Of TCP: `tcpBytes` per second, both ways. */
+  metric: z.enum(['rps', 'errors', 'p50', 'p95', 'p99', 'tcpBytes']),
   /** Node id of the graph, or `edge:<edge id>`; absent = the whole mesh. */
   of: z.string().optional(),
   /** One line per: `version` of the destination, `code`, `source`. */

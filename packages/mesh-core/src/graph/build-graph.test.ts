@@ -224,6 +224,7 @@ test('TCP has bytes and no judgement', () => {
   const tcp = edge(graph, 'wl:bookinfo/reviews-v2>wl:bookinfo/ratings-v1:tcp');
   expect(tcp).toMatchObject({ rps: 0, bytes: 500, mtls: 1 });
   expect(health(tcp)).toBe('healthy');
+  for (const end of ['reviews-v2', 'ratings-v1']) expect(node(graph, `wl:bookinfo/${end}`)).toMatchObject({ inRps: 0, tcpBytes: 500 });
 });
 
 test('a TCP caller known to the receiving end by its certificate only is the one that reports itself', () => {

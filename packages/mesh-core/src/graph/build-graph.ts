@@ -63,24 +63,29 @@ export function buildGraph(input: GraphInput): GraphSnapshot {
 interface NodeSums {
   inbound: Traffic;
   outbound: Traffic;
+  tcpIn: number;
+  tcpOut: number;
 }
 
 function nodeSums(edges: readonly EdgeBuild[]): Map<string, NodeSums> {
   const sums = new Map<string, NodeSums>();
   const of = (id: string): NodeSums => {
     let entry = sums.get(id);
-    if (entry === undefined) sums.set(id, (entry = { inbound: noTraffic(), outbound: noTraffic() }));
+    if (entry === undefined) sums.set(id, (entry = { inbound: noTraffic(), outbound: noTraffic(), tcpIn: 0, tcpOut: 0 }));
     return entry;
   };
   for (const { edge, traffic } of edges) {
     mergeTraffic(of(edge.source).outbound, traffic);
     mergeTraffic(of(edge.target).inbound, traffic);
+    if (edge.protocol !== 'tcp') continue;
+    of(edge.source).tcpOut += traffic.bytes;
+    of(edge.target).tcpIn += traffic.bytes;
   }
   return sums;
 }
 
 function nodeRow(node: GraphNode, sums: NodeSums | undefined, windowSec: number, configured: Health): number[] {
-  const { inbound, outbound } = sums ?? { inbound: noTraffic(), outbound: noTraffic() };
+  const { inbound, outbound, tcpIn, tcpOut } = sums ?? { inbound: noTraffic(), outbound: noTraffic(), tcpIn: 0, tcpOut: 0 };
   // A gateway is the first to report, so its latency is that of what it calls.
   const histogram = inbound.histogram ?? (node.kind === 'gateway' ? outbound.histogram : undefined);
   return [
@@ -91,6 +96,7 @@ function nodeRow(node: GraphNode, sums: NodeSums | undefined, windowSec: number,
     quantile(histogram, 0.5),
     quantile(histogram, 0.95),
     quantile(histogram, 0.99),
+    (tcpIn || tcpOut) / windowSec,
     HEALTH.indexOf(node.kind === 'unknown' || node.kind === 'external' ? 'unknown' : nodeHealth(node, inbound, outbound, configured)),
   ];
 }

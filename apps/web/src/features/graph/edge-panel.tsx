@@ -15,6 +15,7 @@ export function EdgePanel({ graph, edge, close }: { graph: GraphSnapshot; edge: 
   const { rps, errors, p50, p95, p99, share, intended, mtls, bytes, health } = edgeFigures(graph.edgeRows[graph.edges.indexOf(edge)]);
   const codes = useSeries('rps', `edge:${edge.id}`, 'code').data;
   const latency = useSeries('p95', `edge:${edge.id}`, 'none').data;
+  const sent = useSeries('tcpBytes', `edge:${edge.id}`, 'none').data;
   const tcp = edge.protocol === 'tcp';
   const end = (id: string): string => {
     const n = graph.nodes.find((x) => x.id === id);
@@ -68,7 +69,14 @@ export function EdgePanel({ graph, edge, close }: { graph: GraphSnapshot; edge: 
           </tbody>
         </table>
       </div>
-      {!tcp && (
+      {tcp ? (
+        <div className="sec pcharts">
+          <section>
+            <div className="h">Traffic</div>
+            <TimeChart series={sent} label="Bytes per second" unit={byteRate} height={96} />
+          </section>
+        </div>
+      ) : (
         <div className="sec pcharts">
           <section>
             <div className="h">Requests by code</div>

@@ -110,7 +110,7 @@ export function without(graph: GraphSnapshot, ids: ReadonlySet<string>): GraphSn
 
 function nodeSubject(graph: GraphSnapshot, i: number): Subject {
   const node = graph.nodes[i] as GraphSnapshot['nodes'][number];
-  const { inRps, inErrors, outRps, p50, p95, p99, health } = nodeFigures(graph.nodeRows[i]);
+  const { inRps, inErrors, outRps, p50, p95, p99, tcpBytes, health } = nodeFigures(graph.nodeRows[i]);
   const words = {
     ns: node.namespace,
     app: node.app ?? '',
@@ -123,7 +123,7 @@ function nodeSubject(graph: GraphSnapshot, i: number): Subject {
   const mtls = incoming.length === 0 ? -1 : Math.min(...incoming);
   const flags = [
     health,
-    ...(Math.max(inRps, outRps) <= 0 ? ['idle'] : []),
+    ...(Math.max(inRps, outRps, tcpBytes) <= 0 ? ['idle'] : []),
     ...(node.inMesh ? ['sidecar'] : []),
     ...(isMutualTls(mtls) ? ['mtls'] : []),
     ...node.badges.flatMap((b) => (b in BADGES ? [BADGES[b as keyof typeof BADGES]] : [])),

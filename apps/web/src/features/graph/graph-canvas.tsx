@@ -71,7 +71,8 @@ export function GraphCanvas({ graph, label, motion, selected, bright, onSelect, 
             })}
             {graph.nodes.map((node, i) => {
               const r = view.layout.nodes.get(node.id);
-              const { inRps, outRps } = nodeFigures(graph.nodeRows[i]);
+              const { inRps, outRps, tcpBytes } = nodeFigures(graph.nodeRows[i]);
+              const rps = Math.max(inRps, outRps);
               const words = badgeWords(node.badges);
               return (
                 r && (
@@ -80,9 +81,11 @@ export function GraphCanvas({ graph, label, motion, selected, bright, onSelect, 
                     key={node.id}
                     data-testid={`graph-node-${node.id}`}
                     aria-pressed={node.id === selected}
-                    aria-label={[`${node.kind} ${node.workload ?? node.label}`, `${Math.max(inRps, outRps).toFixed(1)} requests per second`, ...words].join(
-                      ', ',
-                    )}
+                    aria-label={[
+                      `${node.kind} ${node.workload ?? node.label}`,
+                      rps <= 0 && tcpBytes > 0 ? `${tcpBytes.toFixed(0)} bytes per second` : `${rps.toFixed(1)} requests per second`,
+                      ...words,
+                    ].join(', ')}
                     title={words.join(', ')}
                     style={{ left: r.x, top: r.y, width: r.w, height: r.h }}
                     onClick={() => onSelect({ node: node.id })}

@@ -6,7 +6,7 @@ import { edgeFigures, nodeFigures, ownTraffic } from '../../data/graph-figures.t
 import { useSeries, useService } from '../../data/hooks.ts';
 import { serviceOfNode, tracedName } from '../../data/node-names.ts';
 import { nodeWords } from '../../graph-canvas/badge-words.ts';
-import { millis, percent, rate } from '../../ui/format.ts';
+import { byteRate, millis, percent, rate, traffic } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
 import { ObjectLink, ServiceLink, WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
@@ -24,6 +24,7 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
   const [tab, setTab] = useState<(typeof TABS)[number]>('Traffic');
   const figures = nodeFigures(graph.nodeRows[graph.nodes.indexOf(node)]);
   const { rps, errors } = ownTraffic(node, figures);
+  const tcp = rps <= 0 && figures.tcpBytes > 0;
   const words = nodeWords(node);
   const service = serviceOfNode(node);
   return (
@@ -32,9 +33,7 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
         title={node.workload ?? node.label}
         chip={<HealthChip health={figures.health} />}
         figures={{
-          Requests: rate(rps),
-          Errors: percent(errors),
-          p95: millis(figures.p95),
+          ...(tcp ? { Traffic: byteRate(figures.tcpBytes) } : { Requests: rate(rps), Errors: percent(errors), p95: millis(figures.p95) }),
           Transport: transportOf(graph, node),
         }}
         close={close}
@@ -68,7 +67,7 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
       {tab === 'Traffic' && (
         <>
           {service && <Split {...service} />}
-          <Charts id={node.id} />
+          {tcp ? <TcpChart id={node.id} /> : <Charts id={node.id} />}
         </>
       )}
       {tab === 'Hops' && <Hops graph={graph} node={node} />}
@@ -107,6 +106,17 @@ function Charts({ id }: { id: string }): ReactElement {
   );
 }
 
+function TcpChart({ id }: { id: string }): ReactElement {
+  return (
+    <div className="sec pcharts">
+      <section>
+        <div className="h">TCP traffic</div>
+        <TimeChart series={useSeries('tcpBytes', id, 'source').data} label="Bytes per second by caller" unit={byteRate} height={96} />
+      </section>
+    </div>
+  );
+}
+
 function Hops({ graph, node }: { graph: GraphSnapshot; node: GraphNode }): ReactElement {
   const label = (id: string): string => {
     const n = graph.nodes.find((x) => x.id === id);
@@ -135,8 +145,8 @@ function Hops({ graph, node }: { graph: GraphSnapshot; node: GraphNode }): React
                   {e.target === node.id ? `from ${label(other)}` : `to ${label(other)}`}
                 </Link>
               </td>
-              <td className="r">{rate(figures.rps)}</td>
-              <td className="r">{percent(figures.errors)}</td>
+              <td className="r">{traffic(figures.rps, e.protocol === 'tcp' ? figures.bytes : 0)}</td>
+              <td className="r">{figures.rps > 0 ? percent(figures.errors) : '–'}</td>
               <td className="r">{millis(figures.p95)}</td>
             </tr>
           ))}

@@ -3,7 +3,7 @@ import type { ReactElement } from 'react';
 import { edgeFigures } from '../../data/graph-figures.ts';
 import { useGraph } from '../../data/hooks.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
-import { millis, percent, rate } from '../../ui/format.ts';
+import { millis, percent, traffic } from '../../ui/format.ts';
 import { WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { Transport } from '../../ui/transport.tsx';
@@ -16,6 +16,7 @@ interface Hop {
   errors: number;
   p95: number;
   mtls: number;
+  tcpBytes: number;
 }
 
 const columns = (title: string, end: string | undefined): readonly Column<Hop>[] => [
@@ -23,8 +24,8 @@ const columns = (title: string, end: string | undefined): readonly Column<Hop>[]
   ...(end === undefined ? [] : [{ title: end, sort: (h: Hop) => h.own.label, cell: (h: Hop) => <span className="t2">{h.own.workload ?? h.own.label}</span> }]),
   { title: 'Namespace', sort: (h) => h.other.namespace, cell: (h) => h.other.namespace },
   { title: 'Transport', sort: (h) => h.mtls, cell: (h) => <Transport share={h.mtls} /> },
-  { title: 'Requests', right: true, sort: (h) => h.rps, cell: (h) => rate(h.rps) },
-  { title: 'Errors', right: true, sort: (h) => h.errors, cell: (h) => percent(h.errors) },
+  { title: 'Requests', right: true, sort: (h) => h.rps, cell: (h) => traffic(h.rps, h.tcpBytes) },
+  { title: 'Errors', right: true, sort: (h) => h.errors, cell: (h) => (h.rps > 0 ? percent(h.errors) : '–') },
   { title: 'p95', right: true, sort: (h) => h.p95, cell: (h) => millis(h.p95) },
 ];
 
@@ -66,8 +67,8 @@ function hops(graph: GraphSnapshot, own: ReadonlySet<string>, end: 'source' | 't
     const node = graph.nodes.find((n) => n.id === edge[other]);
     const mine = graph.nodes.find((n) => n.id === edge[end]);
     if (!own.has(edge[end]) || node === undefined || mine === undefined) return [];
-    const { rps, errors, p95, mtls } = edgeFigures(graph.edgeRows[i]);
-    return [{ id: edge.id, other: node, own: mine, rps, errors, p95, mtls }];
+    const { rps, errors, p95, mtls, bytes } = edgeFigures(graph.edgeRows[i]);
+    return [{ id: edge.id, other: node, own: mine, rps, errors, p95, mtls, tcpBytes: edge.protocol === 'tcp' ? bytes : 0 }];
   });
 }
 

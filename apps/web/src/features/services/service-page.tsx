@@ -5,7 +5,7 @@ import { SERVICE_TABS } from '../../app/pages.ts';
 import { useService } from '../../data/hooks.ts';
 import { DataTable } from '../../ui/data-table.tsx';
 import { Facts } from '../../ui/facts.tsx';
-import { millis, percent, rate } from '../../ui/format.ts';
+import { byteRate, millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
 import { WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
@@ -16,7 +16,7 @@ import { useSplitControl } from '../traffic-split/use-split-control.ts';
 import { Neighbours } from './neighbours.tsx';
 import { ObjectList } from './object-list.tsx';
 import { RequestLog } from './request-log.tsx';
-import { BreakdownCharts, GoldenCharts } from './traffic-charts.tsx';
+import { BreakdownCharts, GoldenCharts, TcpChart } from './traffic-charts.tsx';
 
 /** One service: figures, callers, how its requests are shared out, and every object that has a say. */
 export function ServicePage(): ReactElement {
@@ -32,6 +32,7 @@ export function ServicePage(): ReactElement {
     );
   const { service, objects } = detail.data;
   const id = `svc:${namespace}/${name}`;
+  const tcp = service.rps === 0 && service.ports.every(({ protocol }) => protocol === 'tcp');
   return (
     <div className="page" key={id}>
       <header className="dh">
@@ -49,9 +50,9 @@ export function ServicePage(): ReactElement {
         </Link>
         <Facts
           of={{
-            Requests: <b>{rate(service.rps)}</b>,
-            Errors: <b>{percent(service.errors)}</b>,
-            p95: <b>{millis(service.p95)}</b>,
+            ...(tcp
+              ? { Traffic: <b>{byteRate(service.tcpBytes)}</b> }
+              : { Requests: <b>{rate(service.rps)}</b>, Errors: <b>{percent(service.errors)}</b>, p95: <b>{millis(service.p95)}</b> }),
             Ports: service.ports.map((p) => `${p.port} ${p.protocol}`).join(', ') || '–',
             Host: <span className="mono">{service.host}</span>,
           }}
@@ -60,7 +61,7 @@ export function ServicePage(): ReactElement {
       <Tabs of={SERVICE_TABS} on={tab} label="Service" onChange={(next) => void navigate({ search: (held) => ({ ...held, tab: next }), replace: true })} />
       {tab === 'Overview' && (
         <>
-          <GoldenCharts of={id} />
+          {tcp ? <TcpChart of={id} /> : <GoldenCharts of={id} />}
           <section className="card">
             <div className="h">Workloads</div>
             <DataTable
@@ -89,8 +90,8 @@ export function ServicePage(): ReactElement {
       {tab === 'Traffic' && <Traffic namespace={namespace} name={name} />}
       {tab === 'Metrics' && (
         <>
-          <GoldenCharts of={id} />
-          <BreakdownCharts of={id} />
+          {tcp ? <TcpChart of={id} /> : <GoldenCharts of={id} />}
+          {!tcp && <BreakdownCharts of={id} />}
         </>
       )}
       {tab === 'Requests' && (

@@ -3,7 +3,7 @@ import { HEALTH, type ServiceSummary } from '@weft/mesh-core/api';
 import { useServices } from '../../data/hooks.ts';
 import { useInNamespace } from '../../data/settings.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
-import { millis, percent, rate } from '../../ui/format.ts';
+import { millis, percent, traffic } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
 import { ServiceLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
@@ -31,8 +31,8 @@ const COLUMNS: readonly Column<ServiceSummary>[] = [
       );
     },
   },
-  { title: 'Requests', right: true, sort: (s) => s.rps, cell: (s) => rate(s.rps) },
-  { title: 'Errors', right: true, sort: (s) => s.errors, cell: (s) => percent(s.errors) },
+  { title: 'Requests', right: true, sort: (s) => s.rps, cell: (s) => traffic(s.rps, s.tcpBytes) },
+  { title: 'Errors', right: true, sort: (s) => s.errors, cell: (s) => (s.rps > 0 ? percent(s.errors) : '–') },
   { title: 'p95', right: true, sort: (s) => s.p95, cell: (s) => millis(s.p95) },
 ];
 

@@ -1,8 +1,18 @@
 import type { ReactElement } from 'react';
 import type { Series } from '@weft/mesh-core/api';
 import { type Metric, useSeries } from '../../data/hooks.ts';
-import { codeColor, millis, percent, rate } from '../../ui/format.ts';
+import { byteRate, codeColor, millis, percent, rate } from '../../ui/format.ts';
 import { TimeChart } from '../../ui/time-chart.tsx';
+
+/** Bytes of a node of the graph that speaks TCP. */
+export function TcpChart({ of }: { of: string }): ReactElement {
+  return (
+    <section className="card">
+      <div className="h">TCP traffic by caller</div>
+      <TimeChart series={useSeries('tcpBytes', of, 'source').data} label="Bytes per second by caller" unit={byteRate} />
+    </section>
+  );
+}
 
 /** Requests by code, failures and latency of a node of the graph, an edge (`edge:<id>`), or of '', the whole mesh. */
 export function GoldenCharts({ of }: { of: string }): ReactElement {

@@ -7,13 +7,13 @@ import { useGraph, useProxies, useSecurity } from '../../data/hooks.ts';
 import { serviceOfNode, tracedName } from '../../data/node-names.ts';
 import { nodeWords } from '../../graph-canvas/badge-words.ts';
 import { Facts } from '../../ui/facts.tsx';
-import { millis, percent, rate } from '../../ui/format.ts';
+import { byteRate, millis, percent, rate } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
 import { ObjectLink, ServiceLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { Neighbours } from './neighbours.tsx';
 import { RequestLog } from './request-log.tsx';
-import { BreakdownCharts, GoldenCharts } from './traffic-charts.tsx';
+import { BreakdownCharts, GoldenCharts, TcpChart } from './traffic-charts.tsx';
 
 /** One workload: figures, neighbours, its proxies, and what guards it. */
 export function WorkloadPage(): ReactElement {
@@ -30,7 +30,8 @@ export function WorkloadPage(): ReactElement {
       </div>
     );
   const figures = nodeFigures(graph.data.nodeRows[at]);
-  const { inRps, outRps, p95 } = figures;
+  const { inRps, outRps, p95, tcpBytes } = figures;
+  const tcp = inRps === 0 && outRps === 0 && tcpBytes > 0;
   const gateway = node.kind === 'gateway';
   const service = serviceOfNode(node);
   const traced = tracedName(node);
@@ -63,7 +64,7 @@ export function WorkloadPage(): ReactElement {
         ))}
         <Facts
           of={{
-            Requests: <b>{gateway ? `${rate(outRps)} sent on` : `${rate(inRps)} in, ${rate(outRps)} out`}</b>,
+            [tcp ? 'Traffic' : 'Requests']: <b>{tcp ? byteRate(tcpBytes) : gateway ? `${rate(outRps)} sent on` : `${rate(inRps)} in, ${rate(outRps)} out`}</b>,
             Errors: <b>{percent(ownTraffic(node, figures).errors)}</b>,
             p95: <b>{millis(p95)}</b>,
             'App, version': [node.app, node.version].filter(Boolean).join(', ') || '–',
@@ -82,9 +83,9 @@ export function WorkloadPage(): ReactElement {
           }}
         />
       </header>
-      <GoldenCharts of={node.id} />
+      {tcp ? <TcpChart of={node.id} /> : <GoldenCharts of={node.id} />}
       <Neighbours belongs={(n) => n.id === node.id} />
-      {!gateway && <BreakdownCharts of={node.id} />}
+      {!gateway && !tcp && <BreakdownCharts of={node.id} />}
       <section className="card">
         <RequestLog service={traced} workload={name} />
       </section>

@@ -5,7 +5,7 @@ import { useGraph } from '../../data/hooks.ts';
 import { useInNamespace } from '../../data/settings.ts';
 import { nodeWords } from '../../graph-canvas/badge-words.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
-import { millis, percent, rate } from '../../ui/format.ts';
+import { millis, percent, traffic } from '../../ui/format.ts';
 import { HealthChip } from '../../ui/health-chip.tsx';
 import { WorkloadLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
@@ -17,6 +17,7 @@ interface Row {
   rps: number;
   errors: number;
   p95: number;
+  tcpBytes: number;
 }
 
 const COLUMNS: readonly Column<Row>[] = [
@@ -33,8 +34,8 @@ const COLUMNS: readonly Column<Row>[] = [
     title: 'Policies',
     cell: ({ node }) => <span className="t2">{nodeWords(node).join(', ')}</span>,
   },
-  { title: 'Requests', right: true, sort: (r) => r.rps, cell: (r) => rate(r.rps) },
-  { title: 'Errors', right: true, sort: (r) => r.errors, cell: (r) => percent(r.errors) },
+  { title: 'Requests', right: true, sort: (r) => r.rps, cell: (r) => traffic(r.rps, r.tcpBytes) },
+  { title: 'Errors', right: true, sort: (r) => r.errors, cell: (r) => (r.rps > 0 ? percent(r.errors) : '–') },
   { title: 'p95', right: true, sort: (r) => r.p95, cell: (r) => millis(r.p95) },
 ];
 
@@ -45,7 +46,7 @@ export function WorkloadsPage(): ReactElement {
   const rows = graph.data?.nodes.flatMap((node, i): Row[] => {
     if (node.workload === undefined || !inNamespace(node.namespace)) return [];
     const figures = nodeFigures(graph.data.nodeRows[i]);
-    return [{ node, health: figures.health, p95: figures.p95, ...ownTraffic(node, figures) }];
+    return [{ node, health: figures.health, p95: figures.p95, tcpBytes: figures.tcpBytes, ...ownTraffic(node, figures) }];
   });
   return (
     <div className="page">
