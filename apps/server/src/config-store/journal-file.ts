@@ -121,13 +121,18 @@ function parse<Entry>(line: string): { hash: string; entry: Entry } | undefined 
   }
 }
 
+/** Pid of another process that writes the journal in `dir`. */
+export function writerOf(dir: string): number | undefined {
+  const path = join(dir, 'lock');
+  const held = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
+  return held > 0 && held !== process.pid && isAlive(held) ? held : undefined;
+}
+
 /** One writer a directory. The lock of a process that is gone is taken over. */
 function lock(dir: string): () => void {
   const path = join(dir, 'lock');
-  const held = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
-  if (held > 0 && held !== process.pid && isAlive(held))
-    throw new StoreFailedError(`another Weft server (pid ${held}) uses ${dir}: stop it, or set WEFT_HOME to another directory`);
-  if (held > 0) rmSync(path, { force: true });
+  const held = writerOf(dir);
+  if (held !== undefined) throw new StoreFailedError(`another Weft server (pid ${held}) uses ${dir}: stop it, or set WEFT_HOME to another directory`);
   const temporary = `${path}.${process.pid}`;
   writeFileSync(temporary, String(process.pid));
   closeSync(openSync(temporary, 'r'));

@@ -3,6 +3,7 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { writerOf } from '../config-store/journal-file.ts';
 import { isFree } from '../agent/ports.ts';
 import { StartError } from '../agent/errors.ts';
 
@@ -58,6 +59,13 @@ export async function checkMachine(options: UpOptions): Promise<void> {
       { cause: error },
     );
   }
+  // Before anything is written there: the other mesh starts its processes from these files.
+  const writer = writerOf(join(options.stateDir, 'config'));
+  if (writer !== undefined)
+    throw new StartError(
+      'WEFT_STATE_DIR',
+      `another mesh (its server has pid ${writer}) uses ${options.stateDir}: stop it, or set WEFT_HOME to another directory`,
+    );
   for (const { key, flag, env, what } of PORT_FLAGS)
     if (!(await isFree(options[key])))
       throw new StartError(
