@@ -1,6 +1,6 @@
 // Stock Envoy as a sidecar: writes its bootstrap and credential, supervises it, and forwards its counters as OTLP.
 
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -33,10 +33,13 @@ export interface EnvoyOptions {
   filters?: readonly MeshObject[];
 }
 
-/** Path of an Envoy binary: `ENVOY_BIN`, then PATH, then where `npm test` keeps its engines. Throws with how to get one. */
+/** Path of an Envoy binary: `ENVOY_BIN` and no other, else PATH, then where `npm test` keeps its engines. Throws with how to get one. */
 export function findEnvoy(env: NodeJS.ProcessEnv): string {
-  const candidates = [env['ENVOY_BIN'], ...(env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, 'envoy')), ...cachedEnvoys(env)];
-  const found = candidates.find((path): path is string => path !== undefined && path !== '' && isExecutable(path));
+  const chosen = env['ENVOY_BIN'] ?? '';
+  if (chosen !== '' && !isExecutable(chosen)) throw new StartError('WEFT_ENGINE_MISSING', `ENVOY_BIN is ${chosen}, where no program is`);
+  if (chosen !== '') return chosen;
+  const candidates = [...(env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, 'envoy')), ...cachedEnvoys(env)];
+  const found = candidates.find(isExecutable);
   if (found !== undefined) return found;
   throw new StartError(
     'WEFT_ENGINE_MISSING',
@@ -71,7 +74,7 @@ function isExecutable(path: string): boolean {
  */
 export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
   const { spec, binary, dir, secondAdminPort } = options;
-  const version = /\/(\d+\.\d+\.\d+)\//.exec(execFileSync(binary, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'unknown';
+  const version = versionOf(binary);
   const credential = await startCredential(spec, dir, options.log);
   const specs = [spec, ...(secondAdminPort === undefined ? [] : [{ ...spec, replica: 'second', adminPort: secondAdminPort }])];
   const started = await Promise.allSettled(specs.map((one) => startProcess({ ...options, spec: one }, version, credential.files)));
@@ -94,6 +97,17 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Child> {
     send: (message) => envoy.send(message),
     stop,
   };
+}
+
+/** Asked before the bootstrap is written, so that another program is told apart from an Envoy that does not start. */
+export function versionOf(binary: string): string {
+  const asked = spawnSync(binary, ['--version'], { encoding: 'utf8', timeout: 20_000 });
+  const version = /\/(\d+\.\d+\.\d+)[^/]*\//.exec(asked.stdout ?? '')?.[1];
+  if (version !== undefined) return version;
+  throw new StartError(
+    'WEFT_ENGINE_MISSING',
+    `${binary} is no Envoy: asked for its --version it ${asked.error?.message ?? `ended with ${asked.signal ?? asked.status}`}`,
+  );
 }
 
 async function startProcess({ spec, binary, dir, logFile, log, filters }: EnvoyOptions, version: string, files: XdsCredential): Promise<Child> {

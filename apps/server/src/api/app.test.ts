@@ -149,7 +149,13 @@ test('Kubernetes-style: create, conflict, invalid, patch, delete, each with its 
     body: { spec: { hosts: ['y'], http: [{}] }, metadata: { generation: 2 } },
   });
   expect(await call('PATCH', `${VS}/x?dryRun=All`, { spec: { hosts: ['z'] } }, merge)).toMatchObject({ status: 200, body: { spec: { hosts: ['z'] } } });
-  expect(await call('PATCH', `${VS}/x`, [], { 'content-type': 'application/json-patch+json' })).toMatchObject({ status: 415 });
+  const json = { 'content-type': 'application/json-patch+json' };
+  expect(await call('PATCH', `${VS}/x?dryRun=All`, [{ op: 'replace', path: '/spec/hosts/0', value: 'z' }], json)).toMatchObject({
+    status: 200,
+    body: { spec: { hosts: ['z'] } },
+  });
+  expect(await call('PATCH', `${VS}/x`, [{ op: 'remove', path: '/spec/nope' }], json)).toMatchObject({ status: 422, body: { reason: 'Invalid' } });
+  expect(await call('PATCH', `${VS}/x`, [], { 'content-type': 'application/yaml' })).toMatchObject({ status: 415 });
   expect(await call('GET', VS.replace('/v1/', '/v1beta1/'))).toMatchObject({
     body: { kind: 'VirtualServiceList', items: [{ apiVersion: 'networking.istio.io/v1beta1', spec: { hosts: ['y'] } }] },
   });

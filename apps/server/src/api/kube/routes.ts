@@ -15,6 +15,7 @@ import type { ReadyServices } from '../services.ts';
 import { gatewayProxies } from '../delivery-problems.ts';
 import { GROUP_VERSIONS, apiGroup, apiGroups, basePath, groupVersion, openApiIndex, openApiOf, resourceList } from './discovery.ts';
 import { withNamespaces } from './namespaces.ts';
+import { jsonPatch } from './json-patch.ts';
 import { mergePatch, strategicPatch } from './patch.ts';
 import { fromKubeProtobuf } from './protobuf.ts';
 import { selectorOf } from './selectors.ts';
@@ -36,11 +37,16 @@ type Request = FastifyRequest<{ Params: { namespace?: string; name?: string }; Q
 /** Its objects have a status, and so have Ingresses. */
 const GATEWAY_API = 'gateway.networking.k8s.io';
 const OPENAPI_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
-const PATCH_TYPES = ['application/merge-patch+json', 'application/strategic-merge-patch+json', 'application/apply-patch+yaml'];
+const PATCH_TYPES: Readonly<Record<string, (target: unknown, patch: unknown) => unknown>> = {
+  'application/merge-patch+json': mergePatch,
+  'application/strategic-merge-patch+json': strategicPatch,
+  'application/json-patch+json': jsonPatch,
+  'application/apply-patch+yaml': mergePatch,
+};
 
 export function kubeRoutes(services: ReadyServices, queries: Queries): FastifyPluginAsync {
   return async (app) => {
-    app.addContentTypeParser([...PATCH_TYPES, 'application/yaml'], { parseAs: 'string' }, async (_request: FastifyRequest, body: string) => {
+    app.addContentTypeParser([...Object.keys(PATCH_TYPES), 'application/yaml'], { parseAs: 'string' }, async (_request: FastifyRequest, body: string) => {
       try {
         return parse(body) as unknown;
       } catch (error) {
@@ -203,13 +209,13 @@ function resourceRoutes(
   app.patch(one, hidden, async (raw, reply) => {
     const request = raw as Request;
     const type = (request.headers['content-type'] ?? '').split(';')[0] ?? '';
-    if (!PATCH_TYPES.includes(type)) throw new RefusedError(415, 'WEFT_PATCH_TYPE', `the patch type ${type} is not taken; use ${PATCH_TYPES.join(', ')}`);
+    const patched = PATCH_TYPES[type];
+    if (patched === undefined)
+      throw new RefusedError(415, 'WEFT_PATCH_TYPE', `the patch type ${type} is not taken; use ${Object.keys(PATCH_TYPES).join(', ')}`);
     const before = store.get(refIn(request));
     if (before === undefined && type === 'application/apply-patch+yaml') return reply.code(201).send(await put(request, reply, request.body, ''));
     const current = shown(existing(request));
-    const next = (type === 'application/strategic-merge-patch+json' ? strategicPatch : mergePatch)(current, request.body) as {
-      metadata?: { resourceVersion?: string };
-    };
+    const next = patched(current, request.body) as { metadata?: { resourceVersion?: string } };
     // The patch was made against `current`: whoever writes in between wins, and this one is told.
     const wanted = next.metadata?.resourceVersion ?? current.metadata.resourceVersion;
     return put(request, reply, next, wanted);
