@@ -11,6 +11,10 @@ test('a YAML error is marked at its line and refused', async ({ mesh, page }) =>
   await expect(page.locator('.cm-lint-marker-error, .cm-lintRange-error').first()).toBeVisible();
   await expect(page.getByTestId('problem-row').first()).toContainText('htttp');
   await expect(page.getByTestId('config-apply')).toBeDisabled();
+  // Typed over everything, with deleted lines and a message shown.
+  await page.keyboard.press('Control+a');
+  await page.keyboard.type('kind: Foo');
+  await expect(editor.locator('.cm-line').first()).toHaveText(/^kind: Foo/);
   const after = await mesh.api('GET', '/apis/networking.istio.io/v1/namespaces/bookinfo/virtualservices/reviews');
   expect(after.body).toEqual(before.body);
 });
@@ -29,6 +33,8 @@ test('a wrong subset is mended by its quick fix, applied, seen in history and un
   await expect(page.getByRole('img', { name: /v3 goes from 0 to 10 percent/ })).toBeVisible();
   await page.getByTestId('config-apply').click();
   await expect(page.getByText(/Applied as revision/)).toBeVisible();
+  // Under the toast nothing could be clicked.
+  await page.getByRole('button', { name: 'Dry run' }).click({ timeout: 2_000 });
   const object = '/apis/networking.istio.io/v1/namespaces/bookinfo/virtualservices/reviews';
   expect(JSON.stringify((await mesh.api('GET', object)).body)).toContain('"subset":"v3"');
   await page.getByRole('button', { name: 'History' }).click();

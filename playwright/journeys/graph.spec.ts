@@ -1,3 +1,4 @@
+import type { Locator } from '@playwright/test';
 import { expect, test } from '../fixtures/mesh.ts';
 
 test('the graph appears with live rates of the demo', async ({ mesh, page }) => {
@@ -23,4 +24,21 @@ test('a trace opens from an edge and shows the matched route', async ({ mesh, pa
   await expect(page.getByTestId('span-row').first()).toBeVisible();
   await page.getByTestId('span-row').filter({ hasText: 'productpage reviews:9080' }).first().click();
   await expect(page.getByTestId('span-detail')).toContainText('VirtualService reviews');
+});
+
+test('what lies over the picture lies beside one another on a small screen', async ({ mesh, page }) => {
+  await page.setViewportSize({ width: 1024, height: 700 });
+  const overlap = async (a: Locator, b: Locator): Promise<boolean> => {
+    await expect(a).toBeVisible();
+    await expect(b).toBeVisible();
+    const [one, other] = [await a.boundingBox(), await b.boundingBox()];
+    if (one === null || other === null) throw new Error('nothing is drawn there');
+    return one.x < other.x + other.width && other.x < one.x + one.width && one.y < other.y + other.height && other.y < one.y + one.height;
+  };
+  await page.goto(`${mesh.url}/graph?node=svc:bookinfo/reviews`);
+  expect(await overlap(page.getByRole('group', { name: 'Legend' }), page.getByRole('button', { name: 'Zoom out' }))).toBe(false);
+  await page.goto(`${mesh.url}/graph?ns=nobody`);
+  expect(await overlap(page.getByText('No workloads and no traffic here yet'), page.getByPlaceholder('Hide: idle'))).toBe(false);
+  await page.setViewportSize({ width: 1440, height: 900 });
+  expect(await overlap(page.getByText('No workloads and no traffic here yet'), page.getByText('Display', { exact: true }))).toBe(false);
 });

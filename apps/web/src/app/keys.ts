@@ -1,17 +1,18 @@
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import { useSettings } from '../data/settings.ts';
+import { MOD } from '../ui/mod-key.ts';
 
 const PAGES = { o: '/overview', g: '/graph', s: '/services', t: '/traces', c: '/config', e: '/security', p: '/proxies' } as const;
 /** What `?` shows. */
 export const KEYS: readonly (readonly [string, string])[] = [
-  ['⌘K', 'search or jump to'],
+  [`${MOD}K`, 'search or jump to'],
   ['g then o g s t c e p', 'overview, graph, services, traces, config, security, proxies'],
   ['space', 'pause or go on'],
   ['/', 'find'],
   ['?', 'these keys'],
   ['j k h l e', 'in a trace: next, previous, fold, unfold, next error'],
-  ['⌘S ⌘Enter F8 F7', 'in the editor: dry run, apply, next problem, next change'],
+  [`${MOD}S ${MOD}Enter F8 F7`, 'in the editor: dry run, apply, next problem, next change'],
   ['Esc', 'close'],
 ];
 const CHORD_MS = 1_000;

@@ -15,6 +15,7 @@ import { Link, Outlet, useLocation, useNavigate, useSearch } from '@tanstack/rea
 import { type ReactElement, useEffect, useState } from 'react';
 import { useConfigList, useLiveState, useStatus } from '../data/hooks.ts';
 import { useSettings } from '../data/settings.ts';
+import { MOD } from '../ui/mod-key.ts';
 import { KeyHelp } from './key-help.tsx';
 import { useKeys } from './keys.ts';
 import { Palette } from './palette.tsx';
@@ -128,7 +129,7 @@ export function Shell(): ReactElement {
         <span style={{ flex: 1 }} />
         <button type="button" className="search" onClick={() => setPalette(true)}>
           <IconSearch size={14} aria-hidden="true" />
-          Search or jump to<kbd>⌘K</kbd>
+          Search or jump to<kbd>{MOD}K</kbd>
         </button>
         <select className="pill" aria-label="Range" value={settings.windowSec} onChange={(e) => choose({ range: Number(e.target.value) })}>
           {!WINDOWS.some(([seconds]) => seconds === settings.windowSec) && <option value={settings.windowSec}>Last {settings.windowSec} s</option>}

@@ -4,6 +4,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useRef, useState } from 'react';
 import { useConfigList, useProblems, useProxies } from '../../data/hooks.ts';
 import { useInNamespace, useSettings } from '../../data/settings.ts';
+import { MOD } from '../../ui/mod-key.ts';
 import { State } from '../../ui/state.tsx';
 import './config.css';
 import { DiffView } from './diff-view.tsx';
@@ -149,7 +150,7 @@ export function ConfigPage(): ReactElement {
           <button type="button" className="btn" disabled={!draft.dirty} onClick={draft.discard}>
             Discard
           </button>
-          <button type="button" className="btn" disabled={draft.text === undefined} title="Check again (⌘S)" onClick={draft.recheck}>
+          <button type="button" className="btn" disabled={draft.text === undefined} title={`Check again (${MOD}S)`} onClick={draft.recheck}>
             Dry run
           </button>
           <button
@@ -159,7 +160,7 @@ export function ConfigPage(): ReactElement {
             disabled={!changed || errors > 0 || draft.busy || !draft.checkedNow}
             onClick={() => void apply()}
           >
-            {errors > 0 ? `Fix ${errors} ${errors === 1 ? 'error' : 'errors'} to apply` : draft.busy ? 'Applying…' : 'Apply ⌘↵'}
+            {errors > 0 ? `Fix ${errors} ${errors === 1 ? 'error' : 'errors'} to apply` : draft.busy ? 'Applying…' : `Apply ${MOD}↵`}
           </button>
         </div>
       </aside>

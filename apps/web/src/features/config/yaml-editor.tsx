@@ -29,6 +29,14 @@ interface Props {
   onCheck(): void;
 }
 
+/** The lines a diff shows as deleted and the messages at line ends confuse how the editor reads what was typed over a selection: it keeps it selected, and the next key replaces it. */
+const typeOverSelection = EditorView.inputHandler.of((view, _from, _to, text) => {
+  const { main, ranges } = view.state.selection;
+  if (main.empty || ranges.length > 1) return false;
+  view.dispatch(view.state.replaceSelection(text), { userEvent: 'input.type', scrollIntoView: true });
+  return true;
+});
+
 /** A YAML editor that starts from `initial`; give it a new `key` for another text. Keys: Mod-Enter apply, Mod-S check, F8 next problem, F7 next change. */
 export function YamlEditor({ initial: given, original, diff, problems, ref, onChange, onApply, onCheck }: Props): ReactElement {
   // The text is the editor's from here on.
@@ -74,6 +82,7 @@ export function YamlEditor({ initial: given, original, diff, problems, ref, onCh
           yamlLook,
           inlineProblems,
           compartment.of([]),
+          typeOverSelection,
           EditorView.contentAttributes.of({ 'aria-label': 'YAML', tabindex: '0' }),
           EditorView.updateListener.of((u) => u.docChanged && handlers.current.onChange(u.state.doc.toString())),
         ],

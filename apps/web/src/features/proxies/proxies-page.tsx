@@ -44,7 +44,7 @@ const COLUMNS: readonly Column<ProxyStatus>[] = [
       </>
     ),
   },
-  { title: 'Last seen', right: true, sort: (p) => p.lastSeenAt, cell: (p) => clock(p.lastSeenAt) },
+  { title: 'Last acknowledged', right: true, sort: (p) => p.lastSeenAt, cell: (p) => clock(p.lastSeenAt) },
 ];
 
 /** Every proxy with what it has taken over, per type, and its own words where it refused; one of them in detail. */
