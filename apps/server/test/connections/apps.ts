@@ -44,7 +44,7 @@ export async function startApps(identity: { chainPem: string; keyPem: string }):
       const text = chunk.toString('latin1');
       const greeting = seen.bytes === '' ? `${app}<` : '';
       seen.bytes += text;
-      if (seen.bytes.startsWith('PRI ')) socket.destroy();
+      if (seen.bytes.startsWith('PRI ')) socket.end();
       else if (!HTTP.test(seen.bytes)) socket.write(greeting + text, 'latin1');
       else if (/\r?\n\r?\n/.test(seen.bytes))
         socket.end(`HTTP/1.1 200 OK\r\nx-app: ${app}\r\ncontent-length: ${app.length}\r\nconnection: close\r\n\r\n${app}`);

@@ -290,7 +290,10 @@ interface Outcome extends Seen {
 function comparable({ text, end, protocol, arrived }: Outcome, { last, tls }: Question, log: readonly string[]): object {
   const failed = log.some((line) => line.includes('UF'));
   // How many bytes there were until a reset or a refusal is a matter of time; TLS that passes through is not always as long.
-  const uncounted = last === 'reset' || log.some((line) => line.includes('rbac_')) || arrived.some(({ bytes, hello }) => hello !== '' || isHello(bytes));
+  const uncounted =
+    last === 'reset' ||
+    log.some((line) => line.includes('rbac_')) ||
+    arrived.some(({ bytes, hello }) => hello !== '' || isHello(bytes) || bytes.startsWith('PRI '));
   return {
     protocol,
     text: last === 'reset' ? text !== '' : protocol === 'h2' ? '' : beginning(text),

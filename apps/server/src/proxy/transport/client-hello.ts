@@ -33,13 +33,13 @@ function firstMessage(bytes: Buffer): Buffer | 'incomplete' | 'absent' {
     const record = bytes.readUInt16BE(at + 3);
     if (bytes[at] !== 0x16 || record > LIMIT) return 'absent';
     const part = bytes.subarray(at + 5, at + 5 + record);
+    if (part.length < record) return 'incomplete';
     parts.push(part);
     have += part.length;
     const message = parts.length === 1 ? part : Buffer.concat(parts);
     const wanted = message.length < 4 ? LIMIT : 4 + message.readUIntBE(1, 3);
     if (wanted > LIMIT) return 'absent';
     if (have >= wanted) return message.subarray(0, wanted);
-    if (part.length < record) return 'incomplete';
     at += 5 + record;
   }
   return 'incomplete';

@@ -42,6 +42,7 @@ test('what is not TLS is told at its first bytes, so is what is no hello; one wi
   expect(readClientHello(record(Buffer.from([1, 0, 0, 1, 3])))).toBe('absent');
   expect(readClientHello(Buffer.from([0x16, 3, 1, 0xff, 0xff]))).toBe('absent');
   expect(readClientHello(Buffer.from([0x16, 3, 1, 0, 0]))).toBe('incomplete');
+  expect(readClientHello(Buffer.from([0x16, 3, 1, 0, 9, 2, 0xff, 0xff, 0xff]))).toBe('incomplete');
   expect(readClientHello(Buffer.concat(Array.from({ length: 3_000 }, () => record(Buffer.from([1])))))).toBe('absent');
   expect(readClientHello(Buffer.concat([record(Buffer.from([1, 0, 0x3f, 0])), ...Array.from({ length: 3_000 }, () => record(Buffer.from([1])))]))).toBe(
     'endless',
