@@ -296,7 +296,7 @@ function comparable({ text, end, protocol, arrived }: Outcome, { last, tls }: Qu
     arrived.some(({ bytes, hello }) => hello !== '' || isHello(bytes) || bytes.startsWith('PRI '));
   return {
     protocol,
-    text: last === 'reset' ? text !== '' : protocol === 'h2' ? '' : beginning(text),
+    text: protocol === 'h2' ? '' : last === 'reset' ? text !== '' : beginning(text),
     // Without an answer, and under TLS, how it ends depends on what had been read.
     end: (text === '' || tls !== undefined) && end !== 'silent' && end !== 'refused' ? 'over' : end,
     // Whom a further try asks is chance, and what a failed handshake leaves unread makes an end a reset.

@@ -347,5 +347,6 @@ test('hash policies: combined as Envoy does, terminal, cookies made for those wi
 
 test('a group of a regex rewrite, and the whole of it', () => {
   expect(compileRegexRewrite('a+', '<\\0>')('/rwq/aa/baaa?aa')).toBe('/rwq/<aa>/b<aaa>?aa');
+  expect(compileRegexRewrite('/.*', '')('/ab?c')).toBeUndefined();
   expect(compileRegexRewrite('(b)?', '<\\1$1\\\\>')('/ab')).toBe('<$1\\>/<$1\\>a<b$1\\>');
 });

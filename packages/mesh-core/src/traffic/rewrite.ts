@@ -29,11 +29,12 @@ export function compileRegexRewriteText(pattern: string, substitution: string): 
   };
 }
 
-/** The same for the path of a target, its query left as it is. @throws RegexError */
-export function compileRegexRewrite(pattern: string, substitution: string): (path: string) => string {
+/** The same for the path of a target, its query left as it is; undefined where nothing is left of it, which is no path. @throws RegexError */
+export function compileRegexRewrite(pattern: string, substitution: string): (path: string) => string | undefined {
   const rewrite = compileRegexRewriteText(pattern, substitution);
   return (path) => {
     const bare = pathWithoutQuery(path);
-    return rewrite(bare) + path.slice(bare.length);
+    const rewritten = rewrite(bare);
+    return rewritten === '' ? undefined : rewritten + path.slice(bare.length);
   };
 }

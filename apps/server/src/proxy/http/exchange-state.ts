@@ -205,7 +205,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     const { upstreamPath, target, context } = this;
     if (name === ':path') return upstreamPath === '' ? this.path : upstreamPath;
     if (name === ':scheme') return this.scheme;
-    if (name === 'x-envoy-original-path' && upstreamPath !== '' && this.route?.forward?.rewritePath !== undefined) return this.path;
+    if (name === 'x-envoy-original-path' && upstreamPath !== '' && this.route?.forward?.rewritePath !== undefined)
+      return valuesIn(this.lines, name)[0] ?? this.get(name);
     if (target !== undefined && this.lines !== '' && target.requestHeaders.names.has(name)) return valuesIn(this.lines, name)[0];
     if (name.startsWith('x-envoy-') && isUnwanted(name, this.internal, context.manager.useRemoteAddress)) return undefined;
     return this.get(name);

@@ -6,7 +6,7 @@ import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
-import type { DirectResponseAction, InternalRedirect, Mirror, RedirectAction } from '../config/model.ts';
+import type { DirectResponseAction, ForwardAction, InternalRedirect, Mirror, RedirectAction } from '../config/model.ts';
 import { valuesIn, without } from '../transport/field-lines.ts';
 import type { WheelTimer } from '../transport/timer-wheel.ts';
 import type { Attempt } from './attempt.ts';
@@ -170,9 +170,10 @@ export class Exchange extends ExchangeTries {
     this.planTries(forward);
     // Values of headers speak of the first try already.
     this.record.attempts = 1;
-    this.lines = this.upstreamLines(target, forward);
+    const rewritten = forward.rewritePath?.(this.path);
+    this.lines = this.upstreamLines(target, action, rewritten !== undefined);
     this.record.attempts = 0;
-    this.upstreamPath = forward.rewritePath?.(this.path) ?? this.path;
+    this.upstreamPath = rewritten ?? this.path;
     this.hash = forward.hash !== undefined && cluster.usesHash ? forward.hash(this.sent()) : undefined;
     if (this.requestDone) this.armRouteTimer();
     if (action.mirrors.length > 0 && this.upgrade === '') this.mirror(action.mirrors);
@@ -212,10 +213,10 @@ export class Exchange extends ExchangeTries {
     this.record.cluster = this.cluster?.config;
   }
 
-  private upstreamLines(target: Target, { action, rewritePath }: CompiledForward): string {
+  private upstreamLines(target: Target, action: ForwardAction, tellsPath: boolean): string {
     const { context, record } = this;
     const head = this.head as RequestHead;
-    if (rewritePath !== undefined) record.path = this.path;
+    if (tellsPath) record.path = this.path;
     // Their values speak of what is rewritten only afterwards.
     let lines = target.requestHeaders.lines(this) + this.requestLinesAdded;
     if (target.requestHeaders.names.has('user-agent')) record.userAgent = valuesIn(lines, 'user-agent')[0] ?? '';
@@ -229,7 +230,7 @@ export class Exchange extends ExchangeTries {
       if (action.appendForwardedHost) lines += `x-forwarded-host: ${this.authority}\r\n`;
     }
     // Also where the rewrite changed nothing.
-    if (rewritePath !== undefined) lines += `x-envoy-original-path: ${this.path}\r\n`;
+    if (tellsPath) lines += `x-envoy-original-path: ${this.path}\r\n`;
     if (this.redirects > 0) lines += `x-envoy-original-url: ${this.originalUrl}\r\n`;
     // Names the peer's span.
     const operation = record.route?.operation ?? '';
@@ -243,7 +244,7 @@ export class Exchange extends ExchangeTries {
       drop: union(target.requestHeaders.drop, this.requestDrop),
       internal: this.internal,
       tellsHost,
-      tellsPath: rewritePath !== undefined,
+      tellsPath,
       grpcTimeout: this.ownsGrpcTimeout,
       attemptCount: this.route?.host.attemptCount === true,
       lines,

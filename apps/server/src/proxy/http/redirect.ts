@@ -11,7 +11,7 @@ export function compileRedirect(action: RedirectAction, match: RouteMatch): Redi
     if (action.path !== undefined) return action.path.includes('?') ? action.path : action.path + path.slice(pathWithoutQuery(path).length);
     if (prefixRewrite !== undefined)
       return rewritePrefix(path, match.path.kind === 'regex' ? pathWithoutQuery(path).length : match.path.value.length, prefixRewrite);
-    return regex === undefined ? path : regex(path);
+    return regex?.(path) ?? path;
   };
   return (request) => {
     const scheme = action.scheme ?? request.scheme;

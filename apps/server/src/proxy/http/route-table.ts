@@ -62,7 +62,7 @@ export interface CompiledForward {
   action: ForwardAction;
   targets: WeightedChoice<Target>;
   /** Undefined = the path goes as it came. */
-  rewritePath: ((path: string) => string) | undefined;
+  rewritePath: ((path: string) => string | undefined) | undefined;
   retry: RetryRules | undefined;
   /** Whether this request may be tried again at all; undefined = any. */
   retriable: ((request: RequestView) => boolean) | undefined;

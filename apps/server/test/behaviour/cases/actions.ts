@@ -41,7 +41,7 @@ spec:
   },
   {
     area,
-    name: 'rewrite uriRegexRewrite with groups; authority',
+    name: 'rewrite uriRegexRewrite with groups; one that leaves nothing is none; authority',
     services: [service('regex-rewrite')],
     objects: `
 kind: VirtualService
@@ -52,12 +52,16 @@ spec:
   - match: [{ uri: { prefix: /service } }]
     rewrite: { uriRegexRewrite: { match: "^/service/([^/]+)(/.*)$", rewrite: "\\\\2/instance/\\\\1" } }
     route: [{ destination: { host: regex-rewrite } }]
+  - match: [{ uri: { prefix: /nothing } }]
+    rewrite: { uriRegexRewrite: { match: "/(x)?.*", rewrite: "\\\\1" } }
+    route: [{ destination: { host: regex-rewrite } }]
   - rewrite: { authority: other.example.com }
     route: [{ destination: { host: regex-rewrite } }]
 `,
     steps: [
       http({ path: '/service/foo/v1/api?x=1', expect: ok({ path: '/v1/api/instance/foo?x=1' }) }),
       http({ path: '/service/foo', expect: ok({ path: '/service/foo' }) }),
+      http({ path: '/nothing?q', expect: { status: 200, upstream: { path: '/nothing?q', headers: { 'x-envoy-original-path': absent } } } }),
       http({ path: '/a', expect: { status: 200, upstream: { path: '/a', headers: { host: 'other.example.com' } } } }),
     ],
   },
