@@ -4,7 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DEFAULT_MESH_SETTINGS } from '../../packages/mesh-core/dist/model/index.js';
 import { createCertificateAuthority, createSecretProvider } from '../../apps/server/dist/certificates/ca.js';
 import { openJournalStore } from '../../apps/server/dist/config-store/journal-store.js';
-import { crowdMemory } from '../../apps/server/dist/crowd-memory.js';
+import { createCrowdMemory } from '../../apps/server/dist/crowd-memory.js';
 import { createControlPlane } from '../../apps/server/dist/control-plane/create-control-plane.js';
 import { hostOf, serviceObjects, splitOf } from './mesh.mjs';
 
@@ -20,13 +20,15 @@ if (store.list().items.length === 0) {
       { actor: 'bench' },
     );
 }
+const memory = createCrowdMemory();
 const plane = createControlPlane({
   store,
   settings: DEFAULT_MESH_SETTINGS,
   ca,
   secrets,
   ports: { plain: 0, tls: port, host: '127.0.0.1' },
-  onCrowd: (coming) => void crowdMemory(coming),
+  onCrowd: (coming) => void memory.crowd(coming),
+  onSettled: memory.settled,
   log: ({ level, message, fields }) => level !== 'info' && console.error(message, fields),
 });
 await plane.start();

@@ -9,7 +9,7 @@ import { createApp } from './api/app.ts';
 import { createCertificateAuthority, createSecretProvider } from './certificates/ca.ts';
 import { openJournalStore } from './config-store/journal-store.ts';
 import { createControlPlane } from './control-plane/create-control-plane.ts';
-import { crowdMemory } from './crowd-memory.ts';
+import { createCrowdMemory } from './crowd-memory.ts';
 import type { ServerOptions } from './server-options.ts';
 import { createTelemetry } from './telemetry/create-telemetry.ts';
 import { VERSION } from './version.ts';
@@ -47,6 +47,7 @@ async function serve({ stateDir, host, settings, ...ports }: ServerOptions): Pro
   const store = await openJournalStore({ dir: join(stateDir, 'config'), now: Date.now, log });
   const ca = await createCertificateAuthority({ stateDir: join(stateDir, 'ca'), trustDomain: settings.trustDomain });
   const secrets = createSecretProvider({ ca, onError: (error) => log(`certificate: ${String(error)}`) });
+  const memory = createCrowdMemory();
   const controlPlane = createControlPlane({
     store,
     settings,
@@ -54,7 +55,8 @@ async function serve({ stateDir, host, settings, ...ports }: ServerOptions): Pro
     secrets,
     ports: { plain: ports.xdsPort, tls: ports.xdsTlsPort, host },
     ...(ports.xdsMaxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: ports.xdsMaxConnectionAgeMs }),
-    onCrowd: (coming) => void crowdMemory(coming),
+    onCrowd: (coming) => void memory.crowd(coming),
+    onSettled: memory.settled,
     log: ({ level, message, fields }) => log(`${level} ${message} ${JSON.stringify(fields)}`),
   });
   const telemetry = createTelemetry({

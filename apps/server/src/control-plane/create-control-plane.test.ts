@@ -163,6 +163,33 @@ test('a burst of commits is at most two pushes, and all of it is told', async ()
   for (const at of commits.keys()) expect(spreadOf(at)?.proxies[0]?.state).toBe('acked');
 });
 
+test('an edit is settled once, when the last of those it reached has answered', async () => {
+  await harness.close();
+  const settled: unknown[] = [];
+  harness = await startHarness({ onSettled: () => settled.push(harness.plane.propagation(revision)) });
+  let { revision } = await harness.put(virtualService('one', {}));
+  const streams = ['first', 'second'].map((workload) => {
+    const stream = openDelta(harness.plane.ports().plain);
+    closers.push(stream.close);
+    stream.send({ node: nodeOf(workload), typeUrl: TYPE_URL.cluster });
+    return stream;
+  });
+  const answer = async (stream: (typeof streams)[number]): Promise<void> =>
+    stream.send({ typeUrl: TYPE_URL.cluster, responseNonce: (await stream.next()).nonce });
+  const acked = (): number | undefined => harness.plane.propagation(revision)?.proxies.filter((p) => p.state === 'acked').length;
+  for (const stream of streams) await answer(stream);
+  await until(() => harness.plane.proxies().filter((p) => p.state === 'synced').length === 2);
+  for (const cluster of [2, 3]) {
+    ({ revision } = await harness.put(virtualService('one', { cluster })));
+    for (const [i, stream] of streams.entries()) {
+      await answer(stream);
+      await until(() => acked() === i + 1);
+    }
+    await until(() => settled.length === cluster - 1);
+  }
+  for (const spread of settled) expect(spread).toMatchObject({ proxies: [{ state: 'acked' }, { state: 'acked' }] });
+});
+
 test('a stream that names no node, or changes its node, is refused', async () => {
   const { plain } = harness.plane.ports();
   const nameless = openSotw(plain);

@@ -47,6 +47,8 @@ export interface ControlPlaneOptions<M> {
   loadReportSeconds?: number;
   /** Many proxies are coming (a time of much garbage), or no more are: what that left behind may be given back. */
   onCrowd?: (coming: boolean) => void;
+  /** An edit has been answered by all it reached, and no other is on its way. */
+  onSettled?: () => void;
   log?: ControlPlaneLog;
 }
 
@@ -71,7 +73,14 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   const loads = new Map<string, LoadRow>();
   let stopCertificate: () => void = () => undefined;
 
-  const moved = (connection: ProxyConnection): void => feed.report(connection.node.id, propagation.refresh(connection));
+  const settled = (): boolean => propagation.settled && pushes.size === 0;
+
+  const moved = (connection: ProxyConnection): void => {
+    const revisions = propagation.refresh(connection);
+    feed.report(connection.node.id, revisions);
+    // Later, when those who listen to the feed have been told.
+    if (revisions.length > 0 && settled()) setImmediate(() => settled() && options.onSettled?.());
+  };
 
   const push = (connection: ProxyConnection, commits: readonly Commit[]): void => {
     const started = performance.now();

@@ -91,6 +91,11 @@ export class PropagationLog {
     return moved;
   }
 
+  /** Whether every edit recorded so far is answered. */
+  get settled(): boolean {
+    return this.#open.size === 0;
+  }
+
   /** `more`: there are proxies that it has not been worked out for. */
   get(revision: string, more: boolean): Propagation | undefined {
     const edit = this.#edits.get(revision);

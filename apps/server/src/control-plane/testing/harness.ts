@@ -63,7 +63,7 @@ export const perTypeTranslator: Translator<readonly MeshObject[]> = {
 
 /** Ends with `close()`. */
 export async function startHarness<M = readonly MeshObject[]>(
-  options: { realTranslator?: boolean; translate?: Translator<M>; secretTtlMs?: number; maxConnectionAgeMs?: number } = {},
+  options: { realTranslator?: boolean; translate?: Translator<M>; secretTtlMs?: number; maxConnectionAgeMs?: number; onSettled?: () => void } = {},
 ) {
   const stateDir = await mkdtemp(join(tmpdir(), 'weft-cp-'));
   const store = await openJournalStore({ dir: join(stateDir, 'config'), now: Date.now, log: () => undefined });
@@ -77,6 +77,7 @@ export async function startHarness<M = readonly MeshObject[]>(
     ports: { plain: 0, tls: 0, host: '127.0.0.1' },
     loadReportSeconds: 1,
     ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
+    ...(options.onSettled === undefined ? {} : { onSettled: options.onSettled }),
   };
   const plane =
     options.realTranslator === true

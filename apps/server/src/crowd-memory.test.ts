@@ -1,0 +1,91 @@
+import { getHeapStatistics } from 'node:v8';
+import { expect, test } from 'vitest';
+import { createCrowdMemory } from './crowd-memory.ts';
+import type { Heap } from './crowd-memory.ts';
+
+const MB = 1e6;
+
+/** A heap of which `live` megabytes are in use and the rest is garbage. */
+function heapOf(live: number) {
+  const done: string[] = [];
+  const state = { live, garbage: 0 };
+  const collect = (what: string): void => {
+    done.push(what);
+    state.garbage = 0;
+  };
+  const heap: Heap = {
+    used: () => (state.live + state.garbage) * MB,
+    collect: () => collect('collect'),
+    giveBack: async () => collect('give back'),
+    growBy: (percent) => done.push(`${percent} %`),
+  };
+  return { heap, state, take: () => done.splice(0) };
+}
+
+test('a big heap is collected between edits once it has grown by half, a small one by 32 MB', () => {
+  const big = heapOf(100);
+  const memory = createCrowdMemory(big.heap);
+  memory.settled();
+  big.state.garbage = 49;
+  memory.settled();
+  expect(big.take()).toEqual([]);
+  big.state.garbage = 50;
+  memory.settled();
+  expect(big.take()).toEqual(['collect']);
+  memory.settled();
+  expect(big.take()).toEqual([]);
+
+  const small = heapOf(20);
+  const other = createCrowdMemory(small.heap);
+  other.settled();
+  small.state.garbage = 31;
+  other.settled();
+  expect(small.take()).toEqual([]);
+  small.state.garbage = 32;
+  other.settled();
+  expect(small.take()).toEqual(['collect']);
+});
+
+test('what is in use after a collection is the measure from then on, its own or one of V8', () => {
+  const { heap, state, take } = heapOf(100);
+  const memory = createCrowdMemory(heap);
+  memory.settled();
+  state.live = 160;
+  memory.settled();
+  expect(take()).toEqual(['collect']);
+  state.garbage = 79;
+  memory.settled();
+  expect(take()).toEqual([]);
+  // V8 has collected, and half of what was in use is not any more.
+  Object.assign(state, { live: 80, garbage: 0 });
+  memory.settled();
+  state.garbage = 40;
+  memory.settled();
+  expect(take()).toEqual(['collect']);
+});
+
+test('while a crowd comes nothing is collected between its edits, and the heap is kept closer; afterwards memory is given back', async () => {
+  const { heap, state, take } = heapOf(100);
+  const memory = createCrowdMemory(heap);
+  memory.settled();
+  await memory.crowd(true);
+  state.garbage = 200;
+  memory.settled();
+  await memory.crowd(false);
+  expect(take()).toEqual(['25 %', '100 %', 'give back']);
+  state.garbage = 50;
+  memory.settled();
+  expect(take()).toEqual(['collect']);
+});
+
+test("V8's heap is collected: what nobody holds is gone", async () => {
+  const memory = createCrowdMemory();
+  await memory.crowd(false);
+  memory.settled();
+  const held = Array.from({ length: 80 }, () => Buffer.alloc(MB, 'a').toString('latin1'));
+  const used = getHeapStatistics().used_heap_size;
+  held.length = 0;
+  // Of 80 MB, which are half of what there was before and more.
+  memory.settled();
+  expect(getHeapStatistics().used_heap_size).toBeLessThan(used - 40 * MB);
+});
