@@ -90,21 +90,22 @@ const closing: readonly Way[] = [
 ];
 const resets: readonly Way[] = Object.values(ErrorCode).map((code): Way => ({ about: `RST_STREAM ${code}`, bytes: rstFrame(1, code), how: 'keep' }));
 const frames: readonly Way[] = [
-  ...resets,
   ...[ErrorCode.none, ErrorCode.protocol].map((code): Way => ({ about: `GOAWAY ${code}, end`, bytes: goawayFrame(0, code), how: 'end' })),
   // Of streams a client opens, and promises, no GOAWAY of its speaks.
   ...between.filter(([about]) => !/^GOAWAY(?:$| of all|, calm| twice)/.test(about)).map(([about, bytes]): Way => ({ about, bytes, how: 'keep' })),
 ];
 
+/** Resets where there is a stream, other frames where that makes a difference. */
+function ways(client: 'http1' | 'http2', app: 'http1' | 'http2', { about }: Place): readonly Way[] {
+  if (client === 'http1' || /preface|DATA|in the head/.test(about)) return closing;
+  const some = about === 'behind SETTINGS' ? closing : [...closing, ...resets];
+  return app === 'http1' && /^(?:behind SETTINGS|in the body|in an answer|behind an answer)$/.test(about) ? [...some, ...frames] : some;
+}
+
 const all = (['http1', 'http2'] as const).flatMap((client) =>
   (['http1', 'http2'] as const).flatMap((app) =>
     [...(client === 'http1' ? http1 : http2), ...answered(client, app)].flatMap((place) =>
-      [...closing, ...(client === 'http1' || / (?:preface|DATA)|in the head/.test(place.about) ? [] : app === 'http1' ? frames : resets)].map((way) => ({
-        client,
-        app,
-        place,
-        way,
-      })),
+      ways(client, app, place).map((way) => ({ client, app, place, way })),
     ),
   ),
 );
