@@ -23,6 +23,9 @@ export interface Leave {
   how: 'keep' | 'end' | 'reset';
 }
 
+/** Which of a mesh's proxies: the client's, the application's, or the one at the edge. */
+export type ListenerKind = 'outbound' | 'inbound' | 'gateway';
+
 export interface Case {
   seed: number;
   /** In failures, where the bytes do not say it. */
@@ -37,6 +40,8 @@ export interface Case {
   /** The application speaks HTTP/2, and begins its first connection with these frames. */
   opening?: string;
   leaves?: Leave;
+  /** Default: outbound. */
+  listener?: ListenerKind;
 }
 
 export interface Seen {

@@ -135,6 +135,7 @@ export function randomCase(seed: number): Case {
 }
 
 const get = 'GET / HTTP/1.1\r\nhost: app.test\r\n';
+const webSocket = 'upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: a\r\nsec-websocket-version: 13\r\n';
 const ok = 'HTTP/1.1 200 OK\r\n';
 /** Each piece by itself in what is otherwise as it should be: what it does, before chance brings several together. */
 const alone: readonly (readonly [method: string, request: string, answer: string])[] = [
@@ -153,6 +154,11 @@ const alone: readonly (readonly [method: string, request: string, answer: string
   ...[...chunkedBodies, ...oddChunkedBodies].map((b) => ['POST', `POST / HTTP/1.1\r\nhost: app.test\r\ntransfer-encoding: chunked\r\n\r\n${b}`, ''] as const),
   ...oddLengths.map((l) => ['POST', `POST / HTTP/1.1\r\nhost: app.test\r\n${l}\r\nhello`, ''] as const),
   ...[...encodings, ...oddEncodings].map((e) => ['POST', `POST / HTTP/1.1\r\nhost: app.test\r\n${e}\r\n0\r\n\r\n`, ''] as const),
+  // What answers a WebSocket's handshake without taking it.
+  ...answerFields.filter((f) => !f.startsWith('keep-alive')).map((f) => ['GET', `${get}${webSocket}\r\n`, `${ok}${f}content-length: 0\r\n\r\n`] as const),
+  ...['204 No Content', '304 Not Modified', '301 Moved', '404 Not Found'].flatMap((s) =>
+    ['\r\n', 'content-length: 0\r\n\r\n', 'content-length: 5\r\n\r\nhello'].map((l) => ['GET', `${get}${webSocket}\r\n`, `HTTP/1.1 ${s}\r\n${l}`] as const),
+  ),
   ...['GET', 'HEAD'].flatMap((m) =>
     [
       ...[...statuses, ...oddStatuses].flatMap((s) => [

@@ -8,7 +8,7 @@ import { http2Case, http2PieceCase, http2Pieces } from './http2-cases.ts';
 import { http2AppCase, http2AppPieceCase, http2AppPieces } from './http2-app-cases.ts';
 import { leaveCase, leaves } from './leave-cases.ts';
 import { comparable, differences } from './compare.ts';
-import type { Case, Outcome } from './case.ts';
+import type { Case, ListenerKind, Outcome } from './case.ts';
 import { startRig } from './rig.ts';
 
 /** Most of the time nothing happens, for a second each. */
@@ -86,26 +86,39 @@ function* rounds(groups: readonly Group[], until: number): Generator<Pick<Exchan
   for (let i = 0; performance.now() < until; i++) for (const group of groups) yield { group, seed: group.first + i };
 }
 
-const pieces = (
-  [
-    ['pieces of HTTP/1', pieceCase, piecesOfHttp1],
-    ['pieces of HTTP/2', http2PieceCase, http2Pieces],
-    ['pieces of HTTP/2 applications', http2AppPieceCase, http2AppPieces],
-    ['clients that leave', leaveCase, leaves],
-  ] as const
-).map(([name, make, count]): Group => ({ name, make, first: one ? first : 0, count: one ? 1 : count }));
-const seeded = (
-  [
-    ['HTTP/1', randomCase, 100],
-    ['HTTP/2', http2Case, 60],
-    ['HTTP/2 applications', http2AppCase, 60],
-  ] as const
-).map(([name, make, count]): Group => ({ name, make, first, count: one ? 1 : count }));
+const LISTENERS: readonly ListenerKind[] = ['outbound', 'inbound', 'gateway'];
+const at = (listener: ListenerKind, name: string, make: Make, count: number): Group => ({
+  name: listener === 'outbound' ? name : `${name}, ${listener}`,
+  make: (seed) => ({ ...make(seed), listener }),
+  first,
+  count: one ? 1 : count,
+});
+/** Elsewhere only when asked for by name. */
+const [pieces = [], ...piecesElsewhere] = LISTENERS.map((listener) =>
+  (
+    [
+      ['pieces of HTTP/1', pieceCase, piecesOfHttp1],
+      ['pieces of HTTP/2', http2PieceCase, http2Pieces],
+      ['pieces of HTTP/2 applications', http2AppPieceCase, http2AppPieces],
+      ['clients that leave', leaveCase, leaves],
+    ] as const
+  ).map(([name, make, count]) => ({ ...at(listener, name, make, count), first: one ? first : 0 })),
+);
+const seeded = LISTENERS.flatMap((listener) => [
+  at(listener, 'HTTP/1', randomCase, listener === 'outbound' ? 100 : 40),
+  at(listener, 'HTTP/2', http2Case, 40),
+  at(listener, 'HTTP/2 applications', http2AppCase, 40),
+]);
 const group = process.env['FUZZ_GROUP'];
 
 /** Several groups share what it takes to start the two. */
 test.skipIf(PLANES.length < 2)('embedded and Envoy do the same', { timeout: Number(seconds ?? 0) * 1000 + 300_000 }, async () => {
-  const given = group === undefined ? (seconds === undefined ? [...pieces, ...seeded] : seeded) : [...pieces, ...seeded].filter(({ name }) => name === group);
+  const given =
+    group === undefined
+      ? seconds === undefined
+        ? [...pieces, ...seeded]
+        : seeded
+      : [...pieces, ...piecesElsewhere.flat(), ...seeded].filter(({ name }) => name === group);
   const cases = seconds === undefined || one ? each(given) : rounds(given, performance.now() + Number(seconds) * 1000);
   await expectNone(() => cases.next().value ?? undefined);
 });

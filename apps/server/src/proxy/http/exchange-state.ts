@@ -72,7 +72,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   protected idleMs = 0;
   /** `grpc-timeout` to the upstream says what is left, in place of the request's own. */
   protected ownsGrpcTimeout = false;
-  protected hash: bigint | undefined;
   protected timeouts: Timeouts = noTimeouts;
   protected retryRules: RetryRules | undefined;
   /** The response being written, for header values; undefined for answers of our own. */
@@ -98,7 +97,6 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   protected replayable = false;
   protected keepCopy = false;
   protected retriesMade = 0;
-  protected staleRetry = false;
   protected headSent = false;
   /** Answered 400 here: as in Envoy nothing more is read of such a client. */
   badRequest = false;
@@ -300,7 +298,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     this.upgradeRefused = false;
     this.upgrade = '';
     if (head.framing.upgrade !== '') this.decideUpgrade(head, undefined);
-    this.started = this.requestDone = this.retrying = this.headSent = this.badRequest = this.staleRetry = this.keepCopy = false;
+    this.started = this.requestDone = this.retrying = this.headSent = this.badRequest = this.keepCopy = false;
     this.replayable = true;
     this.trailers = this.buffered = this.upstreamPath = this.lines = '';
     this.tried = noEndpoints;

@@ -11,6 +11,7 @@ import {
 } from '@weft/mesh-core/traffic';
 import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
+import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { ClientAddresses } from '../upstream/announced.ts';
@@ -46,6 +47,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     this.attempt = new Attempt(this, context.wheel);
   }
 
+  /** Of what the request is like where the cluster's balancer wants it. */
+  protected abstract hashFor(cluster: ClusterRuntime): bigint | undefined;
   abstract onAttemptInterim(attempt: Attempt, head: ResponseHead): void;
   abstract onAttemptData(bytes: Buffer, start: number, end: number, shared: boolean): void;
   abstract onAttemptFlush(attempt: Attempt): void;
@@ -80,7 +83,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     const retry = this.route?.forward?.action.retry;
     const avoid = retry?.avoidPreviousHosts === true ? this.tried : noEndpoints;
     const host = typeof this.upstreamHost === 'string' ? this.upstreamHost : this.authority;
-    const picked = cluster.pick(avoid, retry?.hostSelectionAttempts ?? 0, this.hash, host, this.retryLoads);
+    // For each try, as in Envoy: a cookie that ties the client to an endpoint is said as often.
+    const picked = cluster.pick(avoid, retry?.hostSelectionAttempts ?? 0, this.hashFor(cluster), host, this.retryLoads);
     const endpoint = cluster.config.proxyProtocol === undefined ? picked : picked?.behind(this.clientAddresses());
     if (endpoint === undefined) return this.answer(503, 'no healthy upstream', 'UH', 'no_healthy_upstream');
     record.attempts++;
@@ -112,8 +116,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     const { contentLength } = head.framing;
     const length = this.body === Body.length ? contentLength : contentLength === 0 ? 0 : -1;
     const { method, scheme, upstreamPath: path, body, upgrade } = this;
-    const host = typeof this.upstreamHost === 'string' ? this.upstreamHost : (attempt.endpoint?.config.hostname ?? '');
-    const authority = host === '' ? (attempt.endpoint?.address ?? '') : host;
+    const authority = typeof this.upstreamHost === 'string' ? this.upstreamHost : attempt.endpoint?.config.hostname || (attempt.endpoint?.address ?? '');
     stream.start({ method, path, authority, scheme, lines: this.lines + this.tryLines(this.record.attempts), body, length, upgrade }, attempt);
     stream.text(this.buffered);
     if (!this.keepCopy && this.buffered !== '') {
@@ -200,11 +203,6 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
 
   onAttemptFailed(attempt: Attempt, kind: StreamFailure): void {
     if (kind === 'protocol') return this.failTry(attempt, { kind: 'reset', sent: true }, kind);
-    // The peer says it has not looked at the request: not the request's fault, once.
-    if (kind === 'refused' && !this.headSent && !this.begun && !this.staleRetry && this.canReplay()) {
-      this.staleRetry = true;
-      return this.again(0);
-    }
     this.failTry(attempt, kind === 'refused' ? { kind: 'refused' } : { kind: 'reset', sent: true }, kind);
   }
 

@@ -4,6 +4,7 @@
 import { type HashSource, wholeNumber } from '@weft/mesh-core/traffic';
 import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
+import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { DirectResponseAction, ForwardAction, InternalRedirect, Mirror, RedirectAction } from '../config/model.ts';
@@ -14,7 +15,7 @@ import { union } from './exchange-state.ts';
 import { ExchangeTries } from './exchange-tries.ts';
 import type { BodyTap, RouteFilter } from './filters/chain.ts';
 import { grpcStatusIn, grpcTimeoutMs } from './grpc.ts';
-import { requestLines, responseLines } from './heads.ts';
+import { clientsBefore, requestLines, responseLines } from './heads.ts';
 import { redirectedHead, redirectTarget, type RedirectTarget } from './policy/internal-redirect.ts';
 import { startMirrors } from './policy/mirror.ts';
 import { RequestLimits } from './policy/request-limits.ts';
@@ -25,7 +26,7 @@ const replayLimit = 1024 * 1024;
 /** gRPC's DEADLINE_EXCEEDED. */
 const deadlineExceeded = 4;
 const noFilters: readonly RouteFilter[] = [];
-/** Of a handshake that failed; the answer has its own. */
+/** Of a handshake that failed: the answer has its own type, and one date. */
 const notOfHandshake: ReadonlySet<string> = new Set(['date', 'content-type']);
 
 export class Exchange extends ExchangeTries {
@@ -43,7 +44,7 @@ export class Exchange extends ExchangeTries {
     if (this.policy.normalizePath !== undefined && !this.normalize(this.policy.normalizePath)) return;
     if (manager.requestTimeoutMs > 0 && body !== Body.none) this.requestLimits().setArrival(manager.requestTimeoutMs);
     this.chooseRoute();
-    if (this.upgradeRefused) return this.answer(403, '', '', 'upgrade_failed');
+    if (this.upgradeRefused) return this.refuseUpgrade();
     // Filters of the manager come first: whom they refuse learns nothing of routes.
     if (context.filters.length > 0 || this.route?.filters !== undefined) this.continueRequest();
     else this.execute();
@@ -95,6 +96,12 @@ export class Exchange extends ExchangeTries {
     if (this.head?.fields.known(Field.forwardedProto)) this.chooseRoute();
     this.record.trace = undefined;
     this.answer(400, '', '', 'path_normalization_failed');
+  }
+
+  /** Before anybody traces it. */
+  private refuseUpgrade(): void {
+    this.record.trace = undefined;
+    this.answer(403, '', '', 'upgrade_failed');
   }
 
   /** False = answered. */
@@ -174,10 +181,14 @@ export class Exchange extends ExchangeTries {
     this.lines = this.upstreamLines(target, action, rewritten !== undefined);
     this.record.attempts = 0;
     this.upstreamPath = rewritten ?? this.path;
-    this.hash = forward.hash !== undefined && cluster.usesHash ? forward.hash(this.sent()) : undefined;
     if (this.requestDone) this.armRouteTimer();
     if (action.mirrors.length > 0 && this.upgrade === '') this.mirror(action.mirrors);
     this.startTry();
+  }
+
+  protected hashFor(cluster: ClusterRuntime): bigint | undefined {
+    const hash = this.route?.forward?.hash;
+    return hash !== undefined && cluster.usesHash ? hash(this.sent()) : undefined;
   }
 
   /** As it goes on: with what operations and rewrites have made of it. */
@@ -263,10 +274,10 @@ export class Exchange extends ExchangeTries {
     const stale = ['x-envoy-original-host', 'x-envoy-original-url'];
     if (route.forward?.rewritePath !== undefined) stale.push('x-envoy-original-path');
     // Written anew from what the client had said.
-    const clients = context.manager.useRemoteAddress ? this.get('x-forwarded-for') : undefined;
+    const clients = context.manager.useRemoteAddress ? clientsBefore(this.fields) : '';
     if (context.manager.useRemoteAddress) stale.push('x-forwarded-for');
     let lines = without(this.lines, stale);
-    if (clients !== undefined) lines += `x-forwarded-for: ${clients}\r\n`;
+    if (clients !== '') lines += `x-forwarded-for: ${clients}\r\n`;
     if (record.peer.header !== undefined) lines += `${this.policy.peerHeader}: ${record.peer.header}\r\n`;
     const head = redirectedHead(this.head as RequestHead, response.status, target, lines);
     if (head === undefined) return false;
@@ -379,10 +390,15 @@ export class Exchange extends ExchangeTries {
 
   protected respond(attempt: Attempt, head: ResponseHead): void {
     // As Envoy: what answers a WebSocket's handshake so has not understood it, and what it says is not for its client.
-    if (this.upgrade === 'websocket' && head.status < 400)
-      return this.answer(head.status, '', '', 'websocket_handshake_unsuccessful', responseLines(head.fields, this.context.manager.serverName, notOfHandshake));
+    if (this.upgrade === 'websocket' && head.status < 400) return this.failHandshake(head);
     this.record.details = 'via_upstream';
     this.writeHead(head.status, this.responseHead(attempt, head), head.framing.contentLength, head.body !== Body.none);
+  }
+
+  private failHandshake({ fields, status }: ResponseHead): void {
+    const date = fields.get('date');
+    const lines = responseLines(fields, this.context.manager.serverName, notOfHandshake) + (date === undefined ? '' : `date: ${date}\r\n`);
+    this.answer(status, '', '', 'websocket_handshake_unsuccessful', lines);
   }
 
   protected upgraded(attempt: Attempt, head: ResponseHead): void {

@@ -121,8 +121,8 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   // All that is passed on of it; gRPC servers look for it.
   if (takesTrailers(head.fields)) added += 'te: trailers\r\n';
   if (edge) {
-    const before = head.fields.known(Field.forwardedFor);
-    added += `x-forwarded-for: ${before === undefined || before === '' ? '' : `${before},`}${context.remoteAddress}\r\n`;
+    const before = clientsBefore(head.fields);
+    added += `x-forwarded-for: ${before === '' ? '' : `${before},`}${context.remoteAddress}\r\n`;
   }
   if ((edge && manager.trustedHops === undefined) || head.fields.indexOf(Field.forwardedProto) < 0)
     added += context.tls ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
@@ -135,6 +135,14 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   const certificate = clientCertificateHeader(head.fields.known(Field.clientCert) ?? '', context);
   if (certificate !== '') added += `x-forwarded-client-cert: ${certificate}\r\n`;
   return text + added + extra.lines;
+}
+
+/** What a request says of whom it is from, in one line or several; '' = nothing. */
+export function clientsBefore(fields: HeaderBlock): string {
+  let clients = '';
+  for (let i = fields.indexOf(Field.forwardedFor); i >= 0 && i < fields.count; i++)
+    if (fields.kinds[i] === Field.forwardedFor && fields.value(i) !== '') clients += clients === '' ? fields.value(i) : `,${fields.value(i)}`;
+  return clients;
 }
 
 export function takesTrailers(fields: HeaderBlock): boolean {

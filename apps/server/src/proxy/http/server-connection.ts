@@ -18,6 +18,8 @@ import { tellRefused } from './record.ts';
 /** A head that has begun must be complete by then where nothing else is configured. */
 const headTimeoutMs = 60_000;
 
+const httpsOnPlaintext = 'http1.https_url_on_plaintext_connection';
+
 export class ServerConnection implements DownstreamStream, BodySink, TimerTarget {
   private closing = false;
   private readonly socket: Socket;
@@ -279,6 +281,8 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.context.wheel.clear(this.timer);
     this.headBegun = false;
     if (this.request.minor === 0 && !this.context.manager.acceptHttp10) return this.refuse(426, 'low_version');
+    // As in Envoy, where the client is whoever connects.
+    if (this.request.scheme === 'https' && !this.context.tls && this.context.manager.useRemoteAddress) return this.refuse(403, httpsOnPlaintext);
     this.onRequest();
     const mode = framing.chunked ? Body.chunked : framing.contentLength > 0 ? Body.length : Body.none;
     this.body.start(mode, framing.contentLength);

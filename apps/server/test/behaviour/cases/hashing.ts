@@ -81,11 +81,13 @@ spec: { address: 127.0.0.1, ports: { http: $PORT(d) }, labels: { app: ${name} },
       .map((which) => `hash-cookie${which}`)
       .map(
         (name) =>
-          `${policy(name, '{ loadBalancer: { consistentHash: { httpCookie: { name: seat, ttl: 0s } } } }')}---${rule(name, name.endsWith('gone') ? 'headers: { response: { remove: [set-cookie] } }' : 'timeout: 20s')}`,
+          `${policy(name, '{ loadBalancer: { consistentHash: { httpCookie: { name: seat, ttl: 0s } } } }')}---${rule(name, name.endsWith('gone') ? 'headers: { response: { remove: [set-cookie] } }' : 'retries: { attempts: 2, retryOn: 5xx }')}`,
       )
       .join('---'),
     steps: [
       http({ to: 'hash-cookie', do: { body: 'x' }, expect: { headers: { 'set-cookie': /^seat="/ } } }),
+      // As often as there were tries.
+      http({ to: 'hash-cookie', do: { status: 503, first: 1 }, expect: { status: 200, headers: { 'set-cookie': /^(seat="[^\n]*)\n\1$/ } } }),
       http({ to: 'hash-cookie', do: { reset: 'before-headers' }, expect: { status: 503, headers: { 'set-cookie': absent } } }),
       http({ to: 'hash-cookie-gone', expect: { status: 200, headers: { 'set-cookie': absent } } }),
     ],

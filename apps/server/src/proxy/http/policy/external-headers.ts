@@ -31,6 +31,7 @@ const edge: ReadonlySet<string> = new Set([
   'x-envoy-downstream-service-cluster',
   'x-envoy-downstream-service-node',
   'x-envoy-original-path',
+  'x-envoy-original-host',
   'x-envoy-external-address',
 ]);
 
