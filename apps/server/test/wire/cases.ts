@@ -144,6 +144,7 @@ const alone: readonly (readonly [method: string, request: string, answer: string
   ['OPTIONS', 'OPTIONS * HTTP/1.1\r\nhost: app.test\r\n\r\n', ''],
   ...versions.flatMap((v) => ['', 'connection: keep-alive\r\n'].map((c) => ['GET', `GET / ${v}\r\nhost: app.test\r\n${c}\r\n`, ''] as const)),
   ['GET', 'GET / HTTP/1.0\r\n\r\n', ''],
+  ...['', 'proxy-connection: close\r\n'].map((f) => ['GET', `GET / HTTP/1.0\r\nhost: app.test\r\nconnection: keep-alive, close\r\n${f}\r\n`, ''] as const),
   ['OPTIONS', 'OPTIONS * HTTP/1.0\r\nhost: app.test\r\nconnection: keep-alive\r\n\r\n', ''],
   ...[...hosts, ...oddHosts].map((h) => ['GET', `GET / HTTP/1.1\r\n${h}\r\n`, ''] as const),
   ...[...fields, ...oddFields].map((f) => ['GET', `${get}${f}\r\n`, ''] as const),

@@ -25,6 +25,7 @@ export function readFraming(block: HeaderBlock, framing: Framing): number {
   framing.upgrade = '';
   framing.named = undefined;
   let coded = false;
+  let proxyClose = false;
   for (let i = 0; i < block.count; i++) {
     switch (block.kinds[i]) {
       case Field.contentLength: {
@@ -56,10 +57,15 @@ export function readFraming(block: HeaderBlock, framing: Framing): number {
       }
       // No field of any standard, but one Envoy reads.
       case Field.proxyConnection:
-        if (tokens(block.value(i)).includes('close')) framing.close = true;
+        if (tokens(block.value(i)).includes('close')) proxyClose = true;
         break;
       default:
     }
+  }
+  // Whatever Connection says.
+  if (proxyClose) {
+    framing.close = true;
+    framing.keepAlive = false;
   }
   if (coded && framing.contentLength >= 0) return refuse(block, 400, 'http1.content_length_and_chunked_not_allowed');
   return coded && !framing.chunked ? refuse(block, 501, 'http1.invalid_transfer_encoding') : 0;

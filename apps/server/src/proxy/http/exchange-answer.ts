@@ -52,7 +52,13 @@ export abstract class ExchangeAnswer extends ExchangeState {
     const { record, requestId } = this;
     const id = this.context.manager.requestId.inResponse && requestId !== '' ? `x-request-id: ${requestId}\r\n` : '';
     const operation = record.direction === 'inbound' && record.trace !== undefined ? (record.route?.operation ?? '') : '';
-    return operation === '' || this.head?.fields.known(Field.decorator) ? id : `${id}x-envoy-decorator-operation: ${operation}\r\n`;
+    // What the client has named the application may name.
+    const told = operation === '' || this.head?.fields.known(Field.decorator) ? this.toldOperation() : operation;
+    return told === '' ? id : `${id}x-envoy-decorator-operation: ${told}\r\n`;
+  }
+
+  private toldOperation(): string {
+    return this.record.direction === 'inbound' ? (this.responseTo?.fields.known(Field.decorator) ?? '') : '';
   }
 
   /** Tells the client how many tries there were, where the host says so. */
