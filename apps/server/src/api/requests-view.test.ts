@@ -12,7 +12,7 @@ const TRACES: Trace[] = [
   {
     traceId: 'old',
     spans: [
-      span('1', '', 'gw.edge', { kind: 'client', workload: 'gw' }),
+      span('1', '', 'gw.edge', { kind: 'client', workload: 'gw', attributes: { node_id: 'router~127.0.0.1~gw.edge~x' } }),
       span('2', '1', 'web.shop', { startUs: 10 }),
       span('3', '2', 'web.shop', { kind: 'client' }),
       span('4', '3', 'cart.shop'),
@@ -51,6 +51,12 @@ test('what arrived at a service, newest first, with who sent it and what was ans
     { traceId: 'old', spanId: '2', from: 'gw.edge', method: 'GET', url: 'http://h/p', code: '200', flags: '', responseBytes: 7 },
   ]);
   expect(requestsOf(traces, { service: 'gw.edge', status: 'any', limit: 10 }).map((r) => r.spanId)).toEqual(['1']);
+});
+
+test('what a sidecar sent is no arrival, though the span it belongs to is not there yet', () => {
+  const early = { traceId: 'early', spans: [span('9', '8', 'web.shop', { kind: 'client', attributes: { node_id: 'sidecar~127.0.0.1~web-v1.shop~x' } })] };
+  const one = { findTraces: () => ({ traces: [{ traceId: 'early' }] as never }), trace: () => early };
+  expect(requestsOf(one, { service: 'web.shop', status: 'any', limit: 10 })).toEqual([]);
 });
 
 test('of one workload, or only what failed or did not', () => {

@@ -35,9 +35,10 @@ export function requestsOf(traces: Traces, query: RequestQuery): RecordedRequest
   return [...arrived.map((r) => requestOf(r, true)), ...unsent.map((r) => requestOf(r, false))].toSorted((a, b) => b.atUs - a.atUs).slice(0, limit);
 }
 
-/** A server's span; of a gateway, which records only what it sends on, that of the first hop. */
-function isArrival(span: Span, spans: readonly Span[]): boolean {
-  return span.kind === 'server' || (span.kind === 'client' && !spans.some((s) => s.spanId === span.parentId));
+/** A server's span; of a gateway, which records only what it sends on, that of the first hop. A sidecar's may be there before the span it belongs to. */
+function isArrival({ kind, parentId, attributes }: Span, spans: readonly Span[]): boolean {
+  if (kind !== 'client') return kind === 'server';
+  return String(attributes['node_id'] ?? '').startsWith('router~') && !spans.some((s) => s.spanId === parentId);
 }
 
 /** `<service>.<namespace>` a client's span was for: by its cluster, else by the host its name begins with, which may be short. */

@@ -124,6 +124,13 @@ test('spans come in over gRPC as raw bytes', async () => {
   await call(path, encodeTraces(trace));
   expect(telemetry.trace('ab'.repeat(16))?.spans).toMatchObject([{ service: 'reviews.bookinfo', kind: 'server', durationUs: 5_000, error: true }]);
   expect(telemetry.traceServices()).toEqual([{ name: 'reviews.bookinfo', operations: ['reviews:9080/*'] }]);
+  // Envoy's spans name its node and nothing of the workload.
+  proxies = [{ id: 'sidecar~9', workload: 'reviews-v2', namespace: 'bookinfo' } as ProxyStatus];
+  await call(
+    path,
+    encodeTraces(trace.map((r) => ({ ...r, spans: r.spans.map((s) => ({ ...s, traceId: 'ef'.repeat(16), attributes: { node_id: 'sidecar~9' } })) }))),
+  );
+  expect(telemetry.trace('ef'.repeat(16))?.spans[0]?.resource).toMatchObject({ 'weft.workload': 'reviews-v2', 'weft.namespace': 'bookinfo' });
   await expect(call(path, new Uint8Array([10, 200, 1]))).rejects.toMatchObject({ code: 3 });
   client.close();
 });

@@ -72,7 +72,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       metrics.append(pointsOf(resources), at);
     },
     traces(resources) {
-      traces.append(spansOf(resources));
+      traces.append(spansOf(resources, (nodeId) => options.proxies().find(({ id }) => id === nodeId)));
       forward?.send(resources);
     },
   });

@@ -36,10 +36,13 @@ export function pointsOf(resources: readonly OtlpResourceMetrics[]): MetricPoint
   return points;
 }
 
-/** Spans with the service they name themselves, `unknown` when they name none. */
-export function spansOf(resources: readonly OtlpResourceSpans[]): StoredSpan[] {
-  return resources.flatMap(({ resource, spans }) =>
-    spans.map((span) => ({
+type ProxyOf = (nodeId: string) => { workload: string; namespace: string } | undefined;
+
+/** Spans with the service they name themselves, `unknown` when they name none. Stock Envoy names its node only: `proxyOf` tells whose it is. */
+export function spansOf(resources: readonly OtlpResourceSpans[], proxyOf: ProxyOf): StoredSpan[] {
+  return resources.flatMap(({ resource: told, spans }) => {
+    const resource = withWorkload(told, text(spans[0]?.attributes['node_id']), proxyOf);
+    return spans.map((span) => ({
       traceId: span.traceId,
       spanId: span.spanId,
       parentId: span.parentSpanId,
@@ -52,8 +55,14 @@ export function spansOf(resources: readonly OtlpResourceSpans[]): StoredSpan[] {
       attributes: span.attributes,
       resource,
       events: span.events.map((event) => ({ atUs: event.timeUs, name: event.name, attributes: event.attributes })),
-    })),
-  );
+    }));
+  });
+}
+
+function withWorkload(resource: Attributes, nodeId: string, proxyOf: ProxyOf): Attributes {
+  if (nodeId === '' || resource['weft.workload'] !== undefined) return resource;
+  const proxy = proxyOf(nodeId);
+  return proxy === undefined ? resource : { ...resource, 'weft.workload': proxy.workload, 'weft.namespace': proxy.namespace };
 }
 
 function labelsOf(attributes: Attributes): Record<string, string> {

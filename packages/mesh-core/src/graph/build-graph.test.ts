@@ -232,10 +232,14 @@ test('a TCP caller known to the receiving end by its certificate only is the one
   const graph = build([
     row({ ...tcp, from: 'reviews-v2', bytes: 5_000, reporter: 'source' }),
     row({ ...tcp, from: 'unknown', bytes: 5_000, principal: `spiffe://cluster.local/ns/${namespace}/sa/bookinfo-reviews` }),
+    // Envoy counts a connection as opened before its certificate is known.
+    { ...row({ ...tcp, from: 'unknown' }), connections: 3 },
     row({ ...tcp, from: 'unknown', bytes: 1_000, principal: 'spiffe://cluster.local/ns/elsewhere/sa/default' }),
   ]);
   expect(edge(graph, 'wl:bookinfo/reviews-v2>wl:bookinfo/ratings-v1:tcp')).toMatchObject({ bytes: 500, mtls: 1 });
   expect(edge(graph, 'unknown>wl:bookinfo/ratings-v1:tcp')).toMatchObject({ bytes: 100, mtls: 1 });
+  const known = build([row({ ...tcp, from: 'reviews-v2', bytes: 5_000, reporter: 'source' }), { ...row({ ...tcp, from: 'unknown' }), connections: 3 }]);
+  expect(known.nodes.map((n) => n.id)).not.toContain('unknown');
 });
 
 test('an upgraded connection that is closed is no failure', () => {

@@ -62,12 +62,16 @@ interface AnonymousHops {
 
 /** TCP carries no name of the caller, only its certificate: the receiving end knows the namespace, the calling end all of it. */
 function anonymousHops(rows: readonly EdgeStats[]): AnonymousHops {
-  const callers = new Set(rows.filter(({ labels }) => labels['reporter'] === 'source' && labels['request_protocol'] === 'tcp').map(callerKey));
+  const reported = rows.filter(({ labels }) => labels['reporter'] === 'source' && labels['request_protocol'] === 'tcp');
+  const callers = new Set(reported.map(callerKey));
+  const called = new Set(reported.map(destinationKey));
   const named = new Set<EdgeStats>();
   const policies = new Map<string, string>();
   for (const row of rows) {
     const { labels } = row;
     if (labels['reporter'] !== 'destination' || labels['request_protocol'] !== 'tcp' || !isUnset(labels['source_workload'])) continue;
+    // Envoy counts a connection as opened before its certificate is known.
+    if (isUnset(labels['source_principal']) && labels['connection_security_policy'] === 'mutual_tls' && called.has(destinationKey(row))) named.add(row);
     const key = callerKey(row);
     if (!callers.has(key)) continue;
     named.add(row);
@@ -76,9 +80,14 @@ function anonymousHops(rows: readonly EdgeStats[]): AnonymousHops {
   return { named, policies };
 }
 
-function callerKey({ labels }: EdgeStats): string {
+function destinationKey({ labels }: EdgeStats): string {
+  return `${labels['destination_workload_namespace']}/${labels['destination_workload']}`;
+}
+
+function callerKey(row: EdgeStats): string {
+  const { labels } = row;
   const namespace = /\/ns\/([^/]+)\/sa\//.exec(labels['source_principal'] ?? '')?.[1] ?? labels['source_workload_namespace'];
-  return `${namespace}>${labels['destination_workload_namespace']}/${labels['destination_workload']}:${labels['request_protocol']}`;
+  return `${namespace}>${destinationKey(row)}:${labels['request_protocol']}`;
 }
 
 /** True for an Istio label that says nothing. */
