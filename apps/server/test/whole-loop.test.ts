@@ -154,6 +154,13 @@ test.skipIf(!built)('with the server killed again and again no request is lost, 
   expect(after.sent - before.sent).toBeGreaterThan(500);
 });
 
+test.skipIf(!built)('a killed demo comes back with the load it had', { timeout: 40_000 }, async () => {
+  await setLoad(30);
+  process.kill(Number(readFileSync(join(home, 'run/demo.pid'), 'utf8')), 'SIGKILL');
+  await expect.poll(async () => (await api<{ rps: number }>('/api/v1/load')).rps, { timeout: 20_000 }).toBe(30);
+  await expect.poll(async () => (await load().catch(() => undefined))?.sent ?? 0, { timeout: 20_000 }).toBeGreaterThan(20);
+});
+
 test.skipIf(!built)('Ctrl-C loses no request, on kept and on new connections', { timeout: 40_000 }, async () => {
   await setLoad(20);
   output = '';

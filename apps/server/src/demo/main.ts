@@ -1,7 +1,7 @@
 // The demo process: Bookinfo's services, one port each, and the load generator with its control port.
 // Usage: node main.js <spec.json>; prints one JSON line when everything listens; ends when its supervisor is gone.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { once } from 'node:events';
 import { createHandler } from './bookinfo.ts';
@@ -49,6 +49,13 @@ async function listen(server: Server, port: number): Promise<Server> {
   return server;
 }
 
+/** For the process that comes after a crash: it is to send what this one sends. */
+function remember(rps: number): void {
+  spec.load.rps = rps;
+  writeFileSync(`${specPath}.new`, JSON.stringify(spec, null, 2), { mode: 0o600 });
+  renameSync(`${specPath}.new`, String(specPath));
+}
+
 /** GET / answers the status, GET /received the requests per service, PUT `{"rps": n}` changes the rate. */
 function controlHandler(generator: LoadGenerator): Parameters<typeof createServer>[1] {
   return (request, response) => {
@@ -68,6 +75,7 @@ function controlHandler(generator: LoadGenerator): Parameters<typeof createServe
         const { rps } = JSON.parse(text) as { rps?: unknown };
         if (typeof rps !== 'number' || !(rps >= 0 && rps <= 2_000)) return answer(422, { error: `rps is ${String(rps)}; it must be a number from 0 to 2000` });
         generator.setRps(rps);
+        remember(rps);
         return answer(200, generator.status());
       } catch {
         return answer(400, { error: 'the body is not JSON' });
