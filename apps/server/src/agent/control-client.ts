@@ -54,7 +54,7 @@ export function createControlClient(server: string, actor: string): ControlClien
         signal: AbortSignal.timeout(10_000),
       });
     } catch (error) {
-      throw new StartError('WEFT_SERVER_UNREACHABLE', `no Weft server at ${server}: start one with "npm start" or name it with --server`, { cause: error });
+      throw new StartError('WEFT_SERVER_UNREACHABLE', unreachable(server, error as Error), { cause: error });
     }
     const text = await response.text();
     if (!response.ok) throw new StartError('WEFT_REFUSED', reasonOf(text, `the server answered ${response.status} to ${method} ${path}`, placeOf));
@@ -93,6 +93,13 @@ export function createControlClient(server: string, actor: string): ControlClien
     getJson: (path) => call('GET', path),
     putJson: (path, body) => call('PUT', path, body),
   };
+}
+
+function unreachable(server: string, { name, cause }: Error): string {
+  if (name === 'TimeoutError') return `the Weft server at ${server} did not answer within 10 s`;
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+  if (['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(code)) return `the Weft server at ${server} closed the connection without an answer (${code})`;
+  return `no Weft server at ${server}: start one with "npm start" or name it with --server`;
 }
 
 function collectionPath(kindName: string, namespace?: string): string {

@@ -20,7 +20,14 @@ const TRACES: Trace[] = [
   },
   {
     traceId: 'new',
-    spans: [span('5', '', 'web.shop', { startUs: 90, error: true, workload: 'web-v2', attributes: { 'http.status_code': 503, response_flags: 'UH' } })],
+    spans: [
+      span('5', '', 'web.shop', {
+        startUs: 90,
+        error: true,
+        workload: 'web-v2',
+        attributes: { 'http.status_code': 200, 'grpc.status_code': '14', response_flags: 'UH' },
+      }),
+    ],
   },
 ];
 TRACES.push({
@@ -47,7 +54,7 @@ const traces = {
 test('what arrived at a service, newest first, with who sent it and what was answered', () => {
   expect(requestsOf(traces, { service: 'web.shop', status: 'any', limit: 10 })).toMatchObject([
     { traceId: 'unsent', spanId: '6' },
-    { traceId: 'new', spanId: '5', workload: 'web-v2', code: '503', flags: 'UH', error: true },
+    { traceId: 'new', spanId: '5', workload: 'web-v2', code: '200', grpcStatus: '14', flags: 'UH', error: true },
     { traceId: 'old', spanId: '2', from: 'gw.edge', method: 'GET', url: 'http://h/p', code: '200', flags: '', responseBytes: 7 },
   ]);
   expect(requestsOf(traces, { service: 'gw.edge', status: 'any', limit: 10 }).map((r) => r.spanId)).toEqual(['1']);

@@ -1,6 +1,9 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { expect, test } from 'vitest';
-import { joined } from './config-files.ts';
+import { joined, readFiles } from './config-files.ts';
 
 const block = 'kind: A # a comment\nmetadata:\n  name: a\nspec: 1\n';
 const flow = 'kind: B\nmetadata: { name: b }\nspec: 1\n';
@@ -27,4 +30,10 @@ test('a namespace is written into objects that name none; comments stay, and so 
 
 test('an object of another namespace is refused', () => {
   expect(() => joined([part('a.yaml', 'kind: A\nmetadata: { name: a, namespace: bar }\n')], 'foo')).toThrow('A a is of namespace bar, not foo');
+});
+
+test('more than the server takes at a time is told before it is sent', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'weft-files-')), 'huge.yaml');
+  writeFileSync(file, `# ${'x'.repeat(262_144)}\n${block}`);
+  expect(() => readFiles([file])).toThrow(/the files have 262\d{3} bytes; at most 262144 are taken at a time/);
 });

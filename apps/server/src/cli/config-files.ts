@@ -2,6 +2,7 @@
 
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { MAX_YAML_BYTES } from '@weft/mesh-core/config';
 import { LineCounter, isMap, parseAllDocuments } from 'yaml';
 import { StartError } from '../agent/errors.ts';
 
@@ -20,7 +21,10 @@ const SEPARATOR = '\n---\n';
 
 /** Files, the YAML and JSON of directories, `-` for standard input. */
 export function readFiles(paths: readonly string[], namespace?: string): ConfigText {
-  return joined(paths.flatMap(partsOf), namespace);
+  const files = joined(paths.flatMap(partsOf), namespace);
+  const bytes = Buffer.byteLength(files.text);
+  if (bytes > MAX_YAML_BYTES) throw new StartError('WEFT_USAGE', `the files have ${bytes} bytes; at most ${MAX_YAML_BYTES} are taken at a time`);
+  return files;
 }
 
 function partsOf(path: string): Part[] {

@@ -18,7 +18,7 @@ export function clientOf(command: Command): ReturnType<typeof createControlClien
 
 function kindOf(name: string): Kind {
   const kind = findKind(name);
-  if (kind === undefined) throw new StartError('WEFT_USAGE', `${name} is no kind of Weft: use ${KINDS.map((k) => k.plural).join(', ')}`);
+  if (kind === undefined) throw new StartError('WEFT_USAGE', `${name} is no kind of Weft: use ${[...new Set(KINDS.map((k) => k.plural))].join(', ')}`);
   return kind;
 }
 

@@ -1,6 +1,6 @@
 // weft stat, edges, requests, traces, trace: what the mesh is doing.
 
-import type { GraphSnapshot, GraphType, RecordedRequest, Trace, TraceSummary } from '@weft/mesh-core/api';
+import type { GraphSnapshot, GraphType, RecordedRequest, Status, Trace, TraceSummary } from '@weft/mesh-core/api';
 import { durationMs } from '@weft/mesh-core/config';
 import { Argument, type Command, Option } from 'commander';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,21 +46,22 @@ export function registerObserve(program: Command): void {
   program
     .command('requests')
     .description('the last traced requests a service got, or should have got, a line each: weft requests reviews --errors --follow')
-    .argument('<service>')
+    .argument('<service>', 'its name, or <service>.<namespace>')
     .option('-n, --namespace <namespace>', 'namespace of the service', 'bookinfo')
     .option('--errors', 'only those that failed', false)
     .option('-l, --limit <number>', 'how many', '20')
     .option('-f, --follow', 'go on with those that come', false)
     .action(async (service: string, options: { namespace: string; errors: boolean; limit: string; follow: boolean }, command: Command) => {
       const client = clientOf(command);
+      const called = service.includes('.') ? service : `${service}.${options.namespace}`;
       const ask = async (more: Record<string, string>): Promise<RecordedRequest[]> => {
-        const query = new URLSearchParams({ service: `${service}.${options.namespace}`, status: options.errors ? 'error' : 'any', ...more });
+        const query = new URLSearchParams({ service: called, status: options.errors ? 'error' : 'any', ...more });
         return ((await client.getJson(`/api/v1/requests?${query.toString()}`)) as { items: RecordedRequest[] }).items.toReversed();
       };
       const limit = countOf('--limit', options.limit, MOST_REQUESTS);
       let known = await ask({ limit: String(options.follow ? MOST_REQUESTS : limit) });
       for (const request of known.slice(-limit)) print(requestLine(request));
-      if (known.length === 0 && !options.follow) process.stderr.write(`weft: no traced request of ${service}.${options.namespace} is kept\n`);
+      if (known.length === 0 && !options.follow) process.stderr.write(`weft: no traced request of ${called} ${options.errors ? 'failed' : 'is kept'}\n`);
       while (options.follow) {
         await sleep(FOLLOW_MS);
         // Spans come late and out of order: what is new is told by its id.
@@ -87,6 +88,7 @@ export function registerObserve(program: Command): void {
       if (options.min !== undefined) query.set('minMs', String(millisOf('--min', options.min)));
       const { traces } = (await clientOf(command).getJson(`/api/v1/traces?${query.toString()}`)) as { traces: TraceSummary[] };
       tell(options, traces, tracesTable);
+      if (traces.length === 0) process.stderr.write('weft: no such trace is kept\n');
     });
 
   program
@@ -95,6 +97,7 @@ export function registerObserve(program: Command): void {
     .argument('<id>')
     .addOption(output())
     .action(async (id: string, options: Output, command: Command) => {
+      if (!/^[0-9a-f]{16,32}$/.test(id)) throw new StartError('WEFT_USAGE', `${id} is no trace id: it has 16 to 32 digits, 0-9 and a-f`);
       tell(options, (await clientOf(command).getJson(`/api/v1/traces/${encodeURIComponent(id)}`)) as Trace, spanTable);
     });
 }
@@ -110,8 +113,13 @@ interface GraphOptions {
 
 async function graphOf(command: Command, graphType: GraphType, { namespace = '', window }: GraphOptions): Promise<GraphSnapshot> {
   const windowSec = String(Math.round(millisOf('--window', window) / 1_000));
+  const client = clientOf(command);
+  if (namespace !== '') {
+    const { namespaces } = (await client.getJson('/api/v1/status')) as Status;
+    if (!namespaces.includes(namespace)) throw new StartError('WEFT_USAGE', `there is no namespace ${namespace}; there is ${namespaces.join(', ')}`);
+  }
   const query = new URLSearchParams({ graphType, namespaces: namespace, windowSec });
-  return (await clientOf(command).getJson(`/api/v1/graph?${query.toString()}`)) as GraphSnapshot;
+  return (await client.getJson(`/api/v1/graph?${query.toString()}`)) as GraphSnapshot;
 }
 
 function millisOf(option: string, text: string): number {

@@ -63,9 +63,9 @@ export function edgeTable({ nodes, edges, edgeRows }: GraphSnapshot): Table {
 
 /** One line, as it stands in an access log. */
 export function requestLine(request: RecordedRequest): string {
-  const { atUs, durationUs, method, url, protocol, code, flags, from = '-', workload, traceId } = request;
+  const { atUs, durationUs, method, url, protocol, code, grpcStatus, flags, from = '-', workload, traceId } = request;
   const time = new Date(atUs / 1_000).toISOString();
-  return `${time} "${method} ${url} ${protocol}" ${code || '-'} ${flags || '-'} ${millis(durationUs / 1_000)} ${from} -> ${workload || '(not reached)'} ${traceId}`;
+  return `${time} "${method} ${url} ${protocol}" ${code || '-'}${grpcStatus === '' ? '' : ` grpc-status=${grpcStatus}`} ${flags || '-'} ${millis(durationUs / 1_000)} ${from} -> ${workload || '(not reached)'} ${traceId}`;
 }
 
 export function tracesTable(traces: readonly TraceSummary[]): Table {

@@ -86,8 +86,10 @@ export const recordedRequestSchema = z.object({
   method: z.string(),
   url: z.string(),
   protocol: z.string(),
-  /** HTTP status, else that of gRPC; '' = none. */
+  /** HTTP status; '' = none. */
   code: z.string(),
+  /** '' = no gRPC. */
+  grpcStatus: z.string(),
   /** Envoy's response flags, `UF,URX`. */
   flags: z.string(),
   requestBytes: z.number(),

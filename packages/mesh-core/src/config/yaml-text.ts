@@ -5,7 +5,8 @@ import { type MeshObject, type Problem, findKind, manifestKind } from '../model/
 import { YamlEditError } from './errors.ts';
 import type { FieldPath } from './field-path.ts';
 
-const MAX_BYTES = 262_144;
+/** Of one text; the API takes no more at a time. */
+export const MAX_YAML_BYTES = 262_144;
 const MAX_DEPTH = 100;
 
 export interface ParsedDocument {
@@ -23,7 +24,7 @@ const MARKER = /^((?:[ \t]*(?:#.*)?\n)*)---.*\n/;
 /** Parses one or several YAML documents. Refuses more than 256 KiB, aliases and nesting beyond 100; empty documents are skipped. */
 export function parseYaml(text: string): { documents: ParsedDocument[]; problems: Problem[] } {
   const bytes = utf8Length(text);
-  if (bytes > MAX_BYTES) return refused('WEFT_YAML_TOO_LARGE', `the text has ${bytes} bytes; at most ${MAX_BYTES} are taken`);
+  if (bytes > MAX_YAML_BYTES) return refused('WEFT_YAML_TOO_LARGE', `the text has ${bytes} bytes; at most ${MAX_YAML_BYTES} are taken`);
   const lines = new LineCounter();
   const place = (offset: number): { line: number; column: number } => {
     const { line, col } = lines.linePos(offset);

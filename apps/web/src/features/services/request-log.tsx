@@ -9,7 +9,7 @@ import { useSettings } from '../../data/settings.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { clock, millis } from '../../ui/format.ts';
 import { State } from '../../ui/state.tsx';
-import { flagWords } from '../traces/span-words.ts';
+import { flagWords, grpcWord } from '../traces/span-words.ts';
 
 const COLUMNS: readonly Column<RecordedRequest>[] = [
   {
@@ -38,6 +38,7 @@ const COLUMNS: readonly Column<RecordedRequest>[] = [
     cell: (r) => (
       <>
         <span className={`chip ${r.error ? 'err' : r.code.startsWith('4') ? 'warn' : 'ok'}`}>{r.code || 'none'}</span>
+        {r.grpcStatus !== '' && <span className={`sm2 ${r.grpcStatus === '0' ? 't2' : 'errt'}`}> {grpcWord(r.grpcStatus)}</span>}
         {r.flags !== '' && <span className="errt sm2"> {flagWords(r.flags)}</span>}
       </>
     ),

@@ -43,3 +43,13 @@ export function failureOf(span: Span): string {
   const head = code !== undefined ? String(code) : grpc !== undefined ? `gRPC status ${grpc}` : 'failed';
   return words === '' ? head : `${head}, ${words}`;
 }
+
+const GRPC =
+  'OK,CANCELLED,UNKNOWN,INVALID_ARGUMENT,DEADLINE_EXCEEDED,NOT_FOUND,ALREADY_EXISTS,PERMISSION_DENIED,RESOURCE_EXHAUSTED,FAILED_PRECONDITION,ABORTED,OUT_OF_RANGE,UNIMPLEMENTED,INTERNAL,UNAVAILABLE,DATA_LOSS,UNAUTHENTICATED'.split(
+    ',',
+  );
+
+/** A gRPC status by its name. */
+export function grpcWord(status: string): string {
+  return GRPC[Number(status)] ?? `gRPC ${status}`;
+}
