@@ -22,7 +22,7 @@ const GRAPH: GraphSnapshot = {
     [0, 0, 0, 0, -1, -1, -1, 0, 0],
   ],
   edgeRows: [
-    [8, 0.25, 4, 50.4, 99, -1, -1, 1, 900, 4],
+    [0.033, 0.25, 4, 50.4, 99, -1, -1, 1, 900, 4],
     [0, 0, -1, -1, -1, -1, -1, -1, 120, 2],
   ],
 };
@@ -37,7 +37,7 @@ test('figures of workloads: a gateway by what it passes on, no figure where ther
 
 test('who calls whom: of TCP its bytes', () => {
   expect(edgeTable(GRAPH).rows).toEqual([
-    ['gate.edge', 'reviews-v1.shop', 'http', '8.0', '75.00 %', '4.0 ms', '50 ms', '100.00 %'],
+    ['gate.edge', 'reviews-v1.shop', 'http', '0.03', '75.00 %', '4.0 ms', '50 ms', '100.00 %'],
     ['reviews-v1.shop', 'db.test', 'tcp', '120 B/s', '-', '-', '-', '-'],
   ]);
 });

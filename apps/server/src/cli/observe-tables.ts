@@ -29,7 +29,7 @@ export function statTable({ nodes, nodeRows }: GraphSnapshot): Table {
       // A gateway is asked from outside: what it passes on is what it got.
       const [rps, errors] = node.kind === 'gateway' ? [outRps, outErrors] : [inRps, inErrors];
       const success = rps > 0 ? percent(1 - errors) : '-';
-      const traffic = rps <= 0 && tcpBytes > 0 ? `${tcpBytes.toFixed(0)} B/s` : rps.toFixed(1);
+      const traffic = rps <= 0 && tcpBytes > 0 ? `${tcpBytes.toFixed(0)} B/s` : perSecond(rps);
       return [[nameOf(node), node.namespace || '-', node.inMesh ? 'yes' : 'no', HEALTH[health] ?? 'unknown', success, traffic, ...[p50, p95, p99].map(millis)]];
     }),
   };
@@ -52,7 +52,7 @@ export function edgeTable({ nodes, edges, edgeRows }: GraphSnapshot): Table {
         end(source),
         end(target),
         protocol,
-        tcp ? `${bytes.toFixed(0)} B/s` : rps.toFixed(1),
+        tcp ? `${bytes.toFixed(0)} B/s` : perSecond(rps),
         tcp || rps <= 0 ? '-' : percent(1 - errors),
         ...[p50, p95].map(millis),
         mtls < 0 ? '-' : percent(mtls),
@@ -118,4 +118,10 @@ function percent(share: number): string {
 /** -1 = no sample. */
 function millis(ms: number): string {
   return ms < 0 ? '-' : `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
+}
+
+/** What is not nothing does not read as nothing. */
+function perSecond(value: number): string {
+  if (value >= 0.1 || value <= 0) return value.toFixed(1);
+  return value < 0.01 ? '<0.01' : value.toFixed(2);
 }

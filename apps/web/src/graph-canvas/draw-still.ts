@@ -1,5 +1,5 @@
 import { EDGE_COLUMNS, type GraphNode, HEALTH, NODE_COLUMNS } from '@weft/mesh-core/api';
-import { byteRate, millis, percent } from '../ui/format.ts';
+import { byteRate, millis, perSecondText, percent } from '../ui/format.ts';
 import { activity } from './activity.ts';
 import { drawBadges } from './badges.ts';
 import { type Curve, pointAt } from './curve.ts';
@@ -80,7 +80,7 @@ export function drawStill(c: CanvasRenderingContext2D, input: SceneInput, layout
             ? `${Math.round(share * 100)} %`
             : edge.protocol === 'tcp'
               ? byteRate(cell(row, EDGE_COLUMNS, 'bytes'))
-              : cell(row, EDGE_COLUMNS, 'rps').toFixed(1);
+              : perSecondText(cell(row, EDGE_COLUMNS, 'rps'));
     drawLabel(c, shown, cell(row, EDGE_COLUMNS, 'mtls') > 0.5 && share < 0, pointAt(curve, 0.5), p);
   });
   c.globalAlpha = 1;

@@ -1,6 +1,12 @@
 /** Requests per second for people: `42.1 /s`. */
 export function rate(perSecond: number): string {
-  return `${perSecond >= 100 ? Math.round(perSecond) : perSecond.toFixed(1)} /s`;
+  return `${perSecondText(perSecond)} /s`;
+}
+/** Without its unit. What is not nothing does not read as nothing. */
+export function perSecondText(value: number): string {
+  if (value >= 100) return String(Math.round(value));
+  if (value >= 0.1 || value <= 0) return value.toFixed(1);
+  return value < 0.01 ? '<0.01' : value.toFixed(2);
 }
 /** A share 0-1 as `1.8 %`. */
 export function percent(share: number): string {

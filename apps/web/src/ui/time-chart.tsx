@@ -2,6 +2,7 @@ import { bisector, extent, line, max, scaleLinear } from 'd3';
 import type { Series } from '@weft/mesh-core/api';
 import { type PointerEvent, type ReactElement, useEffect, useRef, useState } from 'react';
 import { clock, seriesColor } from './format.ts';
+import { timeTicks } from './time-ticks.ts';
 
 interface Props {
   series: Series | undefined;
@@ -79,12 +80,11 @@ export function TimeChart({ series, label, unit, height = 132, color = (_, i) =>
             </g>
           ))}
           {times.length > 0 &&
-            x
-              .ticks(Math.max(2, Math.floor(width / 110)))
-              .filter((t) => x(t) < width - 22 && x(t) > LEFT + 8)
-              .map((t) => (
+            timeTicks(times[0] ?? 0, times.at(-1) ?? 0, Math.max(2, Math.floor(width / 110)))
+              .filter(({ at: t }) => x(t) < width - 22 && x(t) > LEFT + 8)
+              .map(({ at: t, label: text }) => (
                 <text key={t} className="axis" x={x(t)} y={height - 3} textAnchor="middle">
-                  {clock(t).slice(0, (times.at(-1) ?? 0) - (times[0] ?? 0) < 200_000 ? 8 : 5)}
+                  {text}
                 </text>
               ))}
           {shown.map((l) => (

@@ -7,6 +7,7 @@ import { useLiveGraph, useLiveState } from '../../data/hooks.ts';
 import { serviceOfNode } from '../../data/node-names.ts';
 import { useSettings } from '../../data/settings.ts';
 import type { LabelKind } from '../../graph-canvas/scene.ts';
+import { perSecondText } from '../../ui/format.ts';
 import { State } from '../../ui/state.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
 import { EdgePanel } from './edge-panel.tsx';
@@ -95,7 +96,7 @@ export function GraphPage(): ReactElement {
         <ul className="sr" aria-label="Traffic">
           {graph?.edges.map((e, i) => (
             <li key={e.id}>
-              {e.source} to {e.target}: {edgeFigures(graph.edgeRows[i]).rps.toFixed(1)} per second
+              {e.source} to {e.target}: {perSecondText(edgeFigures(graph.edgeRows[i]).rps)} per second
             </li>
           ))}
         </ul>
