@@ -185,6 +185,10 @@ const alone: readonly (readonly [method: string, request: string, answer: string
 ];
 
 export const pieces: number = alone.length;
+/** Those that a proxy takes differently where it stands at the edge, or before the application. */
+export const placePieces: readonly number[] = alone.flatMap(([, request, answer], i) =>
+  answer === '' && /x-forwarded|x-envoy|x-request-id|https?:\/\/|host:\s*\r|upgrade: foo|1\.0/i.test(request) ? [i] : [],
+);
 
 /** The piece of that number in one request, then the last. */
 export function pieceCase(seed: number): Case {

@@ -43,6 +43,8 @@ interface Piece {
   opening?: string;
   after?: Answer['after'];
   when?: Answer['when'];
+  /** One of many places for the same frames. */
+  anywhere?: true;
 }
 
 const piece = (about: string, ...parts: string[]): Piece => ({ about, parts });
@@ -268,8 +270,8 @@ const all: readonly Piece[] = [
   piece('HTTP/1', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello'),
   piece('large body', headers(OK), data('z'.repeat(16_384)), data('z'.repeat(16_384)), data('', endStream)),
   ...cuts.flatMap(([where, before, behind]) => [
-    ...between.map(([about, frames]) => piece(`${about} ${where}`, before, frames + behind)),
-    ...codes.map((code) => piece(`reset ${code} ${where}`, before, rstFrame(1, code))),
+    ...between.map(([about, frames]): Piece => ({ ...piece(`${about} ${where}`, before, frames + behind), anywhere: true })),
+    ...codes.map((code): Piece => ({ ...piece(`reset ${code} ${where}`, before, rstFrame(1, code)), anywhere: true })),
     ...(['end', 'reset'] as const).flatMap((after) => [
       { ...piece(`${after} ${where}`, before), after },
       { ...piece(`${after} in a frame ${where}`, before, whole.slice(0, 4)), after },
@@ -298,8 +300,14 @@ const all: readonly Piece[] = [
   piece('gRPC, half a message', headers(GRPC), data('\0\0\0\0\x05he'), headers([['grpc-status', '0']], endStream)),
 ];
 
-/** Of a client of HTTP/1, and of one of gRPC. */
-export const http2AppPieces: number = all.length * 2;
+/** Of a client of HTTP/1, and of one of gRPC; what may stand anywhere of one of them each. */
+const asked: readonly { piece: Piece; grpc: boolean }[] = all.flatMap((piece, i) => {
+  const both = [false, true].map((grpc) => ({ piece, grpc }));
+  return piece.anywhere === true ? both.slice(i % 2, (i % 2) + 1) : both;
+});
+export const http2AppPieces: number = asked.length;
+/** Where it depends on the listener whether there is another try. */
+export const refusedPieces: readonly number[] = asked.flatMap(({ piece: { about } }, i) => (/refused|reset 7|GOAWAY of none/.test(about) ? [i] : []));
 
 /** A client of HTTP/1 asks one after the other, then for the last. `early`: the answer comes before the end of the request. */
 function askedByHttp1(methods: readonly string[], early: boolean): Pick<Case, 'writes' | 'methods'> {
@@ -335,10 +343,11 @@ function askedByGrpc(count: number): Pick<Case, 'writes' | 'methods' | 'http2'> 
 }
 
 export function http2AppPieceCase(seed: number): Case {
-  const { about, parts, opening = START, after = 'keep', when = 'end' } = all[seed >> 1] as Piece;
+  const { piece, grpc } = asked[seed] as (typeof asked)[number];
+  const { about, parts, opening = START, after = 'keep', when = 'end' } = piece;
   const early = when === 'head';
-  const asked = (seed & 1) === 0 ? askedByHttp1([early ? 'POST' : 'GET'], early) : askedByGrpc(1);
-  return { seed, about, ...asked, answers: [{ when, parts: parts.filter((part) => part !== ''), after }], opening };
+  const client = grpc ? askedByGrpc(1) : askedByHttp1([early ? 'POST' : 'GET'], early);
+  return { seed, about, ...client, answers: [{ when, parts: parts.filter((part) => part !== ''), after }], opening };
 }
 
 const usualFields: readonly Fields[] = answerFields.map(read).filter((list) => !list.some(([name]) => OF_CONNECTIONS.test(name)));

@@ -3,9 +3,9 @@
 
 import { expect, test } from 'vitest';
 import { PLANES } from '../planes/planes.ts';
-import { pieceCase, pieces as piecesOfHttp1, randomCase } from './cases.ts';
+import { pieceCase, pieces as piecesOfHttp1, placePieces, randomCase } from './cases.ts';
 import { http2Case, http2PieceCase, http2Pieces } from './http2-cases.ts';
-import { http2AppCase, http2AppPieceCase, http2AppPieces } from './http2-app-cases.ts';
+import { http2AppCase, http2AppPieceCase, http2AppPieces, refusedPieces } from './http2-app-cases.ts';
 import { leaveCase, leaves } from './leave-cases.ts';
 import { comparable, differences } from './compare.ts';
 import type { Case, ListenerKind, Outcome } from './case.ts';
@@ -104,6 +104,12 @@ const [pieces = [], ...piecesElsewhere] = LISTENERS.map((listener) =>
     ] as const
   ).map(([name, make, count]) => ({ ...at(listener, name, make, count), first: one ? first : 0 })),
 );
+const placed = LISTENERS.slice(1)
+  .flatMap((listener) => [
+    at(listener, 'places of HTTP/1', (i) => pieceCase(placePieces[i] ?? 0), placePieces.length),
+    at(listener, 'places of HTTP/2 applications', (i) => http2AppPieceCase(refusedPieces[i] ?? 0), refusedPieces.length),
+  ])
+  .map((places) => ({ ...places, first: one ? first : 0 }));
 const seeded = LISTENERS.flatMap((listener) => [
   at(listener, 'HTTP/1', randomCase, listener === 'outbound' ? 100 : 40),
   at(listener, 'HTTP/2', http2Case, 40),
@@ -116,9 +122,9 @@ test.skipIf(PLANES.length < 2)('embedded and Envoy do the same', { timeout: Numb
   const given =
     group === undefined
       ? seconds === undefined
-        ? [...pieces, ...seeded]
+        ? [...pieces, ...placed, ...seeded]
         : seeded
-      : [...pieces, ...piecesElsewhere.flat(), ...seeded].filter(({ name }) => name === group);
+      : [...pieces, ...piecesElsewhere.flat(), ...placed, ...seeded].filter(({ name }) => name === group);
   const cases = seconds === undefined || one ? each(given) : rounds(given, performance.now() + Number(seconds) * 1000);
   await expectNone(() => cases.next().value ?? undefined);
 });
