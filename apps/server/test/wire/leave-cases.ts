@@ -98,8 +98,8 @@ const frames: readonly Way[] = [
 /** Resets where there is a stream, other frames where that makes a difference. */
 function ways(client: 'http1' | 'http2', app: 'http1' | 'http2', { about }: Place): readonly Way[] {
   if (client === 'http1' || /preface|DATA|in the head/.test(about)) return closing;
-  const some = about === 'behind SETTINGS' ? closing : [...closing, ...resets];
-  return app === 'http1' && /^(?:behind SETTINGS|in the body|in an answer|behind an answer)$/.test(about) ? [...some, ...frames] : some;
+  const some = about === 'behind SETTINGS' ? closing : [...closing, ...(app === 'http1' ? resets : resets.slice(0, 2))];
+  return app === 'http1' && /^(?:behind SETTINGS|in the body|behind an answer)$/.test(about) ? [...some, ...frames] : some;
 }
 
 const all = (['http1', 'http2'] as const).flatMap((client) =>

@@ -12,7 +12,7 @@ import type { Case, ListenerKind, Outcome } from './case.ts';
 import { startRig } from './rig.ts';
 
 /** Most of the time nothing happens, for a second each. */
-const LANES = 60;
+const LANES = 36;
 const seconds = process.env['FUZZ_SECONDS'];
 const one = process.env['FUZZ_ONE'] !== undefined;
 /** Of pieces their number. */
@@ -111,9 +111,9 @@ const placed = LISTENERS.slice(1)
   ])
   .map((places) => ({ ...places, first: one ? first : 0 }));
 const seeded = LISTENERS.flatMap((listener) => [
-  at(listener, 'HTTP/1', randomCase, listener === 'outbound' ? 100 : 40),
-  at(listener, 'HTTP/2', http2Case, 40),
-  at(listener, 'HTTP/2 applications', http2AppCase, 40),
+  at(listener, 'HTTP/1', randomCase, listener === 'outbound' ? 100 : 25),
+  at(listener, 'HTTP/2', http2Case, 25),
+  at(listener, 'HTTP/2 applications', http2AppCase, 25),
 ]);
 const group = process.env['FUZZ_GROUP'];
 
