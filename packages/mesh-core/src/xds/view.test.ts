@@ -52,3 +52,22 @@ test('what is known of a view is taken over where the names are the same, and wo
   expect(third.sums).toBeDefined();
   expect(versionOfView(third)).toBe(versionOfView(asMap(resources('abc', [1, 2, 3]))));
 });
+
+test('differences of big views are remembered, those of views with layers only until another is asked for', () => {
+  const big = (version: string): View =>
+    asMap(Array.from({ length: 40 }, (_, i) => ({ typeUrl: TYPE_URL.cluster, name: `c${i}`, version, body: new Uint8Array() })));
+  const [none, shared, changed]: View[] = [new Map(), big('1'), big('2')];
+  const [own, other] = ['ab', 'xy'].map((names) => new LayeredView([asMap(resources(names, [])), shared as View]));
+  for (const [from, to, kept] of [
+    [none, shared, true],
+    [shared, changed, true],
+    [none, own, false],
+    [own, other, false],
+  ] as [View, View, boolean][]) {
+    const diff = diffViews(from, to);
+    expect(diffViews(from, to)).toBe(diff);
+    diffViews(own as View, changed as View);
+    expect(diffViews(from, to) === diff).toBe(kept);
+    expect(diffViews(from, to)).toEqual(diff);
+  }
+});

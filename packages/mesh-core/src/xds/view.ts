@@ -134,19 +134,21 @@ const diffs = new WeakMap<View, WeakMap<View, ViewDiff>>();
 const SMALL = 32;
 
 /** But for the last: it is asked for three times in a row. */
-let small: { from: View; to: View; diff: ViewDiff } = { from: EMPTY_VIEW, to: EMPTY_VIEW, diff: NO_DIFF };
+let latest: { from: View; to: View; diff: ViewDiff } = { from: EMPTY_VIEW, to: EMPTY_VIEW, diff: NO_DIFF };
 
 /** What changed from one view to another; of big views worked out once per pair. */
 export function diffViews(from: View, to: View): ViewDiff {
   if (from === to) return NO_DIFF;
-  if (from.size < SMALL && to.size < SMALL && !(from instanceof LayeredView || to instanceof LayeredView)) {
-    if (small.from !== from || small.to !== to) small = { from, to, diff: plainDiff(from, to) };
-    return small.diff;
+  // One with layers is one proxy's own too, and its first difference from none has all names there are: of its big layer it is remembered.
+  const layered = from instanceof LayeredView || to instanceof LayeredView;
+  if (layered || (from.size < SMALL && to.size < SMALL)) {
+    if (latest.from !== from || latest.to !== to) latest = { from, to, diff: layered ? layeredDiff(from, to) : plainDiff(from, to) };
+    return latest.diff;
   }
   let known = diffs.get(from);
   if (known === undefined) diffs.set(from, (known = new WeakMap()));
   let diff = known.get(to);
-  if (diff === undefined) known.set(to, (diff = from instanceof LayeredView || to instanceof LayeredView ? layeredDiff(from, to) : plainDiff(from, to)));
+  if (diff === undefined) known.set(to, (diff = plainDiff(from, to)));
   return diff;
 }
 

@@ -133,7 +133,8 @@ export class DynamicTable {
   count = 0;
   size = 0;
   maxSize: number;
-  private readonly ring: (HeaderEntry | undefined)[] = Array.from({ length: 256 }, () => undefined);
+  /** Grows with what is in it, which is a handful for a connection with one long stream, as a thousand proxies have. */
+  private ring = ringOf(16);
 
   constructor(maxSize: number) {
     this.maxSize = maxSize;
@@ -150,7 +151,7 @@ export class DynamicTable {
     const { size } = entry;
     while (this.count > 0 && this.size + size > this.maxSize) this.evict();
     if (size > this.maxSize) return;
-    // An entry takes 32 bytes at least, so the table cannot outgrow the ring as long as it is at most 8 KiB.
+    if (this.count === this.ring.length) this.grow();
     this.ring[++this.inserted % this.ring.length] = entry;
     this.count++;
     this.size += size;
@@ -166,10 +167,20 @@ export class DynamicTable {
     return number > this.inserted - this.count;
   }
 
+  private grow(): void {
+    const larger = ringOf(2 * this.ring.length);
+    for (let number = this.inserted - this.count + 1; number <= this.inserted; number++) larger[number % larger.length] = this.ring[number % this.ring.length];
+    this.ring = larger;
+  }
+
   private evict(): void {
     const slot = (this.inserted - this.count + 1) % this.ring.length;
     this.size -= this.ring[slot]?.size ?? 0;
     this.ring[slot] = undefined;
     this.count--;
   }
+}
+
+function ringOf(length: number): (HeaderEntry | undefined)[] {
+  return Array.from({ length }, () => undefined);
 }
