@@ -111,8 +111,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     let added = this.filtered(`${changed}${ops?.lines(this) ?? ''}${itself ? '' : extra}${this.attemptCount()}`);
     if (serverName !== '' && !(keepServerHeader && hasLine(added, 'server'))) added = serverLines(added, serverName);
     const rest = `${hasLine(added, 'date') ? '' : dateLine()}${this.traceLines()}`;
-    // A redirect is for whoever understands it.
-    if (this.answersInGrpc && (status < 300 || status >= 400)) {
+    if (this.answersInGrpc) {
       this.record.grpcStatus = String(grpcStatus);
       this.writeHead(200, `${without(added, ['content-type'])}${grpcAnswerLines(grpcStatus, this.method === 'HEAD' ? '' : body)}${rest}`, -1, false);
       return this.finish('');

@@ -72,6 +72,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   protected idleMs = 0;
   /** `grpc-timeout` to the upstream says what is left, in place of the request's own. */
   protected ownsGrpcTimeout = false;
+  /** Life of a gRPC request by its own word, -1 = it has none, or the route does not count it so. */
+  protected grpcDurationMs = -1;
   protected timeouts: Timeouts = noTimeouts;
   protected retryRules: RetryRules | undefined;
   /** The response being written, for header values; undefined for answers of our own. */
@@ -181,9 +183,14 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     return manager.useRemoteAddress && manager.trustedHops === undefined ? undefined : this.head?.fields.known(Field.forwardedProto);
   }
 
-  /** How the client came, '' = it says so of itself. */
+  /** How the client came, in its own words where they count. */
+  get forwardedProto(): string {
+    return this.toldProtocol ?? (this.context.tls ? 'https' : 'http');
+  }
+
+  /** '' = it says so of itself. */
   protected get clientProtocol(): string {
-    return this.toldProtocol?.toLowerCase() ?? (this.context.tls ? 'https' : 'http');
+    return this.forwardedProto.toLowerCase();
   }
 
   /** Of its target, else as the client came. */
@@ -203,8 +210,9 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     const { upstreamPath, target, context } = this;
     if (name === ':path') return upstreamPath === '' ? this.path : upstreamPath;
     if (name === ':scheme') return this.scheme;
-    if (name === 'x-envoy-original-path' && upstreamPath !== '' && this.route?.forward?.rewritePath !== undefined)
-      return valuesIn(this.lines, name)[0] ?? this.get(name);
+    // A redirect that rewrites has no lines.
+    if (name === 'x-envoy-original-path' && upstreamPath !== '')
+      return this.route?.forward === undefined ? this.path : (valuesIn(this.lines, name)[0] ?? this.get(name));
     if (target !== undefined && this.lines !== '' && target.requestHeaders.names.has(name)) return valuesIn(this.lines, name)[0];
     if (name.startsWith('x-envoy-') && isUnwanted(name, this.internal, context.manager.useRemoteAddress)) return undefined;
     return this.get(name);

@@ -73,7 +73,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       this.internal || grpc
         ? requestTimeouts(forward.timeoutSpec, this, this.internal, grpc ? (grpcTimeoutMs(this.get('grpc-timeout')) ?? 0) : undefined)
         : forward.timeouts;
-    this.ownsGrpcTimeout = grpc && this.timeouts.expectedMs > 0;
+    this.ownsGrpcTimeout = this.grpcDurationMs >= 0 || (grpc && this.timeouts.expectedMs > 0);
     this.keepCopy = (this.retryRules !== undefined && this.retryRules.retries > 0) || action.internalRedirect !== undefined;
   }
 
@@ -142,8 +142,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       if (attempts > 1 && this.timeouts.globalMs > 0 && this.requestDone)
         expectedMs = Math.max(1, Math.min(expectedMs, Math.round(this.timeouts.globalMs - (this.context.deps.clock() - this.requestDoneAt))));
       lines = expectedLine(expectedMs);
-      if (this.ownsGrpcTimeout) lines += `grpc-timeout: ${grpcTimeoutText(expectedMs)}\r\n`;
     }
+    if (this.ownsGrpcTimeout) lines += `grpc-timeout: ${grpcTimeoutText(this.grpcDurationMs >= 0 ? this.grpcDurationMs : expectedMs)}\r\n`;
     if (host?.attemptCount === true) lines += attemptLine(attempts);
     return host?.timeoutRetryHeader === true && attempts > 1 ? `${lines}x-envoy-is-timeout-retry: ${this.afterTimeout}\r\n` : lines;
   }

@@ -130,12 +130,15 @@ export class Exchange extends ExchangeTries {
     if (action.kind !== 'forward') return;
     if (action.idleTimeoutMs !== undefined) this.setIdle(action.idleTimeoutMs);
     let ms = action.maxStreamDurationMs ?? maxStreamDurationMs;
+    this.grpcDurationMs = -1;
     const { grpcStreamDuration } = action;
     const asked = grpcStreamDuration === undefined ? undefined : grpcTimeoutMs(this.get('grpc-timeout'));
     if (grpcStreamDuration !== undefined && asked !== undefined) {
       const { maxMs, offsetMs } = grpcStreamDuration;
       ms = maxMs > 0 ? Math.min(asked, maxMs) : asked;
       if (offsetMs < ms) ms -= offsetMs;
+      if (this.grpc) this.grpcDurationMs = ms;
+      ms = Math.max(ms, 1);
     }
     if (ms > 0) this.requestLimits().setDuration(ms);
   }

@@ -51,12 +51,12 @@ export function percentEncode(text: string): string {
 
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 
-/** Milliseconds of a `grpc-timeout` value, at least 1; undefined when it is none (1 to 8 digits and a unit). */
+/** Milliseconds of a `grpc-timeout` value, rounded up; undefined when it is none (1 to 8 digits and a unit). */
 export function grpcTimeoutMs(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   const match = /^(\d{1,8})([HMSmun])$/.exec(value);
   if (match === null) return undefined;
-  return Math.max(1, Math.ceil(Number(match[1]) * (unitMs[match[2] ?? 'm'] ?? 1)));
+  return Math.ceil(Number(match[1]) * (unitMs[match[2] ?? 'm'] ?? 1));
 }
 
 /** A `grpc-timeout` of at most 8 digits, as Envoy writes it: in ms, and in a larger unit only where that is too long. */
@@ -64,7 +64,9 @@ export function grpcTimeoutText(ms: number): string {
   const max = 99_999_999;
   if (ms <= max) return `${ms}m`;
   const seconds = Math.floor(ms / 1000);
-  return seconds <= max ? `${seconds}S` : `${Math.min(Math.floor(seconds / 60), max)}M`;
+  if (seconds <= max) return `${seconds}S`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes <= max ? `${minutes}M` : `${Math.min(Math.floor(minutes / 60), max)}H`;
 }
 
 /** Counts the messages in a gRPC body (1 byte of flags and 4 of length before each), in whatever pieces it comes. */

@@ -1,7 +1,8 @@
 import { compileRegexRewrite, pathWithoutQuery, rewritePrefix, withoutPort, type RequestView } from '@weft/mesh-core/traffic';
 import type { RedirectAction, RouteMatch } from '../config/model.ts';
 
-export type RedirectLocation = (request: RequestView) => string;
+/** `forwardedProto`: how the client came, as `x-forwarded-proto` has it. */
+export type RedirectLocation = (request: RequestView & { readonly forwardedProto: string }) => string;
 
 /** Location of a redirect; of the path, what the route matched is what a prefix rewrite replaces. @throws RegexError */
 export function compileRedirect(action: RedirectAction, match: RouteMatch): RedirectLocation {
@@ -17,7 +18,7 @@ export function compileRedirect(action: RedirectAction, match: RouteMatch): Redi
     const scheme = action.scheme ?? request.scheme;
     let host = action.host ?? request.authority;
     if (action.port !== undefined) host = `${action.host ?? withoutPort(host)}:${action.port}`;
-    else if (scheme !== request.scheme && action.host === undefined && leavesDefaultPort(host, scheme)) host = withoutPort(host);
+    else if (action.host === undefined && leavesDefaultPort(host, request.forwardedProto, scheme)) host = withoutPort(host);
     const path = pathOf(request.path);
     // A query the redirect itself names is not the request's.
     const stripped = action.stripQuery && action.path === undefined ? pathWithoutQuery(path) : action.stripQuery ? (action.path ?? '') : path;
@@ -26,6 +27,6 @@ export function compileRedirect(action: RedirectAction, match: RouteMatch): Redi
 }
 
 /** The default port of the old scheme does not belong to the new one. */
-function leavesDefaultPort(host: string, scheme: string): boolean {
-  return scheme === 'https' ? host.endsWith(':80') : host.endsWith(':443');
+function leavesDefaultPort(host: string, old: string, scheme: string): boolean {
+  return old !== scheme && ((old === 'http' && host.endsWith(':80')) || (old === 'https' && host.endsWith(':443')));
 }

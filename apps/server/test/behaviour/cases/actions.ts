@@ -1,6 +1,6 @@
 // VirtualService http rules: what is done with a request that matched.
 
-import { type Case, http, service } from '../case.ts';
+import { type Case, grpc, http, service } from '../case.ts';
 import { absent, between } from '../harness/match.ts';
 import { rule, subsets, twoVersions } from './parts.ts';
 
@@ -91,7 +91,7 @@ spec:
   },
   {
     area,
-    name: 'redirect: prefixRewrite; derivePort',
+    name: 'redirect: prefixRewrite; derivePort; a call of gRPC is told as an error',
     services: [service('redirect-more')],
     objects: `
 kind: VirtualService
@@ -99,18 +99,26 @@ metadata: { name: redirect-more }
 spec:
   hosts: [redirect-more]
   http:
-  - { match: [{ uri: { prefix: /docs } }], redirect: { prefixRewrite: /manual } }
+  - { match: [{ uri: { prefix: /docs } }], redirect: { prefixRewrite: /manual }, headers: { response: { set: { x-from: "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%" } } } }
   - { match: [{ uri: { exact: /default } }], redirect: { scheme: https, derivePort: FROM_PROTOCOL_DEFAULT } }
   - { match: [{ uri: { exact: /request } }], redirect: { scheme: https, derivePort: FROM_REQUEST_PORT } }
+  - { match: [{ uri: { prefix: /suite.Echo } }], redirect: { uri: /elsewhere } }
 `,
     steps: [
       http({
         path: '/docs/a?q',
         headers: { host: 'x.example.com:8080' },
-        expect: { status: 301, headers: { location: 'http://x.example.com:8080/manual/a?q' } },
+        expect: { status: 301, headers: { location: 'http://x.example.com:8080/manual/a?q', 'x-from': '/docs/a?q' } },
       }),
       http({ path: '/default', headers: { host: 'x.example.com:8080' }, expect: { status: 301 } }),
       http({ path: '/request', headers: { host: 'x.example.com:8080' }, expect: { status: 301 } }),
+      // By how the client says it came, letter by letter.
+      http({
+        path: '/default',
+        headers: { host: 'x.example.com:80', 'x-forwarded-proto': 'HTTPS' },
+        expect: { status: 301, headers: { location: 'https://x.example.com:80/default' } },
+      }),
+      grpc({ method: 'Say', expect: { status: 200, headers: { location: /:\/\/.*\/elsewhere$/ }, grpc: { status: 2 } } }),
     ],
   },
   {

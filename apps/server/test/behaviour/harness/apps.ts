@@ -184,7 +184,7 @@ async function answer(app: AppName, state: AppState, request: Request, response:
   state.arrivals.set(key, arrivals);
   arrivals.push({ app, method: request.method ?? '', path: request.url ?? '', headers: namesAndValues(request.rawHeaders) });
   const act = actionOf(app, JSON.parse(String(request.headers['x-do'] ?? '{}')) as AppAction, arrivals.length);
-  if (String(request.headers['content-type'] ?? '').startsWith('application/grpc'))
+  if (request.httpVersionMajor === 2 && String(request.headers['content-type'] ?? '').startsWith('application/grpc'))
     return answerGrpc(app, act, request as Http2ServerRequest, response as Http2ServerResponse);
   if (act.informational !== undefined && 'writeEarlyHints' in response && request.httpVersionMajor === 1)
     for (const code of act.informational) {

@@ -198,7 +198,12 @@ export async function sendGrpc(step: GrpcStep, target: Target): Promise<Seen> {
     trailers: answer.trailers,
     ...(answer.reset === 0 ? {} : { failed: 'reset' as const }),
     ...(first === undefined ? {} : { app: first.app }),
-    grpc: { status: Number(end['grpc-status'] ?? -1), message: end['grpc-message'] ?? '', messages: received },
+    // What is no gRPC has no messages.
+    grpc: {
+      status: Number(end['grpc-status'] ?? -1),
+      message: end['grpc-message'] ?? '',
+      messages: answer.headers['content-type']?.startsWith('application/grpc') === true ? received : [],
+    },
   };
 }
 

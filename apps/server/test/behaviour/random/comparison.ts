@@ -2,9 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 import type { RunningPlane } from '../../planes/planes.ts';
-import { http } from '../case.ts';
 import type { Apps } from '../harness/apps.ts';
-import { sendHttp } from '../harness/clients.ts';
+import { sendGrpc, sendHttp } from '../harness/clients.ts';
 import { differences } from '../harness/match.ts';
 import { comparable } from '../harness/run.ts';
 import { OTHER_ISSUER, token } from '../harness/tokens.ts';
@@ -54,7 +53,8 @@ interface Answered {
 async function ask(q: Question, side: Side, apps: Apps, patient: boolean): Promise<Answered> {
   const key = randomUUID();
   const step = JSON.parse(JSON.stringify(q.step).replaceAll(/\$TOKEN\((\w+)\)/g, (_, kind: keyof typeof TOKENS) => TOKENS[kind])) as Question['step'];
-  const seen = await sendHttp(http({ ...step, expect: {} }), { port: side.port(q.to), host: q.host, key, requestId: randomUUID(), service: undefined });
+  const target = { port: side.port(q.to), host: q.host, key, requestId: randomUUID(), service: undefined };
+  const seen = await (step.kind === 'grpc' ? sendGrpc(step, target) : sendHttp(step, target));
   // What goes to a mirror is waited for by nobody.
   if (side.mirrored) await new Promise((resolve) => setTimeout(resolve, patient ? 200 : 40));
   const order = ({ headers }: { headers: Record<string, string> }): string => `${headers['x-envoy-internal']} ${headers['x-envoy-attempt-count']}`;
@@ -83,6 +83,7 @@ function text(of: string, name: string): string {
   const joined = of.replaceAll(', ', ',');
   // What is left of 300 ms, or of 20 s, when a further try begins.
   if (name === 'x-envoy-expected-rq-timeout-ms' && /^(1\d{4}|[12]?\d{1,2})$/.test(of)) return '<rest>';
+  if (name === 'grpc-timeout' && /^(1\d{4}|[12]?\d{1,2})m$/.test(of)) return '<rest>';
   // For a client on loopback it writes an address of its machine.
   return name === 'x-forwarded-for' ? joined.replaceAll(/127\.0\.0\.1|192\.0\.2\.2/g, '<address>') : joined;
 }

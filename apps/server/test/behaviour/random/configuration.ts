@@ -63,6 +63,9 @@ function retries(random: Random): object {
     '404',
     'retriable-status-codes',
     'reset-before-request',
+    'unavailable',
+    'cancelled,internal',
+    'deadline-exceeded,resource-exhausted',
   ];
   return defined({
     attempts,

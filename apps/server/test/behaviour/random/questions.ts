@@ -1,14 +1,14 @@
 // Random requests, aimed at what random configuration speaks of.
 
 import type { Random } from '../../fuzz/random.ts';
-import type { AppAction, HttpStep } from '../case.ts';
+import { type AppAction, type GrpcStep, type HttpStep, grpc, http } from '../case.ts';
 import { HEADERS, HOSTS, METHODS, one, path, several, value } from './words.ts';
 
 export interface Question {
   /** Name of the listener. */
   to: string;
   host: string;
-  step: Pick<HttpStep, 'path' | 'method' | 'headers' | 'body' | 'http2'> & { do: AppAction };
+  step: HttpStep | GrpcStep;
 }
 
 /** `$TOKEN(x)`: a token of that kind. */
@@ -28,6 +28,7 @@ export function question(random: Random, listeners: readonly string[], retried: 
     'nobody.test',
     '127.0.0.1',
   ]);
+  if (random.below(8) === 0) return { to, host, step: call(random, retried) };
   const http2 = random.below(3) === 0;
   const method = random.pick(METHODS);
   const headers: Record<string, string | readonly string[]> = {};
@@ -40,15 +41,39 @@ export function question(random: Random, listeners: readonly string[], retried: 
   return {
     to,
     host,
-    step: {
+    step: http({
+      expect: {},
       path: tokenPath(random, path(random)),
       method,
       headers: { ...headers, ...preflight },
       ...(http2 ? { http2: true } : {}),
       ...(method.startsWith('P') && random.below(2) === 0 ? { body: 'some body' } : {}),
       do: action(random, retried),
-    },
+    }),
   };
+}
+
+/** A call of gRPC. */
+function call(random: Random, retried: boolean): GrpcStep {
+  const metadata: Record<string, string> = {};
+  if (random.below(3) === 0) metadata['grpc-timeout'] = random.pick(['300m', '20S', '1H', 'x', '300000u', '']);
+  for (const name of one(random, 2, () => several(random, 2, () => random.pick(HEADERS))) ?? []) metadata[name.toLowerCase()] = value(random) || 'a';
+  for (const [name, values] of RARE) if (name !== 'te' && name !== 'content-type' && random.below(20) === 0) metadata[name] = random.pick(values);
+  if (random.below(8) === 0) metadata['content-type'] = random.pick(['application/grpc+proto', 'application/grpc-web', 'application/grpcx']);
+  if (random.below(8) === 0) token(random, metadata);
+  return grpc({ expect: {}, method: random.pick(['Say', 'a', 'b/c']), metadata, messages: random.below(3), do: answerToCall(random, retried) });
+}
+
+function answerToCall(random: Random, retried: boolean): AppAction {
+  const first: AppAction = retried ? { first: 1 + random.below(2) } : {};
+  const status = { grpcStatus: random.pick([0, 1, 4, 5, 8, 13, 14]), ...(random.below(2) === 0 ? { grpcMessage: random.pick(['no', 'a%20b', '']) } : {}) };
+  const kind = random.below(8);
+  if (kind === 0) return { delayMs: 700 };
+  if (kind === 1) return { reset: random.pick(['before-headers', 'refused'] as const), ...first };
+  if (kind === 2) return { ...status, trailersOnly: true, ...first };
+  if (kind === 3) return { ...status, headers: answered(random), ...first };
+  if (kind === 4) return { status: random.pick([404, 500, 503]), ...first };
+  return { messages: random.below(3) };
 }
 
 const ORIGINS = ['https://shop.example.com', 'http://a.test', 'null', 'https://x.example.com', ''];

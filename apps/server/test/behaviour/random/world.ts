@@ -136,8 +136,9 @@ function logged(asked: readonly [Question, readonly string[]][], dir: string): s
   });
   return asked.flatMap(([q, keys]) => {
     const [left, right] = keys.map((key, i) => lines[i]?.get(key));
-    // Whom a weight has chosen is chance. And a path with a fragment Envoy refuses before it has looked at the headers.
-    if (left?.[4] !== right?.[4] || q.step.path?.includes('#') === true) return [];
+    // Whom a weight has chosen is chance. A path with a fragment Envoy refuses before it has looked at the headers, and one that held a
+    // token it writes anew.
+    if (left?.[4] !== right?.[4] || (q.step.kind === 'http' && /#|token=/.test(q.step.path ?? ''))) return [];
     const differing = differences(left, right);
     return differing.length === 0 ? [] : [`log ${differing.join('; ')}\n  asked ${JSON.stringify(q)}`];
   });
