@@ -5,7 +5,17 @@ import { Argument, type Command, Option } from 'commander';
 import { StartError } from '../agent/errors.ts';
 import { clientOf } from './objects-commands.ts';
 import { print, table } from './print.ts';
-import { type ClusterStatuses, type ConfigDump, type Table, clusterTable, endpointTable, listenerTable, routeTable } from './proxy-config.ts';
+import {
+  type Certificates,
+  type ClusterStatuses,
+  type ConfigDump,
+  type Table,
+  certificateTable,
+  clusterTable,
+  endpointTable,
+  listenerTable,
+  routeTable,
+} from './proxy-config.ts';
 import { nackLines } from './refusals.ts';
 
 const TELEMETRY = { embedded: 'own', stats: 'stats logger', als: 'gRPC access log', none: '-' } as const;
@@ -21,7 +31,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   listeners: { path: '/config_dump', table: (json) => listenerTable(json as ConfigDump) },
   routes: { path: '/config_dump', table: (json) => routeTable(json as ConfigDump) },
   endpoints: { path: '/clusters?format=json', table: (json) => endpointTable(json as ClusterStatuses) },
-  secrets: { path: '/certs' },
+  secrets: { path: '/certs', table: (json) => certificateTable(json as Certificates, Date.now()) },
   all: { path: '/config_dump?include_eds' },
 };
 
@@ -46,7 +56,7 @@ export function registerProxy(program: Command): void {
     .addOption(output())
     .action(async (name: string | undefined, options: { output: string }, command: Command) => {
       const { items: all } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
-      const items = name === undefined ? all : [proxyNamed(name, all, 'known')];
+      const items = name === undefined ? all.toSorted(byName) : [proxyNamed(name, all, 'known')];
       if (options.output === 'json') return print(JSON.stringify(items, undefined, 2));
       const types = ['cluster', 'listener', 'endpoint', 'route', 'secret'];
       const cell = (proxy: ProxyStatus, type: string): string => {
@@ -96,6 +106,11 @@ export function registerProxy(program: Command): void {
       const { head, rows } = shape(json);
       return print(table(head, filter === undefined ? rows : rows.filter((row) => row.join('  ').includes(filter))));
     });
+}
+
+/** They come in the order in which they connected. */
+function byName(a: ProxyStatus, b: ProxyStatus): number {
+  return a.namespace.localeCompare(b.namespace) || proxyName(a.id).localeCompare(proxyName(b.id));
 }
 
 function proxyNamed(name: string, proxies: readonly ProxyStatus[], which: 'connected' | 'known' = 'connected'): ProxyStatus {

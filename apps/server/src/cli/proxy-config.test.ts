@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type ConfigDump, clusterTable, endpointTable, listenerTable, routeTable } from './proxy-config.ts';
+import { type ConfigDump, certificateTable, clusterTable, endpointTable, listenerTable, routeTable } from './proxy-config.ts';
 
 const istio = (kind: string, name: string) => ({
   metadata: { filter_metadata: { istio: { config: `/apis/networking.istio.io/v1/namespaces/foo/${kind}/${name}` } } },
@@ -77,4 +77,17 @@ test('routes in their order, with the VirtualService they come from', () => {
 test('endpoints with their health', () => {
   const host = { address, health_status: { eds_health_status: 'HEALTHY', failed_outlier_check: true } };
   expect(endpointTable({ cluster_statuses: [{ name: 'c', host_statuses: [host] }] }).rows).toEqual([['127.0.0.1:21000', 'HEALTHY', 'FAILED', 'c']]);
+});
+
+test('certificates with their identity and time, the own one first', () => {
+  const until = { valid_from: '2026-11-29T00:00:00.000Z', expiration_time: '2026-11-30T00:00:00.000Z' };
+  const certificates = [
+    { ca_cert: [{ serial_number: '5e', ...until }], cert_chain: [] },
+    { ca_cert: [], cert_chain: [{ serial_number: '7f', subject_alt_names: [{ uri: 'spiffe://cluster.local/ns/foo/sa/bar' }], ...until }] },
+  ];
+  expect(certificateTable({ certificates }, Date.parse('2026-11-29T12:00:00Z')).rows).toEqual([
+    ['Cert Chain', 'spiffe://cluster.local/ns/foo/sa/bar', 'true', '7f', until.expiration_time, until.valid_from],
+    ['CA', '-', 'true', '5e', until.expiration_time, until.valid_from],
+  ]);
+  expect(certificateTable({ certificates }, Date.parse('2026-12-01T12:00:00Z')).rows.map((r) => r[2])).toEqual(['false', 'false']);
 });

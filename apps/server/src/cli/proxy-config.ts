@@ -57,6 +57,15 @@ export interface ClusterStatuses {
     host_statuses?: { address?: Address; health_status?: { eds_health_status?: string; failed_outlier_check?: boolean } }[];
   }[];
 }
+interface Certificate {
+  serial_number?: string;
+  subject_alt_names?: { uri?: string; dns?: string }[];
+  valid_from?: string;
+  expiration_time?: string;
+}
+export interface Certificates {
+  certificates?: { ca_cert?: Certificate[]; cert_chain?: Certificate[] }[];
+}
 
 export interface Table {
   head: readonly string[];
@@ -110,6 +119,22 @@ export function endpointTable({ cluster_statuses: clusters = [] }: ClusterStatus
     ]),
   );
   return { head: ['ENDPOINT', 'STATUS', 'OUTLIER CHECK', 'CLUSTER'], rows: rows.toSorted((a, b) => byText([a[3] ?? ''], [b[3] ?? '']) || byText(a, b)) };
+}
+
+/** `now`: Unix ms. */
+export function certificateTable({ certificates = [] }: Certificates, now: number): Table {
+  const row = (
+    type: string,
+    { serial_number: serial = '-', subject_alt_names: names = [], valid_from: from = '-', expiration_time: until = '-' }: Certificate,
+  ) => {
+    const valid = Date.parse(from) <= now && now < Date.parse(until);
+    return [type, names.map((name) => name.uri ?? name.dns ?? '-').join(',') || '-', String(valid), serial, until, from];
+  };
+  const rows = certificates.flatMap(({ ca_cert: bundle = [], cert_chain: chain = [] }) => [
+    ...chain.map((certificate) => row('Cert Chain', certificate)),
+    ...bundle.map((certificate) => row('CA', certificate)),
+  ]);
+  return { head: ['TYPE', 'IDENTITY', 'VALID CERT', 'SERIAL NUMBER', 'NOT AFTER', 'NOT BEFORE'], rows: rows.toSorted(byText).toReversed() };
 }
 
 /** `name.namespace` of the object it was made of; of a Service there is nothing to change. */
