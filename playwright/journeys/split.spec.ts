@@ -1,6 +1,25 @@
+import type { Locator } from '@playwright/test';
 import { expect, test } from '../fixtures/mesh.ts';
 
 test.describe.configure({ mode: 'serial' });
+
+test('figures of versions stand under their heads, and a version without requests has none', async ({ mesh, page }) => {
+  await page.goto(`${mesh.url}/services/bookinfo/reviews?tab=Traffic`);
+  const table = page.getByRole('table').filter({ hasText: 'Compare' });
+  const rights = (cells: Locator): Promise<number[]> =>
+    cells.evaluateAll((all) =>
+      all
+        .map((e) => {
+          const range = document.createRange();
+          range.selectNodeContents(e);
+          return Math.round(range.getBoundingClientRect().right);
+        })
+        .slice(1),
+    );
+  const errors = table.getByRole('row').filter({ hasText: 'Errors' }).getByRole('cell');
+  await expect(errors).toHaveText(['Errors', /%$/, /%$/, '–']);
+  expect(await rights(errors)).toEqual(await rights(table.getByRole('columnheader')));
+});
 
 test('dragging weights to 50/50 moves the requests, counted at the backends; undo takes it back', async ({ mesh, page, context }) => {
   await mesh.setLoad(200);

@@ -89,6 +89,14 @@ test('metrics posted over OTLP/HTTP answer every question with exact numbers', a
   ]);
 });
 
+test('what reached no version is the last line', async () => {
+  await post('/v1/metrics', metrics({ v1: { ok: 1, failed: 0, buckets: [1, 0, 0, 0] }, unknown: { ok: 1, failed: 0, buckets: [1, 0, 0, 0] } }));
+  now += 1_000;
+  await post('/v1/metrics', metrics({ v1: { ok: 2, failed: 0, buckets: [2, 0, 0, 0] }, unknown: { ok: 2, failed: 0, buckets: [2, 0, 0, 0] } }));
+  const { lines } = telemetry.series({ metric: 'rps', of: '', by: 'version', start: now - 1_000, end: now, stepMs: 1_000 });
+  expect(lines.map((l) => l.name)).toEqual(['v1', 'unknown']);
+});
+
 test('a TCP service has bytes, and is healthy while they flow', async () => {
   const labels = { reporter: 'destination', source_workload: 'client-v1', source_workload_namespace: 'bookinfo', destination_workload: 'reviews-v1', destination_workload_namespace: 'bookinfo', destination_service: HOST, destination_service_name: 'reviews', destination_service_namespace: 'bookinfo', request_protocol: 'tcp', response_flags: '-' }; // prettier-ignore
   const sent = (value: number): Uint8Array =>

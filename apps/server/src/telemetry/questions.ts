@@ -147,7 +147,12 @@ export function seriesOf(asked: Asked, query: SeriesQuery): Series {
     }
     times.push(time);
   }
-  return { times, lines: [...lines].map(([name, values]) => ({ name, values })).toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
+  return { times, lines: [...lines].map(([name, values]) => ({ name, values })).toSorted(byLine) };
+}
+
+/** Lines have their colours by place: what has no name takes the last, so that v1 is everywhere the first. */
+function byLine({ name: a }: { name: string }, { name: b }: { name: string }): number {
+  return Number(a === 'unknown') - Number(b === 'unknown') || (a < b ? -1 : 1);
 }
 
 /** No requests are a rate of 0, but only while the store was listening; they have no error share and no latency. */

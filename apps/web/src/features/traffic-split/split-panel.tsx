@@ -11,7 +11,7 @@ import './split.css';
 type Destination = TrafficSplit['destinations'][number];
 const PRESETS = [0, 5, 10, 25, 50, 100];
 const COMPARED: readonly [title: string, figure: (of: Destination) => string][] = [
-  ['Errors', (d) => percent(d.errors)],
+  ['Errors', (d) => (d.rps > 0 ? percent(d.errors) : '–')],
   ['p50', (d) => millis(d.p50)],
   ['p95', (d) => millis(d.p95)],
 ];
