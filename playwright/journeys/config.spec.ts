@@ -19,6 +19,14 @@ test('a YAML error is marked at its line and refused', async ({ mesh, page }) =>
   expect(after.body).toEqual(before.body);
 });
 
+test('a new object without a kind has nothing to apply, and looks like it', async ({ mesh, page }) => {
+  await page.goto(`${mesh.url}/config`);
+  await page.getByRole('button', { name: /new/i }).first().click();
+  await expect(page.getByText('Choose a kind above.')).toBeVisible();
+  await expect(page.getByTestId('config-apply')).toBeDisabled();
+  await expect(page.getByTestId('config-apply')).toHaveClass(/off/);
+});
+
 test('a wrong subset is mended by its quick fix, applied, seen in history and undone', async ({ mesh, page }) => {
   await page.goto(`${mesh.url}/config?object=VirtualService/bookinfo/reviews`);
   const line = page.locator('.cm-line', { hasText: 'subset: v2' });

@@ -155,7 +155,7 @@ export function ConfigPage(): ReactElement {
           </button>
           <button
             type="button"
-            className={`btn pri ${!changed || errors > 0 ? 'off' : ''}`}
+            className={`btn pri ${!changed || errors > 0 || draft.text === undefined ? 'off' : ''}`}
             data-testid="config-apply"
             disabled={!changed || errors > 0 || draft.busy || !draft.checkedNow}
             onClick={() => void apply()}
