@@ -39,6 +39,8 @@ function shownFields(fields: Message['headers'], dropped: string): string[] {
     });
 }
 
+const without = (message: Message, gone: string): Message => ({ ...message, headers: message.headers.filter(([name]) => name !== gone) });
+
 /** What the codec of HTTP/2 says of what it does not like are words of its own. */
 const codecWords = (line: string): string => line.replace(/ DPE (?:http2\.|codec_error:)\S+$/, ' DPE codec');
 
@@ -57,6 +59,8 @@ export function comparable(outcome: Outcome, { answers: given, http2: client, op
     // 100 to HTTP/1.0, and other interim answers, come from one of the two only.
     answers: answers
       .filter(({ start }) => !/^HTTP\/1.(0 100|1 1(?!0[01])\d\d)/.test(start))
+      // Envoy leaves it to clients of handshakes that were not taken.
+      .map((answer, i) => (log[i]?.includes('websocket_handshake') === true ? without(answer, 'keep-alive') : answer))
       // Before its request is complete, the time an answer took is told by chance.
       .map((answer) => shown(answer, http2, early ? 'x-envoy-upstream-service-time' : '')),
     rest,

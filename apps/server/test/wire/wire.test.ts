@@ -1,5 +1,6 @@
 // The embedded proxy and Envoy, byte by byte: what clients and applications see of each other through the one they see through the other. `npm test`
-// takes every piece by itself and the first seeds; `npm run fuzz -- --target wire` goes on with new ones. A failure names its seed.
+// takes every piece by itself and the first seeds; `npm run fuzz -- --target wire` goes on with new ones, with
+// `--group 'pieces of HTTP/1, gateway'` and the like with the pieces at other listeners. A failure names its group and seed.
 
 import { expect, test } from 'vitest';
 import { PLANES } from '../planes/planes.ts';
@@ -70,7 +71,7 @@ async function expectNone(next: Parameters<typeof compare>[0]): Promise<void> {
     const sent: readonly unknown[] = http2 === undefined ? writes : http2.raw === undefined ? http2.streams : [http2.raw];
     const wire = `> ${sent.map((it) => JSON.stringify(it).slice(0, 1000)).join('\n> ')}\n< ${answers.map((answer) => JSON.stringify(answer).slice(0, 1000)).join('\n< ')}`;
     const leaving = leaves === undefined ? '' : `\nleaves ${JSON.stringify(leaves).slice(0, 1000)}`;
-    const again = `\nreproduce: FUZZ_GROUP='${group.name}' npm run fuzz -- --target wire --seed ${seed} --one`;
+    const again = `\nreproduce: npm run fuzz -- --target wire --group '${group.name}' --seed ${seed} --one`;
     return `${group.name} ${seed} ${about} (Envoy | embedded)\n${wire}${leaving}\n${differ.join('\n')}${again}`;
   });
   expect(told.slice(0, Number(process.env['FUZZ_TOLD'] ?? 20)).join('\n\n'), `${suspects.length} exchanges differ`).toBe('');

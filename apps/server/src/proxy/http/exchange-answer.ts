@@ -58,7 +58,8 @@ export abstract class ExchangeAnswer extends ExchangeState {
   }
 
   private toldOperation(): string {
-    return this.record.direction === 'inbound' ? (this.responseTo?.fields.known(Field.decorator) ?? '') : '';
+    if (this.record.direction !== 'inbound' || this.responseTo?.fields.known(Field.decorator) === undefined) return '';
+    return this.values('response', 'x-envoy-decorator-operation').join(',');
   }
 
   /** Tells the client how many tries there were, where the host says so. */
