@@ -4,7 +4,7 @@ import type { Message } from './messages.ts';
 import type { Case, Outcome } from './case.ts';
 
 /** Of which only the presence can be the same. */
-const OWN_VALUES = new Set(['x-envoy-upstream-service-time', 'traceparent']);
+const OWN_VALUES = new Set(['x-envoy-upstream-service-time', 'traceparent', 'b3']);
 
 /** Order counts among fields of one name only (RFC 9110 §5.3). */
 function shown({ start, headers, body, trailers, complete }: Message, withTrailers: boolean, dropped = ''): object {

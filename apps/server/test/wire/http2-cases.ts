@@ -91,6 +91,7 @@ const odd: readonly ((head: [string, string][]) => [string, string][])[] = [
   ...absolute.map((target) => (head: [string, string][]) => head.map(([n, v]): [string, string] => [n, n === ':path' ? target : v])),
   (head) => [...head.slice(1), head[0] ?? ['', '']],
   (head) => [['x', '1'], ...head],
+  (head) => [['cookie', ''], ...head],
 ];
 
 const base = (method: string, path: string): [string, string][] => [

@@ -20,11 +20,14 @@ export abstract class FieldBlock {
   private pseudo = 0;
   private size = 0;
   private cookie = '';
+  /** There was a field that is no pseudo-header field. */
+  private begun = false;
 
   protected start(block: HeaderBlock): void {
     this.block = block;
     this.fault = Fault.none;
     this.text = this.cookie = '';
+    this.begun = false;
     this.count = this.pseudo = this.size = 0;
   }
 
@@ -37,12 +40,13 @@ export abstract class FieldBlock {
     const { name, kind } = entry;
     if (name.charCodeAt(0) === 0x3a) {
       // Before all other fields (§8.3).
-      if (this.count > 0 || this.cookie !== '' || !this.onPseudo(name, entry.value)) this.fail(Fault.malformed);
+      if (this.begun || !this.onPseudo(name, entry.value)) this.fail(Fault.malformed);
       this.pseudo++;
       this.size += entry.value.length + 32;
       if (this.size > maxHeadBytes) this.fail(Fault.tooLarge);
       return;
     }
+    this.begun = true;
     if (connectionKinds[kind] === 1 || (kind === Field.te && entry.value.toLowerCase() !== 'trailers')) return this.fail(Fault.malformed);
     this.size += entry.size;
     if (this.size > maxHeadBytes) return this.fail(Fault.tooLarge);
