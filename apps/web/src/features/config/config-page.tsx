@@ -157,7 +157,7 @@ export function ConfigPage(): ReactElement {
             type="button"
             className={`btn pri ${!changed || errors > 0 || draft.text === undefined ? 'off' : ''}`}
             data-testid="config-apply"
-            disabled={!changed || errors > 0 || draft.busy || !draft.checkedNow}
+            disabled={!changed || errors > 0 || draft.text === undefined || draft.busy || !draft.checkedNow}
             onClick={() => void apply()}
           >
             {errors > 0 ? `Fix ${errors} ${errors === 1 ? 'error' : 'errors'} to apply` : draft.busy ? 'Applying…' : `Apply ${MOD}↵`}
