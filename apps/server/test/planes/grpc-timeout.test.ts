@@ -14,7 +14,7 @@ const secrets = [
 
 const TOLD: readonly (readonly [asked: string, told: string])[] = [
   ['20S', '20000m'],
-  ['1500u', '2m'],
+  ['20000001u', '20001m'],
   ['2000M', '120000S'],
   ['99999999S', '99999999S'],
   ['99999999H', '99999999H'],
