@@ -77,13 +77,15 @@ function requireProvider(provider: ProviderAtWork, audiences: AudienceCheck): Ve
   };
 }
 
-/** The last token decides; whose it is its issuer tells. */
+/** Every token has to be good, or with `failed` none; whose it is its issuer tells. */
 function allowMissing(providers: readonly ProviderAtWork[], failed: boolean): Verifier {
   const find = compileLocations(providers.map(({ config }) => config));
   return (subject) => {
-    let last: JwtFailure | undefined;
-    for (const found of find(subject.request).toReversed()) last = judge(found, subject);
-    return failed ? undefined : last;
+    for (const found of find(subject.request).toReversed()) {
+      const failure = judge(found, subject);
+      if (failure !== undefined && !failed) return failure;
+    }
+    return undefined;
   };
 
   function judge(found: FoundToken, subject: JwtRequest): JwtFailure | undefined {
