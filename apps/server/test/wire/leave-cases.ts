@@ -32,6 +32,7 @@ const head = headersFrames(
 );
 const data = (body: string, flags = 0): string => frameHead(body.length, FrameType.data, flags, 1) + body;
 const start = preface + settingsFrame([]);
+const handshake = 'GET / HTTP/1.1\r\nhost: app.test\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n';
 const half: Record<'http1' | 'http2', Place> = {
   http1: { about: 'in the body', bytes: `${post}content-length: 5\r\n\r\nhel`, once: 'arrived', body: 'hel' },
   http2: { about: 'in the body', bytes: start + head + data('hel'), once: 'arrived', body: 'hel' },
@@ -74,7 +75,10 @@ function answered(client: 'http1' | 'http2', app: 'http1' | 'http2'): Place[] {
   const part = app === 'http1' ? 'hel' : data('hel');
   const rest = app === 'http1' ? 'lo' : data('lo', Flag.endStream);
   const end = app === 'http1' ? 'hello' : data('hello', Flag.endStream);
+  const upgraded = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
+  const tunnel: Place = { about: 'in a tunnel', bytes: handshake, once: 'answered', body: '', answer: { parts: [upgraded] } };
   return [
+    ...(client === 'http1' && app === 'http1' ? [tunnel, { ...tunnel, about: 'in a tunnel with bytes', answer: { parts: [`${upgraded}some`] } }] : []),
     { ...whole[client], about: 'behind the head of an answer', once: 'answered', body: '', answer: { parts: [answer] } },
     { ...whole[client], about: 'in an answer', once: 'answered', body: 'hel', answer: { parts: [answer, part] } },
     { ...whole[client], about: 'behind an answer', once: 'answered', body: 'hello', answer: { parts: [answer + part + rest] } },
