@@ -142,6 +142,11 @@ const alone: readonly (readonly [method: string, request: string, answer: string
   ...[...methods, ...oddMethods].map((m) => [m, `${m} / HTTP/1.1\r\nhost: app.test\r\n\r\n`, ''] as const),
   ...[...targets, ...oddTargets, ...absolute].map((t) => ['GET', `GET ${t} HTTP/1.1\r\nhost: app.test\r\n\r\n`, ''] as const),
   ['OPTIONS', 'OPTIONS * HTTP/1.1\r\nhost: app.test\r\n\r\n', ''],
+  // Of two types Envoy reads neither.
+  ...['', 'application/grpc', 'text/plain'].map((second) => {
+    const types = ['application/grpc', second].filter((type) => type !== '').map((type) => `content-type: ${type}\r\n`);
+    return ['GET', `${get}${types.join('')}\r\n`, 'junk\r\n\r\n'] as const;
+  }),
   ...versions.flatMap((v) => ['', 'connection: keep-alive\r\n'].map((c) => ['GET', `GET / ${v}\r\nhost: app.test\r\n${c}\r\n`, ''] as const)),
   ['GET', 'GET / HTTP/1.0\r\n\r\n', ''],
   ...['', 'proxy-connection: close\r\n'].map((f) => ['GET', `GET / HTTP/1.0\r\nhost: app.test\r\nconnection: keep-alive, close\r\n${f}\r\n`, ''] as const),

@@ -50,6 +50,11 @@ export class HeaderBlock {
     return index < 0 ? undefined : this.value(index);
   }
 
+  /** Whether there is more than one field of a kind. */
+  repeats(kind: number): boolean {
+    return this.kinds.lastIndexOf(kind, this.count - 1) !== this.indexOf(kind);
+  }
+
   /** Whether field `index` has this lower-case name. */
   isNamed(index: number, name: string): boolean {
     const start = this.at[index * 4] ?? 0;

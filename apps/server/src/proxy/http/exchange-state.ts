@@ -330,7 +330,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     record.protocol = head.protocol;
     record.userAgent = head.fields.known(Field.userAgent) ?? '';
     record.contentType = head.fields.known(Field.contentType) ?? '';
-    this.grpc = isGrpcContentType(record.contentType);
+    // As in Envoy, which reads two types as one nobody knows.
+    this.grpc = isGrpcContentType(record.contentType) && !head.fields.repeats(Field.contentType);
     record.requestMessages = record.responseMessages = 0;
     this.requestMessages.reset();
     this.responseMessages.reset();
