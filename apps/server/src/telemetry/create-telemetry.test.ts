@@ -51,6 +51,7 @@ const post = (path: string, body: Uint8Array, headers: Record<string, string> = 
 
 const trace: OtlpResourceSpans[] = [{ resource: { 'service.name': 'reviews.bookinfo' }, spans: [{ traceId: 'ab'.repeat(16), spanId: 'cd'.repeat(8), parentSpanId: '', name: 'reviews:9080/*', kind: 2, startUs: 1_700_000_000_000_000, endUs: 1_700_000_000_005_000, attributes: { 'http.status_code': 503 }, events: [], status: 2 }] }]; // prettier-ignore
 
+// Four seconds after the start a window of ten has four.
 test('metrics posted over OTLP/HTTP answer every question with exact numbers', async () => {
   now += 1_000;
   expect(
@@ -68,7 +69,7 @@ test('metrics posted over OTLP/HTTP answer every question with exact numbers', a
   expect(telemetry.splitStats({ host: HOST, subsets, sinceMs: changedAt })).toMatchObject([{ subset: 'v1', requests: 30, rps: 15, errors: 0, p50: 7.5 }, { subset: 'v2', requests: 30, rps: 15, errors: 0, p50: 17.5 }]); // prettier-ignore
   expect(telemetry.splitStats({ host: HOST, subsets, sinceMs: 4_000 }).map((s) => [s.requests, s.errors])).toEqual([[120, 0], [40, 0.125]]); // prettier-ignore
   expect(telemetry.serviceStats(HOST, 10)).toEqual({
-    rps: 16,
+    rps: 40,
     errors: 5 / 160,
     p95: expect.closeTo(10 + (15 * (147.25 - 120)) / 35, 9),
     tcpBytes: 0,
@@ -77,9 +78,9 @@ test('metrics posted over OTLP/HTTP answer every question with exact numbers', a
 
   const graph = telemetry.graph({ namespaces: [], windowSec: 10, graphType: 'versionedApp', includeIdle: false });
   expect(graph.edges.map((e, i) => [e.id, graph.edgeRows[i]?.[0]])).toEqual([
-    ['svc:bookinfo/reviews>wl:bookinfo/reviews-v1:http', 12],
-    ['svc:bookinfo/reviews>wl:bookinfo/reviews-v2:http', 4],
-    ['wl:bookinfo/productpage-v1>svc:bookinfo/reviews:http', 16],
+    ['svc:bookinfo/reviews>wl:bookinfo/reviews-v1:http', 30],
+    ['svc:bookinfo/reviews>wl:bookinfo/reviews-v2:http', 10],
+    ['wl:bookinfo/productpage-v1>svc:bookinfo/reviews:http', 40],
   ]);
 
   const range = { start: now - 4_000, end: now, stepMs: 1_000 };
@@ -115,7 +116,7 @@ test('a TCP service has bytes, and is healthy while they flow', async () => {
   await post('/v1/metrics', sent(1_000));
   now += 1_000;
   await post('/v1/metrics', sent(5_000));
-  expect(telemetry.serviceStats(HOST, 10)).toEqual({ rps: 0, errors: 0, p95: -1, tcpBytes: 500, health: 'healthy' });
+  expect(telemetry.serviceStats(HOST, 10)).toEqual({ rps: 0, errors: 0, p95: -1, tcpBytes: 2_500, health: 'healthy' });
   const range = { of: 'svc:bookinfo/reviews', start: now - 2_000, end: now, stepMs: 1_000 };
   expect(telemetry.series({ metric: 'tcpBytes', by: 'source', ...range }).lines).toEqual([{ name: 'client-v1', values: [1_000, 4_000] }]);
   expect(telemetry.series({ metric: 'rps', by: 'code', ...range }).lines).toEqual([]);

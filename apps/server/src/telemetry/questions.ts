@@ -64,7 +64,13 @@ const EPOCH_LIMIT = 1e11;
 export function graphOf(asked: Asked, query: GraphQuery, notes: readonly string[]): GraphSnapshot {
   const at = asked.clock();
   const rows = asked.metrics.increases({ from: at - query.windowSec * 1_000, to: at, ...(query.includeIdle ? { idleMs: IDLE_EDGE_MS } : {}) });
-  return buildGraph({ ...query, at, rows, objects: asked.objects(), proxies: asked.proxies(), notes });
+  const input = { ...query, windowSec: secondsOf(asked, query.windowSec), at, rows, objects: asked.objects(), proxies: asked.proxies(), notes };
+  return { ...buildGraph(input), windowSec: query.windowSec };
+}
+
+/** Of a window, those in which requests could be counted: rates would be too low until it is full. */
+function secondsOf({ clock, startedAt }: Asked, windowSec: number): number {
+  return Math.max(1, Math.min(windowSec, (clock() - startedAt) / 1_000));
 }
 
 /** Requests per subset, counted at one end of each hop; workloads no subset selects are left out. */
@@ -106,11 +112,12 @@ export function serviceStatsOf(asked: Asked, host: string, windowSec: number): S
   const traffic = sum(rows.filter((row) => !isTcp(row.labels)));
   const tcp = sum(rows.filter((row) => isTcp(row.labels)));
   const health = healthOf(traffic.answers);
+  const seconds = secondsOf(asked, windowSec);
   return {
-    rps: traffic.answers.requests / windowSec,
+    rps: traffic.answers.requests / seconds,
     errors: errorShare(traffic.answers),
     p95: quantile(traffic.histogram, 0.95),
-    tcpBytes: tcp.bytes / windowSec,
+    tcpBytes: tcp.bytes / seconds,
     health: health === 'idle' && tcp.bytes + tcp.connections > 0 ? 'healthy' : health,
   };
 }
