@@ -228,7 +228,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     const fields = side === 'request' ? this.head?.fields : this.responseTo?.fields;
     const all: string[] = [];
     fields?.some(name, (value) => all.push(value) === 0);
-    return all;
+    // Cookies that hashing has made are the response's own, too.
+    return side === 'response' && name === 'set-cookie' ? [...all, ...valuesIn(this.cookieLines, name)] : all;
   }
 
   abstract answer(status: number, body: string, flag: string, details: string, extraLines?: string, grpcStatus?: number, type?: string): void;

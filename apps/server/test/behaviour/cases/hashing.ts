@@ -73,16 +73,16 @@ spec: { address: 127.0.0.1, ports: { http: $PORT(d) }, labels: { app: ${name} },
   },
   {
     area,
-    name: 'a cookie that ties to an endpoint comes with its answer only, and the route may take it away',
+    name: 'a cookie that ties to an endpoint comes with its answer only, and the route may take it away, but not put nothing in its place',
     // A cookie is made of the client's port.
     random: true,
-    services: [service('hash-cookie', ...four()), service('hash-cookie-gone', ...four())],
-    objects: ['', '-gone']
-      .map((which) => `hash-cookie${which}`)
-      .map(
-        (name) =>
-          `${policy(name, '{ loadBalancer: { consistentHash: { httpCookie: { name: seat, ttl: 0s } } } }')}---${rule(name, name.endsWith('gone') ? 'headers: { response: { remove: [set-cookie] } }' : 'retries: { attempts: 2, retryOn: 5xx }')}`,
-      )
+    services: ['', '-gone', '-stays'].map((which) => service(`hash-cookie${which}`, ...four())),
+    objects: Object.entries({
+      'hash-cookie': 'retries: { attempts: 2, retryOn: 5xx }',
+      'hash-cookie-gone': 'headers: { response: { remove: [set-cookie] } }',
+      'hash-cookie-stays': 'headers: { response: { set: { set-cookie: "%REQ(x-none)%" } } }',
+    })
+      .map(([name, more]) => `${policy(name, '{ loadBalancer: { consistentHash: { httpCookie: { name: seat, ttl: 0s } } } }')}---${rule(name, more)}`)
       .join('---'),
     steps: [
       http({ to: 'hash-cookie', do: { body: 'x' }, expect: { headers: { 'set-cookie': /^seat="/ } } }),
@@ -90,6 +90,7 @@ spec: { address: 127.0.0.1, ports: { http: $PORT(d) }, labels: { app: ${name} },
       http({ to: 'hash-cookie', do: { status: 503, first: 1 }, expect: { status: 200, headers: { 'set-cookie': /^(seat="[^\n]*)\n\1$/ } } }),
       http({ to: 'hash-cookie', do: { reset: 'before-headers' }, expect: { status: 503, headers: { 'set-cookie': absent } } }),
       http({ to: 'hash-cookie-gone', expect: { status: 200, headers: { 'set-cookie': absent } } }),
+      http({ to: 'hash-cookie-stays', do: { body: 'x' }, expect: { status: 200, headers: { 'set-cookie': /^seat="/ } } }),
     ],
   },
   {
