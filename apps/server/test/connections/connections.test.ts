@@ -4,7 +4,8 @@
 import { expect, test } from 'vitest';
 import { Random } from '../fuzz/random.ts';
 import { PLANES } from '../planes/planes.ts';
-import { differencesOf, randomWorld } from './world.ts';
+import { randomWorld } from './configuration.ts';
+import { differencesOf } from './world.ts';
 
 const SEEDS = Array.from({ length: 10 }, (_, i) => i + 1);
 /** Of each configuration. */

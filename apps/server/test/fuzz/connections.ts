@@ -1,6 +1,7 @@
 // TCP, TLS and protocols found out by looking do the same on the embedded proxy and on Envoy.
 
-import { type World, differencesOf, randomWorld } from '../connections/world.ts';
+import { type World, randomWorld } from '../connections/configuration.ts';
+import { differencesOf } from '../connections/world.ts';
 import type { Target } from './target.ts';
 
 /** `count`: connections to each configuration. */

@@ -1,6 +1,8 @@
 // What several kinds of random objects have parts of.
 
+import type { MeshObject } from '@weft/mesh-core/model';
 import type { Random } from '../../fuzz/random.ts';
+import { object } from '../../planes/planes.ts';
 import { several, value } from './words.ts';
 
 /** Kind with its group version where it is not Istio's networking, name, spec. */
@@ -38,3 +40,14 @@ export function headerPairs(random: Random, names: readonly string[]): Record<st
 
 /** In the place of a path or of its start. */
 export const rewritten = (random: Random): string => random.pick(['/', '/new', '/new/', '/n?x=1', '/a%20b', '/n#f', '', 'new']);
+
+/** `fill` puts values in the place of placeholders, in the manifests as JSON. What validation refuses is left out. */
+export function validObjects(manifests: readonly Manifest[], fill: (json: string) => string): MeshObject[] {
+  return (JSON.parse(fill(JSON.stringify(manifests))) as Manifest[]).flatMap(([kind, name, spec]) => {
+    try {
+      return [object(kind, name, spec)];
+    } catch {
+      return [];
+    }
+  });
+}

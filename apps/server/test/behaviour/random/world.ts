@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import type { MeshObject } from '@weft/mesh-core/model';
 import type { Random } from '../../fuzz/random.ts';
 import { testAuthority } from '../../../src/proxy/listener/testing/certificates.ts';
-import { PLANES, object, runPlane } from '../../planes/planes.ts';
+import { PLANES, runPlane } from '../../planes/planes.ts';
 import type { AppName } from '../case.ts';
 import type { Apps } from '../harness/apps.ts';
 import { differences } from '../harness/match.ts';
 import { JWKS } from '../harness/tokens.ts';
 import { type Side, compare } from './comparison.ts';
 import { mesh } from './configuration.ts';
-import type { Manifest } from './parts.ts';
+import { type Manifest, validObjects } from './parts.ts';
 import { type Question, question } from './questions.ts';
 import { HOSTS } from './words.ts';
 
@@ -45,21 +45,10 @@ export function randomWorld(random: Random, requests: number): World {
   };
 }
 
-/** Placeholders filled in; what validation refuses is left out. */
-function objectsOf({ manifests }: World, apps: Apps): MeshObject[] {
-  const filled = JSON.parse(
-    JSON.stringify(manifests)
-      .replaceAll(/"\$PORT\((\w+)\)"/g, (_, app: AppName) => String(apps.port(app)))
-      .replaceAll('"$JWKS"', JSON.stringify(JWKS)),
-  ) as Manifest[];
-  return filled.flatMap(([kind, name, spec]) => {
-    try {
-      return [object(kind, name, spec)];
-    } catch {
-      return [];
-    }
-  });
-}
+const objectsOf = ({ manifests }: World, apps: Apps): MeshObject[] =>
+  validObjects(manifests, (json) =>
+    json.replaceAll(/"\$PORT\((\w+)\)"/g, (_, app: AppName) => String(apps.port(app))).replaceAll('"$JWKS"', JSON.stringify(JWKS)),
+  );
 
 const authority = await testAuthority('known');
 const { chainPem, keyPem } = await authority.issue('web.test');
