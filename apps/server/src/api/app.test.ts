@@ -164,6 +164,15 @@ test('Kubernetes-style: create, conflict, invalid, patch, delete, each with its 
   expect(await call('GET', '/apis/nope.io/v1')).toMatchObject({ status: 404, body: { kind: 'Status' } });
 });
 
+test('lists by selectors; a field nothing is selected by is told', async () => {
+  await apply(REVIEWS_YAML);
+  const list = async (query: string) => call('GET', `${VS}?${query}`);
+  expect((await list('fieldSelector=metadata.name=reviews')).body.items).toHaveLength(1);
+  expect((await list('fieldSelector=metadata.name!=reviews')).body.items).toEqual([]);
+  expect((await list('labelSelector=app=other')).body.items).toEqual([]);
+  expect(await list('fieldSelector=status.phase=Running')).toMatchObject({ status: 400, body: { kind: 'Status', message: /status\.phase/ } });
+});
+
 test('a foreign Host, a foreign Origin, text bodies and large bodies are refused', async () => {
   expect((await call('GET', '/api/v1/status', undefined, { host: 'evil.example' })).status).toBe(403);
   expect((await call('POST', '/api/v1/config/check', { yaml: '' }, { origin: 'http://evil.example' })).status).toBe(403);

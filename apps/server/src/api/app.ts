@@ -67,7 +67,7 @@ export async function createApp(given: ApiServices): Promise<FastifyInstance> {
   app.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
     reply.type(registry.contentType).send(`${await registry.metrics()}\n${await services.controlPlane.metrics()}`),
   );
-  app.get('/healthz', { schema: { hide: true } }, async () => ({ ok: true }));
+  for (const path of ['/healthz', '/livez']) app.get(path, { schema: { hide: true } }, async () => ({ ok: true }));
   app.get('/readyz', { schema: { hide: true } }, async () => ({ ok: true, revision: services.store.list().revision }));
   app.get('/api/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 

@@ -28,6 +28,14 @@ test('a namespace is written into objects that name none; comments stay, and so 
   expect(placeOf(lines.lastIndexOf('spec: 1') + 1)).toBe('d.yaml line 4');
 });
 
+test('of a List each item', () => {
+  const list =
+    'apiVersion: v1\nkind: List\nitems:\n- kind: A\n  metadata:\n    name: a\n- kind: B\n  metadata: { name: b }\nmetadata: { resourceVersion: "" }\n';
+  const [document] = parseAllDocuments(joined([part('list.yaml', list)], 'foo').text);
+  expect([0, 1].map((i) => document?.getIn(['items', i, 'metadata', 'namespace']) as unknown)).toEqual(['foo', 'foo']);
+  expect(document?.getIn(['metadata', 'namespace'])).toBeUndefined();
+});
+
 test('an object of another namespace is refused', () => {
   expect(() => joined([part('a.yaml', 'kind: A\nmetadata: { name: a, namespace: bar }\n')], 'foo')).toThrow('A a is of namespace bar, not foo');
 });

@@ -3,7 +3,7 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { MAX_YAML_BYTES } from '@weft/mesh-core/config';
-import { LineCounter, isMap, parseAllDocuments } from 'yaml';
+import { type Document, LineCounter, type YAMLMap, isMap, isSeq, parseAllDocuments } from 'yaml';
 import { StartError } from '../agent/errors.ts';
 
 export interface ConfigText {
@@ -63,14 +63,14 @@ export function joined(parts: readonly Part[], namespace?: string): ConfigText {
 function inNamespace(text: string, namespace: string): { text: string; added: number[] } {
   const counter = new LineCounter();
   const inserts: { at: number; what: string }[] = [];
-  for (const document of parseAllDocuments(text, { lineCounter: counter })) {
-    const own = document.getIn(['metadata', 'namespace']);
+  for (const object of parseAllDocuments(text, { lineCounter: counter }).flatMap(objectsOf)) {
+    const own = object.getIn(['metadata', 'namespace']);
     if (own !== undefined && own !== namespace)
       throw new StartError(
         'WEFT_USAGE',
-        `${String(document.get('kind'))} ${String(document.getIn(['metadata', 'name']))} is of namespace ${String(own)}, not ${namespace}: leave -n out, or change the file`,
+        `${String(object.get('kind'))} ${String(object.getIn(['metadata', 'name']))} is of namespace ${String(own)}, not ${namespace}: leave -n out, or change the file`,
       );
-    const metadata = document.get('metadata', true);
+    const metadata = object.get('metadata', true);
     if (own !== undefined || !isMap(metadata) || metadata.range == null) continue;
     const [at] = metadata.range;
     const { col } = counter.linePos(at);
@@ -81,4 +81,12 @@ function inNamespace(text: string, namespace: string): { text: string; added: nu
   for (const { at, what } of inserts.toReversed()) result = result.slice(0, at) + what + result.slice(at);
   const lines = inserts.filter((i) => i.what.includes('\n')).map((i) => counter.linePos(i.at).line);
   return { text: result, added: lines.map((line, i) => line + i) };
+}
+
+/** Of a `List` its items. */
+function objectsOf({ contents }: Document.Parsed): YAMLMap[] {
+  if (!isMap(contents)) return [];
+  const object: YAMLMap = contents;
+  const items = object.get('kind') === 'List' ? object.get('items', true) : undefined;
+  return isSeq(items) ? items.items.filter((item) => isMap(item)) : [object];
 }

@@ -142,6 +142,15 @@ test('brackets in comments and strings nest nothing', () => {
   expect(parseYaml(`# ${'['.repeat(200)}\na: "${'{'.repeat(200)}"\n`).problems).toEqual([]);
 });
 
+test('a List is its items, with their places', () => {
+  const item = REVIEWS.replace('weight: 10', 'weight: -10').trimEnd().replaceAll(/^/gm, '  ').replace('  ', '- ');
+  const { documents, problems } = parseYaml(`apiVersion: v1\nkind: List\nitems:\n${item}\n${item}\n`);
+  expect(problems).toEqual([]);
+  const [first, second] = documents.map((document) => validateObject(document.value, document).problems[0]);
+  expect(first).toMatchObject({ path: 'spec.http[0].route[1].weight', message: 'weight -10: must be at least 0' });
+  expect((second?.line ?? 0) - (first?.line ?? 0)).toBe(item.split('\n').length);
+});
+
 test('several documents keep their own places', () => {
   const { documents } = parseYaml(`${REVIEWS}---\n---\n${REVIEWS.replace('weight: 10', 'weight: -10')}`);
   expect(documents).toHaveLength(2);

@@ -21,7 +21,7 @@ export interface ParsedDocument {
 /** The line that begins a document, after its comments if there are any. */
 const MARKER = /^((?:[ \t]*(?:#.*)?\n)*)---.*\n/;
 
-/** Parses one or several YAML documents. Refuses more than 256 KiB, aliases and nesting beyond 100; empty documents are skipped. */
+/** Parses one or several YAML documents; a `List` of Kubernetes is its items. Refuses more than 256 KiB, aliases and nesting beyond 100; empty documents are skipped. */
 export function parseYaml(text: string): { documents: ParsedDocument[]; problems: Problem[] } {
   const bytes = utf8Length(text);
   if (bytes > MAX_YAML_BYTES) return refused('WEFT_YAML_TOO_LARGE', `the text has ${bytes} bytes; at most ${MAX_YAML_BYTES} are taken`);
@@ -74,9 +74,25 @@ export function parseYaml(text: string): { documents: ParsedDocument[]; problems
     if (found.length > 0) continue;
     const value: unknown = document.toJS();
     if (value === null || value === undefined) continue;
-    documents.push({ value, text: text.slice(from, document.range[2]).replace(MARKER, '$1'), locate: (path) => locate(document, lines, path) });
+    const items = itemsOf(value);
+    if (items === undefined)
+      documents.push({ value, text: text.slice(from, document.range[2]).replace(MARKER, '$1'), locate: (path) => locate(document, lines, path) });
+    else
+      documents.push(
+        ...items.map((item, i) => ({
+          value: item,
+          text: stringify(item, { lineWidth: 0 }),
+          locate: (path: FieldPath) => locate(document, lines, ['items', i, ...path]),
+        })),
+      );
   }
   return { documents, problems };
+}
+
+/** What `kubectl get -o yaml` writes of several objects. */
+function itemsOf(value: unknown): readonly unknown[] | undefined {
+  const { apiVersion, kind, items } = value as { apiVersion?: unknown; kind?: unknown; items?: unknown };
+  return apiVersion === 'v1' && kind === 'List' && Array.isArray(items) ? items : undefined;
 }
 
 function refused(code: string, message: string, line?: number): { documents: ParsedDocument[]; problems: Problem[] } {

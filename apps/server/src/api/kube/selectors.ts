@@ -2,11 +2,18 @@
 
 import type { MeshObject } from '@weft/mesh-core/model';
 
+const FIELDS: Readonly<Record<string, (object: MeshObject) => string>> = {
+  'metadata.name': ({ metadata }) => metadata.name,
+  'metadata.namespace': ({ metadata }) => metadata.namespace,
+};
+
 /** A predicate for both selectors; throws SyntaxError on one that is not understood. */
 export function selectorOf(query: { fieldSelector?: string | undefined; labelSelector?: string | undefined }): (object: MeshObject) => boolean {
-  const fields = terms(query.fieldSelector).map((term) =>
-    requirement(term, (o, key) => (key === 'metadata.name' ? o.metadata.name : key === 'metadata.namespace' ? o.metadata.namespace : undefined)),
-  );
+  const fields = terms(query.fieldSelector).map((term) => {
+    const [key = ''] = term.split(/[=!\s]/);
+    if (!(key in FIELDS)) throw new SyntaxError(`the field ${key} is not selected by; there are ${Object.keys(FIELDS).join(' and ')}`);
+    return requirement(term, (o, name) => FIELDS[name]?.(o));
+  });
   const labels = terms(query.labelSelector).map((term) => requirement(term, (o, key) => o.metadata.labels?.[key]));
   return (object) => [...fields, ...labels].every((matches) => matches(object));
 }
