@@ -72,3 +72,28 @@ export async function isFree(port: number, host = '127.0.0.1'): Promise<boolean>
     server.close();
   }
 }
+
+/**
+ * Keeps a port for a program that is about to listen on it, until the answer is called; throws when another process has it.
+ * Where it may not be listened on (it is root's), the program may still: it could be a container's.
+ */
+export async function holdPort(port: number): Promise<() => Promise<void>> {
+  // A connection closed by us would keep the port for a minute.
+  const server = createServer((socket) => socket.resetAndDestroy());
+  server.unref();
+  try {
+    server.listen({ port, host: '127.0.0.1', exclusive: true });
+    await once(server, 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return () => Promise.resolve();
+    throw new StartError(
+      'WEFT_PORT_TAKEN',
+      `another process listens on port ${port}: stop it, or have the program listen on another port and name that with --port`,
+      { cause: error },
+    );
+  }
+  return async () => {
+    server.close();
+    await once(server, 'close');
+  };
+}

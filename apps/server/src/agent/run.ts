@@ -8,7 +8,7 @@ import { untilApplicationIdle } from './drain.ts';
 import { findEnvoy } from './envoy.ts';
 import { StartError } from './errors.ts';
 import { type HealthCheckOptions, startHealthCheck } from './health-check.ts';
-import { openPortBook } from './ports.ts';
+import { holdPort, openPortBook } from './ports.ts';
 import { startProxy } from './start-proxy.ts';
 import { type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
 
@@ -38,7 +38,8 @@ export interface RunOptions {
 
 /** Runs until the program ends or a signal comes; resolves to the program's exit code (128 + n for a signal). */
 export async function runInMesh(options: RunOptions, log: (line: string) => void): Promise<number> {
-  // Before anything is promised to the mesh.
+  // Before anything is promised to the mesh: who answers on the port is to be the program.
+  const releasePort = options.port === undefined ? undefined : await holdPort(options.port);
   const binary = options.proxy === 'envoy' ? findEnvoy(process.env) : undefined;
   const client = createControlClient(options.server, `weft run ${options.service}`);
   const services = await client.list('Service');
@@ -66,6 +67,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   const sidecar = await startProxy({ name, spec, binary, secondAdminPort, stateDir: options.stateDir, client, log });
   const environment = { ...process.env, ...(options.port === undefined ? {} : { PORT: String(options.port) }), ...upstreamEnvironment(plan) };
   const [command, ...args] = options.command;
+  await releasePort?.();
   const program = spawn(command, args, { stdio: 'inherit', env: environment });
   const ended = new Promise<number>((resolve, reject) => {
     program.once('error', (error) => reject(new StartError('WEFT_CHILD_FAILED', `cannot run ${command}: ${error.message}`)));
