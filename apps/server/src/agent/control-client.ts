@@ -1,6 +1,6 @@
 // What agents and the supervisor ask the server, over its public API.
 
-import type { Propagation, Revision } from '@weft/mesh-core/api';
+import type { ConfigApply, Propagation, Revision } from '@weft/mesh-core/api';
 import type { MeshObject, ObjectRef, Problem } from '@weft/mesh-core/model';
 import { findKind, apiVersionOf, shownRef } from '@weft/mesh-core/model';
 import { StartError } from './errors.ts';
@@ -11,6 +11,8 @@ const UNTOLD_MS = 500;
 interface RevisionList {
   items: Revision[];
 }
+
+type Applied = Pick<ConfigApply, 'revision' | 'applied'> & { problems: readonly Problem[] };
 
 type PlaceOf = (line: number) => string;
 
@@ -23,8 +25,8 @@ export function problemLine({ ref, path, line, message }: Pick<Problem, 'ref' | 
 export interface ControlClient {
   /** Writes all objects in one revision; waits for the fsync. */
   apply(objects: readonly MeshObject[], reason: string): Promise<void>;
-  /** Answers what is odd about the objects, though they were taken. `placeOf` names a line of the text. */
-  applyYaml(yaml: string, reason: string, placeOf?: PlaceOf): Promise<{ revision: string; problems: readonly Problem[] }>;
+  /** Answers what is odd about the objects too, though they were taken. `placeOf` names a line of the text. `dryRun`: nothing is written. */
+  applyYaml(yaml: string, reason: string, options?: { placeOf?: PlaceOf; dryRun?: boolean }): Promise<Applied>;
   /** What would be wrong with a text against what is stored; nothing is written. */
   check(yaml: string): Promise<Problem[]>;
   /** How far an edit has come when all proxies it concerns have answered, or after `limitMs`. */
@@ -77,8 +79,8 @@ export function createControlClient(server: string, actor: string): ControlClien
     apply: async (objects, reason) => {
       await call('POST', '/api/v1/config/apply', { yaml: objects.map((o) => JSON.stringify(o)).join('\n---\n'), reason });
     },
-    applyYaml: async (yaml, reason, placeOf) =>
-      (await call('POST', '/api/v1/config/apply', { yaml, reason }, placeOf)) as { revision: string; problems: Problem[] },
+    applyYaml: async (yaml, reason, { placeOf, dryRun = false } = {}) =>
+      (await call('POST', `/api/v1/config/apply${dryRun ? '?dryRun=All' : ''}`, { yaml, reason }, placeOf)) as Applied,
     check: async (yaml) => ((await call('POST', '/api/v1/config/check', { yaml })) as { problems: Problem[] }).problems,
     propagationOf: (revision, limitMs) => answered(`/api/v1/revisions/${revision}`, (body) => (body as Revision).propagation, limitMs),
     list: async (kind, namespace) => {

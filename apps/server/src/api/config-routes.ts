@@ -100,7 +100,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
       {
         schema: {
           body: configApplyRequestSchema,
-          querystring: z.object({ force: z.enum(['true', 'false']).optional() }),
+          querystring: z.object({ force: z.enum(['true', 'false']).optional(), dryRun: z.literal('All').optional() }),
           response: { 200: configApplySchema },
         },
       },
@@ -115,7 +115,11 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
         const refusing = cross.filter((p) => refusesWrite(p) && p.ref !== undefined && touched.has(refKey(p.ref)));
         if (query.force !== 'true' && refusing.length > 0) throw invalid(refusing);
         const ops = opsOf(read, body.resourceVersions);
-        const commit = await store.write(ops, { actor: actorOf(headers), ...(body.reason === undefined ? {} : { reason: body.reason }) });
+        const commit = await store.write(ops, {
+          actor: actorOf(headers),
+          dryRun: query.dryRun === 'All',
+          ...(body.reason === undefined ? {} : { reason: body.reason }),
+        });
         return appliedOf(commit, ops, [...read.problems, ...cross]);
       },
     );

@@ -1,6 +1,11 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { afterEach, expect, test, vi } from 'vitest';
+import { REVIEWS_YAML, startTestApi } from '../api/testing/services.ts';
 import { joined } from './config-files.ts';
-import { refsOf } from './objects-commands.ts';
+import { refsOf, registerObjects } from './objects-commands.ts';
 
 const refs = (text: string) => refsOf(joined([{ name: 'a.yaml', text }]));
 
@@ -24,4 +29,48 @@ test('what a file to be deleted does not say is told, and nothing goes', () => {
     [`${good}kind: Nothing\nmetadata: { name: c }\n`, 'Nothing is no kind of Weft'],
   ] as const)
     expect(() => refs(text)).toThrow(why);
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Runs commands against a server of their own, and answers what they print. */
+const weft = async () => {
+  const api = await startTestApi();
+  const server = await api.app.listen({ host: '127.0.0.1', port: 0 });
+  let printed = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed += String(text);
+    return true;
+  });
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const run = async (...args: string[]): Promise<string[]> => {
+    printed = '';
+    const program = new Command('weft').option('--server <url>', '', server).exitOverride();
+    registerObjects(program);
+    await program.parseAsync(args, { from: 'user' });
+    return printed.trimEnd().split('\n');
+  };
+  const file = (text: string): string => {
+    const path = join(mkdtempSync(join(tmpdir(), 'weft-cli-')), 'a.yaml');
+    writeFileSync(path, text);
+    return path;
+  };
+  return { api, run, file };
+};
+
+test('apply says what became of each object; a dry run says it of what it does not write', async () => {
+  const { api, run, file } = await weft();
+  const before = file(REVIEWS_YAML);
+  const after = file(REVIEWS_YAML.replace('weight: 80', 'weight: 79').replace('weight: 20', 'weight: 21'));
+  const stored = () => api.services.store.list().revision;
+  expect(await run('apply', '--dry-run', '-f', before)).toContain('VirtualService/reviews created (server dry run)');
+  expect(stored()).toBe('0');
+  expect(await run('apply', '-f', before)).toContain('VirtualService/reviews created');
+  const dry = await run('apply', '--dry-run', '-f', after);
+  expect(dry).toEqual(expect.arrayContaining(['Service/reviews unchanged (server dry run)', 'VirtualService/reviews configured (server dry run)']));
+  expect(stored()).toBe('1');
+  await expect(run('apply', '--dry-run', '-f', file(REVIEWS_YAML.replace('weight: 20', 'weight: many')))).rejects.toThrow('line 28');
+  await api.close();
 });

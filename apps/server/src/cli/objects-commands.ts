@@ -11,6 +11,8 @@ import { refusalLines, silentLines } from './refusals.ts';
 
 /** How long `weft apply` waits for proxies to say what they think of it. */
 const ANSWER_MS = 3_000;
+/** As kubectl says it. */
+const DONE = { create: 'created', update: 'configured', unchanged: 'unchanged' } as const;
 
 export function clientOf(command: Command): ReturnType<typeof createControlClient> {
   return createControlClient(String(command.optsWithGlobals()['server']), 'cli');
@@ -48,15 +50,15 @@ export function registerObjects(program: Command): void {
     .description('create or update the objects of files: all of them, or none')
     .requiredOption('-f, --filename <path...>', 'files, directories, or - for standard input')
     .option('-n, --namespace <namespace>', 'namespace of objects that name none (default: "default")')
-    .action(async (options: { filename: string[]; namespace?: string }, command: Command) => {
+    .option('--dry-run', 'only tell what it would do: the server checks, and writes nothing')
+    .action(async (options: { filename: string[]; namespace?: string; dryRun?: true }, command: Command) => {
       const { text: yaml, placeOf } = readFiles(options.filename, options.namespace);
       const client = clientOf(command);
-      const { revision, problems } = await client.applyYaml(yaml, 'weft apply', placeOf);
-      for (const { value } of parseYaml(yaml).documents) {
-        const object = value as MeshObject;
-        print(`${object.kind}/${object.metadata.name} applied`);
-      }
+      const dryRun = options.dryRun === true;
+      const { revision, applied, problems } = await client.applyYaml(yaml, 'weft apply', { placeOf, dryRun });
+      for (const { ref, verb } of applied) print(`${ref.kind}/${ref.name} ${DONE[verb]}${dryRun ? ' (server dry run)' : ''}`);
       for (const p of problems) process.stderr.write(`weft: ${p.severity}: ${problemLine(p, placeOf)}\n`);
+      if (dryRun) return;
       const propagation = await client.propagationOf(revision, ANSWER_MS);
       for (const line of refusalLines(propagation)) process.stderr.write(`weft: error: ${line}\n`);
       for (const line of silentLines(propagation)) process.stderr.write(`weft: warning: ${line}\n`);

@@ -62,7 +62,7 @@ export const configCheckSchema = z.object({
 });
 export type ConfigCheck = z.infer<typeof configCheckSchema>;
 
-/** POST /api/v1/config/apply: all documents or none. `resourceVersions` by refKey; a missing key = no check ('' = must not exist). */
+/** POST /api/v1/config/apply: all documents or none; with `?dryRun=All` none, and the answer is what it would be. `resourceVersions` by refKey; a missing key = no check ('' = must not exist). */
 export const configApplyRequestSchema = z.strictObject({
   yaml: z.string().max(262_144),
   resourceVersions: z.record(z.string(), z.string()).default({}),
@@ -74,6 +74,7 @@ export const configApplySchema = z.object({
   /** What is odd about what was applied; nothing of it refused the write. */
   problems: z.array(problemSchema).default([]),
 });
+export type ConfigApply = z.infer<typeof configApplySchema>;
 
 export const revisionSchema = z.object({
   revision: z.string(),
