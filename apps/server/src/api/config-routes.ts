@@ -17,7 +17,7 @@ import { type MeshObject, type Problem, type ObjectRef, findKind, namespaceOf, r
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Commit, WriteOp } from '../config-store/config-store.ts';
-import { ConflictError } from '../config-store/errors.ts';
+import { ConflictError, NotFoundError } from '../config-store/errors.ts';
 import { checkObject, checkText, crossProblems, opsOf, readText, verbOf } from './config-text.ts';
 import { RefusedError, invalid } from './errors.ts';
 import type { Queries } from './queries.ts';
@@ -34,7 +34,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
   const existing = (ref: ObjectRef) => {
     const kind = findKind(ref.kind);
     const object = kind === undefined ? undefined : store.get({ ...ref, kind: kind.kind });
-    if (object === undefined) throw new RefusedError(404, 'WEFT_NOT_FOUND', `${ref.kind} ${ref.namespace}/${ref.name} does not exist`);
+    if (object === undefined) throw new NotFoundError(ref);
     return object;
   };
   const problemsOf = (object: MeshObject) => queries.problems().filter((p) => p.ref !== undefined && refKey(p.ref) === refKey(refOf(object)));

@@ -3,7 +3,7 @@
 import { analyzeObjects, type ParsedDocument, parseYaml, pathOfText, validateObject } from '@weft/mesh-core/config';
 import { patchValueProblems } from '@weft/mesh-core/translate';
 import type { ConfigCheck } from '@weft/mesh-core/api';
-import { type MeshObject, type Problem, refKey, refOf } from '@weft/mesh-core/model';
+import { type MeshObject, type Problem, refKey, refOf, shownRef } from '@weft/mesh-core/model';
 import { isDeepStrictEqual } from 'node:util';
 import type { StoredObject, WriteOp } from '../config-store/config-store.ts';
 import { deliveryProblems } from './delivery-problems.ts';
@@ -39,7 +39,7 @@ export function readText(text: string): ReadText {
       problems.push({
         severity: 'error',
         code: 'WEFT_DUPLICATE',
-        message: `${key} is in the text twice`,
+        message: `${shownRef(refOf(result.object))} is in the text twice`,
         ref: refOf(result.object),
         ...document.locate(['metadata', 'name']),
       });

@@ -32,6 +32,8 @@ test('a wrong field is told with the file and line it stands on, errors before w
   ]);
   const [first] = findingLines(analyzeText(text), placeOf);
   expect(first).toMatch(/^Error \[WEFT_SCHEMA\] \(VirtualService\/shop\/reviews vs\.yaml line 6\) .*htp/);
+  const ref = { kind: 'KubernetesGateway', namespace: 'shop', name: 'web' };
+  expect(findingLines([{ severity: 'info', code: 'IST3', message: 'i', ref }])).toEqual(['Info [IST3] (Gateway/shop/web) i']);
   const warning = { severity: 'warning', code: 'IST1', message: 'w' } as const;
   expect(findingLines([warning, { severity: 'error', code: 'IST2', message: 'e' }])).toEqual(['Error [IST2] e', 'Warning [IST1] w']);
 });

@@ -2,7 +2,7 @@
 
 import { analyzeObjects } from '@weft/mesh-core/config';
 import type { Problem } from '@weft/mesh-core/model';
-import { refKey } from '@weft/mesh-core/model';
+import { shownRef } from '@weft/mesh-core/model';
 import { type Command, Option } from 'commander';
 import { StartError } from '../agent/errors.ts';
 import { inText, readText } from '../api/config-text.ts';
@@ -19,7 +19,7 @@ export function findingLines(problems: readonly Problem[], placeOf?: ConfigText[
     .toSorted((a, b) => RANK[a.severity] - RANK[b.severity])
     .map(({ severity, code, ref, line, path, message }) => {
       const place = line === undefined || placeOf === undefined ? [] : [placeOf(line)];
-      const subject = [...(ref === undefined ? [] : [refKey(ref)]), ...place].join(' ');
+      const subject = [...(ref === undefined ? [] : [shownRef(ref)]), ...place].join(' ');
       return `${WORD[severity]} [${code}]${subject === '' ? '' : ` (${subject})`} ${path === undefined ? '' : `${path}: `}${message}`;
     });
 }

@@ -60,6 +60,21 @@ const weft = async () => {
   return { api, run, file };
 };
 
+test('a Gateway of the Gateway API has the name its manifest gives it', async () => {
+  const { api, run, file } = await weft();
+  const gateway = `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: web, namespace: shop }
+spec: { gatewayClassName: istio, listeners: [{ name: http, port: 80, protocol: HTTP }] }
+`;
+  expect(await run('apply', '-f', file(gateway))).toEqual(['Gateway/web created']);
+  expect(await run('describe', 'gtw', 'web', '-n', 'shop')).toContain('kind: Gateway');
+  await expect(run('apply', '-f', file(`${gateway}---\n${gateway}`))).rejects.toThrow('Gateway/shop/web is in the text twice');
+  for (const verb of ['get', 'describe']) await expect(run(verb, 'gtw', 'other', '-n', 'shop')).rejects.toThrow(/^Gateway shop\/other does not exist/);
+  expect(await run('delete', '-f', file(gateway))).toEqual(['Gateway/web deleted']);
+  await api.close();
+});
+
 test('apply says what became of each object; a dry run says it of what it does not write', async () => {
   const { api, run, file } = await weft();
   const before = file(REVIEWS_YAML);

@@ -1,7 +1,7 @@
 // weft apply, get, delete, describe.
 
 import { parseYaml } from '@weft/mesh-core/config';
-import { CLUSTER_NAMESPACE, type Kind, type MeshObject, type ObjectRef, KINDS, findKind, kindOfManifest } from '@weft/mesh-core/model';
+import { CLUSTER_NAMESPACE, type Kind, type MeshObject, type ObjectRef, KINDS, findKind, kindOfManifest, shownKind, shownRef } from '@weft/mesh-core/model';
 import { type Command, Option } from 'commander';
 import { createControlClient, problemLine } from '../agent/control-client.ts';
 import { StartError } from '../agent/errors.ts';
@@ -56,7 +56,7 @@ export function registerObjects(program: Command): void {
       const client = clientOf(command);
       const dryRun = options.dryRun === true;
       const { revision, applied, problems } = await client.applyYaml(yaml, 'weft apply', { placeOf, dryRun });
-      for (const { ref, verb } of applied) print(`${ref.kind}/${ref.name} ${DONE[verb]}${dryRun ? ' (server dry run)' : ''}`);
+      for (const { ref, verb } of applied) print(`${shownKind(ref.kind)}/${ref.name} ${DONE[verb]}${dryRun ? ' (server dry run)' : ''}`);
       for (const p of problems) process.stderr.write(`weft: ${p.severity}: ${problemLine(p, placeOf)}\n`);
       if (dryRun) return;
       const propagation = await client.propagationOf(revision, ANSWER_MS);
@@ -76,7 +76,8 @@ export function registerObjects(program: Command): void {
       const kind = kindOf(kindName);
       const items = await clientOf(command).list(kind.kind, options.allNamespaces === true ? undefined : options.namespace);
       const wanted = name === undefined ? items : items.filter((o) => o.metadata.name === name);
-      if (name !== undefined && wanted.length === 0) throw new StartError('WEFT_REFUSED', `${kind.kind} ${options.namespace}/${name} does not exist`);
+      if (name !== undefined && wanted.length === 0)
+        throw new StartError('WEFT_REFUSED', `${shownRef({ kind: kind.kind, namespace: options.namespace, name }).replace('/', ' ')} does not exist`);
       if (wanted.length === 0 && options.output === 'table') {
         process.stderr.write(
           `No ${kind.plural} in ${options.allNamespaces === true ? 'any namespace' : `namespace ${options.namespace}; -A shows all namespaces`}.\n`,
@@ -104,7 +105,7 @@ export function registerObjects(program: Command): void {
       for (const ref of refs)
         await client.remove(ref).then(
           (message) => {
-            print(`${ref.kind}/${ref.name} deleted`);
+            print(`${shownKind(ref.kind)}/${ref.name} deleted`);
             if (message !== undefined) process.stderr.write(`weft: warning: ${message}\n`);
           },
           (error: unknown) => {

@@ -3,7 +3,7 @@ export { refKey, refOf, refusesWrite, unresolved } from './object.ts';
 export { configPath, refOfConfigPath } from './config-path.ts';
 export { byAge, byAgeAndPath } from './precedence.ts';
 export type { Kind } from './kinds.ts';
-export { CLUSTER_NAMESPACE, KINDS, apiVersionOf, findKind, kindOfManifest, manifestKind } from './kinds.ts';
+export { CLUSTER_NAMESPACE, KINDS, apiVersionOf, findKind, kindOfManifest, manifestKind, shownKind } from './kinds.ts';
 export { NAMESPACE_NAME_LABEL, namespaceLabels, namespaceOf, shownRef } from './namespaces.ts';
 export type { Identity } from './identity.ts';
 export { parseSpiffeId, spiffeId } from './identity.ts';

@@ -147,6 +147,11 @@ export function manifestKind(kind: Kind): string {
   return kind.manifest ?? kind.kind;
 }
 
+/** Of the kind of an object here what manifests say. */
+export function shownKind(kind: string): string {
+  return KINDS.find((k) => k.kind === kind)?.manifest ?? kind;
+}
+
 /** The kind a manifest is of: where several groups have one of that name, its group tells, and without one the first counts. */
 export function kindOfManifest(name: unknown, apiVersion?: unknown): Kind | undefined {
   const named = KINDS.filter((k) => manifestKind(k) === name);

@@ -1,6 +1,6 @@
 // Namespaces: what is known of one by its name, and by its object where there is one.
 
-import { KINDS } from './kinds.ts';
+import { KINDS, shownKind } from './kinds.ts';
 import type { MeshObject, ObjectRef } from './object.ts';
 
 /** Every namespace has it, with its name: Kubernetes sees to it, whatever the object says. */
@@ -14,7 +14,7 @@ const CLUSTER_SCOPED: ReadonlySet<string> = new Set(KINDS.filter((k) => k.cluste
 
 /** As people read it: `VirtualService/bookinfo/reviews`, `Namespace/bookinfo`. */
 export function shownRef({ kind, namespace, name }: ObjectRef): string {
-  return CLUSTER_SCOPED.has(kind) ? `${kind}/${name}` : `${kind}/${namespace}/${name}`;
+  return CLUSTER_SCOPED.has(kind) ? `${shownKind(kind)}/${name}` : `${shownKind(kind)}/${namespace}/${name}`;
 }
 
 /** The namespace an object makes known: its own, or, of a Namespace, the one it is. Objects of the whole cluster make none known. */

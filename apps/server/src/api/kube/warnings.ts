@@ -1,7 +1,7 @@
 // What is odd about an object that was taken, as Kubernetes tells it: kubectl prints `Warning` headers.
 
 import type { Commit } from '../../config-store/config-store.ts';
-import { type ObjectRef, type Problem, refKey } from '@weft/mesh-core/model';
+import { type ObjectRef, type Problem, refKey, shownKind } from '@weft/mesh-core/model';
 
 /** One value of the header for each finding about `ref`, the worst first (RFC 7234, 5.5; Kubernetes uses code 299). */
 export function warningsOf(problems: readonly Problem[], ref: ObjectRef): string[] {
@@ -22,7 +22,7 @@ const NAMED = 5;
 
 /** What went with an object, and how to have it back; undefined where it went alone. */
 export function deletedWith({ changes, revision }: Commit, ref: ObjectRef, dryRun: boolean): string | undefined {
-  const names = changes.filter((c) => refKey(c.ref) !== refKey(ref)).map((c) => `${c.ref.kind}/${c.ref.name}`);
+  const names = changes.filter((c) => refKey(c.ref) !== refKey(ref)).map((c) => `${shownKind(c.ref.kind)}/${c.ref.name}`);
   if (names.length === 0) return undefined;
   const list = names.length <= NAMED ? names.join(', ') : `${names.slice(0, NAMED).join(', ')} and ${names.length - NAMED} more`;
   return dryRun
