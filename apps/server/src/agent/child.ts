@@ -43,6 +43,8 @@ const SERVED_MS = 1_000;
 export function startChild(options: ChildOptions): Child {
   mkdirSync(dirname(options.logFile), { recursive: true });
   const log: WriteStream = createWriteStream(options.logFile, { flags: 'a' });
+  // A full disk is no reason to leave what runs: the end of the output is kept here too.
+  log.on('error', () => undefined);
   const sockets = new Map<string, SendHandle & { close(): void }>();
   const releaseSockets = (): void => {
     for (const socket of sockets.values()) socket.close();

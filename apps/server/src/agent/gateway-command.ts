@@ -1,9 +1,10 @@
 // The command line of `weft gateway`.
 
 import { type Command, Option } from 'commander';
-import { parseName, parsePort, stateDirectory } from '../fleet/up-options.ts';
+import { parseName, parsePort } from '../fleet/up-options.ts';
 import { StartError } from './errors.ts';
 import { type GatewayPort, runGateway } from './gateway.ts';
+import { stateDirectory } from './state-directory.ts';
 
 export function registerGateway(program: Command): void {
   program

@@ -6,6 +6,7 @@ import { createControlClient } from './control-client.ts';
 import { findEnvoy } from './envoy.ts';
 import { StartError } from './errors.ts';
 import { isFree, openPortBook } from './ports.ts';
+import { openStateDirectory } from './state-directory.ts';
 import { startProxy } from './start-proxy.ts';
 import { withGrant } from './workload.ts';
 
@@ -47,6 +48,7 @@ export async function runGateway(asked: GatewayOptions, log: (line: string) => v
         'WEFT_PORT_TAKEN',
         `cannot listen on 127.0.0.1:${listen}, it is taken or needs root: write another one, like --port ${port}:${number}:${21_000 + (number % 1_000)}`,
       );
+  openStateDirectory(options.stateDir);
   const ports = openPortBook(
     join(options.stateDir, 'ports'),
     options.portBase,

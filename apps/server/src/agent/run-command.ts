@@ -1,9 +1,10 @@
 // The command line of `weft run`.
 
 import { type Command, Option } from 'commander';
-import { parseName, parsePort, stateDirectory } from '../fleet/up-options.ts';
+import { parseName, parsePort } from '../fleet/up-options.ts';
 import { StartError } from './errors.ts';
 import { runInMesh } from './run.ts';
+import { stateDirectory } from './state-directory.ts';
 
 export function registerRun(program: Command): void {
   program

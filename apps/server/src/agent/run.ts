@@ -9,6 +9,7 @@ import { findEnvoy } from './envoy.ts';
 import { StartError } from './errors.ts';
 import { type HealthCheckOptions, startHealthCheck } from './health-check.ts';
 import { holdPort, openPortBook } from './ports.ts';
+import { openStateDirectory } from './state-directory.ts';
 import { startProxy } from './start-proxy.ts';
 import { type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
 
@@ -40,6 +41,7 @@ export interface RunOptions {
 export async function runInMesh(options: RunOptions, log: (line: string) => void): Promise<number> {
   // Before anything is promised to the mesh: who answers on the port is to be the program.
   const releasePort = options.port === undefined ? undefined : await holdPort(options.port);
+  openStateDirectory(options.stateDir);
   const binary = options.proxy === 'envoy' ? findEnvoy(process.env) : undefined;
   const client = createControlClient(options.server, `weft run ${options.service}`);
   const services = await client.list('Service');

@@ -2,7 +2,8 @@
 
 import { type Command, Option } from 'commander';
 import { StartError } from '../agent/errors.ts';
-import { type UpOptions, PORT_FLAGS, parsePort, stateDirectory } from './up-options.ts';
+import { stateDirectory } from '../agent/state-directory.ts';
+import { type UpOptions, PORT_FLAGS, parsePort } from './up-options.ts';
 import { up } from './up.ts';
 
 export function registerUp(program: Command): void {

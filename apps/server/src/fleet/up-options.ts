@@ -1,11 +1,10 @@
 // Flags of `weft up` with their environment twins, checked before anything starts.
 
-import { accessSync, constants, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { writerOf } from '../config-store/journal-file.ts';
 import { isFree } from '../agent/ports.ts';
 import { StartError } from '../agent/errors.ts';
+import { openStateDirectory } from '../agent/state-directory.ts';
 
 export interface UpOptions {
   port: number;
@@ -42,23 +41,9 @@ export const PORT_FLAGS = [
   { key: 'gatewayPort', flag: '--gateway-port', env: 'WEFT_GATEWAY_PORT', fallback: 8080, what: 'the ingress gateway' },
 ] as const;
 
-/** `~/.weft`, or `WEFT_HOME`. */
-export function stateDirectory(env: NodeJS.ProcessEnv): string {
-  return resolve(env['WEFT_HOME'] ?? join(homedir(), '.weft'));
-}
-
 /** Throws a StartError for the first thing that would stop the mesh from starting: a taken port, a directory that cannot be written. */
 export async function checkMachine(options: UpOptions): Promise<void> {
-  try {
-    mkdirSync(options.stateDir, { recursive: true });
-    accessSync(options.stateDir, constants.W_OK);
-  } catch (error) {
-    throw new StartError(
-      'WEFT_STATE_DIR',
-      `cannot write the state directory ${options.stateDir}: ${(error as Error).message}. Make it writable or set WEFT_HOME to another one.`,
-      { cause: error },
-    );
-  }
+  openStateDirectory(options.stateDir);
   // Before anything is written there: the other mesh starts its processes from these files.
   const writer = writerOf(join(options.stateDir, 'config'));
   if (writer !== undefined)
