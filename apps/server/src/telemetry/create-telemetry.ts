@@ -57,7 +57,7 @@ export interface Telemetry {
 export function createTelemetry(options: TelemetryOptions): Telemetry {
   const startedAt = options.clock();
   const metrics = new EmbeddedMetricStore({ startedAt, ...(options.metricBytes === undefined ? {} : { maxBytes: options.metricBytes }) });
-  const traces = new EmbeddedTraceStore(options.traceBytes === undefined ? {} : { maxBytes: options.traceBytes });
+  const traces = new EmbeddedTraceStore({ clock: options.clock, ...(options.traceBytes === undefined ? {} : { maxBytes: options.traceBytes }) });
   const forward = options.traceExport === undefined ? undefined : createTraceExport({ ...options.traceExport, log: options.log });
   const silence = new SilenceWatch();
   const asked: Asked = { metrics, objects: options.objects, proxies: options.proxies, clock: options.clock, startedAt };

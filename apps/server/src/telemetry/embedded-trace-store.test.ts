@@ -27,3 +27,27 @@ test('keeps a trace whole that arrives over many segments', () => {
   expect(store.get(traceIdOf(1))?.spans[0]?.service).toBe('gateway.bookinfo');
   expect(store.find(query({ end: 1_700_000_001_500 })).traces).toMatchObject([{ traceId: traceIdOf(1), durationUs: 100_000, rootService: 'gateway.bookinfo' }]);
 });
+
+test('holds a trace back until its root is there, or some seconds have gone without it', () => {
+  const [gateway, ...inner] = bookinfoTrace(1);
+  if (gateway === undefined) throw new Error('the trace has spans');
+  const lastEndMs = Math.max(...inner.map((span) => span.startUs + span.durationUs)) / 1_000;
+  let now = lastEndMs + 9_000;
+  const store = new EmbeddedTraceStore({ clock: () => now });
+  store.append(inner);
+  expect(store.find(query())).toEqual({ traces: [], total: 0, truncated: false });
+  expect(store.get(traceIdOf(1))?.spans).toHaveLength(3);
+  now = lastEndMs + 10_001;
+  expect(store.find(query()).traces).toMatchObject([{ rootService: 'productpage.bookinfo', spans: 3 }]);
+  now = lastEndMs + 1_000;
+  store.append([gateway]);
+  expect(store.find(query()).traces).toMatchObject([{ name: 'gateway:9080/*', rootService: 'gateway.bookinfo', spans: 4 }]);
+});
+
+test('names a trace by its root even where the clock of another machine puts an orphan before it', () => {
+  const store = new EmbeddedTraceStore();
+  const [gateway, , reviews] = bookinfoTrace(1);
+  if (gateway === undefined || reviews === undefined) throw new Error('the trace has spans');
+  store.append([gateway, { ...reviews, startUs: gateway.startUs - 1_000 }]);
+  expect(store.find(query()).traces).toMatchObject([{ rootService: 'gateway.bookinfo' }]);
+});

@@ -9,15 +9,22 @@ const MEBIBYTE = 1024 * 1024;
 const MAX_BYTES = 256 * MEBIBYTE;
 /** An operation or attribute text longer than this is cut: one span must not eat the budget. */
 const MAX_TEXT = 8_192;
+/**
+ * A root ends last, so it comes after its children. A trace without one is not found until so long after its last span: by then the root
+ * is lost, or was never ours (a caller outside of the mesh began the trace).
+ */
+const ROOT_WAIT_US = 10_000_000;
 
 export class EmbeddedTraceStore implements TraceStore {
   readonly #segments: TraceSegment[] = [];
   readonly #maxBytes: number;
+  readonly #clock: () => number;
   #dropped = 0;
 
   /** `maxBytes`: default 64 MiB, at most 256 MiB. */
-  constructor(options: { maxBytes?: number } = {}) {
+  constructor(options: { maxBytes?: number; clock?: () => number } = {}) {
     this.#maxBytes = Math.min(options.maxBytes ?? 64 * MEBIBYTE, MAX_BYTES);
+    this.#clock = options.clock ?? Date.now;
   }
 
   append(spans: readonly StoredSpan[]): void {
@@ -52,7 +59,10 @@ export class EmbeddedTraceStore implements TraceStore {
   find(query: TraceQuery): { traces: TraceSummary[]; total: number; truncated: boolean } {
     const filter = spanFilterOf(query);
     const extents = this.#extents(filter);
-    const matching = [...extents.values()].filter((extent) => meets(extent, query)).toSorted((a, b) => b.startUs - a.startUs);
+    const settledUs = this.#clock() * 1_000 - ROOT_WAIT_US;
+    const matching = [...extents.values()]
+      .filter((extent) => (extent.rooted || extent.endUs < settledUs) && meets(extent, query))
+      .toSorted((a, b) => b.startUs - a.startUs);
     const traces: TraceSummary[] = [];
     let total = 0;
     for (const { traceId } of matching) {
@@ -108,6 +118,7 @@ export class EmbeddedTraceStore implements TraceStore {
           known.startUs = Math.min(known.startUs, extent.startUs);
           known.endUs = Math.max(known.endUs, extent.endUs);
           known.errors += extent.errors;
+          known.rooted ||= extent.rooted;
         }
       }
     }

@@ -17,6 +17,8 @@ export interface TraceExtent {
   startUs: number;
   endUs: number;
   errors: number;
+  /** True when a span without a parent is here. */
+  rooted: boolean;
 }
 
 export interface SpanFilter {
@@ -99,11 +101,12 @@ export class TraceSegment {
       extent.startUs = Math.min(extent.startUs, span.startUs);
       extent.endUs = Math.max(extent.endUs, endUs);
       extent.errors += span.error ? 1 : 0;
+      extent.rooted ||= span.parentId === '';
       return known;
     }
     const trace = this.#extents.length;
     this.#traceNumbers.set(span.traceId, trace);
-    this.#extents.push({ traceId: span.traceId, startUs: span.startUs, endUs, errors: span.error ? 1 : 0 });
+    this.#extents.push({ traceId: span.traceId, startUs: span.startUs, endUs, errors: span.error ? 1 : 0, rooted: span.parentId === '' });
     this.#heads.push(-1);
     this.#bytes += TRACE_BYTES;
     return trace;

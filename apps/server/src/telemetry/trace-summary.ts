@@ -2,11 +2,11 @@
 
 import type { Span, TraceSummary } from '@weft/mesh-core/api';
 
-/** Summary of a trace with at least one span. A root is a span whose parent is not here; the earliest one names the trace. */
+/** Summary of a trace with at least one span. The span without a parent names it; while that is not here, the earliest one whose parent is not. */
 export function summarize(traceId: string, spans: readonly Span[]): TraceSummary {
   const byStart = spans.toSorted((a, b) => a.startUs - b.startUs || b.durationUs - a.durationUs);
   const ids = new Set(spans.map((span) => span.spanId));
-  const root = byStart.find((span) => span.parentId === '' || !ids.has(span.parentId)) ?? byStart[0];
+  const root = byStart.find((span) => span.parentId === '') ?? byStart.find((span) => !ids.has(span.parentId)) ?? byStart[0];
   if (root === undefined) throw new RangeError(`trace ${traceId} has no spans`);
   const start = Math.min(...spans.map((span) => span.startUs));
   const end = Math.max(...spans.map((span) => span.startUs + span.durationUs));
