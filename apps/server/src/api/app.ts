@@ -78,13 +78,11 @@ export async function createApp(given: ApiServices): Promise<FastifyInstance> {
   return app;
 }
 
-/** Files of the built console, and its page for every path the router of the page knows. */
+/** Files of the built console as they are on disk now, for it may be built anew meanwhile; and its page for every path the router of the page knows. */
 async function serveConsole(app: FastifyInstance, dir: string | undefined): Promise<void> {
-  const present = dir !== undefined && existsSync(join(dir, 'index.html'));
-  if (present)
+  if (dir !== undefined)
     await app.register(fastifyStatic, {
       root: dir,
-      wildcard: false,
       index: ['index.html'],
       setHeaders: (response, path) => void response.header('cache-control', path.includes('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache'),
     });
@@ -92,7 +90,7 @@ async function serveConsole(app: FastifyInstance, dir: string | undefined): Prom
     const path = request.url.split('?')[0] ?? '';
     if (isKubePath(path)) return reply.code(404).send(statusOf(404, `the server could not find the requested resource ${path}`));
     const isPage = request.method === 'GET' && !/^\/(api|debug|assets)(\/|$)/.test(path);
-    if (isPage && present) return reply.header('cache-control', 'no-cache').sendFile('index.html');
+    if (isPage && dir !== undefined && existsSync(join(dir, 'index.html'))) return reply.header('cache-control', 'no-cache').sendFile('index.html');
     throw new RefusedError(404, 'WEFT_NOT_FOUND', isPage ? 'the console is not built: run "npm run build"' : `${request.method} ${path} does not exist`);
   });
 }
