@@ -26,6 +26,41 @@ test('a trace opens from an edge and shows the matched route', async ({ mesh, pa
   await expect(page.getByTestId('span-detail')).toContainText('VirtualService reviews');
 });
 
+test('the duration of a span lies beside its name and its bar on a small screen', async ({ mesh, page }) => {
+  await page.setViewportSize({ width: 1024, height: 700 });
+  const span = (spanId: string, parentId: string, fromMs: number, toMs: number): object => ({
+    spanId,
+    parentId,
+    service: 'productpage.bookinfo',
+    name: 'productpage.bookinfo.svc.cluster.local:9080/*',
+    kind: 'server',
+    startUs: 1_700_000_000_000_000 + fromMs * 1_000,
+    durationUs: (toMs - fromMs) * 1_000,
+    error: false,
+    attributes: {},
+    resource: {},
+    events: [],
+  });
+  const spans = [span('a', '', 0, 1_000), span('b', 'a', 0, 900), span('c', 'a', 150, 1_000), span('d', 'a', 500, 990), span('e', 'a', 0, 10)];
+  await page.route('**/api/v1/traces/*', (route) => route.fulfill({ json: { traceId: 'f'.repeat(32), spans } }));
+  await page.goto(`${mesh.url}/traces?trace=${'f'.repeat(32)}&span=a`);
+  await expect(page.getByTestId('span-detail')).toBeVisible();
+  await expect(page.getByTestId('span-row')).toHaveCount(spans.length);
+  for (const row of await page.getByTestId('span-row').all()) {
+    const [whole, bar, duration] = [
+      await row.boundingBox(),
+      await row.locator('.br').boundingBox(),
+      await row
+        .getByText(/ ms$|s$/)
+        .last()
+        .boundingBox(),
+    ];
+    if (whole === null || bar === null || duration === null) throw new Error('nothing is drawn there');
+    expect(duration.x).toBeGreaterThanOrEqual(bar.x + bar.width - 1);
+    expect(duration.x + duration.width).toBeLessThanOrEqual(whole.x + whole.width);
+  }
+});
+
 test('what lies over the picture lies beside one another on a small screen', async ({ mesh, page }) => {
   await page.setViewportSize({ width: 1024, height: 700 });
   const overlap = async (a: Locator, b: Locator): Promise<boolean> => {

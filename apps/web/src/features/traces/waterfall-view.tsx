@@ -135,12 +135,7 @@ export function WaterfallView({ trace, selected, view, color, onSelect, onView, 
                       <i key={p.startUs} className="cp" style={place(p.startUs, p.endUs - p.startUs)} />
                     ))}
                     {span.error && <i className="er" style={{ left: `${end * 100}%` }} />}
-                    <em
-                      style={end > 0.82 ? { right: `${(1 - (span.startUs - start) / total) * 100}%` } : { left: `${end * 100}%` }}
-                      className={end > 0.82 ? (span.startUs - start < 0.14 * total ? 'in' : 'rt') : ''}
-                    >
-                      {millis(span.durationUs / 1_000)}
-                    </em>
+                    <em style={{ left: `${end * 100}%` }}>{millis(span.durationUs / 1_000)}</em>
                   </span>
                 </div>
               );
