@@ -7,10 +7,9 @@ interface Figures {
   tcpBytes: number;
 }
 
-/** What a node does, in a few characters; undefined where it does nothing. Of a program that only calls others, its calls. */
-export function activity({ kind }: Pick<GraphNode, 'kind'>, { inRps, outRps, tcpBytes }: Figures): string | undefined {
+/** What a node does, in a few characters each: its requests, else its calls where it only calls others; its TCP bytes. Empty where it does nothing. */
+export function activity({ kind }: Pick<GraphNode, 'kind'>, { inRps, outRps, tcpBytes }: Figures): string[] {
   if (kind === 'gateway' || kind === 'unknown') inRps = Math.max(inRps, outRps);
-  if (inRps > 0) return rate(inRps);
-  if (tcpBytes > 0) return byteRate(tcpBytes);
-  return outRps > 0 ? `${rate(outRps)} out` : undefined;
+  const requests = inRps > 0 ? [rate(inRps)] : outRps > 0 ? [`${rate(outRps)} out`] : [];
+  return tcpBytes > 0 ? [...requests, byteRate(tcpBytes)] : requests;
 }

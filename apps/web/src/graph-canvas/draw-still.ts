@@ -114,7 +114,7 @@ function drawPort(c: CanvasRenderingContext2D, r: Rect, p: Palette): void {
 function drawNode(c: CanvasRenderingContext2D, node: GraphNode, row: readonly number[] | undefined, r: Rect, on: boolean, p: Palette): void {
   const figures = { inRps: cell(row, NODE_COLUMNS, 'inRps'), outRps: cell(row, NODE_COLUMNS, 'outRps'), tcpBytes: cell(row, NODE_COLUMNS, 'tcpBytes') };
   const does = activity(node, figures);
-  const idle = does === undefined;
+  const idle = does.length === 0;
   if (on) card(c, { x: r.x - 4, y: r.y - 4, w: r.w + 8, h: r.h + 8 }, 13, `${p.accent}24`);
   c.setLineDash(idle ? [4, 3] : []);
   card(c, r, 10, p.node, on ? p.accent : p.nodeLine, on ? 2 : 1);
@@ -154,8 +154,11 @@ function drawNode(c: CanvasRenderingContext2D, node: GraphNode, row: readonly nu
   const inBox = node.box?.startsWith('app:') === true;
   const version = node.version !== undefined && !inBox && node.kind === 'workload' ? `${node.version} · ` : '';
   const room = r.w - 57;
-  text(c, fitted(c, node.label, room, `600 13px ${FONT}`), r.x + 47, r.y + 22, c.font, idle ? p.text2 : p.text);
-  text(c, fitted(c, idle ? 'no traffic' : `${version}${does}`, room + 8, `400 11.5px ${FONT}`), r.x + 47, r.y + 38, c.font, p.text3);
+  const lines = idle ? ['no traffic'] : [`${version}${does[0]}`, ...does.slice(1)];
+  // Two lines under the name only fit closer together.
+  const [top, step] = lines.length > 1 ? [16, 14] : [22, 16];
+  text(c, fitted(c, node.label, room, `600 13px ${FONT}`), r.x + 47, r.y + top, c.font, idle ? p.text2 : p.text);
+  lines.forEach((line, i) => text(c, fitted(c, line, room + 8, `400 11.5px ${FONT}`), r.x + 47, r.y + top + step * (i + 1), c.font, p.text3));
   drawBadges(c, node.badges, r, p);
 }
 /** A triangle for degraded, an octagon for failing, so that colour is not the only word. */

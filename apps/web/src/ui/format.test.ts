@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rate } from './format.ts';
+import { rate, traffic } from './format.ts';
 
 test.each([
   [0, '0.0 /s'],
@@ -10,4 +10,13 @@ test.each([
   [1234.5, '1235 /s'],
 ])('%d requests a second are %s', (perSecond, text) => {
   expect(rate(perSecond)).toBe(text);
+});
+
+test.each([
+  [3.4, 0, '3.4 /s'],
+  [0, 0, '0.0 /s'],
+  [0, 13_300, '13.3 kB/s'],
+  [3.4, 13_300, '3.4 /s, 13.3 kB/s'],
+])('traffic of %d requests and %d bytes a second is %s', (rps, bytes, text) => {
+  expect(traffic(rps, bytes)).toBe(text);
 });

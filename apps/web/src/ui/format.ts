@@ -50,9 +50,10 @@ export function byteRate(perSecond: number): string {
   }
   return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}/s`;
 }
-/** Requests per second, or the bytes of TCP where there are none. */
+/** Requests per second and the bytes of TCP, or the one there is. */
 export function traffic(rps: number, tcpBytes: number): string {
-  return rps <= 0 && tcpBytes > 0 ? byteRate(tcpBytes) : rate(rps);
+  if (tcpBytes <= 0) return rate(rps);
+  return rps <= 0 ? byteRate(tcpBytes) : `${rate(rps)}, ${byteRate(tcpBytes)}`;
 }
 /** Colour of a response code by its class, so that failures look like failures. */
 export function codeColor(code: string, index: number): string {

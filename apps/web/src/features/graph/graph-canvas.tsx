@@ -83,7 +83,8 @@ export function GraphCanvas({ graph, label, motion, selected, bright, onSelect, 
                     aria-pressed={node.id === selected}
                     aria-label={[
                       `${node.kind} ${node.workload ?? node.label}`,
-                      rps <= 0 && tcpBytes > 0 ? `${tcpBytes.toFixed(0)} bytes per second` : `${rps.toFixed(1)} requests per second`,
+                      ...(rps > 0 || tcpBytes <= 0 ? [`${rps.toFixed(1)} requests per second`] : []),
+                      ...(tcpBytes > 0 ? [`${tcpBytes.toFixed(0)} bytes per second`] : []),
                       ...words,
                     ].join(', ')}
                     title={words.join(', ')}

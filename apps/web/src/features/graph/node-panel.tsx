@@ -15,6 +15,7 @@ import { TimeChart } from '../../ui/time-chart.tsx';
 import { isMutualTls } from '../../ui/transport.tsx';
 import { SplitPanel } from '../traffic-split/split-panel.tsx';
 import { useSplitControl } from '../traffic-split/use-split-control.ts';
+import { nodeTraffic } from './node-traffic.ts';
 import { PanelHead } from './panel-head.tsx';
 
 const TABS = ['Traffic', 'Hops', 'Config'] as const;
@@ -23,8 +24,7 @@ const TABS = ['Traffic', 'Hops', 'Config'] as const;
 export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: GraphNode; close(): void }): ReactElement {
   const [tab, setTab] = useState<(typeof TABS)[number]>('Traffic');
   const figures = nodeFigures(graph.nodeRows[graph.nodes.indexOf(node)]);
-  const { rps, errors } = ownTraffic(node, figures);
-  const tcp = rps <= 0 && figures.tcpBytes > 0;
+  const tcp = figures.tcpBytes > 0;
   const words = nodeWords(node);
   const service = serviceOfNode(node);
   return (
@@ -33,7 +33,7 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
         title={node.workload ?? node.label}
         chip={<HealthChip health={figures.health} />}
         figures={{
-          ...(tcp ? { Traffic: byteRate(figures.tcpBytes) } : { Requests: rate(rps), Errors: percent(errors), p95: millis(figures.p95) }),
+          ...nodeTraffic(node, figures),
           Transport: transportOf(graph, node),
         }}
         close={close}
@@ -67,7 +67,8 @@ export function NodePanel({ graph, node, close }: { graph: GraphSnapshot; node: 
       {tab === 'Traffic' && (
         <>
           {service && <Split {...service} />}
-          {tcp ? <TcpChart id={node.id} /> : <Charts id={node.id} />}
+          {(!tcp || ownTraffic(node, figures).rps > 0) && <Charts id={node.id} />}
+          {tcp && <TcpChart id={node.id} />}
         </>
       )}
       {tab === 'Hops' && <Hops graph={graph} node={node} />}

@@ -31,7 +31,8 @@ export function WorkloadPage(): ReactElement {
     );
   const figures = nodeFigures(graph.data.nodeRows[at]);
   const { inRps, outRps, p95, tcpBytes } = figures;
-  const tcp = inRps === 0 && outRps === 0 && tcpBytes > 0;
+  const tcp = tcpBytes > 0;
+  const http = !tcp || inRps > 0 || outRps > 0;
   const gateway = node.kind === 'gateway';
   const service = serviceOfNode(node);
   const traced = tracedName(node);
@@ -64,7 +65,8 @@ export function WorkloadPage(): ReactElement {
         ))}
         <Facts
           of={{
-            [tcp ? 'Traffic' : 'Requests']: <b>{tcp ? byteRate(tcpBytes) : gateway ? `${rate(outRps)} sent on` : `${rate(inRps)} in, ${rate(outRps)} out`}</b>,
+            ...(http ? { Requests: <b>{gateway ? `${rate(outRps)} sent on` : `${rate(inRps)} in, ${rate(outRps)} out`}</b> } : {}),
+            ...(tcp ? { Traffic: <b>{byteRate(tcpBytes)}</b> } : {}),
             Errors: <b>{percent(ownTraffic(node, figures).errors)}</b>,
             p95: <b>{millis(p95)}</b>,
             'App, version': [node.app, node.version].filter(Boolean).join(', ') || '–',
@@ -83,9 +85,10 @@ export function WorkloadPage(): ReactElement {
           }}
         />
       </header>
-      {tcp ? <TcpChart of={node.id} /> : <GoldenCharts of={node.id} />}
+      {http && <GoldenCharts of={node.id} />}
+      {tcp && <TcpChart of={node.id} />}
       <Neighbours belongs={(n) => n.id === node.id} />
-      {!gateway && !tcp && <BreakdownCharts of={node.id} />}
+      {!gateway && http && <BreakdownCharts of={node.id} />}
       <section className="card">
         <RequestLog service={traced} workload={name} />
       </section>
