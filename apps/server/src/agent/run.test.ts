@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { holdPort, isFree } from './ports.ts';
-import { runInMesh } from './run.ts';
+import { chooseUpstreams, runInMesh } from './run.ts';
+import { planWorkload, upstreamEnvironment } from './workload.ts';
 
 const listening = async () => {
   const server = createServer().listen(0, '127.0.0.1');
@@ -29,4 +30,32 @@ test('nobody else gets the port of a program before it starts; then it is free, 
   await once(tried, 'error');
   await release();
   expect(await isFree(port)).toBe(true);
+});
+
+test('the address of an upstream has the scheme of what is spoken there, as far as that is declared', async () => {
+  const metadata = { name: 'db', namespace: 'y' };
+  const ports = [
+    { name: 'mongo', port: 27017 },
+    { name: 'http-web', port: 80 },
+    { name: 'web', port: 443, appProtocol: 'https' },
+    { name: 'tcp-raw', port: 9000 },
+    { name: 'grpc', port: 50051 },
+    { name: 'constructor', port: 81 },
+  ];
+  const service = { apiVersion: 'v1', kind: 'Service', metadata, spec: { ports } };
+  const spec = { hosts: ['api.example.com'], ports: [{ number: 443, name: 'x', protocol: 'TLS' }] };
+  const entry = { apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', metadata, spec };
+  const upstreams = chooseUpstreams({ service: 'x', namespace: 'y', upstreams: [] }, [service], []);
+  const foreign = chooseUpstreams({ service: 'x', namespace: 'y', upstreams: ['api.example.com'] }, [service], [entry]);
+  const plan = await planWorkload({ service: 'x', namespace: 'y', version: 'v1', upstreams: [...upstreams, ...foreign] }, { allocate: async () => 1 });
+  const scheme = (name: string) => upstreamEnvironment(plan)[`${name}_URL`]?.split(':')[0];
+  expect(['DB', 'DB_80', 'DB_443', 'DB_9000', 'DB_50051', 'DB_81', 'API_EXAMPLE_COM'].map(scheme)).toEqual([
+    'mongodb',
+    'http',
+    'https',
+    'tcp',
+    'http',
+    'http',
+    'tls',
+  ]);
 });

@@ -11,7 +11,7 @@ import { type HealthCheckOptions, startHealthCheck } from './health-check.ts';
 import { holdPort, openPortBook } from './ports.ts';
 import { openStateDirectory } from './state-directory.ts';
 import { startProxy } from './start-proxy.ts';
-import { type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
+import { type Upstream, type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
 
 /** How long peers may take to take notice, and requests under way to end. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -145,21 +145,28 @@ async function leave(plan: WorkloadPlan, ownService: MeshObject | undefined, cli
 }
 
 /** Without a choice all services of the mesh; hosts of ServiceEntries (`--upstream api.example.com:443`) only when they are asked for. */
-function chooseUpstreams(options: RunOptions, services: readonly MeshObject[], entries: readonly MeshObject[]): { host: string; port: number }[] {
+export function chooseUpstreams(
+  options: Pick<RunOptions, 'service' | 'namespace' | 'upstreams'>,
+  services: readonly MeshObject[],
+  entries: readonly MeshObject[],
+): Upstream[] {
   const known = services
     .filter((s) => s.metadata.name !== options.service || s.metadata.namespace !== options.namespace)
     .flatMap((s) =>
-      ((s.spec as { ports?: { port: number }[] }).ports ?? []).map(({ port }) => ({
-        name: `${s.metadata.name}.${s.metadata.namespace}`,
-        host: `${s.metadata.name}.${s.metadata.namespace}.svc.cluster.local`,
-        port,
-      })),
+      ((s.spec as { ports?: { port: number; name?: string; appProtocol?: string }[] }).ports ?? []).map(
+        ({ port, name = '', appProtocol: protocol = name }) => ({
+          name: `${s.metadata.name}.${s.metadata.namespace}`,
+          host: `${s.metadata.name}.${s.metadata.namespace}.svc.cluster.local`,
+          port,
+          protocol,
+        }),
+      ),
     );
   const foreign = entries.flatMap((e) => {
-    const { hosts = [], ports = [] } = e.spec as { hosts?: string[]; ports?: { number: number }[] };
-    return hosts.flatMap((host) => ports.map(({ number }) => ({ host, port: number })));
+    const { hosts = [], ports = [] } = e.spec as { hosts?: string[]; ports?: { number: number; protocol?: string }[] };
+    return hosts.flatMap((host) => ports.map(({ number, protocol = '' }) => ({ host, port: number, protocol })));
   });
-  if (options.upstreams.length === 0) return known.map(({ host, port }) => ({ host, port }));
+  if (options.upstreams.length === 0) return known.map(({ host, port, protocol }) => ({ host, port, protocol }));
   return options.upstreams.map((wanted) => {
     const [text = '', portText] = wanted.split(':');
     const name = text.includes('.') ? text.split('.').slice(0, 2).join('.') : `${text}.${options.namespace}`;
@@ -170,7 +177,7 @@ function chooseUpstreams(options: RunOptions, services: readonly MeshObject[], e
         'WEFT_USAGE',
         `--upstream ${wanted}: the mesh has no such service. It has ${[...known.map((k) => `${k.name}:${k.port}`), ...foreign.map((f) => `${f.host}:${f.port}`)].join(', ') || 'none'}.`,
       );
-    return { host: found.host, port: found.port };
+    return { host: found.host, port: found.port, protocol: found.protocol };
   });
 }
 

@@ -13,9 +13,16 @@ export interface WorkloadPlan {
   serviceAccount: string;
   version: string;
   inbound: readonly InboundPort[];
-  upstreams: readonly UpstreamPort[];
+  upstreams: readonly (UpstreamPort & Pick<Upstream, 'protocol'>)[];
   httpProxyPort: number;
   adminPort: number;
+}
+
+export interface Upstream {
+  host: string;
+  port: number;
+  /** As its Service or ServiceEntry declares it: `http-web`, `MONGO`. */
+  protocol?: string;
 }
 
 export interface WorkloadRequest {
@@ -28,7 +35,7 @@ export interface WorkloadRequest {
   /** Fixed port of the application; absent = allocate one. */
   appPort?: number;
   portName?: string;
-  upstreams: readonly { host: string; port: number }[];
+  upstreams: readonly Upstream[];
 }
 
 export async function planWorkload(request: WorkloadRequest, ports: PortBook): Promise<WorkloadPlan> {
@@ -94,7 +101,8 @@ export function serviceFor(plan: WorkloadPlan): MeshObject {
 
 /** What the embedded proxy of this workload is started with. */
 export function proxySpec(plan: WorkloadPlan, client: ControlClient, stateDir: string): Promise<ProxySpec> {
-  const { workload, namespace, serviceAccount, httpProxyPort, inbound, upstreams, adminPort } = plan;
+  const { workload, namespace, serviceAccount, httpProxyPort, inbound, adminPort } = plan;
+  const upstreams = plan.upstreams.map(({ host, port, listenPort }) => ({ host, port, listenPort }));
   const own = { workload, namespace, serviceAccount, httpProxyPort, inbound, upstreams, adminPort, role: 'sidecar', labels: labelsOf(plan), stateDir } as const;
   return withGrant(own, client);
 }
@@ -116,6 +124,13 @@ export async function withGrant(own: Omit<ProxySpec, Granted>, client: ControlCl
   };
 }
 
+/** By the name of its protocol, as Istio selects it; gRPC and what is not declared have that of HTTP. */
+const SCHEMES: ReadonlyMap<string, string> = new Map([...['https', 'tls', 'tcp', 'mysql', 'redis'].map((name) => [name, name] as const), ['mongo', 'mongodb']]);
+
+function schemeOf(protocol = ''): string {
+  return SCHEMES.get(protocol.toLowerCase().split(/[-/]/)[0] ?? '') ?? 'http';
+}
+
 /**
  * Addresses of the upstreams for the application: `REVIEWS_URL`, `REVIEWS_SERVICE_HOST`, `REVIEWS_SERVICE_PORT` and
  * `WEFT_UPSTREAM_REVIEWS` (host:port); a service outside the workload's namespace is named `<SERVICE>_<NAMESPACE>`.
@@ -130,7 +145,7 @@ export function upstreamEnvironment(plan: WorkloadPlan): Record<string, string> 
     const first = plan.upstreams.find(({ host }) => host === upstream.host) === upstream;
     const name = `${plain.toUpperCase().replaceAll(/[-.]/g, '_')}${first ? '' : `_${upstream.port}`}`;
     const address = `127.0.0.1:${upstream.listenPort}`;
-    environment[`${name}_URL`] = `http://${address}`;
+    environment[`${name}_URL`] = `${schemeOf(upstream.protocol)}://${address}`;
     environment[`${name}_SERVICE_HOST`] = '127.0.0.1';
     environment[`${name}_SERVICE_PORT`] = String(upstream.listenPort);
     environment[`WEFT_UPSTREAM_${name}`] = address;
