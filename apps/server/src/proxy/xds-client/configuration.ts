@@ -149,6 +149,16 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
     return failure;
   };
 
+  const references = (typeUrl: TypeUrl): Set<string> => {
+    const names = new Set<string>();
+    const inUse = [...listeners.values(), ...live.values()];
+    if (typeUrl === TYPE_URL.endpoint) for (const cluster of clusters.values()) if (cluster.discovery === 'eds') names.add(cluster.edsName);
+    if (typeUrl === TYPE_URL.route) for (const name of inUse.flatMap(routesNamedBy)) names.add(name);
+    if (typeUrl === TYPE_URL.secret)
+      for (const name of [...inUse.flatMap(secretsNamedBy), ...[...clusters.values()].flatMap(secretsOfCluster)]) names.add(name);
+    return names;
+  };
+
   return {
     async apply(typeUrl, resources, removed) {
       const kept = rawOf(typeUrl);
@@ -165,10 +175,12 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
         kept.set(resource.name, resource);
         heard?.add(resource.name);
       }
+      const wanted = removed.length === 0 ? undefined : references(typeUrl);
       for (const name of removed) {
         applyRemoval(typeUrl, name);
         kept.delete(name);
-        heard?.add(name);
+        // What nothing names any more is not known not to exist: when it is named again, its listener waits for it.
+        if (wanted?.has(name) === true) heard?.add(name);
       }
       if (typeUrl === TYPE_URL.listener && noListeners === 'unknown' && listeners.size === 0 && problems.length === 0) noListeners = 'told';
       events.changed();
@@ -184,15 +196,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
       }
       await settle();
     },
-    references(typeUrl) {
-      const names = new Set<string>();
-      const inUse = [...listeners.values(), ...live.values()];
-      if (typeUrl === TYPE_URL.endpoint) for (const cluster of clusters.values()) if (cluster.discovery === 'eds') names.add(cluster.edsName);
-      if (typeUrl === TYPE_URL.route) for (const name of inUse.flatMap(routesNamedBy)) names.add(name);
-      if (typeUrl === TYPE_URL.secret)
-        for (const name of [...inUse.flatMap(secretsNamedBy), ...[...clusters.values()].flatMap(secretsOfCluster)]) names.add(name);
-      return names;
-    },
+    references,
     versions: (typeUrl) => Object.fromEntries([...rawOf(typeUrl)].map(([name, r]) => [name, r.version])),
     forget(typeUrl, names) {
       for (const name of names) {
