@@ -11,6 +11,7 @@ const WORDS: Partial<Record<GraphNode['badges'][number], string>> = {
   'missing-sidecar': 'no sidecar',
   'traffic-shifting': 'traffic split',
   'strict-mtls': 'mutual TLS required',
+  'authorization-policy': 'authorization policy',
 };
 
 export function badgeWords(badges: GraphNode['badges']): string[] {

@@ -8,6 +8,7 @@ type Badge = GraphNode['badges'][number];
 /** In a box of 16 by 16; the most telling first. */
 const MARKS: Partial<Record<Badge, Path2D>> = {
   'fault-injection': new Path2D('M8.800 1.800L3.500 9h4l-.800 5.200L12.500 7h-4.300z'),
+  'authorization-policy': new Path2D('M8 1.800l5 2v4c0 3.200-2.200 5.400-5 6.400c-2.800-1-5-3.200-5-6.400v-4z'),
   'circuit-breaker': new Path2D('M2 8h3.500M10.500 8H14M5.500 8a2.500 2.500 0 014.200-1.800M10.500 4v2.500H8'),
   'timeout-retry': new Path2D('M8 3.200a5 5 0 105 5M8 5.500v2.800l1.800 1.200M13 3.500v2.600h-2.600'),
   mirroring: new Path2D('M8 2.500v11M5.500 5L2.500 12h3zM10.500 5l3 7h-3z'),

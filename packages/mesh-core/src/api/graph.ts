@@ -20,6 +20,7 @@ export const badgeSchema = z.enum([
   'mirroring',
   'gateway',
   'strict-mtls',
+  'authorization-policy',
   'missing-sidecar',
 ]);
 export type Badge = z.infer<typeof badgeSchema>;

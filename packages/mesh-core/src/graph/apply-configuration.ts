@@ -4,7 +4,7 @@ import type { Badge, GraphNode, GraphType } from '../api/graph.ts';
 import type { MeshObject } from '../model/index.ts';
 import type { Catalog, CatalogService, CatalogWorkload } from './catalog.ts';
 import { type End, workloadId } from './ends.ts';
-import { mutualTlsOf, type ServicePolicy } from './policies.ts';
+import { mutualTlsOf, policySelects, type ServicePolicy } from './policies.ts';
 import { ensureEdge, ensureNode, ensureServiceNode, type IsSplit, type Topology } from './topology.ts';
 
 interface Configuration {
@@ -63,6 +63,7 @@ function decorate(node: GraphNode, { catalog, policies, objects, graphType, isSp
     node.proxies = members.flatMap((workload) => workload.proxies);
     node.inMesh = members.every((workload) => workload.inMesh);
     if (members.every((workload) => mutualTlsOf(workload, objects).mode === 'STRICT') && node.kind !== 'gateway') badges.add('strict-mtls');
+    if (objects.some((o) => o.kind === 'AuthorizationPolicy' && members.some((workload) => policySelects(o, workload)))) badges.add('authorization-policy');
     if (!node.inMesh) badges.add('missing-sidecar');
   }
   node.badges = [...badges];

@@ -156,6 +156,28 @@ describe('the versioned graph', () => {
     expect(badges('gw:ingress/ingressgateway')).toEqual(['gateway']);
   });
 
+  test('wears a badge where an AuthorizationPolicy acts, on the service that stands for the workload too', () => {
+    const policy = (name: string, inNamespace: string, spec: object): MeshObject => ({
+      apiVersion: 'security.istio.io/v1',
+      kind: 'AuthorizationPolicy',
+      metadata: { name, namespace: inNamespace },
+      spec,
+    });
+    const worn = (...policies: MeshObject[]): string[] =>
+      build(rows, { objects: [...objects, ...policies] })
+        .nodes.filter((n) => n.badges.includes('authorization-policy'))
+        .map((n) => n.id)
+        .toSorted();
+    expect(worn()).toEqual([]);
+    expect(worn(policy('v1', 'bookinfo', { selector: { matchLabels: { app: 'reviews', version: 'v1' } } }))).toEqual([
+      'svc:bookinfo/reviews',
+      'wl:bookinfo/reviews-v1',
+    ]);
+    expect(worn(policy('other', 'shop', {}))).toEqual([]);
+    expect(worn(policy('of-a-gateway', 'bookinfo', { targetRefs: [{ kind: 'Gateway', name: 'gateway' }] }))).toEqual([]);
+    expect(worn(policy('mesh', 'istio-system', {}))).toContain('wl:bookinfo/productpage-v1');
+  });
+
   test('draws versions without traffic when asked, with their intended share', () => {
     const graph = build(rows, { includeIdle: true });
     const idle = edge(graph, 'svc:bookinfo/reviews>wl:bookinfo/reviews-v3:http');

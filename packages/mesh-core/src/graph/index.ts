@@ -5,7 +5,7 @@ export { deduplicate } from './deduplicate.ts';
 export type { EdgeStats } from './edge-stats.ts';
 export { quantile } from './edge-stats.ts';
 export { errorShare, healthOf } from './health.ts';
-export { mutualTlsOf } from './policies.ts';
+export { mutualTlsOf, policySelects } from './policies.ts';
 export { rowMatcher } from './row-matcher.ts';
 export type { Traffic } from './topology.ts';
 export { addTraffic, noTraffic } from './topology.ts';

@@ -72,6 +72,27 @@ function intendedShares(service: CatalogService, http: readonly HttpRouteSpec[],
   return shares;
 }
 
+const GATEWAY_NAME = 'gateway.networking.k8s.io/gateway-name';
+
+interface Targets {
+  selector?: { matchLabels?: Record<string, string> };
+  targetRef?: { kind: string; name: string };
+  targetRefs?: { kind: string; name: string }[];
+}
+
+/** Whether an AuthorizationPolicy or RequestAuthentication acts on a workload: by its namespace, the root namespace, labels, or the Gateway it names. */
+export function policySelects(
+  { metadata, spec }: MeshObject,
+  workload: Pick<CatalogWorkload, 'namespace' | 'labels'>,
+  rootNamespace = 'istio-system',
+): boolean {
+  const own = metadata.namespace === workload.namespace;
+  if (!own && metadata.namespace !== rootNamespace) return false;
+  const { selector, targetRef, targetRefs = targetRef === undefined ? [] : [targetRef] } = spec as Targets;
+  if (targetRefs.length > 0) return own && targetRefs.some((t) => t.kind === 'Gateway' && t.name === workload.labels[GATEWAY_NAME]);
+  return matches(workload.labels, selector?.matchLabels);
+}
+
 export interface MutualTls {
   mode: 'STRICT' | 'PERMISSIVE' | 'DISABLE';
   /** The PeerAuthentication that says so; absent = none does. */

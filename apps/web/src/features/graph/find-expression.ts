@@ -19,13 +19,14 @@ export interface Expression {
 }
 const FIGURES = ['rps', 'err', 'p50', 'p95', 'p99', 'share', 'mtls'];
 const WORDS = ['name', 'ns', 'app', 'version', 'service', 'kind', 'protocol'];
-const FLAGS = ['healthy', 'degraded', 'failing', 'idle', 'mtls', 'sidecar', 'split', 'fault', 'retries', 'breaker', 'mirror'];
+const FLAGS = ['healthy', 'degraded', 'failing', 'idle', 'mtls', 'sidecar', 'split', 'fault', 'retries', 'breaker', 'mirror', 'authz'];
 const BADGES = {
   'traffic-shifting': 'split',
   'fault-injection': 'fault',
   'timeout-retry': 'retries',
   'circuit-breaker': 'breaker',
   mirroring: 'mirror',
+  'authorization-policy': 'authz',
 } as const;
 export const FIND_HELP = `Words look in names. Figures: ${FIGURES.join(', ')} with > < >= <= =. Texts: ${WORDS.join(', ')} with = or ~ (contains). Also ${FLAGS.join(', ')}; not, and, or.`;
 

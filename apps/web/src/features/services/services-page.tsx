@@ -1,6 +1,7 @@
+import { IconShield } from '@tabler/icons-react';
 import type { ReactElement, ReactNode } from 'react';
 import { HEALTH, type ServiceSummary } from '@weft/mesh-core/api';
-import { useServices } from '../../data/hooks.ts';
+import { useSecurity, useServices } from '../../data/hooks.ts';
 import { useInNamespace } from '../../data/settings.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { millis, percent, traffic } from '../../ui/format.ts';
@@ -9,11 +10,25 @@ import { ServiceLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { ListTabs } from './list-tabs.tsx';
 
-const COLUMNS: readonly Column<ServiceSummary>[] = [
+interface Row extends ServiceSummary {
+  /** An AuthorizationPolicy acts on some of its workloads. */
+  guarded: boolean;
+}
+
+const COLUMNS: readonly Column<Row>[] = [
   {
     title: 'Service',
     sort: (s) => s.name,
-    cell: (s) => <ServiceLink namespace={s.namespace} name={s.name} className="b brk" />,
+    cell: (s) => (
+      <span className="svcn">
+        <ServiceLink namespace={s.namespace} name={s.name} className="b brk" />
+        {s.guarded && (
+          <span className="t2" role="img" aria-label="authorization policy" title="authorization policy">
+            <IconShield size={14} />
+          </span>
+        )}
+      </span>
+    ),
   },
   { title: 'Namespace', sort: (s) => s.namespace, cell: (s) => s.namespace },
   { title: 'Health', sort: (s) => HEALTH.indexOf(s.health), cell: (s) => <HealthChip health={s.health} /> },
@@ -40,7 +55,14 @@ const COLUMNS: readonly Column<ServiceSummary>[] = [
 export function ServicesTable({ tools }: { tools: ReactNode }): ReactElement {
   const services = useServices();
   const inNamespace = useInNamespace();
-  const rows = services.data?.items.filter((s) => inNamespace(s.namespace));
+  const guarded = new Set(
+    useSecurity()
+      .data?.items.filter((w) => w.policies.some((p) => p.kind === 'AuthorizationPolicy'))
+      .map((w) => `${w.namespace}/${w.workload}`),
+  );
+  const rows = services.data?.items
+    .filter((s) => inNamespace(s.namespace))
+    .map((s): Row => ({ ...s, guarded: s.workloads.some((w) => guarded.has(`${s.namespace}/${w.name}`)) }));
   if (rows === undefined) return <State error={services.error} />;
   return (
     <DataTable

@@ -50,7 +50,7 @@ export function WorkloadsPage(): ReactElement {
   });
   return (
     <div className="page">
-      <div className="card">
+      <div className="card wll">
         {rows === undefined ? (
           <State error={graph.error} />
         ) : (
