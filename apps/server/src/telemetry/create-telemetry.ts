@@ -61,6 +61,15 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   const forward = options.traceExport === undefined ? undefined : createTraceExport({ ...options.traceExport, log: options.log });
   const silence = new SilenceWatch();
   const asked: Asked = { metrics, objects: options.objects, proxies: options.proxies, clock: options.clock, startedAt };
+  // Envoys send once a second each, and to tell of all proxies is much work.
+  const workloads = new Map<string, { workload: string; namespace: string }>();
+  const workloadOf = (nodeId: string): { workload: string; namespace: string } | undefined => {
+    const known = workloads.get(nodeId);
+    if (known !== undefined) return known;
+    const proxy = options.proxies().find(({ id }) => id === nodeId);
+    if (proxy !== undefined) workloads.set(nodeId, { workload: proxy.workload, namespace: proxy.namespace });
+    return proxy;
+  };
   const intake = createIntake({
     host: options.host,
     httpPort: options.otlpHttpPort,
@@ -72,7 +81,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       metrics.append(pointsOf(resources), at);
     },
     traces(resources) {
-      traces.append(spansOf(resources, (nodeId) => options.proxies().find(({ id }) => id === nodeId)));
+      traces.append(spansOf(resources, workloadOf));
       forward?.send(resources);
     },
   });
