@@ -3,9 +3,9 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { FrameReader } from '../../src/http-wire/codec-h2/frame-reader.ts';
 import { Flag, frameHead, frameHeadBytes, FrameType, preface, settingsFrame, uint32 } from '../../src/http-wire/codec-h2/frames.ts';
-import { HpackDecoder } from '../../src/http-wire/codec-h2/hpack-decoder.ts';
 import { LAST, type Answer, type Case, type Seen } from './case.ts';
 import { endAll, writeAnswer, type Application } from './http1-app.ts';
+import { BlockReader } from './http2-blocks.ts';
 import { fieldBlock } from './http2-client.ts';
 import type { Message } from './messages.ts';
 
@@ -80,7 +80,7 @@ export class Http2App implements Application {
     const connection: Connection = { requests: new Map(), told: [] };
     this.connections.push(connection);
     socket.setNoDelay(true);
-    const decoder = new HpackDecoder();
+    const blocks = new BlockReader();
     let awaitPong: () => void = () => undefined;
     const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     socket
@@ -107,9 +107,6 @@ export class Http2App implements Application {
       if (given !== lastAnswer) this.answered++;
       this.settling.push(answer(id, given));
     };
-    /** The block being read, and whether it ends its stream. */
-    let head = Buffer.alloc(0);
-    let ends = false;
     const ended = (id: number): void => {
       const message = connection.requests.get(id);
       if (message === undefined || message.complete) return;
@@ -120,12 +117,9 @@ export class Http2App implements Application {
       stopped: false,
       onFrame(type, flags, id, bytes, start, end) {
         if (type === FrameType.headers || type === FrameType.continuation) {
-          if (type === FrameType.headers) ends = (flags & Flag.endStream) !== 0;
-          head = Buffer.concat([head, bytes.subarray(start, end)]);
-          if ((flags & Flag.endHeaders) === 0) return;
-          const fields: [string, string][] = [];
-          decoder.decode(head, 0, head.length, { onField: ({ name, value }) => void fields.push([name, value]) });
-          head = Buffer.alloc(0);
+          const block = blocks.read(type, flags, bytes.subarray(start, end));
+          if (block === undefined) return;
+          const { fields, ends } = block;
           const begun = connection.requests.get(id);
           if (begun !== undefined) begun.trailers = fields;
           else {

@@ -3,9 +3,9 @@
 import { connect } from 'node:net';
 import { FrameReader } from '../../src/http-wire/codec-h2/frame-reader.ts';
 import { Flag, FrameType, frameHead, headersFrames, preface, rstFrame, settingsFrame, windowUpdateFrame } from '../../src/http-wire/codec-h2/frames.ts';
-import { HpackDecoder } from '../../src/http-wire/codec-h2/hpack-decoder.ts';
 import type { Leave } from './case.ts';
 import { leave, type ClientOptions } from './http1-client.ts';
+import { BlockReader } from './http2-blocks.ts';
 import type { Message } from './messages.ts';
 
 export type Fields = readonly (readonly [name: string, value: string])[];
@@ -65,15 +65,12 @@ const NO_FLAGS = 0;
 /** Answers in the order of the streams, and how the connection stood at the end. */
 export function askHttp2(it: Http2Case, { port, localAddress, quietMs, app, leaves }: ClientOptions): Promise<{ answers: Message[]; end: string }> {
   return new Promise((resolve, reject) => {
-    const decoder = new HpackDecoder();
+    const blocks = new BlockReader();
     const answers: Message[] = [];
     let goaway = '';
     let connected = false;
     let current: Message | undefined;
     let pinged = false;
-    /** The block being read, and whether it ends its stream. */
-    let head = Buffer.alloc(0);
-    let ends = false;
     const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
     const timer = setTimeout(() => finish('open'), quietMs);
     const finish = (end: string): void => {
@@ -119,12 +116,9 @@ export function askHttp2(it: Http2Case, { port, localAddress, quietMs, app, leav
       onFrame(type, flags, id, bytes, start, end) {
         const message = id === 0 ? undefined : answers[(id - 1) / 2];
         if ((type === FrameType.headers || type === FrameType.continuation) && message !== undefined) {
-          if (type === FrameType.headers) ends = (flags & Flag.endStream) !== 0;
-          head = Buffer.concat([head, bytes.subarray(start, end)]);
-          if ((flags & Flag.endHeaders) === 0) return;
-          const fields: [string, string][] = [];
-          decoder.decode(head, 0, head.length, { onField: ({ name, value }) => void fields.push([name, value]) });
-          head = Buffer.alloc(0);
+          const block = blocks.read(type, flags, bytes.subarray(start, end));
+          if (block === undefined) return;
+          const { fields, ends } = block;
           const status = fields.find(([name]) => name === ':status')?.[1];
           if (status?.startsWith('1') === true) return;
           if (status === undefined) message.trailers = fields;
