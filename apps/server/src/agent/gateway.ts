@@ -8,6 +8,7 @@ import { StartError } from './errors.ts';
 import { isFree, openPortBook } from './ports.ts';
 import { openStateDirectory } from './state-directory.ts';
 import { startProxy } from './start-proxy.ts';
+import { STOP_SIGNALS } from './stop-signals.ts';
 import { withGrant } from './workload.ts';
 
 /** How long peers may take to take notice. */
@@ -70,7 +71,7 @@ export async function runGateway(asked: GatewayOptions, log: (line: string) => v
   const objects = gatewayObjects(options, await client.list('Service', namespace));
   try {
     const stopped = new Promise<void>((resolve) => {
-      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => resolve());
+      for (const name of STOP_SIGNALS) process.once(name, () => resolve());
     });
     if (objects.length > 0) await client.apply(objects, `weft gateway ${name}`);
     log(

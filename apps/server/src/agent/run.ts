@@ -11,10 +11,10 @@ import { type HealthCheckOptions, startHealthCheck } from './health-check.ts';
 import { holdPort, openPortBook } from './ports.ts';
 import { openStateDirectory } from './state-directory.ts';
 import { startProxy } from './start-proxy.ts';
+import { STOP_SIGNALS } from './stop-signals.ts';
 import { type Upstream, type WorkloadPlan, planWorkload, proxySpec, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
 
 /** How long peers may take to take notice, and requests under way to end. */
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const FINISH_MS = 5_000;
 
 export interface RunOptions {
@@ -120,12 +120,12 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
       .then(() => Promise.all(adminPorts.map((port) => untilApplicationIdle(port, FINISH_MS))))
       .finally(() => program.kill(signal));
   };
-  for (const name of SIGNALS) process.on(name, onSignal);
+  for (const name of STOP_SIGNALS) process.on(name, onSignal);
   try {
     return await ended;
   } finally {
     await leaveMesh();
-    for (const name of SIGNALS) process.off(name, onSignal);
+    for (const name of STOP_SIGNALS) process.off(name, onSignal);
     await sidecar.stop();
   }
 }

@@ -1,10 +1,11 @@
 // weft apply, get, delete, describe.
 
 import { parseYaml } from '@weft/mesh-core/config';
-import { CLUSTER_NAMESPACE, type Kind, type MeshObject, type ObjectRef, KINDS, findKind, kindOfManifest, shownKind, shownRef } from '@weft/mesh-core/model';
+import { CLUSTER_NAMESPACE, type Kind, type MeshObject, type ObjectRef, KINDS, findKind, kindOfManifest, shownKind } from '@weft/mesh-core/model';
 import { type Command, Option } from 'commander';
 import { createControlClient, problemLine } from '../agent/control-client.ts';
 import { StartError } from '../agent/errors.ts';
+import { NotFoundError } from '../config-store/errors.ts';
 import { type ConfigText, readFiles } from './config-files.ts';
 import { print, show, table } from './print.ts';
 import { refusalLines, silentLines } from './refusals.ts';
@@ -77,7 +78,7 @@ export function registerObjects(program: Command): void {
       const items = await clientOf(command).list(kind.kind, options.allNamespaces === true ? undefined : options.namespace);
       const wanted = name === undefined ? items : items.filter((o) => o.metadata.name === name);
       if (name !== undefined && wanted.length === 0)
-        throw new StartError('WEFT_REFUSED', `${shownRef({ kind: kind.kind, namespace: options.namespace, name }).replace('/', ' ')} does not exist`);
+        throw new StartError('WEFT_REFUSED', new NotFoundError({ kind: kind.kind, namespace: options.namespace, name }).message);
       if (wanted.length === 0 && options.output === 'table') {
         process.stderr.write(
           `No ${kind.plural} in ${options.allNamespaces === true ? 'any namespace' : `namespace ${options.namespace}; -A shows all namespaces`}.\n`,

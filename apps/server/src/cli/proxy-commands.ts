@@ -1,6 +1,6 @@
 // weft proxy status, weft proxy config.
 
-import { type ProxyStatus, proxyName } from '@weft/mesh-core/api';
+import { type ProxyStatus, compareProxies, proxyName } from '@weft/mesh-core/api';
 import { Argument, type Command, Option } from 'commander';
 import { StartError } from '../agent/errors.ts';
 import { clientOf } from './objects-commands.ts';
@@ -56,7 +56,7 @@ export function registerProxy(program: Command): void {
     .addOption(output())
     .action(async (name: string | undefined, options: { output: string }, command: Command) => {
       const { items: all } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
-      const items = name === undefined ? all.toSorted(byName) : [proxyNamed(name, all, 'known')];
+      const items = name === undefined ? all.toSorted(compareProxies) : [proxyNamed(name, all, 'known')];
       if (options.output === 'json') return print(JSON.stringify(items, undefined, 2));
       const types = ['cluster', 'listener', 'endpoint', 'route', 'secret'];
       const cell = (proxy: ProxyStatus, type: string): string => {
@@ -106,11 +106,6 @@ export function registerProxy(program: Command): void {
       const { head, rows } = shape(json);
       return print(table(head, filter === undefined ? rows : rows.filter((row) => row.join('  ').includes(filter))));
     });
-}
-
-/** They come in the order in which they connected. */
-function byName(a: ProxyStatus, b: ProxyStatus): number {
-  return a.namespace.localeCompare(b.namespace) || proxyName(a.id).localeCompare(proxyName(b.id));
 }
 
 function proxyNamed(name: string, proxies: readonly ProxyStatus[], which: 'connected' | 'known' = 'connected'): ProxyStatus {

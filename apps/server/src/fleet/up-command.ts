@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander';
 import { StartError } from '../agent/errors.ts';
 import { stateDirectory } from '../agent/state-directory.ts';
+import { STOP_SIGNALS } from '../agent/stop-signals.ts';
 import { type UpOptions, PORT_FLAGS, parsePort } from './up-options.ts';
 import { up } from './up.ts';
 
@@ -30,7 +31,7 @@ export function registerUp(program: Command): void {
     const options = readOptions(flags);
     const interrupt = new AbortController();
     const signalled = new Promise<string>((resolve) => {
-      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      for (const name of STOP_SIGNALS)
         process.once(name, () => {
           // A second Ctrl-C while stopping ends at once.
           process.on('SIGINT', () => process.exit(130));

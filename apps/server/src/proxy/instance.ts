@@ -79,8 +79,8 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     peerIdentity: [self.workload, self.namespace, self.app, self.version, self.canonicalService, self.canonicalRevision, self.cluster].join(';'),
     log,
     onTcp(record) {
-      if (record.phase !== 'refused') tcpMetrics.onTcp(record);
-      if (record.phase === 'closed' || record.phase === 'refused') accessLogs.onTcp(record);
+      tcpMetrics.onTcp(record);
+      accessLogs.onTcp(record);
     },
     onCall: (call) => exporter.addSpan(spanOfCall(call, epochOffsetMs)),
     onRequestEnd(record, source) {

@@ -130,7 +130,7 @@ async function startEmbedded(set: ResourceSet, more: readonly JsonObject[], over
     random: Math.random,
     tracer: createTracer(Math.random),
     onRequestEnd: (record, source) => logs.onRequest(record.manager.accessLog, source),
-    onTcp: (record) => (record.phase === 'closed' || record.phase === 'refused') && logs.onTcp(record),
+    onTcp: (record) => logs.onTcp(record),
     ...(overloaded ? { overload: { admit: () => false, release: () => undefined } } : {}),
   });
   const stop = async (): Promise<void> => {

@@ -47,6 +47,11 @@ export type ProxyStatus = z.infer<typeof proxyStatusSchema>;
 export function proxyName(id: string): string {
   return /^[^~]*~[^~]*~([^~]+)\.[^~.]+~/.exec(id)?.[1] ?? id;
 }
+
+/** By namespace and name: they come in the order in which they connected. */
+export function compareProxies(a: ProxyStatus, b: ProxyStatus): number {
+  return a.namespace.localeCompare(b.namespace) || proxyName(a.id).localeCompare(proxyName(b.id));
+}
 export const proxyListSchema = z.object({ items: z.array(proxyStatusSchema) });
 
 /** GET /api/v1/services */

@@ -1,6 +1,7 @@
 // One HTTP rule of a VirtualService: what it matches and what becomes of the request.
 
 import { z } from 'zod';
+import { GRPC_STATUS } from '../model/index.ts';
 import { headerName, headers, isAuthority } from './http-headers.ts';
 import { duration, hostName, labels, percent, portNumber, positiveInt32, presenceMatch, regex, stringMatch, wholeSeconds } from './schema-parts.ts';
 
@@ -74,26 +75,6 @@ const retries = z
     'attempts 0, or none, switches retries off, so perTryTimeout, retryOn and retryRemoteLocalities must be absent',
   );
 
-/** gRPC's status names in the order of their numbers. */
-export const GRPC_STATUS = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-] as const;
 const fault = z
   .strictObject({
     delay: z.strictObject({ percentage: percent.optional(), percent: z.number().int().min(0).max(100).optional(), fixedDelay: duration }).optional(),

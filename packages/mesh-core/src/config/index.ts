@@ -11,7 +11,6 @@ export type { GatewayClassSpec, KubernetesGatewaySpec, LabelSelector, ReferenceG
 export type { GatewaySpec } from './gateway.ts';
 export { CIPHER_SUITES } from './gateway.ts';
 export type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
-export { GRPC_STATUS } from './http-route.ts';
 export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
 export type { JwtRule, RequestAuthenticationSpec } from './request-authentication.ts';
 export type { IngressBackend, IngressClassSpec, IngressSpec } from './ingress.ts';

@@ -1,7 +1,8 @@
 // Parts of a route that only depend on the rule they come from: header operations, faults, CORS.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { GRPC_STATUS, type HttpRouteSpec, durationMs } from '../config/index.ts';
+import { type HttpRouteSpec, durationMs } from '../config/index.ts';
+import { GRPC_STATUS } from '../model/index.ts';
 import { seconds, without } from './common.ts';
 import { stringMatcher } from './route-match.ts';
 

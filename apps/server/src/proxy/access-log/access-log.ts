@@ -17,7 +17,7 @@ const istioText = compileLogFormat({ kind: 'text', template: ISTIO_TEXT, omitEmp
 export interface AccessLogs {
   /** `targets` are those of the request's manager. */
   onRequest(targets: readonly AccessLog[], source: HeaderValueSource): void;
-  /** Of a connection that is over. */
+  /** Of a connection once it is over, or refused. */
   onTcp(record: TcpRecord): void;
   dropped(): number;
   /** Writes what is left. */
@@ -73,6 +73,7 @@ export function openAccessLogs(log: (message: string) => void): AccessLogs {
   return {
     onRequest: write,
     onTcp(record) {
+      if (record.phase === 'opened' || record.phase === 'bytes') return;
       const { accessLog } = record.proxy;
       if (accessLog !== undefined) write(accessLog, tcpSource(record));
     },

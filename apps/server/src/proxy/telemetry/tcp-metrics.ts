@@ -68,6 +68,8 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
 
   return {
     onTcp(record) {
+      // It has never been open.
+      if (record.phase === 'refused') return;
       for (const row of rowsOf(record)) {
         row.dirty = true;
         if (record.phase === 'opened') row.opened += 1;

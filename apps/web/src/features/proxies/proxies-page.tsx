@@ -1,4 +1,4 @@
-import { type ProxyStatus, proxyName } from '@weft/mesh-core/api';
+import { type ProxyStatus, compareProxies, proxyName } from '@weft/mesh-core/api';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import { useProxies } from '../../data/hooks.ts';
@@ -47,11 +47,6 @@ const COLUMNS: readonly Column<ProxyStatus>[] = [
   { title: 'Last acknowledged', right: true, sort: (p) => p.lastSeenAt, cell: (p) => clock(p.lastSeenAt) },
 ];
 
-/** They come in the order in which they connected. */
-function byName(a: ProxyStatus, b: ProxyStatus): number {
-  return a.namespace.localeCompare(b.namespace) || proxyName(a.id).localeCompare(proxyName(b.id));
-}
-
 /** Every proxy with what it has taken over, per type, and its own words where it refused; one of them in detail. */
 export function ProxiesPage(): ReactElement {
   const proxies = useProxies();
@@ -68,7 +63,7 @@ export function ProxiesPage(): ReactElement {
     <div className="page">
       <div className="card">
         <DataTable
-          rows={proxies.data.filter((p) => inNamespace(p.namespace)).toSorted(byName)}
+          rows={proxies.data.filter((p) => inNamespace(p.namespace)).toSorted(compareProxies)}
           columns={COLUMNS}
           rowKey={(p) => p.id}
           label="proxies"

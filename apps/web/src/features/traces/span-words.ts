@@ -1,6 +1,7 @@
 // What a proxy's response flags and codes mean, in words a person can act on.
 
 import type { Span } from '@weft/mesh-core/api';
+import { GRPC_STATUS } from '@weft/mesh-core/model';
 
 const FLAGS: Readonly<Record<string, string>> = {
   UF: 'upstream connect failure',
@@ -44,12 +45,7 @@ export function failureOf(span: Span): string {
   return words === '' ? head : `${head}, ${words}`;
 }
 
-const GRPC =
-  'OK,CANCELLED,UNKNOWN,INVALID_ARGUMENT,DEADLINE_EXCEEDED,NOT_FOUND,ALREADY_EXISTS,PERMISSION_DENIED,RESOURCE_EXHAUSTED,FAILED_PRECONDITION,ABORTED,OUT_OF_RANGE,UNIMPLEMENTED,INTERNAL,UNAVAILABLE,DATA_LOSS,UNAUTHENTICATED'.split(
-    ',',
-  );
-
 /** A gRPC status by its name. */
 export function grpcWord(status: string): string {
-  return GRPC[Number(status)] ?? `gRPC ${status}`;
+  return GRPC_STATUS[Number(status)] ?? `gRPC ${status}`;
 }
