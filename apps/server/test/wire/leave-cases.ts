@@ -61,7 +61,7 @@ const http2: readonly Place[] = [
   { about: 'in the head', bytes: start + head.slice(0, -3), once: 'written' },
   { about: 'behind the head', bytes: start + head, once: 'arrived' },
   half.http2,
-  { about: 'in DATA', bytes: start + head + data('hello').slice(0, -2), once: 'arrived', body: 'hel' },
+  { about: 'in DATA', bytes: start + head + data('hel') + data('lo').slice(0, -2), once: 'arrived', body: 'hel' },
   whole.http2,
 ];
 

@@ -1,5 +1,5 @@
-// Output of one socket, gathered over one read event: heads and small bodies leave as a single latin1 string write, which costs
-// one syscall and no buffer; larger pieces are laid one behind the other and leave in one write at the end of the turn.
+// Output of one socket, gathered over one turn of the event loop: heads and small bodies leave as a single latin1 string write, which
+// costs one syscall and no buffer; larger pieces are laid one behind the other and leave in one write.
 
 import type { Socket } from 'node:net';
 import { flushSoon, type Flushable } from './flush-queue.ts';
@@ -81,16 +81,12 @@ export class WireWriter implements Flushable {
     }
   }
 
-  /** Text leaves at once, what is staged at the end of this turn. False = wait for `drain` before adding more. */
+  /** All of it leaves at the end of this turn. False = wait for `drain` before adding more. */
   flush(): boolean {
-    if (this.stage === undefined) this.flushNow();
-    else this.schedule();
-    return !this.socket.writableNeedDrain;
-  }
-
-  /** As `flush`, but more is expected: all of it leaves at the end of this turn. */
-  flushLater(): boolean {
-    this.schedule();
+    if (!this.scheduled) {
+      this.scheduled = true;
+      flushSoon(this);
+    }
     return !this.socket.writableNeedDrain;
   }
 
@@ -106,12 +102,6 @@ export class WireWriter implements Flushable {
   end(): void {
     this.flushNow();
     this.socket.end();
-  }
-
-  private schedule(): void {
-    if (this.scheduled) return;
-    this.scheduled = true;
-    flushSoon(this);
   }
 
   private writeText(): void {

@@ -35,7 +35,6 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private headBegun = false;
   private chunkedOut = false;
   /** More of the response follows. */
-  private bodyDue = false;
   private paused = false;
   /** This response is the last of the connection. */
   private last = false;
@@ -115,7 +114,6 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     if (!http11 && length < 0) this.last = true;
     const connection = this.last ? 'connection: close\r\n' : http11 ? '' : 'connection: keep-alive\r\n';
     this.out.add(`${statusLine(this.request.minor, status)}${lines}${framing}${connection}\r\n`);
-    this.bodyDue = hasBody;
   }
 
   data(bytes: Buffer, start: number, end: number): void {
@@ -128,12 +126,11 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   end(trailers: string): void {
-    this.bodyDue = false;
     if (this.chunkedOut) this.out.add(`0\r\n${trailers}\r\n`);
   }
 
   flush(): boolean {
-    return this.bodyDue ? this.out.flushLater() : this.out.flush();
+    return this.out.flush();
   }
 
   pause(): void {
@@ -164,7 +161,6 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.chunkedOut = false;
     this.out.add(`${statusLine(1, 101)}${lines}connection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n`);
     this.state = 'tunnel';
-    this.bodyDue = false;
     const early = this.rest;
     this.rest = undefined;
     if (early !== undefined) this.exchange.onTunnelData(early, 0, early.length);
