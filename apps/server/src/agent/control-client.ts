@@ -5,6 +5,9 @@ import type { MeshObject, ObjectRef, Problem } from '@weft/mesh-core/model';
 import { findKind, apiVersionOf, shownRef } from '@weft/mesh-core/model';
 import { StartError } from './errors.ts';
 
+/** A text of megabytes is seconds of work. */
+const TEXT_MS = 120_000;
+const ANSWER_MS = 10_000;
 /** By then proxies a revision concerns are on its list. */
 const UNTOLD_MS = 500;
 
@@ -47,16 +50,17 @@ export interface ControlClient {
 
 export function createControlClient(server: string, actor: string): ControlClient {
   const call = async (method: string, path: string, body?: unknown, placeOf: PlaceOf = (line) => `line ${line}`): Promise<unknown> => {
+    const limitMs = path.startsWith('/api/v1/config/') ? TEXT_MS : ANSWER_MS;
     let response: Response;
     try {
       response = await fetch(`${server}${path}`, {
         method,
         headers: { 'x-weft-actor': actor, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(10_000),
+        signal: AbortSignal.timeout(limitMs),
       });
     } catch (error) {
-      throw new StartError('WEFT_SERVER_UNREACHABLE', unreachable(server, error as Error), { cause: error });
+      throw new StartError('WEFT_SERVER_UNREACHABLE', unreachable(server, error as Error, limitMs), { cause: error });
     }
     const text = await response.text();
     if (!response.ok) throw new StartError('WEFT_REFUSED', reasonOf(text, `the server answered ${response.status} to ${method} ${path}`, placeOf));
@@ -97,8 +101,8 @@ export function createControlClient(server: string, actor: string): ControlClien
   };
 }
 
-function unreachable(server: string, { name, cause }: Error): string {
-  if (name === 'TimeoutError') return `the Weft server at ${server} did not answer within 10 s`;
+function unreachable(server: string, { name, cause }: Error, limitMs: number): string {
+  if (name === 'TimeoutError') return `the Weft server at ${server} did not answer within ${limitMs / 1_000} s`;
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
   if (['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(code)) return `the Weft server at ${server} closed the connection without an answer (${code})`;
   return `no Weft server at ${server}: start one with "npm start" or name it with --server`;

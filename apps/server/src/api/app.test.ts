@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import type { TrafficSplit } from '@weft/mesh-core/api';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { REVIEWS_YAML, type TestApi, startTestApi } from './testing/services.ts';
 
 let api: TestApi;
@@ -28,6 +28,26 @@ test('apply writes all objects in one revision; a second time nothing changes', 
     applied: [{ verb: 'create' }, { verb: 'create' }, { verb: 'create', resourceVersion: '1' }],
   });
   expect((await apply(REVIEWS_YAML)).body).toMatchObject({ revision: '1', applied: [{ verb: 'unchanged' }, { verb: 'unchanged' }, { verb: 'unchanged' }] });
+});
+
+test('a list tells what is wrong with each object, and asks once for all of them', async () => {
+  const service = (name: string) => `apiVersion: v1\nkind: Service\nmetadata: { name: ${name}, namespace: bookinfo }\nspec: { ports: [{ port: 80 }] }\n---\n`;
+  await apply(`${REVIEWS_YAML}---\n${Array.from({ length: 50 }, (_, i) => service(`s${i}`)).join('')}`);
+  const list = vi.spyOn(api.services.store, 'list');
+  const { items } = (await call('GET', '/api/v1/config')).body as { items: { ref: { kind: string }; warnings: number }[] };
+  expect(items).toHaveLength(53);
+  expect(items.find((i) => i.ref.kind === 'DestinationRule')?.warnings).toBeGreaterThan(0);
+  expect(list.mock.calls.length).toBeLessThan(5);
+});
+
+test('a text as long as a mesh is taken as one; lines are its own', async () => {
+  const service = (i: number) => `apiVersion: v1\nkind: Service\nmetadata: { name: s${i}, namespace: bookinfo }\nspec: { ports: [{ port: 80 }] }\n---\n`;
+  const text = `# ${'x'.repeat(300_000)}\n${Array.from({ length: 1_000 }, (_, i) => service(i)).join('')}`;
+  expect((await apply(text)).body).toMatchObject({ revision: '1', applied: { length: 1_000 } });
+  const refused = await apply(`${text}kind: Nothing\n`);
+  expect([refused.status, refused.body.error.problems[0].line]).toEqual([422, 5_002]);
+  const document = await apply(`${service(0)}kind: List\n# ${'x'.repeat(1_048_576)}\n`);
+  expect(document.body.error.problems[0]).toMatchObject({ line: 5, message: expect.stringContaining('at most 1048576 are taken') });
 });
 
 test('apply refuses everything for one bad field, with line and path', async () => {
@@ -178,7 +198,7 @@ test('a foreign Host, a foreign Origin, text bodies and large bodies are refused
   expect((await call('POST', '/api/v1/config/check', { yaml: '' }, { origin: 'http://evil.example' })).status).toBe(403);
   expect((await call('POST', '/api/v1/config/check', { yaml: 'a: 1' }, { origin: 'http://127.0.0.1:20001' })).status).toBe(200);
   expect((await call('POST', '/api/v1/config/check', { yaml: '' }, { 'content-type': 'text/plain' })).status).toBe(415);
-  expect((await call('POST', '/api/v1/config/check', { yaml: 'x'.repeat(300_000) })).status).toBe(413);
+  expect((await call('POST', '/api/v1/config/check', { yaml: 'x'.repeat(9_000_000) })).status).toBe(413);
   expect((await call('POST', '/api/v1/config/check', { yaml: '', more: 1 })).status).toBe(400);
   const { headers } = await call('GET', '/api/v1/status');
   expect(headers['content-security-policy']).toContain("script-src 'self';");

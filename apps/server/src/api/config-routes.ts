@@ -12,18 +12,21 @@ import {
   trafficSplitChangeSchema,
   trafficSplitSchema,
 } from '@weft/mesh-core/api';
-import { toYaml } from '@weft/mesh-core/config';
+import { MAX_YAML_BYTES, toYaml } from '@weft/mesh-core/config';
 import { type MeshObject, type Problem, type ObjectRef, findKind, namespaceOf, refKey, refOf, refusesWrite } from '@weft/mesh-core/model';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Commit, WriteOp } from '../config-store/config-store.ts';
 import { ConflictError, NotFoundError } from '../config-store/errors.ts';
-import { checkObject, checkText, crossProblems, opsOf, readText, verbOf } from './config-text.ts';
+import { checkObject, checkText, crossProblems, opsOf, readText, readTextInTurns, verbOf } from './config-text.ts';
 import { RefusedError, invalid } from './errors.ts';
 import type { Queries } from './queries.ts';
 import { actorOf } from './security.ts';
 import type { ReadyServices } from './services.ts';
 import { splitRuleOf, withWeights } from './split.ts';
+
+/** Of a body that carries a text as JSON, where every line end and quote takes two bytes. */
+const TEXT_LIMIT = 2 * MAX_YAML_BYTES + 65_536;
 
 const refParams = z.object({ kind: z.string(), namespace: z.string(), name: z.string() });
 const revisionParams = z.object({ revision: z.string() });
@@ -37,20 +40,34 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
     if (object === undefined) throw new NotFoundError(ref);
     return object;
   };
-  const problemsOf = (object: MeshObject) => queries.problems().filter((p) => p.ref !== undefined && refKey(p.ref) === refKey(refOf(object)));
-  const appliedOf = (commit: Commit, ops: readonly WriteOp[], problems: Problem[] = []) => ({
-    revision: commit.revision,
-    problems,
-    applied: ops.map((op) => {
-      const ref = op.op === 'put' ? refOf(op.object) : op.ref;
-      const change = commit.changes.find((c) => refKey(c.ref) === refKey(ref));
-      return {
-        ref,
-        verb: change === undefined ? ('unchanged' as const) : change.verb === 'create' ? ('create' as const) : ('update' as const),
-        resourceVersion: change?.after?.metadata.resourceVersion ?? store.get(ref)?.metadata.resourceVersion ?? '',
-      };
-    }),
-  });
+  /** By refKey. */
+  const problemsByObject = (): Map<string, Problem[]> => {
+    const found = new Map<string, Problem[]>();
+    for (const problem of queries.problems()) {
+      if (problem.ref === undefined) continue;
+      const key = refKey(problem.ref);
+      const own = found.get(key);
+      if (own === undefined) found.set(key, [problem]);
+      else own.push(problem);
+    }
+    return found;
+  };
+  const appliedOf = (commit: Commit, ops: readonly WriteOp[], problems: Problem[] = []) => {
+    const changes = new Map(commit.changes.map((c) => [refKey(c.ref), c]));
+    return {
+      revision: commit.revision,
+      problems,
+      applied: ops.map((op) => {
+        const ref = op.op === 'put' ? refOf(op.object) : op.ref;
+        const change = changes.get(refKey(ref));
+        return {
+          ref,
+          verb: change === undefined ? ('unchanged' as const) : change.verb === 'create' ? ('create' as const) : ('update' as const),
+          resourceVersion: change?.after?.metadata.resourceVersion ?? store.get(ref)?.metadata.resourceVersion ?? '',
+        };
+      }),
+    };
+  };
 
   return async (app) => {
     app.get(
@@ -62,10 +79,11 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
           ...(kind === undefined ? {} : { kind }),
           ...(query.namespace === undefined ? {} : { namespace: query.namespace }),
         });
+        const problems = problemsByObject();
         return {
           revision,
           items: items.map((o) => {
-            const found = problemsOf(o);
+            const found = problems.get(refKey(refOf(o))) ?? [];
             return {
               ref: refOf(o),
               apiVersion: o.apiVersion,
@@ -87,17 +105,18 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
         ref: refOf(object),
         resourceVersion: object.metadata.resourceVersion,
         yaml,
-        problems: read.objects.length === 1 ? [...read.problems, ...crossProblems(services, read)] : problemsOf(object),
+        problems: read.objects.length === 1 ? [...read.problems, ...crossProblems(services, read)] : (problemsByObject().get(refKey(refOf(object))) ?? []),
       };
     });
 
-    app.post('/config/check', { schema: { body: configCheckRequestSchema, response: { 200: configCheckSchema } } }, async ({ body }) =>
+    app.post('/config/check', { bodyLimit: TEXT_LIMIT, schema: { body: configCheckRequestSchema, response: { 200: configCheckSchema } } }, async ({ body }) =>
       checkText(services, body.yaml, services.now),
     );
 
     app.post(
       '/config/apply',
       {
+        bodyLimit: TEXT_LIMIT,
         schema: {
           body: configApplyRequestSchema,
           querystring: z.object({ force: z.enum(['true', 'false']).optional(), dryRun: z.literal('All').optional() }),
@@ -105,7 +124,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
         },
       },
       async ({ body, query, headers }) => {
-        const read = readText(body.yaml);
+        const read = await readTextInTurns(body.yaml);
         if (read.problems.some((p) => p.severity === 'error')) throw invalid(read.problems);
         const cross = crossProblems(services, read);
         // What was wrong before and is not touched by this text must not block it.

@@ -1,9 +1,10 @@
 // A YAML text against the store: what it holds, what is wrong with it, what applying it would do.
 
-import { analyzeObjects, type ParsedDocument, parseYaml, pathOfText, validateObject } from '@weft/mesh-core/config';
+import { analyzeObjects, type ParsedDocument, parseYaml, pathOfText, validateObject, yamlPieces } from '@weft/mesh-core/config';
 import { patchValueProblems } from '@weft/mesh-core/translate';
 import type { ConfigCheck } from '@weft/mesh-core/api';
 import { type MeshObject, type Problem, refKey, refOf, shownRef } from '@weft/mesh-core/model';
+import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { StoredObject, WriteOp } from '../config-store/config-store.ts';
 import { deliveryProblems } from './delivery-problems.ts';
@@ -26,28 +27,43 @@ export interface ReadText {
 
 /** Parses and validates every document of `text`. */
 export function readText(text: string): ReadText {
-  const parsed = parseYaml(text);
-  const problems = [...parsed.problems];
-  const objects: ReadText['objects'] = [];
+  const read: ReadText = { objects: [], problems: [] };
+  for (const _ of pieces(text, read));
+  return read;
+}
+
+/** The same for the server: a long text takes seconds, and everything else goes on meanwhile. */
+export async function readTextInTurns(text: string): Promise<ReadText> {
+  const read: ReadText = { objects: [], problems: [] };
+  for (const _ of pieces(text, read)) await setImmediate();
+  return read;
+}
+
+/** Adds to `read` what is in the text, piece by piece. */
+function* pieces(text: string, { objects, problems }: ReadText): Generator<void> {
   const seen = new Set<string>();
-  for (const document of parsed.documents) {
-    const result = checkObject(document.value, document);
-    problems.push(...result.problems);
-    if (result.object === undefined) continue;
-    const key = refKey(refOf(result.object));
-    if (seen.has(key))
-      problems.push({
-        severity: 'error',
-        code: 'WEFT_DUPLICATE',
-        message: `${shownRef(refOf(result.object))} is in the text twice`,
-        ref: refOf(result.object),
-        ...document.locate(['metadata', 'name']),
-      });
-    seen.add(key);
-    objects.push({ object: result.object, document });
+  for (const piece of yamlPieces(text)) {
+    const parsed = parseYaml(piece.text, piece.before);
+    problems.push(...parsed.problems);
+    for (const document of parsed.documents) {
+      const result = checkObject(document.value, document);
+      problems.push(...result.problems);
+      if (result.object === undefined) continue;
+      const key = refKey(refOf(result.object));
+      if (seen.has(key))
+        problems.push({
+          severity: 'error',
+          code: 'WEFT_DUPLICATE',
+          message: `${shownRef(refOf(result.object))} is in the text twice`,
+          ref: refOf(result.object),
+          ...document.locate(['metadata', 'name']),
+        });
+      seen.add(key);
+      objects.push({ object: result.object, document });
+    }
+    yield;
   }
-  if (parsed.documents.length === 0 && problems.length === 0) problems.push({ severity: 'error', code: 'WEFT_EMPTY', message: 'the text has no object' });
-  return { objects, problems };
+  if (objects.length === 0 && problems.length === 0) problems.push({ severity: 'error', code: 'WEFT_EMPTY', message: 'the text has no object' });
 }
 
 /** Findings that need the other objects too, for the objects of the text only, with their lines. */
@@ -111,9 +127,9 @@ export function opsOf(read: ReadText, resourceVersions: Readonly<Record<string, 
 }
 
 /** Everything the editor shows before a write; nothing is written. */
-export function checkText(services: ReadyServices, yaml: string, now: () => number): ConfigCheck {
+export async function checkText(services: ReadyServices, yaml: string, now: () => number): Promise<ConfigCheck> {
   const started = now();
-  const read = readText(yaml);
+  const read = await readTextInTurns(yaml);
   const broken = read.problems.some((p) => p.severity === 'error');
   const problems = broken ? read.problems : [...read.problems, ...crossProblems(services, read)];
   const changed = read.objects.map((o) => o.object).filter((o) => verbOf(services.store.get(refOf(o)), o) !== 'unchanged');

@@ -101,14 +101,15 @@ export function createQueries(services: ReadyServices): Queries {
           .filter((p) => p.state !== 'disconnected')
           .map((p) => `${p.namespace}/${p.workload}`),
       );
+      const entries = items.filter((o) => o.kind === 'WorkloadEntry');
       return items
         .filter((o) => o.kind === 'Service')
         .map((o) => {
           const spec = o.spec as ServiceSpec;
           const { namespace, name } = o.metadata;
           const host = resolveHost(name, namespace, settings.domainSuffix);
-          const workloads = items
-            .filter((e) => e.kind === 'WorkloadEntry' && e.metadata.namespace === namespace && selects(spec.selector ?? {}, labelsOf(e)))
+          const workloads = entries
+            .filter((e) => e.metadata.namespace === namespace && selects(spec.selector ?? {}, labelsOf(e)))
             .map((e) => ({
               name: e.metadata.name,
               version: labelsOf(e)['version'] ?? '',

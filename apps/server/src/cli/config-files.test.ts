@@ -42,6 +42,6 @@ test('an object of another namespace is refused', () => {
 
 test('more than the server takes at a time is told before it is sent', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'weft-files-')), 'huge.yaml');
-  writeFileSync(file, `# ${'x'.repeat(262_144)}\n${block}`);
-  expect(() => readFiles([file])).toThrow(/the files have 262\d{3} bytes; at most 262144 are taken at a time/);
+  writeFileSync(file, `# ${'x'.repeat(4_194_304)}\n${block}`);
+  expect(() => readFiles([file])).toThrow(/the files have 4194\d{3} bytes; at most 4194304 are taken at a time/);
 });

@@ -23,7 +23,7 @@ const SEPARATOR = '\n---\n';
 export function readFiles(paths: readonly string[], namespace?: string): ConfigText {
   const files = joined(paths.flatMap(partsOf), namespace);
   const bytes = Buffer.byteLength(files.text);
-  if (bytes > MAX_YAML_BYTES) throw new StartError('WEFT_USAGE', `the files have ${bytes} bytes; at most ${MAX_YAML_BYTES} are taken at a time`);
+  if (bytes > MAX_YAML_BYTES) throw new StartError('WEFT_USAGE', `the files have ${bytes} bytes; at most ${MAX_YAML_BYTES} are taken at a time: name fewer`);
   return files;
 }
 

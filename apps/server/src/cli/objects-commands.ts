@@ -1,6 +1,6 @@
 // weft apply, get, delete, describe.
 
-import { parseYaml } from '@weft/mesh-core/config';
+import { parseYaml, yamlPieces } from '@weft/mesh-core/config';
 import { CLUSTER_NAMESPACE, type Kind, type MeshObject, type ObjectRef, KINDS, findKind, kindOfManifest, shownKind } from '@weft/mesh-core/model';
 import { type Command, Option } from 'commander';
 import { createControlClient, problemLine } from '../agent/control-client.ts';
@@ -27,8 +27,9 @@ function kindOf(name: string): Kind {
 
 /** The objects a text is about; what cannot be read, or names nothing, is refused before anything is deleted. */
 export function refsOf({ text, placeOf }: ConfigText): ObjectRef[] {
-  const { documents, problems } = parseYaml(text);
-  const [problem] = problems;
+  const read = Array.from(yamlPieces(text), (piece) => parseYaml(piece.text, piece.before));
+  const documents = read.flatMap((r) => r.documents);
+  const [problem] = read.flatMap((r) => r.problems);
   if (problem !== undefined) throw new StartError('WEFT_USAGE', `nothing deleted: ${problemLine(problem, placeOf)}`);
   if (documents.length === 0) throw new StartError('WEFT_USAGE', 'nothing deleted: the files have no object');
   const refs = documents.map(({ value, locate }) => {

@@ -78,9 +78,12 @@ export async function openJournalStore(options: JournalOptions): Promise<ConfigS
     sourceYaml: (ref) => sources.get(refKey(ref)),
     sourceAt: (ref, resourceVersion) => commits.find((c) => c.revision === resourceVersion)?.sources[refKey(ref)],
     list: (filter = {}) => ({
-      items: [...objects.values()]
-        .filter((o) => (filter.kind === undefined || o.kind === filter.kind) && (filter.namespace === undefined || o.metadata.namespace === filter.namespace))
-        .toSorted((a, b) => (refKey(refOf(a)) < refKey(refOf(b)) ? -1 : 1)),
+      items: [...objects]
+        .filter(
+          ([, o]) => (filter.kind === undefined || o.kind === filter.kind) && (filter.namespace === undefined || o.metadata.namespace === filter.namespace),
+        )
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([, o]) => o),
       revision: String(sequence),
     }),
     write: (ops, context) => {

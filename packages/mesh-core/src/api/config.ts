@@ -47,7 +47,7 @@ export const configObjectSchema = z.object({
 export type ConfigObject = z.infer<typeof configObjectSchema>;
 
 /** POST /api/v1/config/check: validates without writing (dry run) and tells the effect. */
-export const configCheckRequestSchema = z.strictObject({ yaml: z.string().max(262_144) });
+export const configCheckRequestSchema = z.strictObject({ yaml: z.string().max(4_194_304) });
 export const configCheckSchema = z.object({
   problems: z.array(problemSchema),
   /** Objects in the text, in order, with what applying would do. */
@@ -64,7 +64,7 @@ export type ConfigCheck = z.infer<typeof configCheckSchema>;
 
 /** POST /api/v1/config/apply: all documents or none; with `?dryRun=All` none, and the answer is what it would be. `resourceVersions` by refKey; a missing key = no check ('' = must not exist). */
 export const configApplyRequestSchema = z.strictObject({
-  yaml: z.string().max(262_144),
+  yaml: z.string().max(4_194_304),
   resourceVersions: z.record(z.string(), z.string()).default({}),
   reason: z.string().max(500).optional(),
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseYaml } from './yaml-text.ts';
+import { parseYaml, yamlPieces } from './yaml-text.ts';
 
 test.each([
   ['# of a\nkind: A\n', ['# of a\nkind: A\n']],
@@ -11,4 +11,15 @@ test.each([
 ])('each document keeps the comments above it: %j', (text, documents) => {
   expect(parseYaml(text).documents.map((d) => d.text)).toEqual(documents);
   for (const kept of documents) expect(parseYaml(kept).documents.map((d) => d.text)).toEqual([kept]);
+});
+
+test('the pieces of a long text are its documents, at their lines', () => {
+  const object = (i: number) => `kind: A\nmetadata: { name: a${i} } # ${'.'.repeat(100)}\nspec: |\n  --- no marker\n  ----\n`;
+  const text = Array.from({ length: 1_000 }, (_, i) => `${object(i)}---${i % 2 === 0 ? '\r' : ' # next'}\n`).join('');
+  const pieces = [...yamlPieces(text)];
+  expect(pieces.length).toBeGreaterThan(3);
+  expect(pieces.map((p) => p.text).join('')).toBe(text);
+  const names = pieces.flatMap((p) => parseYaml(p.text, p.before).documents).map((d) => [d.locate(['metadata', 'name']).line, d.value]);
+  expect(names).toEqual(Array.from({ length: 1_000 }, (_, i) => [6 * i + 2, { kind: 'A', metadata: { name: `a${i}` }, spec: '--- no marker\n----\n' }]));
+  expect([...yamlPieces('')]).toEqual([{ text: '', before: 0 }]);
 });

@@ -6,7 +6,9 @@ import { YamlEditError } from './errors.ts';
 import type { FieldPath } from './field-path.ts';
 
 /** Of one text; the API takes no more at a time. */
-export const MAX_YAML_BYTES = 262_144;
+export const MAX_YAML_BYTES = 4_194_304;
+/** Of one document, and so of one `List`: it is read in one go. */
+export const MAX_DOCUMENT_BYTES = 1_048_576;
 const MAX_DEPTH = 100;
 
 export interface ParsedDocument {
@@ -21,17 +23,47 @@ export interface ParsedDocument {
 /** The line that begins a document, after its comments if there are any. */
 const MARKER = /^((?:[ \t]*(?:#.*)?\n)*)---.*\n/;
 
-/** Parses one or several YAML documents; a `List` of Kubernetes is its items. Refuses more than 256 KiB, aliases and nesting beyond 100; empty documents are skipped. */
-export function parseYaml(text: string): { documents: ParsedDocument[]; problems: Problem[] } {
+/** What `parseYaml` reads at a time, or one document. About 20 ms of work. */
+const PIECE_LENGTH = 32_768;
+
+/** The whole documents of a long text, a few at a time, so that reading it can be done in turns. `before`: lines above the piece. */
+export function* yamlPieces(text: string): Generator<{ text: string; before: number }> {
+  let from = 0;
+  let to = 0;
+  let before = 0;
+  for (const index of [...markersOf(text), text.length]) {
+    if (index - from > PIECE_LENGTH && to > from) {
+      const piece = text.slice(from, to);
+      yield { text: piece, before };
+      before += piece.split('\n').length - 1;
+      from = to;
+    }
+    to = index;
+  }
+  yield { text: text.slice(from), before };
+}
+
+/** `---` at the start of a line begins a document wherever it stands, inside of strings too. */
+function markersOf(text: string): number[] {
+  return Array.from(text.matchAll(/^---(?=\s|$)/gm), ({ index }) => index);
+}
+
+/** Parses one or several YAML documents; a `List` of Kubernetes is its items. Refuses aliases and nesting beyond 100; empty documents are skipped. `before`: lines above the text. */
+export function parseYaml(text: string, before = 0): { documents: ParsedDocument[]; problems: Problem[] } {
   const bytes = utf8Length(text);
-  if (bytes > MAX_YAML_BYTES) return refused('WEFT_YAML_TOO_LARGE', `the text has ${bytes} bytes; at most ${MAX_YAML_BYTES} are taken`);
+  if (bytes > MAX_DOCUMENT_BYTES)
+    return refused(
+      'WEFT_YAML_TOO_LARGE',
+      `a document of ${bytes} bytes; at most ${MAX_DOCUMENT_BYTES} are taken: write it as several, with --- between`,
+      before + 1,
+    );
   const lines = new LineCounter();
   const place = (offset: number): { line: number; column: number } => {
     const { line, col } = lines.linePos(offset);
-    return { line, column: col };
+    return { line: before + line, column: col };
   };
   const brackets = tooManyBrackets(text);
-  if (brackets !== undefined) return refused('WEFT_YAML_DEPTH', `nesting is deeper than ${MAX_DEPTH}`, brackets);
+  if (brackets !== undefined) return refused('WEFT_YAML_DEPTH', `nesting is deeper than ${MAX_DEPTH}`, before + brackets);
   const parsed = compose(text, lines);
   if (parsed === undefined) return refused('WEFT_YAML_DEPTH', `nesting is deeper than ${MAX_DEPTH}`);
   const documents: ParsedDocument[] = [];
@@ -76,13 +108,13 @@ export function parseYaml(text: string): { documents: ParsedDocument[]; problems
     if (value === null || value === undefined) continue;
     const items = itemsOf(value);
     if (items === undefined)
-      documents.push({ value, text: text.slice(from, document.range[2]).replace(MARKER, '$1'), locate: (path) => locate(document, lines, path) });
+      documents.push({ value, text: text.slice(from, document.range[2]).replace(MARKER, '$1'), locate: (path) => locate(document, place, path) });
     else
       documents.push(
         ...items.map((item, i) => ({
           value: item,
           text: stringify(item, { lineWidth: 0 }),
-          locate: (path: FieldPath) => locate(document, lines, ['items', i, ...path]),
+          locate: (path: FieldPath) => locate(document, place, ['items', i, ...path]),
         })),
       );
   }
@@ -144,7 +176,11 @@ function tooDeep(root: unknown): number | undefined {
   return undefined;
 }
 
-function locate(document: Document, lines: LineCounter, path: FieldPath): Pick<Problem, 'line' | 'column' | 'endLine' | 'endColumn'> {
+function locate(
+  document: Document,
+  place: (offset: number) => { line: number; column: number },
+  path: FieldPath,
+): Pick<Problem, 'line' | 'column' | 'endLine' | 'endColumn'> {
   for (let length = path.length; length >= 0; length -= 1) {
     const head = path.slice(0, length);
     const parent = length === 0 ? undefined : head.slice(0, -1);
@@ -155,9 +191,8 @@ function locate(document: Document, lines: LineCounter, path: FieldPath): Pick<P
     const marked = isScalar(node) && node.range ? node : isScalar(key) ? key : node;
     const range = isNode(marked) ? marked.range : undefined;
     if (range === undefined || range === null) continue;
-    const start = lines.linePos(range[0]);
-    const end = lines.linePos(isScalar(marked) ? range[1] : range[0]);
-    return { line: start.line, column: start.col, endLine: end.line, endColumn: end.col };
+    const end = place(isScalar(marked) ? range[1] : range[0]);
+    return { ...place(range[0]), endLine: end.line, endColumn: end.column };
   }
   return {};
 }
