@@ -35,6 +35,8 @@ export interface Child {
   stop(graceMs?: number): Promise<void>;
 }
 
+/** A mesh of thousands of services on a busy machine takes its time. */
+const READY_WITHIN_MS = 60_000;
 const FIRST_BACK_OFF_MS = 200;
 const MAX_BACK_OFF_MS = 5_000;
 /** A process without a ready line counts as having served from then on. */
@@ -84,10 +86,10 @@ export function startChild(options: ChildOptions): Child {
           reject(
             new StartError(
               'WEFT_CHILD_FAILED',
-              `${options.name} was not ready after ${(options.readyTimeoutMs ?? 20_000) / 1000} s. Its log: ${options.logFile}`,
+              `${options.name} was not ready after ${(options.readyTimeoutMs ?? READY_WITHIN_MS) / 1000} s. Its log: ${options.logFile}`,
             ),
           ),
-        options.readyTimeoutMs ?? 20_000,
+        options.readyTimeoutMs ?? READY_WITHIN_MS,
       );
       limit.unref();
       let buffered = '';

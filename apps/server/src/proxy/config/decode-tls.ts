@@ -48,9 +48,20 @@ export function decodeTlsParams(params: Fields | undefined): TlsParams {
     ...(curves.length === 0 ? {} : { ecdhCurve: curves.join(':') }),
     ...(algorithms.length === 0 ? {} : { sigalgs: algorithms.join(':') }),
   };
-  if (params !== undefined && params.problems.length === 0) check(params, 'ecdhCurves', () => createSecureContext(result));
+  if (params !== undefined && params.problems.length === 0) check(params, 'ecdhCurves', () => mustLoad(result));
   params?.end();
   return result;
+}
+
+/** What has loaded loads again. Clusters of a mesh agree, and a context of OpenSSL for each of thousands takes seconds. */
+const loaded = new Set<string>();
+const MOST_LOADED = 64;
+
+function mustLoad(params: TlsParams): void {
+  const key = JSON.stringify(params);
+  if (loaded.has(key)) return;
+  createSecureContext(params);
+  if (loaded.size < MOST_LOADED) loaded.add(key);
 }
 
 export function decodeTrust(context: Fields | undefined): PeerTrust & { acceptUntrusted: boolean } {

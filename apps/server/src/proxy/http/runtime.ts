@@ -18,6 +18,8 @@ const idleGraceMs = 500;
 
 class Runtime implements ProxyRuntime {
   private readonly clusters = new Map<string, ClusterRuntime>();
+  /** By the name of their endpoints. */
+  private readonly clustersOf = new Map<string, Set<ClusterRuntime>>();
   private readonly assignments = new Map<string, LoadAssignment>();
   private readonly slots = new Map<string, RouteSlot>();
   private readonly listeners = new Map<string, ListenerRuntime>();
@@ -97,15 +99,23 @@ class Runtime implements ProxyRuntime {
 
   applyCluster(config: ClusterConfig): void {
     const existing = this.clusters.get(config.name);
-    if (existing !== undefined) return existing.update(config);
+    if (existing !== undefined) {
+      this.unlink(existing);
+      existing.update(config);
+      return this.link(existing);
+    }
     const cluster = new ClusterRuntime(config, this.deps, this.secrets, this.wheel);
     const assignment = this.assignments.get(edsNameOf(config));
     if (assignment !== undefined && config.endpoints === undefined) cluster.assign(assignment);
     this.clusters.set(config.name, cluster);
+    this.link(cluster);
   }
 
   removeCluster(name: string): void {
-    this.clusters.get(name)?.remove();
+    const cluster = this.clusters.get(name);
+    if (cluster === undefined) return;
+    cluster.remove();
+    this.unlink(cluster);
     this.clusters.delete(name);
   }
 
@@ -167,7 +177,21 @@ class Runtime implements ProxyRuntime {
   }
 
   private eachOf(edsName: string, action: (cluster: ClusterRuntime) => void): void {
-    for (const cluster of this.clusters.values()) if (cluster.config.endpoints === undefined && edsNameOf(cluster.config) === edsName) action(cluster);
+    for (const cluster of this.clustersOf.get(edsName) ?? []) if (cluster.config.endpoints === undefined) action(cluster);
+  }
+
+  private link(cluster: ClusterRuntime): void {
+    const name = edsNameOf(cluster.config);
+    const named = this.clustersOf.get(name);
+    if (named === undefined) this.clustersOf.set(name, new Set([cluster]));
+    else named.add(cluster);
+  }
+
+  private unlink(cluster: ClusterRuntime): void {
+    const name = edsNameOf(cluster.config);
+    const named = this.clustersOf.get(name);
+    named?.delete(cluster);
+    if (named?.size === 0) this.clustersOf.delete(name);
   }
 }
 
