@@ -9,6 +9,7 @@ export class StartError extends Error {
     | 'WEFT_PROXY_UNREACHABLE'
     | 'WEFT_REFUSED'
     | 'WEFT_CHILD_FAILED'
+    | 'WEFT_DIFF_FAILED'
     | 'WEFT_ENGINE_MISSING'
     | 'WEFT_USAGE';
   constructor(code: StartError['code'], message: string, options?: ErrorOptions) {

@@ -7,6 +7,7 @@ import { registerUp } from '../fleet/up-command.ts';
 import { StartError } from '../agent/errors.ts';
 import { VERSION } from '../version.ts';
 import { registerAnalyze } from './analyze-command.ts';
+import { registerDiff } from './diff-command.ts';
 import { registerObjects } from './objects-commands.ts';
 import { registerObserve } from './observe-commands.ts';
 import { registerProxy } from './proxy-commands.ts';
@@ -25,6 +26,7 @@ registerUp(program);
 registerRun(program);
 registerGateway(program);
 registerObjects(program);
+registerDiff(program);
 registerAnalyze(program);
 registerProxy(program);
 registerTraffic(program);
@@ -40,5 +42,6 @@ function exitCode(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   process.stderr.write(`weft: ${(error as Error).message}\n`);
   if (!(error instanceof StartError)) return 1;
-  return error.code === 'WEFT_USAGE' ? 2 : error.code === 'WEFT_SERVER_UNREACHABLE' ? 3 : 1;
+  if (error.code === 'WEFT_SERVER_UNREACHABLE') return 3;
+  return error.code === 'WEFT_USAGE' || error.code === 'WEFT_DIFF_FAILED' ? 2 : 1;
 }

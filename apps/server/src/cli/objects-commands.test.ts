@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { afterEach, expect, test, vi } from 'vitest';
 import { REVIEWS_YAML, startTestApi } from '../api/testing/services.ts';
 import { joined } from './config-files.ts';
+import { registerDiff } from './diff-command.ts';
 import { refsOf, registerObjects } from './objects-commands.ts';
 
 const refs = (text: string) => refsOf(joined([{ name: 'a.yaml', text }]));
@@ -32,6 +33,7 @@ test('what a file to be deleted does not say is told, and nothing goes', () => {
 });
 
 afterEach(() => {
+  process.exitCode = undefined;
   vi.restoreAllMocks();
 });
 
@@ -49,6 +51,7 @@ const weft = async () => {
     printed = '';
     const program = new Command('weft').option('--server <url>', '', server).exitOverride();
     registerObjects(program);
+    registerDiff(program);
     await program.parseAsync(args, { from: 'user' });
     return printed.trimEnd().split('\n');
   };
@@ -87,5 +90,32 @@ test('apply says what became of each object; a dry run says it of what it does n
   expect(dry).toEqual(expect.arrayContaining(['Service/reviews unchanged (server dry run)', 'VirtualService/reviews configured (server dry run)']));
   expect(stored()).toBe('1');
   await expect(run('apply', '--dry-run', '-f', file(REVIEWS_YAML.replace('weight: 20', 'weight: many')))).rejects.toThrow('line 28');
+  await api.close();
+});
+
+test('diff shows what an apply would change, and its exit code whether there is anything', async () => {
+  const { api, run, file } = await weft();
+  const secret = 'kind: Secret\napiVersion: v1\nmetadata: { name: token, namespace: bookinfo }\nstringData: { value: hunter2 }\n';
+  await run('apply', '-f', file(`${REVIEWS_YAML}---\n${secret}`));
+  expect([await run('diff', '-f', file(REVIEWS_YAML)), process.exitCode]).toEqual([[''], undefined]);
+  expect([await run('diff', '-f', file(`# why\n${REVIEWS_YAML}`)), process.exitCode]).toEqual([[''], undefined]);
+  const moved = REVIEWS_YAML.replace('weight: 80', 'weight: 79').replace('weight: 20', 'weight: 21');
+  const shown = await run('diff', '-f', file(`${moved}---\n${secret.replace('hunter2', 'hunter3')}---\n${secret.replace('token', 'new')}`));
+  expect(process.exitCode).toBe(1);
+  expect(shown).toEqual(
+    expect.arrayContaining([
+      '--- live/VirtualService/bookinfo/reviews',
+      '+++ applied/VirtualService/bookinfo/reviews',
+      '-          weight: 80',
+      '+          weight: 79',
+    ]),
+  );
+  expect(shown).toEqual(
+    expect.arrayContaining(['-    value: "[redacted] (before)"', '+    value: "[redacted] (after)"', '--- live/Secret/bookinfo/new', '+kind: Secret']),
+  );
+  expect(shown.join()).not.toMatch(/hunter|aHVudGVy/);
+  expect(shown.filter((line) => line.startsWith('---'))).toHaveLength(3);
+  expect(api.services.store.list().revision).toBe('1');
+  await expect(run('diff', '-f', file(REVIEWS_YAML.replace('weight: 20', 'weight: many')))).rejects.toMatchObject({ code: 'WEFT_DIFF_FAILED' });
   await api.close();
 });
