@@ -273,7 +273,7 @@ export class ListenerRuntime {
     socket.once('close', () => {
       if (this.arriving.delete(key)) this.handshakeFailed(chain, downstream);
     });
-    if (!chain.tls.take(socket, found.protocols, chain.config.http?.codec !== 'http1')) this.refuse(socket);
+    if (!chain.tls.take(socket, found, chain.config.http?.codec !== 'http1')) this.refuse(socket);
   }
 
   /** With a reset, as from Envoy, which closes without having read what it looked at. */

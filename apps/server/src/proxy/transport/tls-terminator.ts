@@ -1,9 +1,9 @@
 // TLS on accepted sockets of one filter chain. The socket has been looked at already, so it is handed to a TLS server that never
-// listens; a new certificate goes into that server and serves the next handshake.
+// listens: one for each choice of certificates, with and without ALPN. A new secret makes new ones for the next handshakes.
 
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { createSecureContext, createServer, type SecureContext, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
+import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import type { DownstreamTls, KeyPair } from '../config/model.ts';
 import { compilePeerSans, compilePins, dnsSans, namesHost, uriSans } from './peer-identity.ts';
 import { type SecretStore, contextParams } from './secrets.ts';
@@ -29,10 +29,8 @@ export class TlsTerminator {
   private readonly onSecure: (socket: TLSSocket, client: TlsClient) => void;
   private readonly onRefused: (socket: TLSSocket, reason: string) => void;
   private readonly handshakeTimeoutMs: number;
-  private readonly servers = new Map<boolean, Server>();
-  private identities: readonly Identity[] = [];
-  /** Contexts for names, where there are several certificates. */
-  private readonly byName = new Map<string, SecureContext>();
+  private material: Material | undefined;
+  private readonly servers = new Map<string, Server>();
   private readonly unwatch: () => void;
 
   constructor(
@@ -53,39 +51,18 @@ export class TlsTerminator {
     this.unwatch = secrets.watch(() => this.reload());
   }
 
-  /** False = the certificate is not here yet; the caller closes the socket. `offered`: the client's ALPN. */
-  take(socket: Socket, offered: readonly string[], http2: boolean): boolean {
+  /** False = the certificate is not here yet; the caller closes the socket. `hello`: what the client offers, and its name for this server. */
+  take(socket: Socket, hello: { protocols: readonly string[]; serverName: string }, http2: boolean): boolean {
+    const material = (this.material ??= this.load());
+    if (material === undefined) return false;
     // Without a protocol in common TLS would fail; Envoy goes on without ALPN, and so does this.
     const own = http2 ? this.config.alpn : this.config.alpn.filter((name) => name !== 'h2');
-    const withAlpn = own.some((name) => offered.includes(name));
-    let server = this.servers.get(withAlpn);
-    if (server === undefined) {
-      const options = this.options();
-      if (options === undefined) return false;
-      const { requireClientCertificate, acceptUntrusted, validationSecret, ca } = this.config;
-      server = createServer({
-        ...options,
-        ...(this.identities.length === 1
-          ? {}
-          : { SNICallback: (name: string, answer: (error: null, context?: SecureContext) => void) => answer(null, this.contextFor(name)) }),
-        requestCert: requireClientCertificate || validationSecret !== undefined || ca !== undefined,
-        rejectUnauthorized: requireClientCertificate && acceptUntrusted !== true,
-        handshakeTimeout: this.handshakeTimeoutMs,
-        allowHalfOpen: true,
-        ...(withAlpn ? { ALPNProtocols: [...own] } : {}),
-      });
-      server.on('secureConnection', (secured: TLSSocket) => this.check(secured));
-      if (this.identities.some(({ pair }) => pair.ocspStaple !== undefined))
-        server.on('OCSPRequest', (served: Buffer, _: Buffer, answer: (error: null, staple: Buffer | null) => void) => {
-          const staple = this.identities.find(({ certificate }) => certificate.raw.equals(served))?.pair.ocspStaple;
-          answer(null, staple === undefined ? null : Buffer.from(staple));
-        });
-      server.on('tlsClientError', (error: NodeJS.ErrnoException, failed) => {
-        this.onRefused(failed, error.code ?? error.message);
-        failed.destroy();
-      });
-      this.servers.set(withAlpn, server);
-    }
+    const alpn = own.some((name) => hello.protocols.includes(name)) ? own : [];
+    // Chosen here and not by a callback of TLS: OpenSSL 3.5 (Node 24) serves only the last key of a context it is given there.
+    const identities = namedBy(material.identities, hello.serverName);
+    const key = [...alpn, ...identities.map((one) => material.identities.indexOf(one))].join();
+    let server = this.servers.get(key);
+    if (server === undefined) this.servers.set(key, (server = this.serverFor({ ...material, identities }, alpn)));
     server.emit('connection', socket);
     return true;
   }
@@ -117,37 +94,63 @@ export class TlsTerminator {
     });
   }
 
+  private serverFor({ trust, identities }: Material, alpn: readonly string[]): Server {
+    const { requireClientCertificate, acceptUntrusted, validationSecret, ca } = this.config;
+    const server = createServer({
+      ...contextParams(this.config),
+      ...trust,
+      ...served(identities),
+      requestCert: requireClientCertificate || validationSecret !== undefined || ca !== undefined,
+      rejectUnauthorized: requireClientCertificate && acceptUntrusted !== true,
+      handshakeTimeout: this.handshakeTimeoutMs,
+      allowHalfOpen: true,
+      ...(alpn.length > 0 ? { ALPNProtocols: [...alpn] } : {}),
+    });
+    server.on('secureConnection', (secured: TLSSocket) => this.check(secured));
+    if (identities.some(({ pair }) => pair.ocspStaple !== undefined))
+      server.on('OCSPRequest', (asked: Buffer, _: Buffer, answer: (error: null, staple: Buffer | null) => void) => {
+        const staple = identities.find(({ certificate }) => certificate.raw.equals(asked))?.pair.ocspStaple;
+        answer(null, staple === undefined ? null : Buffer.from(staple));
+      });
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, failed) => {
+      this.onRefused(failed, error.code ?? error.message);
+      failed.destroy();
+    });
+    return server;
+  }
+
   /** Undefined while a secret is missing. */
-  private options(): SecureContextOptions | undefined {
+  private load(): Material | undefined {
     const { certificateSecrets, certificates = [] } = this.config;
     const pairs = [...certificateSecrets.map((name) => this.secrets.keyPair(name)), ...certificates].filter((pair) => pair !== undefined);
     const trust = this.secrets.trust(this.config);
     if (trust === undefined || pairs.length < certificateSecrets.length + certificates.length) return undefined;
-    this.identities = pairs.map((pair) => ({ pair, certificate: new X509Certificate(pair.chainPem) }));
-    this.byName.clear();
-    return { ...contextParams(this.config), ...trust, ...served(this.identities) };
-  }
-
-  /** As Envoy: among the certificates for the name where there are any, else among all. */
-  private contextFor(name: string): SecureContext | undefined {
-    const fitting = this.identities.filter(({ certificate }) => namesHost(certificate.subjectAltName, name));
-    if (fitting.length === 0 || fitting.length === this.identities.length) return undefined;
-    const key = fitting.map(({ certificate }) => certificate.fingerprint256).join();
-    let context = this.byName.get(key);
-    if (context === undefined)
-      this.byName.set(key, (context = createSecureContext({ ...contextParams(this.config), ...this.secrets.trust(this.config), ...served(fitting) })));
-    return context;
+    return { trust, identities: pairs.map((pair) => ({ pair, certificate: new X509Certificate(pair.chainPem) })) };
   }
 
   private reload(): void {
-    const options = this.options();
-    if (options !== undefined) for (const server of this.servers.values()) server.setSecureContext(options);
+    const material = this.load();
+    if (material === undefined) return;
+    this.material = material;
+    this.servers.clear();
   }
+}
+
+/** What handshakes are made with. */
+interface Material {
+  trust: SecureContextOptions;
+  identities: readonly Identity[];
 }
 
 interface Identity {
   pair: KeyPair;
   certificate: X509Certificate;
+}
+
+/** As Envoy: the certificates for the name where there are any, else all. */
+function namedBy(identities: readonly Identity[], name: string): readonly Identity[] {
+  const fitting = identities.length === 1 ? [] : identities.filter(({ certificate }) => namesHost(certificate.subjectAltName, name));
+  return fitting.length === 0 ? identities : fitting;
 }
 
 /** The first certificate of each kind of key: clients choose by what they can verify. */
