@@ -1,8 +1,8 @@
 // Bytes to frames. DATA is handed on as it arrives; every other frame is whole before anybody sees it.
 
-import { defaultFrameSize, ErrorCode, Flag, frameHeadBytes, FrameType } from './frames.ts';
+import { ErrorCode, Flag, frameHeadBytes, FrameType } from './frames.ts';
 
-/** DATA may come in larger frames than the default: it is never gathered. */
+/** What peers are told, larger than the default: DATA is never gathered, and a whole head is no larger. */
 export const ownFrameSize = 65_536;
 
 export interface FrameSink {
@@ -57,7 +57,7 @@ export class FrameReader {
       const type = bytes[i + 3] as number;
       const flags = bytes[i + 4] as number;
       const id = bytes.readUInt32BE(i + 5) & 0x7fffffff;
-      if (length > (type === FrameType.data ? ownFrameSize : defaultFrameSize)) return this.sink.onFrameError(ErrorCode.frameSize, 'frame too large');
+      if (length > ownFrameSize) return this.sink.onFrameError(ErrorCode.frameSize, 'frame too large');
       const start = i + frameHeadBytes;
       if (type === FrameType.data) {
         const padded = (flags & Flag.padded) !== 0;

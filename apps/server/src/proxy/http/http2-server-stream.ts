@@ -107,8 +107,10 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   }
 
   reset(): void {
-    if (this.tunneling) this.cancelTunnel(ErrorCode.connect);
-    else this.cancel(ErrorCode.internal);
+    if (this.tunneling) return this.cancelTunnel(ErrorCode.connect);
+    // What has come until then is the client's, as from Envoy.
+    if (this.id !== 0) this.flush();
+    this.cancel(ErrorCode.internal);
   }
 
   tunnel(lines: string): void {

@@ -275,6 +275,16 @@ test('a reset travels both ways', async () => {
   expect(closed[1]).toBe(http2.constants.NGHTTP2_CANCEL);
 });
 
+test('what had come of an answer that breaks off goes out before the reset', async () => {
+  const upstream = track(await startRaw((_, socket) => socket.write('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nbroken\r\n')));
+  const rig = await rigFor(upstream.port);
+  const stream = client(rig.port).request({ ':path': '/' });
+  let body = '';
+  stream.on('error', () => undefined).on('data', (part: Buffer) => (body += part.toString()));
+  await new Promise((resolve) => stream.on('close', resolve));
+  expect([body, stream.rstCode]).toEqual(['hello', http2.constants.NGHTTP2_INTERNAL_ERROR]);
+});
+
 test('a refused stream and one beyond a GOAWAY are tried again', async () => {
   let count = 0;
   const app = await h2App((stream) => {

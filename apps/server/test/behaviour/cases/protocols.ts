@@ -36,6 +36,18 @@ export const PROTOCOLS: readonly Case[] = [
   },
   {
     area,
+    name: 'HTTP/1.1: a head of 40 KB, over two sidecars in one frame or several',
+    services: [service('large-head')],
+    mixed: true,
+    steps: [
+      raw({
+        send: ['GET / HTTP/1.1\r\nHost: ${host}\r\nx-do: {"headSize":40000}\r\nConnection: close\r\n\r\n'],
+        expect: { failed: 'closed', text: /^HTTP\/1\.1 200 OK\r\n(?=[^]*x-long: x{40000}\r\n)/ },
+      }),
+    ],
+  },
+  {
+    area,
     name: 'HTTP/1.0 in: answered with length and closed',
     services: [service('h10')],
     steps: [
