@@ -148,7 +148,8 @@ async function startEmbedded(set: ResourceSet, more: readonly JsonObject[], over
     await stop();
     throw error;
   }
-  return { port: (name) => named(name, new Map(runtime.stats().listeners.map((l) => [l.name, l.port]))), stop };
+  const ports = new Map(runtime.stats().listeners.map((l) => [l.name, l.port]));
+  return { port: (name) => named(name, ports), stop };
 }
 
 /** Every heap is too big. */
@@ -194,7 +195,8 @@ async function startEnvoy(set: ResourceSet, more: readonly JsonObject[], overloa
   const listing = JSON.parse(await admin('/listeners?format=json')) as {
     listener_statuses: { name: string; local_address: { socket_address: { port_value: number } } }[];
   };
-  return { port: (name) => named(name, new Map(listing.listener_statuses.map((l) => [l.name, l.local_address.socket_address.port_value]))), stop };
+  const ports = new Map(listing.listener_statuses.map((l) => [l.name, l.local_address.socket_address.port_value]));
+  return { port: (name) => named(name, ports), stop };
 }
 
 function named(name: string, ports: ReadonlyMap<string, number>): number {

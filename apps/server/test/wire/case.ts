@@ -23,8 +23,8 @@ export interface Leave {
   how: 'keep' | 'end' | 'reset';
 }
 
-/** Which of a mesh's proxies: the client's, the application's, or the one at the edge. */
-export type ListenerKind = 'outbound' | 'inbound' | 'gateway';
+/** Which of a mesh's proxies: the client's, the application's, or the one at the edge; or the client's, and behind it the application's. */
+export type ListenerKind = 'outbound' | 'inbound' | 'gateway' | 'mesh';
 
 export interface Case {
   seed: number;
@@ -58,6 +58,8 @@ export interface Outcome extends Seen {
   rest: string;
   end: string;
   log: string[];
+  /** The access log of the second of two sidecars. */
+  behind: string[];
   /** The client's address, each its own: by it the log tells who it was. */
   from: string;
 }

@@ -167,7 +167,7 @@ export const between: readonly (readonly [string, string])[] = [
   ['GOAWAY twice', goawayFrame(largestWindow, ErrorCode.none) + goawayFrame(0, ErrorCode.none)],
   ['GOAWAY on a stream', frame(FrameType.goaway, 0, uint32(0) + uint32(0))],
   ['GOAWAY of 7', frame(FrameType.goaway, 0, 'abcdefg', 0)],
-  ['frame larger than allowed', frame(99, 0, 'x'.repeat(20_000), 0)],
+  ['frame larger than allowed', frame(99, 0, 'x'.repeat(70_000), 0)],
 ];
 
 /** Answers cut where something else happens: before the head, behind it, in the body, behind all. */

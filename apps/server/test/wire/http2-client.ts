@@ -82,6 +82,8 @@ export function askHttp2(it: Http2Case, { port, localAddress, quietMs, app, leav
       pinged = true;
       socket.write(frameHead(8, FrameType.ping, NO_FLAGS, 0) + 'the-last', 'latin1');
     };
+    // What is given may end inside a frame.
+    const acknowledge = (): void => void (it.raw === undefined && socket.write(frameHead(0, FrameType.settings, Flag.ack, 0), 'latin1'));
     let left = false;
     const leaveOnce = (once: Leave['once']): void => {
       if (left || leaves?.once !== once || socket.destroyed) return;
@@ -131,7 +133,7 @@ export function askHttp2(it: Http2Case, { port, localAddress, quietMs, app, leav
           message.start += ` reset ${code}`;
           if (message === current) ended(message);
         } else if (type === FrameType.goaway) goaway = ` goaway ${bytes.readUInt32BE(start + 4)}`;
-        else if (type === FrameType.settings && (flags & Flag.ack) === 0) socket.write(frameHead(0, FrameType.settings, Flag.ack, 0), 'latin1');
+        else if (type === FrameType.settings && (flags & Flag.ack) === 0) acknowledge();
         else if (type === FrameType.ping && (flags & Flag.ack) !== 0 && pinged) finish('open');
       },
       onDataFrame: () => undefined,

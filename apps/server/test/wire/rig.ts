@@ -2,14 +2,15 @@
 // meets a connection another has left.
 
 import type { AddressInfo, Server } from 'node:net';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MeshObject, ProxyNode } from '@weft/mesh-core/model';
-import { object, runPlane, type PLANES, type RunningPlane } from '../planes/planes.ts';
-import { LAST, type Case, type ListenerKind, type Outcome } from './case.ts';
+import { runPlane, type PLANES, type RunningPlane } from '../planes/planes.ts';
+import { LAST, type Case, type Outcome } from './case.ts';
+import { type AppPorts, configurationOf, listenerName, type Role, roleOf } from './configuration.ts';
 import { Http1App } from './http1-app.ts';
 import { askHttp1 } from './http1-client.ts';
+import { type Lines, LOG_FORMAT, readLogs, type Run } from './logs.ts';
 import { Http2App } from './http2-app.ts';
 import { askHttp2 } from './http2-client.ts';
 
@@ -22,14 +23,9 @@ export interface Rig {
   lanes: number;
   /** Runs a case in a lane; the log comes later. */
   run(it: Case, lane: number): Promise<Outcome>;
-  /** Lines of the access log by the client's port, once all are written: stops the proxy. */
-  stop(): Promise<Map<string, string[]>>;
+  /** Lines of the access logs by the client's address, once all are written: stops the proxies. */
+  stop(): Promise<Map<string, Lines>>;
 }
-
-/** Ports of services: what their applications speak. With the lane, those of listeners. */
-const HTTP1 = 1000;
-const HTTP2 = 2000;
-const hostOf = (lane: number): string => `app${lane}.test`;
 
 const askLast = { writes: [{ bytes: `GET ${LAST} HTTP/1.1\r\nhost: app.test\r\nconnection: close\r\n\r\n`, after: 0 }], methods: ['GET'] };
 
@@ -46,98 +42,62 @@ async function startLane(): Promise<Lane> {
   return lane;
 }
 
-/** Listeners of a sidecar in front of each application, and of one that asks all of them. */
-function sidecar(apps: readonly Lane[]): Partial<ProxyNode> {
-  const ports = apps.flatMap((lane, i) => [
-    { port: HTTP1 + i, name: 'http', app: lane.http1 },
-    { port: HTTP2 + i, name: 'http2', app: lane.http2 },
-  ]);
-  return {
-    upstreams: apps.flatMap((_, lane) => [HTTP1, HTTP2].map((port) => ({ host: hostOf(lane), port, listenPort: port + lane }))),
-    inbound: ports.map(({ port, name, app }) => ({ name, servicePort: port, listenPort: port, appPort: portOf(app.server) })),
-  };
-}
-
-/** A server of its own for each application, whatever the host. */
-const edge = (lanes: number): MeshObject[] =>
-  Array.from({ length: lanes }, (_, lane) => [HTTP1, HTTP2].map((port) => [lane, port] as const))
-    .flat()
-    .flatMap(([lane, port]) => {
-      const name = `gw${port + lane}`;
-      const server = { port: { number: port + lane, name: 'http', protocol: 'HTTP' }, hosts: ['*'] };
-      const route = [{ destination: { host: hostOf(lane), port: { number: port } } }];
-      return [
-        object('Gateway', name, { selector: { istio: 'gw' }, servers: [server] }),
-        object('VirtualService', name, { hosts: ['*'], gateways: [name], http: [{ route }] }),
-      ];
-    });
-
-/** In the words both translate to. */
-const listenerName = (kind: ListenerKind, lane: number, port: number): string => {
-  if (kind === 'outbound') return `${hostOf(lane)}_${port}`;
-  return kind === 'inbound' ? `virtualInbound_${port + lane}` : `127.0.0.1_${port + lane}`;
-};
-
 export async function startRig(plane: Plane, lanes: number): Promise<Rig> {
   const apps = await Promise.all(Array.from({ length: lanes }, startLane));
-  const objects = [
-    object('security.istio.io/v1 PeerAuthentication', 'plain', { mtls: { mode: 'DISABLE' } }),
-    ...apps.map(({ http1, http2 }, lane) =>
-      object('ServiceEntry', `app${lane}`, {
-        ...{ hosts: [hostOf(lane)], resolution: 'STATIC' },
-        ports: [
-          { number: HTTP1, name: 'http', protocol: 'HTTP' },
-          { number: HTTP2, name: 'http2', protocol: 'HTTP2' },
-        ],
-        endpoints: [{ address: '127.0.0.1', ports: { http: portOf(http1.server), http2: portOf(http2.server) } }],
-      }),
-    ),
-  ];
+  const ports = apps.map(({ http1, http2 }) => ({ http1: portOf(http1.server), http2: portOf(http2.server) }));
   const dir = mkdtempSync(join(tmpdir(), 'weft-wire-'));
-  const accessLogFormat = '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n';
-  const running = new Map<string, Promise<RunningPlane>>();
+  const running = new Map<Role, Promise<RunningPlane>>();
   /** Started by the first case that needs it. */
-  const planeOf = (kind: ListenerKind): Promise<RunningPlane> => {
-    const role = kind === 'gateway' ? 'router' : 'sidecar';
-    const settings = { accessLogFile: join(dir, role), accessLogFormat };
-    const start = (): Promise<RunningPlane> =>
-      role === 'router'
-        ? runPlane(plane, [...objects, ...edge(lanes)], { node: { role, labels: { istio: 'gw' } }, settings })
-        : runPlane(plane, objects, { node: sidecar(apps), settings });
+  const planeOf = (role: Role): Promise<RunningPlane> => {
+    const start = async (): Promise<RunningPlane> => {
+      const { objects, node, secrets } = await configurationOf(role, ports, behind);
+      return runPlane(plane, objects, { node, secrets, settings: { accessLogFile: join(dir, role), accessLogFormat: LOG_FORMAT } });
+    };
     const started = running.get(role) ?? start();
     running.set(role, started);
     return started;
   };
-  let runs = 0;
+  const behind = async (): Promise<AppPorts[]> => {
+    const { port } = await planeOf('inbound');
+    return apps.map((_, lane) => ({ http1: port(listenerName('behind', lane, 'http1')), http2: port(listenerName('behind', lane, 'http2')) }));
+  };
+  /** Handshakes take as long as they take. */
+  const met = new Set<number>();
+  const runs: Run[] = [];
   return {
     lanes,
     async run(it, lane) {
-      const from = `127.${1 + (runs >> 14)}.${(runs >> 7) & 127}.${1 + (runs & 127)}`;
-      runs++;
+      const number = runs.length;
+      const from = `127.${1 + (number >> 14)}.${(number >> 7) & 127}.${1 + (number & 127)}`;
       const { http1, http2 } = apps[lane] as Lane;
       const app = it.opening === undefined ? http1 : http2;
-      app.begin(it);
       const kind = it.listener ?? 'outbound';
-      const port = (await planeOf(kind)).port(listenerName(kind, lane, app === http1 ? HTTP1 : HTTP2));
+      const speaks = app === http1 ? 'http1' : 'http2';
+      const run: Run = { from, begun: 0, behind: 0 };
+      runs.push(run);
+      const port = (await planeOf(roleOf(kind))).port(listenerName(kind, lane, speaks));
       const options = { port, localAddress: from, quietMs: QUIET_MS, app, leaves: it.leaves };
+      if (kind === 'mesh' && !met.has(port)) {
+        met.add(port);
+        await askHttp1(askLast, { port, localAddress: '127.0.0.1', quietMs: 20_000, app, leaves: undefined });
+        await app.end();
+      }
+      if (kind === 'mesh') run.behind = (await behind())[lane]?.[speaks] ?? 0;
+      run.begun = Date.now();
+      app.begin(it);
       const seen = it.http2 === undefined ? await askHttp1(it, options) : { ...(await askHttp2(it.http2, options)), rest: '' };
       if (it.leaves !== undefined) seen.answers.push(...(await askHttp1(askLast, { ...options, leaves: undefined })).answers);
       // Who leaves first is told by the log.
       if (seen.end === 'open') await new Promise((resolve) => setTimeout(resolve, 30));
       await app.settled();
-      return { ...seen, ...(await app.end()), log: [], from };
+      return { ...seen, ...(await app.end()), log: [], behind: [], from };
     },
     async stop() {
       for (const started of running.values()) await (await started).stop();
       for (const { http1, http2 } of apps) for (const { server } of [http1, http2]) server.close();
-      const log = new Map<string, string[]>();
-      for (const line of readdirSync(dir).flatMap((file) => readFileSync(join(dir, file), 'utf8').split('\n'))) {
-        const space = line.indexOf(' ');
-        const port = line.slice(0, space);
-        log.set(port, [...(log.get(port) ?? []), line.slice(space + 1)]);
-      }
+      const logs = readLogs(dir, runs);
       rmSync(dir, { recursive: true, force: true });
-      return log;
+      return logs;
     },
   };
 }

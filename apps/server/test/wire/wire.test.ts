@@ -26,6 +26,8 @@ interface Group {
   make: Make;
   first: number;
   count: number;
+  /** There are no more. */
+  finite?: true;
 }
 interface Exchange {
   group: Group;
@@ -48,7 +50,7 @@ async function compare(next: () => Pick<Exchange, 'group' | 'seed'> | undefined)
   const count = new Map<Group, number>();
   const found: Exchange[] = [];
   for (const [{ group, seed }, it, outcomes] of all) {
-    outcomes.forEach((outcome, i) => (outcome.log = logs[i]?.get(outcome.from) ?? []));
+    outcomes.forEach((outcome, i) => Object.assign(outcome, logs[i]?.get(outcome.from)));
     const differ = differences(comparable(outcomes[0], it), comparable(outcomes[1], it));
     count.set(group, (count.get(group) ?? 0) + 1);
     if (differ.length > 0) found.push({ group, seed, differ });
@@ -82,12 +84,16 @@ function* each(groups: readonly Group[]): Generator<Pick<Exchange, 'group' | 'se
   for (const group of groups) for (let i = 0; i < group.count; i++) yield { group, seed: group.first + i };
 }
 
-/** One of each group, again and again until then. */
+/** One of each group, again and again until then, as far as there are any. */
 function* rounds(groups: readonly Group[], until: number): Generator<Pick<Exchange, 'group' | 'seed'>> {
-  for (let i = 0; performance.now() < until; i++) for (const group of groups) yield { group, seed: group.first + i };
+  let left = groups;
+  for (let i = 0; left.length > 0 && performance.now() < until; i++) {
+    left = left.filter(({ finite, count }) => finite === undefined || i < count);
+    for (const group of left) yield { group, seed: group.first + i };
+  }
 }
 
-const LISTENERS: readonly ListenerKind[] = ['outbound', 'inbound', 'gateway'];
+const LISTENERS: readonly ListenerKind[] = ['outbound', 'inbound', 'gateway', 'mesh'];
 const at = (listener: ListenerKind, name: string, make: Make, count: number): Group => ({
   name: listener === 'outbound' ? name : `${name}, ${listener}`,
   make: (seed) => ({ ...make(seed), listener }),
@@ -103,14 +109,14 @@ const [pieces = [], ...piecesElsewhere] = LISTENERS.map((listener) =>
       ['pieces of HTTP/2 applications', http2AppPieceCase, http2AppPieces],
       ['clients that leave', leaveCase, leaves],
     ] as const
-  ).map(([name, make, count]) => ({ ...at(listener, name, make, count), first: one ? first : 0 })),
+  ).map(([name, make, count]): Group => ({ ...at(listener, name, make, count), first: one ? first : 0, finite: true })),
 );
 const placed = LISTENERS.slice(1)
   .flatMap((listener) => [
     at(listener, 'places of HTTP/1', (i) => pieceCase(placePieces[i] ?? 0), placePieces.length),
     at(listener, 'places of HTTP/2 applications', (i) => http2AppPieceCase(refusedPieces[i] ?? 0), refusedPieces.length),
   ])
-  .map((places) => ({ ...places, first: one ? first : 0 }));
+  .map((places): Group => ({ ...places, first: one ? first : 0, finite: true }));
 const seeded = LISTENERS.flatMap((listener) => [
   at(listener, 'HTTP/1', randomCase, listener === 'outbound' ? 100 : 25),
   at(listener, 'HTTP/2', http2Case, 25),
