@@ -193,9 +193,9 @@ async function startEnvoy(set: ResourceSet, more: readonly JsonObject[], overloa
     throw new Error(`Envoy does not start: ${log.replaceAll(/^.*\[warning\].*\n/gm, '')}`);
   }
   const listing = JSON.parse(await admin('/listeners?format=json')) as {
-    listener_statuses: { name: string; local_address: { socket_address: { port_value: number } } }[];
+    listener_statuses?: { name: string; local_address: { socket_address: { port_value: number } } }[];
   };
-  const ports = new Map(listing.listener_statuses.map((l) => [l.name, l.local_address.socket_address.port_value]));
+  const ports = new Map((listing.listener_statuses ?? []).map((l) => [l.name, l.local_address.socket_address.port_value]));
   return { port: (name) => named(name, ports), stop };
 }
 
