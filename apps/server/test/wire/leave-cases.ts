@@ -115,6 +115,8 @@ const all = (['http1', 'http2'] as const).flatMap((client) =>
 );
 
 export const leaves: number = all.length;
+/** In a head or before one, with the connection: what tells of it is not the same at every listener. */
+export const earlyLeaves: readonly number[] = all.flatMap(({ place, way }, i) => (place.once === 'written' && way.bytes === '' ? [i] : []));
 
 export function leaveCase(seed: number): Case {
   const { client, app, place, way } = all[seed] as (typeof all)[number];

@@ -7,7 +7,7 @@ import { PLANES } from '../planes/planes.ts';
 import { pieceCase, pieces as piecesOfHttp1, placePieces, randomCase } from './cases.ts';
 import { http2Case, http2PieceCase, http2Pieces } from './http2-cases.ts';
 import { http2AppCase, http2AppPieceCase, http2AppPieces, refusedPieces } from './http2-app-cases.ts';
-import { leaveCase, leaves } from './leave-cases.ts';
+import { earlyLeaves, leaveCase, leaves } from './leave-cases.ts';
 import { comparable, differences } from './compare.ts';
 import type { Case, ListenerKind, Outcome } from './case.ts';
 import { startRig } from './rig.ts';
@@ -114,6 +114,7 @@ const [pieces = [], ...piecesElsewhere] = LISTENERS.map((listener) =>
 const placed = LISTENERS.slice(1)
   .flatMap((listener) => [
     at(listener, 'places of HTTP/1', (i) => pieceCase(placePieces[i] ?? 0), placePieces.length),
+    at(listener, 'places of clients that leave', (i) => leaveCase(earlyLeaves[i] ?? 0), earlyLeaves.length),
     at(listener, 'places of HTTP/2 applications', (i) => http2AppPieceCase(refusedPieces[i] ?? 0), refusedPieces.length),
   ])
   .map((places): Group => ({ ...places, first: one ? first : 0, finite: true }));

@@ -234,6 +234,8 @@ export class ListenerRuntime {
     const { setup } = this;
     if (!setup.looks) return this.dispatch(socket, nothingFound, setup);
     this.undecided.add(socket);
+    // Node remembers it; once its client has reset the connection nobody can tell any more.
+    addressesOf(socket, nothingFound);
     const stop = inspect(socket, setup.inspection, (found) => {
       this.undecided.delete(socket);
       if (found === undefined) this.refuse(socket);
