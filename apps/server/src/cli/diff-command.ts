@@ -3,6 +3,7 @@
 import { REDACTED, type SecretSpec, toYaml } from '@weft/mesh-core/config';
 import { type MeshObject, refKey, refOf, shownRef } from '@weft/mesh-core/model';
 import type { Command } from 'commander';
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import { parse, stringify } from 'yaml';
 import { problemLine } from '../agent/control-client.ts';
 import { StartError } from '../agent/errors.ts';
@@ -10,7 +11,6 @@ import { readText } from '../api/config-text.ts';
 import { readFiles } from './config-files.ts';
 import { clientOf } from './objects-commands.ts';
 import { print } from './print.ts';
-import { unifiedDiff } from './unified-diff.ts';
 
 /** Keys in order and without comments: what differs is meant, not how it is written. */
 function plain(object: MeshObject | undefined, side: 'before' | 'after'): string {
@@ -43,11 +43,10 @@ export function registerDiff(program: Command): void {
             verb === 'create' ? undefined : ((await client.getJson(`/api/v1/config/${ref.kind}/${ref.namespace}/${ref.name}`)) as { yaml: string });
           const before = stored === undefined ? undefined : readText(stored.yaml).objects[0]?.object;
           const name = shownRef(ref);
-          const names = { before: `live/${name}`, after: `applied/${name}` };
-          const diff = unifiedDiff(plain(before, 'before'), plain(wanted.get(refKey(ref)), 'after'), names);
+          const [live, merged] = [plain(before, 'before'), plain(wanted.get(refKey(ref)), 'after')];
           // A comment that changed is written, and changes nothing.
-          if (diff === '') continue;
-          print(diff);
+          if (live === merged) continue;
+          print(createTwoFilesPatch(`live/${name}`, `applied/${name}`, live, merged, '', '', { context: 3, headerOptions: FILE_HEADERS_ONLY }).trimEnd());
           process.exitCode = 1;
         }
         for (const problem of problems) process.stderr.write(`weft: ${problem.severity}: ${problemLine(problem, placeOf)}\n`);
