@@ -126,7 +126,7 @@ export function Shell(): ReactElement {
             <option key={n}>{n}</option>
           ))}
         </select>
-        <span style={{ flex: 1 }} />
+        <span className="gap" />
         <button type="button" className="search" onClick={() => setPalette(true)}>
           <IconSearch size={14} aria-hidden="true" />
           Search or jump to<kbd>{MOD}K</kbd>

@@ -37,7 +37,7 @@ export function Neighbours({ belongs }: { belongs(node: GraphNode): boolean }): 
   const callers = hops(graph.data, own, 'target', 'source');
   const called = hops(graph.data, own, 'source', 'target');
   return (
-    <div className="charts">
+    <div className="charts tables">
       <section className="card">
         <div className="h">Called by</div>
         <DataTable
