@@ -34,22 +34,36 @@ export async function openJournalFile<Entry>(dir: string, log: (message: string)
   }
   const handle: FileHandle = await open(file, 'a', 0o600);
   let hash = head;
-  let queue: { line: string; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  /** What is on disk for certain. */
+  let good = { bytes: (await handle.stat()).size, hash: head };
+  let queue: { line: string; hash: string; resolve: () => void; reject: (error: unknown) => void }[] = [];
   let flushing: Promise<void> | undefined;
   let failed: unknown;
+
+  /** Of a write that failed, on a disk that is full say, part may be there: without it the file is what it was. */
+  const takeBack = async (): Promise<void> => {
+    await handle.truncate(good.bytes);
+    await handle.datasync();
+  };
 
   const flush = async (): Promise<void> => {
     while (queue.length > 0) {
       const batch = queue;
       queue = [];
+      const text = batch.map((b) => b.line).join('');
       try {
-        await handle.appendFile(batch.map((b) => b.line).join(''));
+        await handle.appendFile(text);
         await handle.datasync();
+        good = { bytes: good.bytes + Buffer.byteLength(text), hash: batch.at(-1)?.hash ?? good.hash };
         for (const b of batch) b.resolve();
       } catch (error) {
-        // What is on disk is unknown now; going on could confirm a change that is lost.
-        failed = error;
-        for (const b of batch) b.reject(error);
+        // What follows on the disk is unknown if even this fails; going on could confirm a change that is lost.
+        await takeBack().catch(() => {
+          failed = error;
+        });
+        // Entries that came meanwhile continue the chain of those that are gone.
+        ({ hash } = good);
+        for (const b of [...batch, ...queue.splice(0)]) b.reject(error);
       }
     }
     flushing = undefined;
@@ -68,6 +82,7 @@ export async function openJournalFile<Entry>(dir: string, log: (message: string)
       return new Promise<void>((resolve, reject) => {
         queue.push({
           line,
+          hash,
           resolve,
           reject: (error) => reject(new StoreFailedError(`cannot write ${file}: ${(error as Error).message}. The change was not accepted.`, { cause: error })),
         });
