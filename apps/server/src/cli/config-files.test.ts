@@ -45,3 +45,9 @@ test('more than the server takes at a time is told before it is sent', () => {
   writeFileSync(file, `# ${'x'.repeat(4_194_304)}\n${block}`);
   expect(() => readFiles([file])).toThrow(/the files have 4194\d{3} bytes; at most 4194304 are taken at a time/);
 });
+
+test('a directory without configuration is told by its name', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-files-'));
+  writeFileSync(join(dir, 'notes.txt'), block);
+  expect(() => readFiles([dir])).toThrow(`${dir} has no file that ends in .yaml, .yml or .json`);
+});

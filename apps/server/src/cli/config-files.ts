@@ -32,10 +32,9 @@ function partsOf(path: string): Part[] {
   const files = statSync(path, { throwIfNoEntry: false });
   if (files === undefined) throw new StartError('WEFT_USAGE', `there is no file ${path}`);
   if (!files.isDirectory()) return [{ name: path, text: readFileSync(path, 'utf8') }];
-  return readdirSync(path)
-    .filter((f) => /\.(ya?ml|json)$/.test(f))
-    .toSorted()
-    .map((f) => ({ name: join(path, f), text: readFileSync(join(path, f), 'utf8') }));
+  const names = readdirSync(path).filter((f) => /\.(ya?ml|json)$/.test(f));
+  if (names.length === 0) throw new StartError('WEFT_USAGE', `the directory ${path} has no file that ends in .yaml, .yml or .json`);
+  return names.toSorted().map((f) => ({ name: join(path, f), text: readFileSync(join(path, f), 'utf8') }));
 }
 
 /** With `namespace` written into the objects that name none; an object of another namespace is refused, as kubectl does. */
