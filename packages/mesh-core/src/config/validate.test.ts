@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { YamlEditError } from './errors.ts';
 import { jsonSchemaOf, validateObject } from './validate.ts';
-import { editYaml, parseYaml, toYaml } from './yaml-text.ts';
+import { editYaml, MAX_DOCUMENT_BYTES, parseYaml, toYaml } from './yaml-text.ts';
 
 const REVIEWS = `apiVersion: networking.istio.io/v1beta1
 kind: VirtualService
@@ -93,7 +93,7 @@ test.each([
 
 test('aliases and oversized texts are refused before they cost anything', () => {
   expect(check('a: &a [x]\nb: *a\n')[0]?.code).toBe('WEFT_YAML_ALIAS');
-  expect(check('x'.repeat(300_000))[0]?.code).toBe('WEFT_YAML_TOO_LARGE');
+  expect(check('x'.repeat(MAX_DOCUMENT_BYTES + 1))[0]?.code).toBe('WEFT_YAML_TOO_LARGE');
   expect(check('['.repeat(200))[0]?.code).toBe('WEFT_YAML_DEPTH');
 });
 
@@ -105,7 +105,7 @@ test('an edit keeps comments and layout', () => {
 test.each([
   ['nested lists on one line', '- '.repeat(20_000), 'WEFT_YAML_DEPTH'],
   ['lists a little too deep', `${'- '.repeat(101)}x`, 'WEFT_YAML_DEPTH'],
-  ['many bytes in few characters', '🙂'.repeat(70_000), 'WEFT_YAML_TOO_LARGE'],
+  ['many bytes in few characters', '🙂'.repeat(MAX_DOCUMENT_BYTES / 4 + 1), 'WEFT_YAML_TOO_LARGE'],
   ['a key twice', 'a: 1\na: 2\n', 'WEFT_YAML_SYNTAX'],
 ])('%s: refused', (_, text, code) => {
   const { documents, problems } = parseYaml(text);
