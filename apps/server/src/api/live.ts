@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Subscribe, clientMessageSchema } from '@weft/mesh-core/api';
+import { ALIVE_MS, type Subscribe, clientMessageSchema } from '@weft/mesh-core/api';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { toAnswer } from './errors.ts';
 import { type Feed, feedKey, feedOf } from './live-feeds.ts';
@@ -50,6 +50,10 @@ export function attachLive(server: Server, services: ReadyServices, queries: Que
     wss.handleUpgrade(request, socket, head, (ws) => welcome(ws));
   };
   server.on('upgrade', onUpgrade);
+  const alive = setInterval(() => {
+    for (const client of clients) if (client.socket.bufferedAmount === 0) sendRaw(client, { type: 'alive' });
+  }, ALIVE_MS);
+  alive.unref();
 
   const welcome = (socket: WebSocket): void => {
     const client: Client = { socket, subscriptions: new Map(), stalledSince: undefined };
@@ -169,6 +173,7 @@ export function attachLive(server: Server, services: ReadyServices, queries: Que
   return {
     close: async () => {
       server.off('upgrade', onUpgrade);
+      clearInterval(alive);
       for (const client of clients) {
         for (const id of client.subscriptions.keys()) leave(client, id);
         client.socket.terminate();

@@ -1,6 +1,6 @@
 // The live channel: keeps subscriptions over reconnects, and subscribes again when a numbered delta is missing.
 
-import { type ServerMessage, type SubscribeInput, serverMessageSchema } from '@weft/mesh-core/api';
+import { ALIVE_MS, type ServerMessage, type SubscribeInput, serverMessageSchema } from '@weft/mesh-core/api';
 
 export type LiveState = 'connecting' | 'live' | 'lost';
 export type Frame = Extract<ServerMessage, { rev: number }>;
@@ -33,6 +33,9 @@ export interface LiveOptions {
   setTimeout(run: () => void, ms: number): unknown;
 }
 
+/** A frozen server, or a network that is gone, closes nothing. */
+const SILENT_MS = 3 * ALIVE_MS;
+
 /** Connects at once; waits 0.5 s to 5 s between tries, spread by jitter so that many consoles do not return together. */
 export function createLiveClient(options: LiveOptions): LiveClient {
   const subscriptions = new Map<number, Subscription>();
@@ -40,6 +43,7 @@ export function createLiveClient(options: LiveOptions): LiveClient {
   let socket: Socket | undefined;
   let state: LiveState = 'connecting';
   let tries = 0;
+  let heard = 0;
   let nextId = 1;
   let closed = false;
 
@@ -58,7 +62,7 @@ export function createLiveClient(options: LiveOptions): LiveClient {
     const parsed = serverMessageSchema.safeParse(JSON.parse(text));
     if (!parsed.success) return;
     const message = parsed.data;
-    if (message.type === 'hello') return;
+    if (message.type === 'hello' || message.type === 'alive') return;
     if (message.type === 'error') {
       if (message.id !== undefined) subscriptions.get(message.id)?.onError(message.message);
       return;
@@ -82,17 +86,34 @@ export function createLiveClient(options: LiveOptions): LiveClient {
     socket = opened;
     opened.onopen = () => {
       tries = 0;
+      heard += 1;
       setState('live');
       for (const [id, subscription] of subscriptions) ask(id, subscription);
     };
-    opened.onmessage = (event) => receive(String(event.data));
-    opened.onclose = () => {
-      if (closed) return;
-      setState('lost');
-      const ceiling = Math.min(5_000, 500 * 2 ** tries);
-      tries += 1;
-      options.setTimeout(open, ceiling * (0.5 + options.random() / 2));
+    opened.onmessage = (event) => {
+      heard += 1;
+      receive(String(event.data));
     };
+    opened.onclose = () => lose(opened);
+    listenTo(opened);
+  };
+  const lose = (lost: Socket): void => {
+    if (closed || socket !== lost) return;
+    socket = undefined;
+    setState('lost');
+    const ceiling = Math.min(5_000, 500 * 2 ** tries);
+    tries += 1;
+    options.setTimeout(open, ceiling * (0.5 + options.random() / 2));
+  };
+  const listenTo = (opened: Socket): void => {
+    const before = heard;
+    options.setTimeout(() => {
+      if (closed || socket !== opened) return;
+      if (heard !== before) return listenTo(opened);
+      lose(opened);
+      opened.onmessage = null;
+      opened.close();
+    }, SILENT_MS);
   };
   open();
 

@@ -32,4 +32,4 @@ export {
   apiErrorSchema,
 } from './mesh.ts';
 export type { Subscribe, SubscribeInput, ServerMessage } from './live.ts';
-export { clientMessageSchema, serverMessageSchema } from './live.ts';
+export { ALIVE_MS, clientMessageSchema, serverMessageSchema } from './live.ts';

@@ -36,9 +36,13 @@ export type Subscribe = z.infer<typeof subscribeSchema>;
 export type SubscribeInput = z.input<typeof subscribeSchema>;
 export const clientMessageSchema = z.union([subscribeSchema, z.strictObject({ op: z.literal('unsubscribe'), id: z.number().int() })]);
 
+/** So often at least a client hears something; one that hears nothing for three times as long has lost the server, whatever its socket says. */
+export const ALIVE_MS = 3_000;
+
 const frame = { id: z.number().int(), rev: z.number().int() };
 export const serverMessageSchema = z.union([
   z.object({ type: z.literal('hello'), serverId: z.string(), version: z.string() }),
+  z.object({ type: z.literal('alive') }),
   z.object({ type: z.literal('snapshot'), ...frame, topic: z.literal('graph'), data: graphSnapshotSchema }),
   z.object({ type: z.literal('delta'), ...frame, prev: z.number().int(), topic: z.literal('graph'), data: graphDeltaSchema }),
   z.object({ type: z.literal('snapshot'), ...frame, topic: z.literal('split'), data: trafficSplitSchema }),
