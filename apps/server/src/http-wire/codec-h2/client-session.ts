@@ -2,7 +2,7 @@
 
 import type { ResponseHead } from '../codec-h1/response-head.ts';
 import { Fault, TrailerBlock } from './field-block.ts';
-import { ErrorCode, preface } from './frames.ts';
+import { ErrorCode, largeFrameSize, preface } from './frames.ts';
 import { ResponseFields } from './response-fields.ts';
 import { Http2Session, type SessionOptions } from './session.ts';
 import type { Http2Stream } from './stream.ts';
@@ -25,7 +25,7 @@ const trailerFields = new TrailerBlock();
 
 export abstract class Http2ClientSession extends Http2Session {
   constructor(options: SessionOptions) {
-    super(options);
+    super(options, largeFrameSize);
     this.lastId = -1;
     this.out.add(preface);
     this.sendSettings(false, 0, false);

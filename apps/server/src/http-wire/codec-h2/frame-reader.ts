@@ -1,9 +1,6 @@
 // Bytes to frames. DATA is handed on as it arrives; every other frame is whole before anybody sees it.
 
-import { ErrorCode, Flag, frameHeadBytes, FrameType } from './frames.ts';
-
-/** What peers are told, larger than the default: DATA is never gathered, and a whole head is no larger. */
-export const ownFrameSize = 65_536;
+import { ErrorCode, Flag, frameHeadBytes, FrameType, largeFrameSize } from './frames.ts';
 
 export interface FrameSink {
   /** A complete frame other than DATA: payload is `bytes[start, end)`, valid during the call only. */
@@ -20,6 +17,7 @@ export interface FrameSink {
 
 export class FrameReader {
   private readonly sink: FrameSink;
+  private readonly limit: number;
   private partial: Buffer | undefined;
   private dataLeft = 0;
   private paddingLeft = 0;
@@ -27,8 +25,10 @@ export class FrameReader {
   private dataEnds = false;
   private inData = false;
 
-  constructor(sink: FrameSink) {
+  /** `limit`: what the peer was told. */
+  constructor(sink: FrameSink, limit = largeFrameSize) {
     this.sink = sink;
+    this.limit = limit;
   }
 
   /** Type of the frame that is not whole yet, -1 = none, or DATA. */
@@ -57,7 +57,7 @@ export class FrameReader {
       const type = bytes[i + 3] as number;
       const flags = bytes[i + 4] as number;
       const id = bytes.readUInt32BE(i + 5) & 0x7fffffff;
-      if (length > ownFrameSize) return this.sink.onFrameError(ErrorCode.frameSize, 'frame too large');
+      if (length > this.limit) return this.sink.onFrameError(ErrorCode.frameSize, 'frame too large');
       const start = i + frameHeadBytes;
       if (type === FrameType.data) {
         const padded = (flags & Flag.padded) !== 0;

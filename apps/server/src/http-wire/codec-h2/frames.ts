@@ -45,6 +45,8 @@ export const frameHeadBytes = 9;
 export const defaultWindow = 65_535;
 export const largestWindow = 2 ** 31 - 1;
 export const defaultFrameSize = 16_384;
+/** What servers are told: bodies of answers come in fewer pieces. */
+export const largeFrameSize = 65_536;
 
 export function frameHead(length: number, type: number, flags: number, id: number): string {
   return String.fromCharCode(length >>> 16, (length >>> 8) & 255, length & 255, type, flags, id >>> 24, (id >>> 16) & 255, (id >>> 8) & 255, id & 255);

@@ -3,7 +3,7 @@
 import type { RequestHead } from '../codec-h1/request-head.ts';
 import { readDirectly } from '../socket/direct-reads.ts';
 import { Fault, TrailerBlock } from './field-block.ts';
-import { ErrorCode, goawayFrame, largestWindow, preface } from './frames.ts';
+import { defaultFrameSize, ErrorCode, goawayFrame, largestWindow, preface } from './frames.ts';
 import { RequestFields } from './request-fields.ts';
 import { Http2Session, type SessionOptions } from './session.ts';
 import type { Http2Stream } from './stream.ts';
@@ -27,7 +27,7 @@ export abstract class Http2ServerSession extends Http2Session {
   private prefaceLeft: string = preface;
 
   constructor(options: ServerSessionOptions) {
-    super(options);
+    super(options, defaultFrameSize);
     const { socket, maxStreams, allowConnect = false } = options;
     this.maxStreams = maxStreams;
     this.connectAllowed = allowConnect;

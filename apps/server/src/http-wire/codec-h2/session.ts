@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { flushSoon, type Flushable } from '../socket/flush-queue.ts';
 import { type StagePool, WireWriter } from '../socket/wire-writer.ts';
 import { FloodGuard } from './flood-guard.ts';
-import { FrameReader, ownFrameSize, type FrameSink } from './frame-reader.ts';
+import { FrameReader, type FrameSink } from './frame-reader.ts';
 import {
   defaultFrameSize,
   defaultWindow,
@@ -13,6 +13,7 @@ import {
   frameHead,
   FrameType,
   goawayFrame,
+  largeFrameSize,
   largestWindow,
   rstFrame,
   Setting,
@@ -77,12 +78,13 @@ export abstract class Http2Session implements FrameSink, Flushable {
   private unansweredSettings = 0;
   private largestPush = 0;
 
-  constructor(options: SessionOptions) {
+  /** `frameSize`: the largest frame of the peer. */
+  constructor(options: SessionOptions, frameSize: number) {
     this.socket = options.socket;
     this.out = new WireWriter(options.socket, true, options.stages);
     this.unsentBytes = options.unsentBytes ?? defaultUnsentBytes;
     this.guard = new FloodGuard(options.clock);
-    this.reader = new FrameReader(this);
+    this.reader = new FrameReader(this, frameSize);
     this.socket.on('drain', () => this.onSocketDrain());
   }
 
@@ -106,12 +108,9 @@ export abstract class Http2Session implements FrameSink, Flushable {
   protected abstract isIdle(id: number): boolean;
 
   protected sendSettings(server: boolean, maxConcurrentStreams: number, enableConnect: boolean): void {
-    const settings: [number, number][] = [
-      [Setting.initialWindowSize, streamWindow],
-      [Setting.maxFrameSize, ownFrameSize],
-    ];
+    const settings: [number, number][] = [[Setting.initialWindowSize, streamWindow]];
     if (server) settings.push([Setting.maxConcurrentStreams, maxConcurrentStreams], [Setting.maxHeaderListSize, 60 * 1024]);
-    else settings.push([Setting.enablePush, 0]);
+    else settings.push([Setting.enablePush, 0], [Setting.maxFrameSize, largeFrameSize]);
     if (server && enableConnect) settings.push([Setting.enableConnectProtocol, 1]);
     this.unansweredSettings++;
     this.largestPush = server ? 1 : 0;
@@ -393,7 +392,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
       }
       case Setting.maxFrameSize:
         if (value < defaultFrameSize || value > 2 ** 24 - 1) return ErrorCode.protocol;
-        this.peerMaxFrame = Math.min(value, ownFrameSize);
+        this.peerMaxFrame = Math.min(value, largeFrameSize);
         return ErrorCode.none;
       case Setting.enableConnectProtocol:
         this.peerEnablesConnect = value === 1;
