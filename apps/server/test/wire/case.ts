@@ -9,18 +9,26 @@ export interface Answer {
   when: 'head' | 'end';
   /** Written one after another, each in a turn of its own. Of HTTP/2: frames, where stream 1 stands for the request's. */
   parts: readonly string[];
+  /** What of a request's body, or of a tunnel, must be here before the rest. */
+  until?: string;
+  last?: string;
   /** With the connection. */
-  after: 'keep' | 'end' | 'reset';
+  after: After;
 }
+
+/** 'end, reset': of a connection half closed. */
+export type After = 'keep' | 'end' | 'reset' | 'end, reset';
 
 /** The client leaves in the middle of it. What it asks for last comes on a connection of its own. */
 export interface Leave {
   /** All is written; or the application, or the client, has seen a head and as much of a body. */
   once: 'written' | 'arrived' | 'answered';
   body: string;
+  /** What else the application must have seen. */
+  heard?: string;
   /** Written then. */
   bytes: string;
-  how: 'keep' | 'end' | 'reset';
+  how: After;
 }
 
 /** Which of a mesh's proxies: the client's, the application's, or the one at the edge; or the client's, and behind it the application's. */
@@ -40,6 +48,8 @@ export interface Case {
   /** The application speaks HTTP/2, and begins its first connection with these frames. */
   opening?: string;
   leaves?: Leave;
+  /** The client leaves while the application says or does something: what comes first is chance. */
+  uncertain?: true;
   /** Default: outbound. */
   listener?: ListenerKind;
 }

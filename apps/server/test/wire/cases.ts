@@ -138,7 +138,7 @@ const get = 'GET / HTTP/1.1\r\nhost: app.test\r\n';
 const webSocket = 'upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: a\r\nsec-websocket-version: 13\r\n';
 const ok = 'HTTP/1.1 200 OK\r\n';
 /** Each piece by itself in what is otherwise as it should be: what it does, before chance brings several together. */
-const alone: readonly (readonly [method: string, request: string, answer: string])[] = [
+const listed: readonly (readonly [method: string, request: string, answer: string])[] = [
   ...[...methods, ...oddMethods].map((m) => [m, `${m} / HTTP/1.1\r\nhost: app.test\r\n\r\n`, ''] as const),
   ...[...targets, ...oddTargets, ...absolute].map((t) => ['GET', `GET ${t} HTTP/1.1\r\nhost: app.test\r\n\r\n`, ''] as const),
   ['OPTIONS', 'OPTIONS * HTTP/1.1\r\nhost: app.test\r\n\r\n', ''],
@@ -189,6 +189,16 @@ const alone: readonly (readonly [method: string, request: string, answer: string
   ),
 ];
 
+/** Of an answer to HEAD only the head is sent, which may then be that of another. */
+const alone = [
+  ...new Map(
+    listed.map(([method, request, answer]) => {
+      const given = method === 'HEAD' && answer !== '' ? `${answer.split('\r\n\r\n')[0]}\r\n\r\n` : answer;
+      return [`${request}${given}`, [method, request, given] as const];
+    }),
+  ).values(),
+];
+
 export const pieces: number = alone.length;
 /** Those that a proxy takes differently where it stands at the edge, or before the application. */
 export const placePieces: readonly number[] = alone.flatMap(([, request, answer], i) =>
@@ -198,12 +208,11 @@ export const placePieces: readonly number[] = alone.flatMap(([, request, answer]
 /** The piece of that number in one request, then the last. */
 export function pieceCase(seed: number): Case {
   const [method, request, given] = alone[seed] as (typeof alone)[number];
-  const toHead = method === 'HEAD' ? `${given.split('\r\n\r\n')[0]}\r\n\r\n` : given;
   const usual = `${ok}content-length: 5\r\n\r\n${method === 'HEAD' ? '' : 'hello'}`;
   const ends = given !== '' && !/HTTP.*content-length|chunked\r\n\r\n[0-9a-f]/is.test(given);
   const writes = [
     { bytes: request, after: 0 },
     { bytes: `GET ${LAST} HTTP/1.1\r\nhost: app.test\r\nconnection: close\r\n\r\n`, after: 1 },
   ];
-  return { seed, writes, methods: [method, 'GET'], answers: [{ when: 'end', parts: [given === '' ? usual : toHead], after: ends ? 'end' : 'keep' }] };
+  return { seed, writes, methods: [method, 'GET'], answers: [{ when: 'end', parts: [given === '' ? usual : given], after: ends ? 'end' : 'keep' }] };
 }

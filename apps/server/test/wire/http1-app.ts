@@ -1,7 +1,7 @@
 // An application of HTTP/1: what a case says, byte by byte.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { LAST, type Answer, type Case, type Seen } from './case.ts';
+import { type After, LAST, type Answer, type Case, type Seen } from './case.ts';
 import { readMessages } from './messages.ts';
 
 export interface Application {
@@ -32,15 +32,42 @@ export async function endAll(sockets: Iterable<Socket>): Promise<void> {
 }
 
 /** Each part in a turn of its own. */
-export async function writeAnswer(socket: Socket, { parts, after }: Answer): Promise<void> {
+export async function writeAnswer(socket: Socket, { parts, until, last = '', after }: Answer, app: Pick<Application, 'arrived'>): Promise<void> {
   for (const part of parts) {
     if (socket.destroyed) return;
     socket.write(part, 'latin1');
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
-  if (after === 'end') socket.end();
+  if (until !== undefined) await Promise.race([app.arrived(until), new Promise((resolve) => setTimeout(resolve, 700))]);
+  if (last !== '' && !socket.destroyed) socket.write(last, 'latin1');
+  go(socket, after);
+}
+
+export function go(socket: Socket, how: After): void {
+  if (how.startsWith('end')) socket.end();
   // What was written must have been read, else the reset overtakes it.
-  if (after === 'reset') setTimeout(() => socket.resetAndDestroy(), 20);
+  if (how.endsWith('reset')) setTimeout(() => socket.resetAndDestroy(), 20);
+}
+
+/** Who waits for something to have arrived. */
+export class Arrivals {
+  private readonly waiting = new Set<() => void>();
+
+  heard(): void {
+    for (const look of this.waiting) look();
+  }
+
+  until(here: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (!here()) return;
+        this.waiting.delete(look);
+        resolve();
+      };
+      this.waiting.add(look);
+      look();
+    });
+  }
 }
 
 export class Http1App implements Application {
@@ -49,12 +76,13 @@ export class Http1App implements Application {
   private readonly sockets = new Set<Socket>();
   private texts: { text: string; closed: boolean }[] = [];
   private answered = 0;
-  private heard: () => void = () => undefined;
+  private arrivals = new Arrivals();
 
   begin({ answers }: Case): void {
     this.answers = answers;
     this.answered = 0;
     this.texts = [];
+    this.arrivals = new Arrivals();
   }
 
   /** The end of a connection must have been heard of before it could be used again. */
@@ -63,11 +91,11 @@ export class Http1App implements Application {
   }
 
   arrived(body: string): Promise<void> {
-    const here = (): boolean => this.texts.some(({ text }) => readMessages(text, false).messages.some((message) => message.body === body));
-    return new Promise((resolve) => {
-      this.heard = () => here() && resolve();
-      this.heard();
-    });
+    const here = ({ text }: { text: string }): boolean => {
+      const { messages, rest } = readMessages(text, false);
+      return messages.some((message) => message.body === body) || (rest !== '' && rest === body);
+    };
+    return this.arrivals.until(() => this.texts.some(here));
   }
 
   async end(): Promise<Seen> {
@@ -91,7 +119,7 @@ export class Http1App implements Application {
       });
     socket.on('data', (chunk: Buffer) => {
       seen.text += chunk.toString('latin1');
-      this.heard();
+      this.arrivals.heard();
       const { messages, rest } = readMessages(seen.text, false);
       if (rest.includes(LAST)) socket.end();
       for (const message of messages.slice(answeredHere)) {
@@ -99,7 +127,7 @@ export class Http1App implements Application {
         if (answer.when === 'end' && !message.complete) break;
         answeredHere++;
         if (answer !== lastAnswer) this.answered++;
-        void writeAnswer(socket, answer);
+        void writeAnswer(socket, answer, this);
       }
     });
   }

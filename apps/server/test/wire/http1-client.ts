@@ -2,7 +2,7 @@
 
 import { connect, type Socket } from 'node:net';
 import type { Case, Leave, Outcome } from './case.ts';
-import type { Application } from './http1-app.ts';
+import { type Application, go } from './http1-app.ts';
 import { readMessages } from './messages.ts';
 
 export interface ClientOptions {
@@ -14,9 +14,13 @@ export interface ClientOptions {
 }
 
 /** What is said of a connection ends it, or not. */
-export function leave(socket: Socket, { bytes, how }: Leave): void {
-  if (how === 'end') socket.end(bytes, 'latin1');
-  else socket.write(bytes, 'latin1', () => (how === 'reset' ? socket.resetAndDestroy() : undefined));
+export async function leave(socket: Socket, { bytes, how, heard }: Leave, app: Application): Promise<void> {
+  if (heard !== undefined) await app.arrived(heard);
+  if (how === 'reset') socket.write(bytes, 'latin1', () => socket.resetAndDestroy());
+  else {
+    if (bytes !== '') socket.write(bytes, 'latin1');
+    go(socket, how);
+  }
 }
 
 export function askHttp1(
@@ -41,7 +45,12 @@ export function askHttp1(
     const leaveOnce = (once: Leave['once']): void => {
       if (left || leaves?.once !== once || socket.destroyed) return;
       left = true;
-      leave(socket, leaves);
+      void leave(socket, leaves, app);
+    };
+    const answered = (): string | undefined => {
+      const { messages, rest } = readMessages(text, false, methods);
+      const [last] = messages.slice(-1);
+      return last === undefined ? undefined : last.body + rest;
     };
     const writeOn = (): void => {
       const finals = readMessages(text, false, methods).messages.filter((m) => m.complete && !/^HTTP\/1\.\d 1(?!01)/.test(m.start)).length;
@@ -68,7 +77,7 @@ export function askHttp1(
       timer.refresh();
       text += chunk.toString('latin1');
       if (written < writes.length) writeOn();
-      else if (readMessages(text, false, methods).messages.at(-1)?.body === leaves?.body) leaveOnce('answered');
+      else if (answered() === leaves?.body) leaveOnce('answered');
     });
     socket.on('error', () => (connected ? undefined : reject(new Error('refused')))).on('close', () => finish('closed'));
   });

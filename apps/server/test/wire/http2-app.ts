@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { FrameReader } from '../../src/http-wire/codec-h2/frame-reader.ts';
 import { Flag, frameHead, frameHeadBytes, FrameType, preface, settingsFrame, uint32 } from '../../src/http-wire/codec-h2/frames.ts';
 import { LAST, type Answer, type Case, type Seen } from './case.ts';
-import { endAll, writeAnswer, type Application } from './http1-app.ts';
+import { Arrivals, endAll, writeAnswer, type Application } from './http1-app.ts';
 import { BlockReader } from './http2-blocks.ts';
 import { fieldBlock } from './http2-client.ts';
 import type { Message } from './messages.ts';
@@ -47,7 +47,7 @@ export class Http2App implements Application {
   private connections: Connection[] = [];
   private answered = 0;
   private settling: Promise<void>[] = [];
-  private heard: () => void = () => undefined;
+  private arrivals = new Arrivals();
 
   begin({ answers, opening }: Case): void {
     this.answers = answers;
@@ -55,6 +55,7 @@ export class Http2App implements Application {
     this.answered = 0;
     this.connections = [];
     this.settling = [];
+    this.arrivals = new Arrivals();
   }
 
   async settled(): Promise<void> {
@@ -62,11 +63,7 @@ export class Http2App implements Application {
   }
 
   arrived(body: string): Promise<void> {
-    const here = (): boolean => this.connections.some(({ requests }) => [...requests.values()].some((message) => message.body === body));
-    return new Promise((resolve) => {
-      this.heard = () => here() && resolve();
-      this.heard();
-    });
+    return this.arrivals.until(() => this.connections.some(({ requests }) => [...requests.values()].some((message) => message.body === body)));
   }
 
   async end(): Promise<Seen> {
@@ -92,7 +89,7 @@ export class Http2App implements Application {
     const opening = this.connections.length === 1 ? this.opening : undefined;
     socket.write(opening ?? settingsFrame([]), 'latin1');
     const answer = async (id: number, given: Answer): Promise<void> => {
-      await writeAnswer(socket, { ...given, parts: given.parts.map((part) => onStream(id, part)) });
+      await writeAnswer(socket, { ...given, parts: given.parts.map((part) => onStream(id, part)), last: onStream(id, given.last ?? '') }, this);
       if (given.after !== 'keep') return gone;
       const pong = new Promise<void>((resolve) => (awaitPong = resolve));
       if (socket.writable) socket.write(frameHead(8, FrameType.ping, NO_FLAGS, 0) + 'settled?', 'latin1');
@@ -148,7 +145,7 @@ export class Http2App implements Application {
       const skip = Math.min(prefaceLeft, chunk.length);
       prefaceLeft -= skip;
       reader.read(chunk, skip, chunk.length);
-      this.heard();
+      this.arrivals.heard();
     });
   }
 }

@@ -88,8 +88,7 @@ export function askHttp2(it: Http2Case, { port, localAddress, quietMs, app, leav
     const leaveOnce = (once: Leave['once']): void => {
       if (left || leaves?.once !== once || socket.destroyed) return;
       left = true;
-      leave(socket, leaves);
-      if (leaves.how === 'keep') askLast();
+      void leave(socket, leaves, app).then(() => (leaves.how === 'keep' ? askLast() : undefined));
     };
     const begin = (): Message => {
       current = { start: '', headers: [], body: '', trailers: [], complete: false };

@@ -78,7 +78,9 @@ function answered(client: 'http1' | 'http2', app: 'http1' | 'http2'): Place[] {
   const upgraded = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
   const tunnel: Place = { about: 'in a tunnel', bytes: handshake, once: 'answered', body: '', answer: { parts: [upgraded] } };
   return [
-    ...(client === 'http1' && app === 'http1' ? [tunnel, { ...tunnel, about: 'in a tunnel with bytes', answer: { parts: [`${upgraded}some`] } }] : []),
+    ...(client === 'http1' && app === 'http1'
+      ? [tunnel, { ...tunnel, about: 'in a tunnel with bytes', body: 'some', answer: { parts: [`${upgraded}some`] } }]
+      : []),
     { ...whole[client], about: 'behind the head of an answer', once: 'answered', body: '', answer: { parts: [answer] } },
     { ...whole[client], about: 'in an answer', once: 'answered', body: 'hel', answer: { parts: [answer, part] } },
     { ...whole[client], about: 'behind an answer', once: 'answered', body: 'hello', answer: { parts: [answer + part + rest] } },
@@ -102,7 +104,7 @@ const frames: readonly Way[] = [
 /** Resets where there is a stream, other frames where that makes a difference. */
 function ways(client: 'http1' | 'http2', app: 'http1' | 'http2', { about }: Place): readonly Way[] {
   if (client === 'http1' || /preface|DATA|in the head/.test(about)) return closing;
-  const some = about === 'behind SETTINGS' ? closing : [...closing, ...(app === 'http1' ? resets : resets.slice(0, 2))];
+  const some = about === 'behind SETTINGS' ? closing : [...closing, ...(app === 'http1' && about === 'in the body' ? resets : resets.slice(0, 2))];
   return app === 'http1' && /^(?:behind SETTINGS|in the body|behind an answer)$/.test(about) ? [...some, ...frames] : some;
 }
 

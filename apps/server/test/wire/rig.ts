@@ -86,6 +86,7 @@ export async function startRig(plane: Plane, lanes: number): Promise<Rig> {
       run.begun = Date.now();
       app.begin(it);
       const seen = it.http2 === undefined ? await askHttp1(it, options) : { ...(await askHttp2(it.http2, options)), rest: '' };
+      if (it.uncertain) await app.settled();
       if (it.leaves !== undefined) seen.answers.push(...(await askHttp1(askLast, { ...options, leaves: undefined })).answers);
       // Who leaves first is told by the log.
       if (seen.end === 'open') await new Promise((resolve) => setTimeout(resolve, 30));

@@ -7,13 +7,14 @@ import { PLANES } from '../planes/planes.ts';
 import { pieceCase, pieces as piecesOfHttp1, placePieces, randomCase } from './cases.ts';
 import { http2Case, http2PieceCase, http2Pieces } from './http2-cases.ts';
 import { http2AppCase, http2AppPieceCase, http2AppPieces, refusedPieces } from './http2-app-cases.ts';
+import { appLeaveCase, appLeaves, endingCase, tunnelCase, tunnelEnds } from './ending-cases.ts';
 import { earlyLeaves, leaveCase, leaves } from './leave-cases.ts';
 import { comparable, differences } from './compare.ts';
 import type { Case, ListenerKind, Outcome } from './case.ts';
 import { startRig } from './rig.ts';
 
 /** Most of the time nothing happens, for a second each. */
-const LANES = 36;
+const LANES = 28;
 const seconds = process.env['FUZZ_SECONDS'];
 const one = process.env['FUZZ_ONE'] !== undefined;
 /** Of pieces their number. */
@@ -100,17 +101,20 @@ const at = (listener: ListenerKind, name: string, make: Make, count: number): Gr
   first,
   count: one ? 1 : count,
 });
-/** Elsewhere only when asked for by name. */
-const [pieces = [], ...piecesElsewhere] = LISTENERS.map((listener) =>
+const pieces = LISTENERS.map((listener) =>
   (
     [
       ['pieces of HTTP/1', pieceCase, piecesOfHttp1],
       ['pieces of HTTP/2', http2PieceCase, http2Pieces],
       ['pieces of HTTP/2 applications', http2AppPieceCase, http2AppPieces],
       ['clients that leave', leaveCase, leaves],
+      ['applications that leave', appLeaveCase, appLeaves],
+      ['tunnels', tunnelCase, tunnelEnds],
     ] as const
   ).map(([name, make, count]): Group => ({ ...at(listener, name, make, count), first: one ? first : 0, finite: true })),
 );
+/** Elsewhere only when asked for by name. */
+const usualPieces = [...(pieces[0] ?? []).slice(0, 4), ...(pieces.at(-1) ?? []).slice(4)];
 const placed = LISTENERS.slice(1)
   .flatMap((listener) => [
     at(listener, 'places of HTTP/1', (i) => pieceCase(placePieces[i] ?? 0), placePieces.length),
@@ -122,6 +126,7 @@ const seeded = LISTENERS.flatMap((listener) => [
   at(listener, 'HTTP/1', randomCase, listener === 'outbound' ? 100 : 25),
   at(listener, 'HTTP/2', http2Case, 25),
   at(listener, 'HTTP/2 applications', http2AppCase, 25),
+  at(listener, 'ends', endingCase, 25),
 ]);
 const group = process.env['FUZZ_GROUP'];
 
@@ -130,9 +135,9 @@ test.skipIf(PLANES.length < 2)('embedded and Envoy do the same', { timeout: Numb
   const given =
     group === undefined
       ? seconds === undefined
-        ? [...pieces, ...placed, ...seeded]
+        ? [...usualPieces, ...placed, ...seeded]
         : seeded
-      : [...pieces, ...piecesElsewhere.flat(), ...placed, ...seeded].filter(({ name }) => name === group);
+      : [...pieces.flat(), ...placed, ...seeded].filter(({ name }) => name === group);
   const cases = seconds === undefined || one ? each(given) : rounds(given, performance.now() + Number(seconds) * 1000);
   await expectNone(() => cases.next().value ?? undefined);
 });

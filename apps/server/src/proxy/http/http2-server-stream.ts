@@ -67,7 +67,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     else if (kind === 'protocol')
       exchange.onDownstreamClosed('DPE', session.error === '' ? 'http2.violation.of.messaging.rule' : `codec_error:${session.error.replaceAll(' ', '_')}`);
     // It has what it wants of the answer.
-    else if (code === ErrorCode.none && exchange.complete) exchange.onDownstreamClosed('', '');
+    else if (code === ErrorCode.none && exchange.complete && !this.tunneling) exchange.onDownstreamClosed('', '');
     else
       exchange.onDownstreamClosed(code === ErrorCode.protocol ? 'DPE' : 'DR', code === ErrorCode.refusedStream ? 'http2.remote_refuse' : 'http2.remote_reset');
   }
@@ -107,7 +107,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   }
 
   reset(): void {
-    if (this.tunneling) return this.cancelTunnel(ErrorCode.connect);
+    // Who is behind a tunnel has ended its stream, or the connection.
+    if (this.tunneling) return this.cancelTunnel(this.exchange.record.details.includes('{remote_') ? ErrorCode.internal : ErrorCode.connect);
     // What has come until then is the client's, as from Envoy.
     if (this.id !== 0) this.flush();
     this.cancel(ErrorCode.internal);

@@ -243,11 +243,16 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
 
   private onEnd(): void {
     if (this.state === 'tunnel') this.tunnelOver();
-    else if (this.state === 'busy' && this.headRead) {
-      this.body.finish();
-      if (this.body.done) this.complete(true);
-      else this.fail('protocol');
-    } else this.close();
+    else if (this.endsBody()) this.complete(true);
+    else if (this.state === 'busy' && this.headRead) this.fail('protocol');
+    else this.close();
+  }
+
+  /** Nothing but the end of the connection tells where the body ends; to Envoy a reset does as well. */
+  private endsBody(): boolean {
+    if (this.state !== 'busy' || !this.headRead) return false;
+    this.body.finish();
+    return this.body.done;
   }
 
   /** An application that ends an upgraded connection has left it, as Envoy sees it. */
@@ -258,13 +263,15 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
 
   private onClose(): void {
     const before = this.state;
+    const whole = this.endsBody();
     this.state = 'closed';
     this.wheel.clear(this.timer);
     this.owner.onGone(this);
     if (before === 'tunnel') return this.tunnelOver();
+    if (whole) return this.complete(true);
     const { events } = this;
     this.events = undefined;
     // A message that breaks off is no message (as Envoy's codec sees it).
-    events?.onUpstreamFailed(before === 'busy' && this.headRead ? 'protocol' : 'connection');
+    events?.onUpstreamFailed(before === 'busy' && (this.headRead || this.partial !== undefined) ? 'protocol' : 'connection');
   }
 }

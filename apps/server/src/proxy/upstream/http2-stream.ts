@@ -83,9 +83,11 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
   }
 
   tunnelEnd(): void {
+    if (this.localClosed) return;
+    // As Envoy, which hears no more of who has ended its side of an upgrade.
+    if (this.remoteClosed) return this.cancelTunnel(ErrorCode.cancel);
     this.sendEnd('');
     this.flush();
-    if (this.id !== 0 && this.remoteClosed) this.cancel(ErrorCode.none);
   }
 
   /** A checked head, in `response`. */
