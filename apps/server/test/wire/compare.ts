@@ -65,6 +65,8 @@ export function comparable(outcome: Outcome, it: Case): Record<string, unknown> 
   const { rest, requests, tunnel } = outcome;
   const log = outcome.log.map(codecWords);
   const behind = outcome.behind.map(codecWords);
+  // While it looks for TLS, Envoy may lose what comes together with an end.
+  if (it.listener === 'inbound' && leaves?.once === 'written' && leaves.how === 'end' && log.length > 1) log.shift();
   // Malformed HTTP/2 ends the stream in the embedded proxy, and the connection in Envoy: of what comes then nothing is the same.
   const malformed = client === undefined ? -1 : log.findIndex((line) => line.endsWith(' DPE codec'));
   const answers = malformed < 0 ? outcome.answers : leaves === undefined ? outcome.answers.slice(0, malformed) : outcome.answers.slice(-1);
