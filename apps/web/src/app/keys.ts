@@ -13,6 +13,7 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ['?', 'these keys'],
   ['j k h l e', 'in a trace: next, previous, fold, unfold, next error'],
   [`${MOD}S ${MOD}Enter F8 F7`, 'in the editor: dry run, apply, next problem, next change'],
+  ['Esc then Tab', 'out of the editor'],
   ['Esc', 'close'],
 ];
 const CHORD_MS = 1_000;

@@ -2,6 +2,7 @@ import type { GraphSnapshot } from '@weft/mesh-core/api';
 import { type ReactElement, type ReactNode, useEffect, useRef, useState } from 'react';
 import { useSettings } from '../../data/settings.ts';
 import { nodeFigures } from '../../data/graph-figures.ts';
+import { edgeName } from '../../data/node-names.ts';
 import { badgeWords } from '../../graph-canvas/badge-words.ts';
 import { pointAt } from '../../graph-canvas/curve.ts';
 import { type GraphScene, type LabelKind, type SceneView, createGraphScene } from '../../graph-canvas/scene.ts';
@@ -63,7 +64,7 @@ export function GraphCanvas({ graph, label, motion, selected, bright, onSelect, 
                   type="button"
                   key={edge.id}
                   data-testid={`graph-edge-${edge.id}`}
-                  aria-label={`Traffic ${edge.source} to ${edge.target}`}
+                  aria-label={edgeName(edge, graph.nodes)}
                   style={{ left: x - 28, top: y - 11, width: 56, height: 22 }}
                   onClick={() => onSelect({ edge: edge.id })}
                 />

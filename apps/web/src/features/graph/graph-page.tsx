@@ -4,7 +4,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useEffect, useEffectEvent, useMemo, useState } from 'react';
 import { edgeFigures } from '../../data/graph-figures.ts';
 import { useLiveGraph, useLiveState } from '../../data/hooks.ts';
-import { serviceOfNode } from '../../data/node-names.ts';
+import { edgeName, serviceOfNode } from '../../data/node-names.ts';
 import { useSettings } from '../../data/settings.ts';
 import type { LabelKind } from '../../graph-canvas/scene.ts';
 import { perSecondText } from '../../ui/format.ts';
@@ -57,6 +57,16 @@ export function GraphPage(): ReactElement {
   return (
     <div className={`g ${node || edge ? '' : 'wide'}`}>
       <section className="cv" aria-label="Service graph">
+        {/* Before the picture: nobody should step through hundreds of nodes to reach them. */}
+        <GraphTools
+          view={view}
+          display={display}
+          found={found}
+          hidden={hidden}
+          matches={found.test === undefined ? undefined : matches?.size}
+          onView={change}
+          onDisplay={(to) => setDisplay((held) => ({ ...held, ...to }))}
+        />
         {graph === undefined ? (
           <State error={error}>Waiting for the first picture…</State>
         ) : graph.nodes.length === 0 ? (
@@ -74,15 +84,6 @@ export function GraphPage(): ReactElement {
             serviceOf={node}
           />
         )}
-        <GraphTools
-          view={view}
-          display={display}
-          found={found}
-          hidden={hidden}
-          matches={found.test === undefined ? undefined : matches?.size}
-          onView={change}
-          onDisplay={(to) => setDisplay((held) => ({ ...held, ...to }))}
-        />
         {search.trace !== undefined && (
           <div className="gtrace chip acc">
             Path of trace {search.trace.slice(0, 16)}
@@ -96,7 +97,7 @@ export function GraphPage(): ReactElement {
         <ul className="sr" aria-label="Traffic">
           {graph?.edges.map((e, i) => (
             <li key={e.id}>
-              {e.source} to {e.target}: {perSecondText(edgeFigures(graph.edgeRows[i]).rps)} per second
+              {edgeName(e, graph.nodes)}: {perSecondText(edgeFigures(graph.edgeRows[i]).rps)} per second
             </li>
           ))}
         </ul>

@@ -1,6 +1,6 @@
 import type { TraceSummary } from '@weft/mesh-core/api';
 import { IconAlertOctagon } from '@tabler/icons-react';
-import type { ReactElement } from 'react';
+import { type KeyboardEvent, type ReactElement, useState } from 'react';
 import { clock, millis, shortOperation } from '../../ui/format.ts';
 
 export type TraceOrder = 'newest' | 'slowest' | 'spans';
@@ -18,6 +18,7 @@ interface Props {
 
 /** Traces one under the other; the bar of each is its time by service, as long as the trace against the longest. */
 export function TraceList({ traces, total, order, selected, color, onOrder, onSelect }: Props): ReactElement {
+  const [at, setAt] = useState<string>();
   const failed = traces.filter((t) => t.errors > 0).length;
   const longest = Math.max(1, ...traces.map((t) => t.durationUs));
   const sorted =
@@ -26,6 +27,7 @@ export function TraceList({ traces, total, order, selected, color, onOrder, onSe
       : order === 'slowest'
         ? traces.toSorted((a, b) => b.durationUs - a.durationUs)
         : traces.toSorted((a, b) => b.spans - a.spans);
+  const stop = sorted.find((t) => t.traceId === at) ?? sorted.find((t) => t.traceId === selected) ?? sorted[0];
   return (
     <section className="ls" aria-label="Traces">
       <div className="lh">
@@ -43,7 +45,7 @@ export function TraceList({ traces, total, order, selected, color, onOrder, onSe
           <option value="spans">Most spans</option>
         </select>
       </div>
-      <div className="lb2">
+      <div className="lb2" onKeyDown={step}>
         {sorted.map((t) => {
           const self = t.services.reduce((sum, s) => sum + s.selfUs, 0) || 1;
           const width = Math.max(6, MIX_WIDTH * Math.sqrt(t.durationUs / longest));
@@ -52,7 +54,10 @@ export function TraceList({ traces, total, order, selected, color, onOrder, onSe
               type="button"
               key={t.traceId}
               data-testid="trace-row"
+              tabIndex={t === stop ? 0 : -1}
+              aria-current={t.traceId === selected}
               className={`it ${t.traceId === selected ? 'on' : ''}`}
+              onFocus={() => setAt(t.traceId)}
               onClick={() => onSelect(t.traceId)}
             >
               <span className="l1">
@@ -82,4 +87,13 @@ export function TraceList({ traces, total, order, selected, color, onOrder, onSe
       </div>
     </section>
   );
+}
+
+/** Tab stops at one of the list, the last one that was used; from there arrows go on. */
+function step(event: KeyboardEvent): void {
+  const { activeElement: row } = document;
+  const to = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
+  if (!(to instanceof HTMLElement)) return;
+  to.focus();
+  event.preventDefault();
 }
