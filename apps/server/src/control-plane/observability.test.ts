@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 function fetchStatus(port: number, request: MessageInitShape<typeof ClientStatusRequestSchema> = {}, creds: ChannelCredentials = credentials.createInsecure()) {
-  const client = new Client(`127.0.0.1:${port}`, creds);
+  const client = new Client(`localhost:${port}`, creds);
   closers.push(() => client.close());
   return new Promise<ClientStatusResponse>((resolve, reject) => {
     const bytes = Buffer.from(toBinary(ClientStatusRequestSchema, create(ClientStatusRequestSchema, request)));

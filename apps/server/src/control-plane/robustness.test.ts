@@ -62,7 +62,7 @@ test('random bytes on every method of both ports end that call with an error and
     [plain, credentials.createInsecure()],
     [tls, anonymous],
   ] as const) {
-    const client = new Client(`127.0.0.1:${port}`, creds);
+    const client = new Client(`localhost:${port}`, creds);
     closers.push(() => client.close());
     const outcomes = await Promise.all(
       paths.flatMap((path) =>

@@ -82,7 +82,7 @@ function open<Request, Response>(
   encode: (r: Request) => Uint8Array,
   decode: (b: Buffer) => Response,
 ): TestStream<Request, Response> {
-  const client = new Client(`127.0.0.1:${port}`, credentials);
+  const client = new Client(`localhost:${port}`, credentials);
   const call: ClientDuplexStream<Buffer, Buffer> = client.makeBidiStreamRequest(path, pass, pass);
   const queue = new Queue<Response>();
   call.on('data', (bytes: Buffer) => queue.push(decode(bytes)));
@@ -137,7 +137,7 @@ export function openDelta(
 
 /** Calls IstioCertificateService/CreateCertificate; rejects with grpc-js' ServiceError. */
 export function createCertificate(port: number, credentials: ChannelCredentials, csr: string, token?: string): Promise<string[]> {
-  const client = new Client(`127.0.0.1:${port}`, credentials);
+  const client = new Client(`localhost:${port}`, credentials);
   const metadata = new Metadata();
   if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
   const bytes = Buffer.from(toBinary(IstioCertificateRequestSchema, create(IstioCertificateRequestSchema, { csr, validityDuration: 86_400n })));
