@@ -4,28 +4,15 @@ import { compileSubstitution, type CommandResolver } from '@weft/mesh-core/traff
 import type { JsonFormat, JsonFormatValue, LogFormat } from '../config/model.ts';
 import { type HeaderValueSource, resolveCommand } from '../http/header-values.ts';
 import type { TcpRecord } from '../http/hooks.ts';
+import { logCommand } from './log-commands.ts';
 
 export type LogFormatter = (source: HeaderValueSource) => string;
 
 type Read = (source: HeaderValueSource) => string | undefined;
 
-/** Commands that mean something only when the request is over. */
-const COMMANDS: Readonly<Record<string, Read>> = {
-  BYTES_RECEIVED: ({ record }) => String(record.requestBodyBytes),
-  BYTES_SENT: ({ record }) => String(record.responseBodyBytes),
-  DURATION: ({ record }) => String(Math.round(record.durationMs)),
-  // What ends a connection before its request has no record here.
-  CONNECTION_TERMINATION_DETAILS: ({ record }) => record.terminationDetails,
-  // Details of a failed try end in it: `upstream_reset_before_response_started{remote_connection_failure|...}`.
-  UPSTREAM_TRANSPORT_FAILURE_REASON: ({ record }) => record.transportFailure ?? /\|([^}]+)\}$/.exec(record.details)?.[1],
-  DOWNSTREAM_TRANSPORT_FAILURE_REASON: ({ record }) => record.downstreamFailure,
-  UPSTREAM_LOCAL_ADDRESS: ({ record }) => record.upstreamLocalAddress,
-  REQUESTED_SERVER_NAME: ({ record }) => record.serverName,
-  GRPC_STATUS_NUMBER: ({ record }) => record.grpcStatus,
-};
 /** In JSON these are numbers. */
-const NUMBERS = /^%(RESPONSE_CODE|BYTES_RECEIVED|BYTES_SENT|DURATION|UPSTREAM_REQUEST_ATTEMPT_COUNT|\w+_PORT|GRPC_STATUS_NUMBER)%$/;
-const ONE_COMMAND = /^%[A-Z0-9_]+(\([^%]*?\))?(:\d+)?%$/;
+const NUMBERS = /^%(RESPONSE_CODE|BYTES_RECEIVED|BYTES_SENT|(\w+_)?DURATION|UPSTREAM_REQUEST_ATTEMPT_COUNT|\w+_PORT|GRPC_STATUS_NUMBER)%$/;
+const ONE_COMMAND = /^%[A-Z0-9_]+(\([^)]*\))?(:\d+)?%$/;
 
 /** Headers this proxy writes itself are not among those that came. */
 function ownHeader(command: string, argument: string | undefined): Read | undefined {
@@ -52,9 +39,10 @@ function ownHeader(command: string, argument: string | undefined): Read | undefi
 
 function resolver(change: (value: string) => string): CommandResolver<HeaderValueSource> {
   return (command, argument) => {
-    // Formats of time are not for this proxy.
-    if (command === 'START_TIME' && argument !== undefined) return undefined;
-    const read = ownHeader(command, argument) ?? (argument === undefined ? COMMANDS[command] : undefined) ?? resolveCommand(command, argument);
+    const read =
+      ownHeader(command, argument) ??
+      logCommand(command, argument) ??
+      (command === 'START_TIME' && argument !== undefined ? undefined : resolveCommand(command, argument));
     if (read === undefined) return undefined;
     return (source) => {
       const value = read(source);
@@ -132,6 +120,8 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
         callerOperation: '',
         grpcStatus: '',
         upstreamServiceMs: -1,
+        requestMs: -1,
+        responseMs: -1,
         requestMessages: 0,
         responseMessages: 0,
       },

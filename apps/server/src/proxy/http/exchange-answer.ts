@@ -43,6 +43,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     let lines = responseLines(head.fields, name, drop) + (name === '' ? added : serverLines(added, name)) + this.traceLines();
     if (!goesOut(head, Field.date, 'date', drop, added)) lines += dateLine();
     this.record.upstreamServiceMs = Math.round(this.context.wheel.recent - attempt.startedAt);
+    this.record.responseMs = this.context.wheel.recent - this.record.startedAt;
     // It runs from the end of the request, which one that upgrades does not have.
     return this.requestDone && this.upgrade === '' ? lines + serviceTimeLine(this.record.upstreamServiceMs) : lines;
   }

@@ -211,8 +211,10 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     if (name === ':path') return upstreamPath === '' ? this.path : upstreamPath;
     if (name === ':scheme') return this.scheme;
     // A redirect that rewrites has no lines.
-    if (name === 'x-envoy-original-path' && upstreamPath !== '')
-      return this.route?.forward === undefined ? this.path : (valuesIn(this.lines, name)[0] ?? this.get(name));
+    if (name === 'x-envoy-original-path' && upstreamPath !== '') {
+      const own = this.route?.forward === undefined ? this.path : valuesIn(this.lines, name)[0];
+      if (own !== undefined) return own;
+    }
     if (target !== undefined && this.lines !== '' && target.requestHeaders.names.has(name)) return valuesIn(this.lines, name)[0];
     if (name.startsWith('x-envoy-') && isUnwanted(name, this.internal, context.manager.useRemoteAddress)) return undefined;
     return this.get(name);
@@ -323,7 +325,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     record.route = record.cluster = record.endpoint = record.trace = undefined;
     record.virtualHost = record.routeConfig = record.upstreamAddress = record.grpcStatus = record.details = '';
     record.upstreamLocalAddress = '';
-    record.upstreamServiceMs = -1;
+    record.upstreamServiceMs = record.responseMs = -1;
+    record.requestMs = head.framing.contentLength > 0 || head.framing.chunked ? -1 : 0;
     record.responseFlags = '-';
     record.method = head.method;
     record.path = head.path;

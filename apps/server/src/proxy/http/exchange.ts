@@ -349,6 +349,7 @@ export class Exchange extends ExchangeTries {
 
   onRequestEnd(trailers: string): void {
     this.requestDone = true;
+    this.record.requestMs = this.context.wheel.recent - this.record.startedAt;
     this.trailers = trailers;
     if (!this.active) return;
     const { stream } = this.attempt;

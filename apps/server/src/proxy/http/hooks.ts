@@ -100,6 +100,9 @@ export interface RequestRecord {
   upstreamLocalAddress: string;
   /** From the last try to its response head, -1 = no response came. */
   upstreamServiceMs: number;
+  /** From the start to the end of the request, and to the head of its response; -1 = there is none. */
+  requestMs: number;
+  responseMs: number;
   /** `ip:port` of the client. */
   downstreamAddress: string;
   /** `ip:port` of who connected, whatever trusted proxies and a PROXY header say of their client. */

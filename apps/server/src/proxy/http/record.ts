@@ -41,6 +41,8 @@ export function newRecord(context: ConnectionContext): RequestRecord {
     upstreamAddress: '',
     upstreamLocalAddress: '',
     upstreamServiceMs: -1,
+    requestMs: -1,
+    responseMs: -1,
     downstreamAddress: context.downstreamAddress,
     directAddress: context.directAddress,
     localAddress: context.localAddress,

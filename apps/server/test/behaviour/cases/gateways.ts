@@ -52,6 +52,27 @@ export const GATEWAYS: readonly Case[] = [
   },
   {
     area,
+    name: 'a path from before a rewrite that a client tells is not believed by headers that name it',
+    services: [service('gw-forged')],
+    objects: `
+kind: VirtualService
+metadata: { name: gw-forged }
+spec:
+  hosts: [gw-forged.example.com]
+  gateways: [gateway]
+  http:
+  - headers: { response: { set: { x-was: "%REQ(x-envoy-original-path?:path)%" } } }
+    route: [{ destination: { host: gw-forged } }]
+`,
+    steps: [
+      byHost('gw-forged.example.com', {
+        ...{ path: '/<old>', headers: { 'x-envoy-original-path': '/forged' } },
+        expect: { status: 200, headers: { 'x-was': '/%3Cold%3E' }, upstream: { path: '/%3Cold%3E', headers: { 'x-envoy-original-path': absent } } },
+      }),
+    ],
+  },
+  {
+    area,
     name: 'what reaches the application: forwarded headers, no identity but the gateway’s',
     services: [service('gw-headers')],
     objects: bound('gw-headers'),
