@@ -1,8 +1,13 @@
 // gRPC over HTTP/2 as PROTOCOL-HTTP2.md has it, against a client that is nothing but node:http2.
 
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, constants } from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { createCertificateAuthority } from '../../certificates/ca.ts';
 import { CODE, GrpcError } from './codes.ts';
 import { unary } from './grpc-call.ts';
 import type { CallHandler, GrpcCall, GrpcMethod } from './grpc-call.ts';
@@ -198,6 +203,45 @@ test('a client that asks and does not read is not listened to any longer, until 
   const { bytes, fields } = await outcome(stream);
   expect(bytes).toHaveLength(requests * (5 + size));
   expect(fields['grpc-status']).toBe('0');
+});
+
+test('a large message leaves a chunk at a time, none so large that TLS keeps twice the buffer for it', async () => {
+  const size = 300_000;
+  const stateDir = await mkdtemp(join(tmpdir(), 'weft-grpc-'));
+  const authority = await createCertificateAuthority({ stateDir, trustDomain: 'cluster.local' });
+  const leaf = await authority.issueLeaf(
+    { trustDomain: 'cluster.local', namespace: 'a', serviceAccount: 'b' },
+    { hostNames: [{ type: 'dns', value: 'localhost' }] },
+  );
+  const method: GrpcMethod = (call) => ({ message: () => void call.write([Buffer.alloc(size)]), ended: () => call.end() });
+  const server = createGrpcServer(new Map([['/t.T/Call', method]]), {
+    maxMessageBytes: size,
+    tls: { key: leaf.privateKeyPem, cert: leaf.certificatePem, ca: authority.rootCaPem },
+  });
+  const session = connect(`https://localhost:${await server.listen('127.0.0.1', 0)}`, { ca: authority.rootCaPem });
+  onTestFinished(async () => {
+    session.destroy();
+    server.stop();
+    vi.restoreAllMocks();
+    await rm(stateDir, { recursive: true });
+  });
+  // What TLS is given at a time.
+  const sizes: number[] = [];
+  const prototype = Socket.prototype as Required<Socket>;
+  const { _write: one, _writev: several } = prototype;
+  vi.spyOn(prototype, '_write').mockImplementation(function (this: Socket, chunk: Buffer, ...rest) {
+    sizes.push(chunk.length);
+    one.call(this, chunk, ...rest);
+  });
+  vi.spyOn(prototype, '_writev').mockImplementation(function (this: Socket, chunks: { chunk: Buffer; encoding: BufferEncoding }[], done) {
+    sizes.push(chunks.reduce((sum, { chunk }) => sum + chunk.length, 0));
+    several.call(this, chunks, done);
+  });
+  const stream = open(session);
+  stream.end(frame('?'));
+  expect((await outcome(stream)).bytes).toHaveLength(5 + size);
+  expect(sizes.length).toBeGreaterThan(size / 16_384);
+  expect(Math.max(...sizes)).toBeLessThan(16_384);
 });
 
 test('stop tells clients to go and ends what they have open', async () => {

@@ -10,10 +10,9 @@ import { Http2Stream } from '../../http-wire/codec-h2/stream.ts';
 import { StagePool } from '../../http-wire/socket/wire-writer.ts';
 
 const MAX_CONCURRENT_STREAMS = 100;
-/** Two chunks on their way: more would only wait in the socket. */
 const UNSENT_BYTES = 16_384;
-/** A frame of a chunk, and a header block in front of it. At most 1 MB. */
-const stages = new StagePool(16_384, 64);
+/** A frame of a chunk, and a header block in front of it; at most 1 MB. From a write of 16,384 on TLS keeps a write buffer of twice that, as long as the connection lives. */
+const stages = new StagePool(16_383, 64);
 const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 const HANG_UP_MS = 1_000;
@@ -53,6 +52,7 @@ export class GrpcSession extends Http2ServerSession {
   constructor(socket: Socket, handler: SessionHandler) {
     super({ socket, clock: () => performance.now(), maxStreams: MAX_CONCURRENT_STREAMS, unsentBytes: UNSENT_BYTES, stages });
     this.#handler = handler;
+    this.out.onStageWritten = () => this.onSocketDrain();
     socket.on('end', () => this.close());
     socket.on('close', () => {
       this.closed = this.stopped = true;
@@ -76,6 +76,11 @@ export class GrpcSession extends Http2ServerSession {
   /** At once: what has not left is lost. */
   destroy(): void {
     this.socket.destroy();
+  }
+
+  /** One chunk at a time: two that wait would leave in one write. */
+  override get choked(): boolean {
+    return this.out.busy || super.choked;
   }
 
   protected get nextHead(): RequestHead {

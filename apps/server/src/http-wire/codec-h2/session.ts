@@ -443,7 +443,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
     return this.socket.writableLength < maxUnreadBytes;
   }
 
-  private onSocketDrain(): void {
+  protected onSocketDrain(): void {
     for (const stream of [...this.streams.values()]) stream.pump();
   }
 }

@@ -34,6 +34,8 @@ const largeBodies = new StagePool(128 * 1024, 32);
 export class WireWriter implements Flushable {
   /** Bytes handed over so far. */
   bytes = 0;
+  /** Hears of each stage that has been written. */
+  onStageWritten: () => void = () => undefined;
   private readonly socket: Socket;
   private readonly gather: boolean;
   private readonly stages: StagePool;
@@ -45,7 +47,9 @@ export class WireWriter implements Flushable {
   private readonly writing: Buffer[] = [];
   private readonly onWritten = (error?: Error | null): void => {
     const stage = this.writing.shift();
-    if (stage !== undefined && error == null) this.stages.give(stage);
+    if (stage === undefined || error != null) return;
+    this.stages.give(stage);
+    this.onStageWritten();
   };
 
   /** `gather`: small pieces behind a head need not leave with it as text. */
@@ -54,6 +58,11 @@ export class WireWriter implements Flushable {
     this.socket = socket.setDefaultEncoding('latin1');
     this.gather = gather;
     this.stages = stages;
+  }
+
+  /** A stage is on its way. */
+  get busy(): boolean {
+    return this.writing.length > 0;
   }
 
   add(text: string): void {
