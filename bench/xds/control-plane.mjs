@@ -84,7 +84,8 @@ const commands = {
   state: async () => {
     // In step with some version, once since the mark: while edits go on there is always one on its way to somebody.
     for (const { id, state, types, connectedAt } of plane.proxies()) if (state === 'synced' && types.length === 5 && connectedAt >= since) stood.add(id);
-    return { stood: stood.size, rss: process.memoryUsage.rss(), cpu: process.cpuUsage() };
+    // The most it has ever had: the kernel's figure, in KB.
+    return { stood: stood.size, rss: process.memoryUsage.rss(), most: process.resourceUsage().maxRSS * 1_024, cpu: process.cpuUsage() };
   },
 };
 process.on('message', ({ id, command, ...rest }) => void commands[command](rest).then((result) => process.send({ id, result })));

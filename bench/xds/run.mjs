@@ -45,6 +45,7 @@ async function start(file, argument, { execArgv = [], env = {} } = {}) {
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const quantile = (values, q) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(q * values.length) - 1)];
 const mb = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
+const seconds = (from, to) => ((to.user + to.system - from.user - from.system) / 1e6).toFixed(1);
 
 async function settled(server, count, since) {
   for (;;) {
@@ -97,9 +98,11 @@ try {
   }
   let began = performance.now();
   for (const { ask, pairs, root } of fleets) await ask('open', { pairs, root, overMs: proxies * 10 });
+  const idle = (await server.ask('state')).cpu;
   console.log(`first connect of ${proxies} over ${(proxies * 10) / 1_000} s: in step after ${(await settled(server, proxies, began)).toFixed(1)} s`);
   let state = await server.ask('state');
-  console.log(`memory in step: ${mb(state.rss)}, ${await rested(server)}`);
+  console.log(`server CPU of that: ${seconds(idle, state.cpu)} s`);
+  console.log(`memory in step: ${mb(state.rss)}, at most ${mb(state.most)}, ${await rested(server)}`);
   const before = (await server.ask('state')).cpu;
   console.log(`edit of one weight, commit -> last ACK of ${proxies}: ${await series(server, proxies)}`);
   const { cpu } = await server.ask('state');
@@ -115,12 +118,12 @@ try {
   clearInterval(editing);
   const times = (await Promise.all(during)).map(({ ms }) => ms);
   const { cpu: calm } = await server.ask('state');
-  console.log(`server CPU of that, edits included: ${((calm.user + calm.system - stormed.user - stormed.system) / 1e6).toFixed(1)} s`);
+  console.log(`server CPU of that, edits included: ${seconds(stormed, calm)} s`);
   let received = 0;
   for (const { ask } of fleets) received += await ask('received');
   console.log(`edits meanwhile: ${times.length} (${EDITS_PER_SECOND} a second), slowest ${Math.max(...times)} ms; ${received} resources sent again`);
   state = await server.ask('state');
-  console.log(`memory: ${mb(state.rss)}, ${await rested(server)}`);
+  console.log(`memory: ${mb(state.rss)}, at most ${mb(state.most)}, ${await rested(server)}`);
 } finally {
   for (const child of children) child.disconnect();
   await Promise.all([...children].map((child) => new Promise((resolve) => child.once('exit', resolve))));
