@@ -1,14 +1,16 @@
 import { getHeapStatistics } from 'node:v8';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { createCrowdMemory } from './crowd-memory.ts';
 import type { Heap } from './crowd-memory.ts';
 
 const MB = 1e6;
 
-/** A heap of which `live` megabytes are in use and the rest is garbage. */
+afterEach(() => void vi.useRealTimers());
+
+/** A heap of which `live` megabytes are in use and the rest is garbage, in a process of `resident` megabytes. */
 function heapOf(live: number) {
   const done: string[] = [];
-  const state = { live, garbage: 0 };
+  const state = { live, garbage: 0, resident: 100, percent: 0, spare: false };
   const collect = (what: string): void => {
     done.push(what);
     state.garbage = 0;
@@ -17,7 +19,9 @@ function heapOf(live: number) {
     used: () => (state.live + state.garbage) * MB,
     collect: () => collect('collect'),
     giveBack: async () => collect('give back'),
-    growBy: (percent) => done.push(`${percent} %`),
+    growBy: (percent) => void (state.percent = percent),
+    resident: () => state.resident * MB,
+    spare: (memory) => void (state.spare = memory),
   };
   return { heap, state, take: () => done.splice(0) };
 }
@@ -69,13 +73,38 @@ test('while a crowd comes nothing is collected between its edits, and the heap i
   const memory = createCrowdMemory(heap);
   memory.settled();
   await memory.crowd(true);
+  expect(state.percent).toBe(25);
   state.garbage = 200;
   memory.settled();
+  expect(take()).toEqual([]);
   await memory.crowd(false);
-  expect(take()).toEqual(['25 %', '100 %', 'give back']);
+  expect(state.percent).toBe(100);
+  expect(take()).toEqual(['give back']);
   state.garbage = 50;
   memory.settled();
   expect(take()).toEqual(['collect']);
+});
+
+test('a large process makes itself small as long as a crowd comes', async () => {
+  vi.useFakeTimers();
+  const { heap, state } = heapOf(100);
+  const memory = createCrowdMemory(heap);
+  await memory.crowd(true);
+  state.resident = 269;
+  vi.advanceTimersByTime(1_000);
+  expect(state).toMatchObject({ spare: false, percent: 25 });
+  state.resident = 271;
+  vi.advanceTimersByTime(1_000);
+  expect(state).toMatchObject({ spare: true, percent: 20 });
+  state.resident = 269;
+  vi.advanceTimersByTime(1_000);
+  expect(state).toMatchObject({ spare: false, percent: 25 });
+  state.resident = 271;
+  vi.advanceTimersByTime(1_000);
+  await memory.crowd(false);
+  expect(state).toMatchObject({ spare: false, percent: 100 });
+  vi.advanceTimersByTime(1_000);
+  expect(state.spare).toBe(false);
 });
 
 test("V8's heap is collected: what nobody holds is gone", async () => {

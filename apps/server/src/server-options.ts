@@ -22,8 +22,8 @@ export interface ServerOptions {
 }
 
 /**
- * Environment of the server process, for glibc (others ignore it): blocks of 128 KB and more go back to the system when they are
- * free. A push of a megabyte to each of a thousand proxies otherwise leaves a heap of holes that is never used again. Mapping the
- * smaller blocks of connections too (20 KB) saved a tenth of the memory and cost a quarter of the CPU (docs/benchmarks.md).
+ * Environment of the server process, for glibc (others ignore it): blocks of 40 KB and more go back to the system when they are
+ * free. What a thousand proxies ask and are told as they connect otherwise leaves a heap of holes that is never used again. Mapping
+ * the smaller blocks of connections too (20 KB) and V8's zones (32 KB) cost a quarter of the CPU (docs/benchmarks.md).
  */
-export const SERVER_ENV = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TOP_PAD_: '16384', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '2' } as const;
+export const SERVER_ENV = { MALLOC_MMAP_THRESHOLD_: '40000', MALLOC_TOP_PAD_: '16384', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '2' } as const;
