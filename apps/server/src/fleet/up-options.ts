@@ -62,7 +62,7 @@ export async function checkMachine(options: UpOptions): Promise<void> {
 /** Of a service or gateway, and of all that is called after it. */
 export function parseName(text: string, flag: string): string {
   if (!/^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text))
-    throw new StartError('WEFT_USAGE', `${flag} is ${text}; it must be a DNS label: lower-case letters, digits and -, starting with a letter`);
+    throw new StartError('WEFT_USAGE', `${flag} is ${text}; it must be a DNS label: at most 63 lower-case letters, digits and -, starting with a letter`);
   return text;
 }
 

@@ -20,6 +20,14 @@ test.each([
   expect(told).toHaveLength(2);
 });
 
+test('one long turn of the event loop refuses nobody', () => {
+  const monitor = new OverloadMonitor(defaultOverloadLimits, () => undefined);
+  for (const loopDelayMs of [1, 5_000, 1, 5_000, 1]) {
+    monitor.observe({ heapFraction: 0.2, loopDelayMs });
+    expect(monitor.admit()).toBe(true);
+  }
+});
+
 async function serve(monitor: OverloadMonitor, appendLocalOverload: boolean): Promise<Rig> {
   const upstream = await startRaw((_, socket) => void setImmediate(() => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')));
   onTestFinished(() => upstream.close());

@@ -9,7 +9,7 @@ export interface OverloadLimits {
   maxActiveRequests: number;
   /** Share of the heap limit in use. */
   maxHeapFraction: number;
-  /** Median lag of the event loop over a second. */
+  /** Median lag of the event loop over a second, twice in a row. */
   maxLoopDelayMs: number;
 }
 
@@ -27,6 +27,7 @@ export class OverloadMonitor {
   shed = 0;
   private active = 0;
   private saturated = false;
+  private late = false;
   private readonly limits: OverloadLimits;
   private readonly log: (message: string) => void;
 
@@ -51,7 +52,10 @@ export class OverloadMonitor {
 
   observe({ heapFraction, loopDelayMs }: OverloadSample): void {
     const { maxHeapFraction, maxLoopDelayMs } = this.limits;
-    const saturated = heapFraction >= maxHeapFraction || loopDelayMs >= maxLoopDelayMs;
+    // One long turn, like the first configuration of a large mesh, is over when it is seen: the second in a row says there is too much to do.
+    const late = loopDelayMs >= maxLoopDelayMs;
+    const saturated = heapFraction >= maxHeapFraction || (late && this.late);
+    this.late = late;
     if (saturated !== this.saturated)
       this.log(
         saturated
