@@ -27,6 +27,7 @@ export function registerUp(program: Command): void {
     .addOption(new Option('--trace-export <kind=endpoint>', 'send spans on: jaeger=http://host:14268/api/traces or otlp=http://host:4318'))
     .option('--port-base <port>', 'first of the loopback ports given to sidecars and demo services', '21000');
   for (const { flag, env, fallback, what } of PORT_FLAGS) command.addOption(new Option(`${flag} <port>`, `port of ${what}`).env(env).default(String(fallback)));
+  command.addHelpText('after', '\nConfiguration, certificates, ports and logs are kept in ~/.weft, or where WEFT_HOME says.');
   command.action(async (flags: Record<string, unknown>) => {
     const options = readOptions(flags);
     const interrupt = new AbortController();
