@@ -42,3 +42,25 @@ test('on a small laptop the tables of a service fit', async ({ mesh, page }) => 
   await expect(page.getByRole('columnheader', { name: 'Caller' }).first()).toBeVisible();
   expect(await page.locator('.dtw').evaluateAll((tables) => tables.map((t) => t.scrollWidth - t.clientWidth))).toEqual([0, 0, 0]);
 });
+
+test('the longest names leave everything in its place', async ({ mesh, page }) => {
+  await page.setViewportSize({ width: 1440, height: 900 });
+  const [namespace, name] = ['n'.repeat(63), 's'.repeat(63)];
+  const yaml = `apiVersion: v1\nkind: Service\nmetadata: { name: ${name}, namespace: ${namespace} }\nspec: { ports: [{ port: 80 }] }\n`;
+  expect((await mesh.api('POST', '/api/v1/config/apply', { yaml })).status).toBe(200);
+  try {
+    await page.goto(`${mesh.url}/config?object=Service/${namespace}/${name}`);
+    await expect(page.getByRole('heading', { name })).toBeVisible();
+    await expect(page.getByRole('button', { name: 'History' })).toBeInViewport({ ratio: 1 });
+    await expect(page.getByRole('button', { name: namespace })).toHaveCSS('height', '26px');
+    const wider = await page
+      .locator('.eh, .gh')
+      .evaluateAll((all) => all.filter((e) => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight).length);
+    expect(wider).toBe(0);
+    await page.setViewportSize({ width: 1024, height: 768 });
+    await expect(page.getByText('Search or jump to')).toBeInViewport({ ratio: 1 });
+    expect((await page.getByRole('combobox', { name: 'Namespace' }).boundingBox())?.width).toBeLessThan(230);
+  } finally {
+    await mesh.api('DELETE', `/api/v1/namespaces/${namespace}/services/${name}`);
+  }
+});

@@ -62,7 +62,7 @@ export function ConfigPage(): ReactElement {
       )}
       <section className="ed" aria-label="Editor">
         <div className="eh">
-          <h2>{history ? 'History' : isNew ? 'New object' : (draft.held?.ref.name ?? 'Config')}</h2>
+          <h2 title={draft.held?.ref.name}>{history ? 'History' : isNew ? 'New object' : (draft.held?.ref.name ?? 'Config')}</h2>
           {!history && draft.held !== undefined && <span className="chip line">{draft.held.ref.kind}</span>}
           {!history && draft.dirty && <span className="chip acc">Draft</span>}
           {!history && isNew && (

@@ -45,7 +45,7 @@ export function ObjectTree({ items, selected, drafts, onSelect, onNew }: Props):
               onClick={() => setClosed((held) => new Set(held.has(namespace) ? [...held].filter((n) => n !== namespace) : [...held, namespace]))}
             >
               {open ? <IconChevronDown size={12} /> : <IconChevronRight size={12} />}
-              {namespace}
+              <b title={namespace}>{namespace}</b>
               <span className="num">{own.length}</span>
             </button>
             {open &&
