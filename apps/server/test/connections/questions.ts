@@ -67,7 +67,12 @@ function cut(random: Random, text: string): string[] {
 
 export function question(random: Random, listeners: readonly string[], sniffed: readonly string[]): Question {
   const to = random.pick(listeners);
-  const any = (): string => (random.below(4) === 0 ? random.mutate(random.pick(PLAIN), PLAIN) : random.pick(PLAIN));
+  const any = (): string => {
+    const said = random.pick(PLAIN);
+    const changed = random.below(4) === 0 ? random.mutate(said, PLAIN) : said;
+    // All of what its head says is a record of TLS Envoy awaits, of whatever kind.
+    return changed.charCodeAt(1) === 3 && changed.charCodeAt(0) !== 0x16 ? said : changed;
+  };
   const said = sniffed.includes(to) ? random.pick(SNIFFED) : any();
   const last = random.below(6) === 0 ? 'reset' : 'fin';
   // Fewer than five bytes Envoy does not look at.

@@ -125,11 +125,13 @@ interface Outcome extends Seen {
   arrived: Arrived[];
 }
 
-function comparable({ text, end, protocol, arrived }: Outcome, { last, tls }: Question, log: readonly string[]): object {
+function comparable({ text, end, protocol, arrived }: Outcome, { last, tls, pieces }: Question, log: readonly string[]): object {
   const failed = log.some((line) => line.includes('UF'));
   // How many bytes there were until a reset or a refusal is a matter of time; TLS that passes through is not always as long.
   const uncounted =
     last === 'reset' ||
+    // So is how many pieces there were until an application of TLS has found that they are none.
+    (tls === undefined && pieces.length > 1 && arrived.length === 0) ||
     log.some((line) => line.includes('rbac_')) ||
     arrived.some(({ bytes, hello }) => hello !== '' || isHello(bytes) || bytes.startsWith('PRI '));
   return {
