@@ -1,7 +1,7 @@
 // An HTTP/2 connection from a client, whatever is served on it: preface, stream ids, requests read and checked, GOAWAY.
 
 import type { RequestHead } from '../codec-h1/request-head.ts';
-import { readDirectly } from '../socket/direct-reads.ts';
+import { readDirectly, readShared } from '../socket/direct-reads.ts';
 import { Fault, TrailerBlock } from './field-block.ts';
 import { defaultFrameSize, ErrorCode, goawayFrame, largestWindow, preface } from './frames.ts';
 import { RequestFields } from './request-fields.ts';
@@ -13,6 +13,8 @@ export interface ServerSessionOptions extends SessionOptions {
   maxStreams: number;
   /** Extended CONNECT (RFC 8441) is offered. */
   allowConnect?: boolean;
+  /** Nobody keeps bytes of a body beyond the call that hands them over. */
+  sharedReads?: boolean;
 }
 
 /** Blocks are read one at a time, whole. */
@@ -28,11 +30,11 @@ export abstract class Http2ServerSession extends Http2Session {
 
   constructor(options: ServerSessionOptions) {
     super(options, defaultFrameSize);
-    const { socket, maxStreams, allowConnect = false } = options;
+    const { socket, maxStreams, allowConnect = false, sharedReads = false } = options;
     this.maxStreams = maxStreams;
     this.connectAllowed = allowConnect;
     this.sendSettings(true, maxStreams, allowConnect);
-    readDirectly(socket, (chunk) => this.onChunk(chunk));
+    (sharedReads ? readShared : readDirectly)(socket, (chunk) => this.onChunk(chunk));
     socket.on('error', () => socket.destroy());
   }
 

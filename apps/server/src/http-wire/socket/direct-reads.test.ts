@@ -2,7 +2,7 @@
 
 import { connect, createServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { readDirectly } from './direct-reads.ts';
+import { readBuffer, readDirectly, readShared } from './direct-reads.ts';
 
 /** An accepted socket and its client. */
 function pair(): Promise<{ accepted: Socket; client: Socket }> {
@@ -20,7 +20,7 @@ function pair(): Promise<{ accepted: Socket; client: Socket }> {
   });
 }
 
-test('reads come in order, past the stream unless it is paused or has something left', async () => {
+test.each([readDirectly, readShared])('%o: reads come in order, past the stream unless it is paused or has something left', async (read) => {
   const { accepted, client } = await pair();
   let heard = '';
   let streamed = '';
@@ -29,7 +29,7 @@ test('reads come in order, past the stream unless it is paused or has something 
     while (heard !== text) await new Promise<void>((resolve) => (wake = resolve));
   };
   accepted.unshift(Buffer.from('put back,'));
-  readDirectly(accepted, (chunk) => {
+  read(accepted, (chunk) => {
     heard += chunk.toString();
     wake();
   });
@@ -43,14 +43,23 @@ test('reads come in order, past the stream unless it is paused or has something 
 
   accepted.pause();
   client.write('paused,');
-  while (accepted.readableLength < 7) await new Promise((resolve) => setImmediate(resolve));
+  // Shared reads stop with a pause, others go on into the stream.
+  const kept = read === readDirectly ? 'paused,' : '';
+  while (accepted.readableLength < kept.length) await new Promise((resolve) => setImmediate(resolve));
   expect(heard).toBe('put back,direct,');
   accepted.resume();
   await until('put back,direct,paused,');
-  expect(streamed).toBe('put back,paused,');
+  expect(streamed).toBe(`put back,${kept}`);
 
   const ended = new Promise((resolve) => accepted.once('end', resolve));
   client.end('last');
   await ended;
   expect(heard).toBe('put back,direct,paused,last');
+});
+
+test('shared reads make no memory of their own', async () => {
+  const { accepted, client } = await pair();
+  const read = new Promise<Buffer>((resolve) => readShared(accepted, resolve));
+  client.write('read');
+  expect((await read).buffer).toBe(readBuffer.buffer);
 });

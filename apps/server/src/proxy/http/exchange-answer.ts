@@ -152,7 +152,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     if (this.companions !== undefined) this.dismiss(this.companions);
     const steps = this.route?.filters?.end;
     if (steps !== undefined) for (const step of steps) step.onEnd?.(this);
-    this.buffered = '';
+    this.kept.clear();
     this.redirects = 0;
     record.durationMs = context.wheel.now() - record.startedAt;
     if (this.grpc) {

@@ -13,6 +13,7 @@ import type { EndpointState } from '../upstream/endpoint.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { BodyTap, FilteredRequest, RequestCompanion } from './filters/chain.ts';
+import { KeptBody } from './kept-body.ts';
 import { isGrpcContentType, MessageCounter } from './grpc.ts';
 import type { RequestRecord, TraceDecision, Tracer } from './hooks.ts';
 import { newRequestId } from './random-ids.ts';
@@ -94,7 +95,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   /** `deps.clock()`, set with `requestDone` where there is a timeout. */
   protected requestDoneAt = 0;
   protected trailers = '';
-  protected buffered = '';
+  protected readonly kept: KeptBody = new KeptBody();
   /** Nothing of the body is gone: it has not been sent, or is kept. */
   protected replayable = false;
   protected keepCopy = false;
@@ -135,7 +136,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   }
 
   get heldBody(): string {
-    return this.buffered;
+    return this.kept.toString();
   }
 
   get bodiless(): boolean {
@@ -311,7 +312,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     if (head.framing.upgrade !== '') this.decideUpgrade(head, undefined);
     this.started = this.requestDone = this.retrying = this.headSent = this.badRequest = this.keepCopy = false;
     this.replayable = true;
-    this.trailers = this.buffered = this.upstreamPath = this.lines = '';
+    this.trailers = this.upstreamPath = this.lines = '';
+    this.kept.clear();
     this.tried = noEndpoints;
     this.nextStep = this.retriesMade = this.answering = 0;
     this.route = this.target = this.cluster = this.tap = this.metadata = this.requestDrop = this.responseDrop = this.retryRules = this.responseTo = undefined;

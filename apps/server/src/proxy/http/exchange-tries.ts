@@ -118,9 +118,9 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     const { method, scheme, upstreamPath: path, body, upgrade } = this;
     const authority = typeof this.upstreamHost === 'string' ? this.upstreamHost : attempt.endpoint?.config.hostname || (attempt.endpoint?.address ?? '');
     stream.start({ method, path, authority, scheme, lines: this.lines + this.tryLines(this.record.attempts), body, length, upgrade }, attempt);
-    stream.text(this.buffered);
-    if (!this.keepCopy && this.buffered !== '') {
-      this.buffered = '';
+    this.kept.sendTo(stream);
+    if (!this.keepCopy && this.kept.length > 0) {
+      this.kept.clear();
       this.replayable = false;
     }
     if (this.requestDone) {

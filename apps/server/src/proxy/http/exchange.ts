@@ -209,7 +209,7 @@ export class Exchange extends ExchangeTries {
       ...{ method, scheme, body, lines, upgrade: '', path: this.upstreamPath },
       authority: typeof this.upstreamHost === 'string' ? this.upstreamHost : this.authority,
       length: body === Body.length ? contentLength : contentLength === 0 ? 0 : -1,
-      received: this.buffered,
+      received: this.kept.toString(),
       trailers: this.requestDone ? this.trailers : undefined,
       timeoutMs: this.timeouts.globalMs,
       http2: this.protocol === 'HTTP/2',
@@ -269,7 +269,7 @@ export class Exchange extends ExchangeTries {
   }
 
   protected redirected(attempt: Attempt, response: ResponseHead, policy: InternalRedirect): boolean {
-    const { context, record, redirects, buffered, trailers, scheme, upstreamHost } = this;
+    const { context, record, redirects, trailers, scheme, upstreamHost } = this;
     if (!this.requestDone || !this.canReplay() || this.upgrading || redirects >= policy.max) return false;
     const target = redirectTarget(response.fields.get('location'), scheme, policy.crossScheme);
     const route = target === undefined ? undefined : this.routeTo(target);
@@ -292,9 +292,10 @@ export class Exchange extends ExchangeTries {
     // As Envoy, which has written over them by now.
     record.path = target.path;
     record.authority = target.host;
+    const content = body === Body.none ? '' : this.kept.toString();
     this.end();
     this.redirects = redirects + 1;
-    this.replay(head, body, body === Body.none ? '' : buffered, trailers);
+    this.replay(head, body, content, trailers);
     return true;
   }
 
@@ -328,23 +329,23 @@ export class Exchange extends ExchangeTries {
     this.context.wheel.set(this.routeTimer, globalMs);
   }
 
-  /** Request body, decoded. */
+  /** Request body, decoded; the bytes are valid during the call only. */
   onRequestData(bytes: Buffer, start: number, end: number): void {
     this.record.requestBodyBytes += end - start;
     if (!this.active) return;
     if (this.grpc) this.requestMessages.feed(bytes, start, end);
     const { stream } = this.attempt;
     if (stream === undefined || (this.keepCopy && this.replayable)) {
-      if (stream === undefined || this.buffered.length + end - start <= replayLimit) this.buffered += bytes.toString('latin1', start, end);
+      if (stream === undefined || this.kept.length + end - start <= replayLimit) this.kept.add(bytes, start, end);
       else {
         this.replayable = this.keepCopy = false;
-        this.buffered = '';
+        this.kept.clear();
       }
       // No stream yet: hold what came, read no more.
-      if (stream === undefined && this.buffered.length >= this.holdLimit) this.down.pause();
+      if (stream === undefined && this.kept.length >= this.holdLimit) this.down.pause();
     } else this.replayable = false;
     this.tap?.data(bytes, start, end);
-    stream?.data(bytes, start, end, false);
+    stream?.data(bytes, start, end, true);
   }
 
   onRequestEnd(trailers: string): void {
@@ -446,7 +447,7 @@ export class Exchange extends ExchangeTries {
 
   onTunnelData(bytes: Buffer, start: number, end: number): void {
     this.record.requestBodyBytes += end - start;
-    this.attempt.stream?.data(bytes, start, end, false);
+    this.attempt.stream?.data(bytes, start, end, true);
     if (!this.reading) this.onRequestFlush();
   }
 

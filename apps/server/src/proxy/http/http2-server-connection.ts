@@ -29,6 +29,7 @@ export class Http2ServerConnection extends Http2ServerSession implements TimerTa
       clock: () => context.deps.clock(),
       maxStreams: http2?.maxConcurrentStreams ?? defaultMaxStreams,
       allowConnect: http2?.allowConnect === true,
+      sharedReads: true,
     });
     this.context = context;
     this.countRequest = countRequest;

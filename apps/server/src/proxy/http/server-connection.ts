@@ -5,7 +5,7 @@ import { BodyReader, type BodySink } from '../../http-wire/codec-h1/body-reader.
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import { codecError } from '../../http-wire/codec-h1/header-block.ts';
 import { parseRequestHead, RequestHead } from '../../http-wire/codec-h1/request-head.ts';
-import { readDirectly } from '../../http-wire/socket/direct-reads.ts';
+import { readBuffer, readShared } from '../../http-wire/socket/direct-reads.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { WireWriter, writeChunk } from '../../http-wire/socket/wire-writer.ts';
 import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './downstream.ts';
@@ -48,7 +48,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     this.onRequest = onRequest;
     this.out = new WireWriter(socket);
     this.exchange = createExchange(context, this);
-    readDirectly(socket, (chunk) => this.onData(chunk));
+    readShared(socket, (chunk) => this.onData(chunk));
     socket.on('drain', () => this.onDrain());
     socket.on('end', () => this.onEnd());
     socket.on('error', () => socket.destroy());
@@ -262,9 +262,10 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   private afterRead(bytes: Buffer, position: number): void {
     if (this.state === 'closed') return;
     if (position < bytes.length) {
-      const left = bytes.subarray(position);
-      if (this.state === 'tunnel') return this.exchange.onTunnelData(left, 0, left.length);
-      this.rest = left;
+      if (this.state === 'tunnel') return this.exchange.onTunnelData(bytes, position, bytes.length);
+      this.rest = bytes.subarray(position);
+      // What was read last is read over next; what was kept before is kept.
+      if (bytes.buffer === readBuffer.buffer) this.rest = Buffer.from(this.rest);
       if (this.state === 'waiting' || this.socket.writableNeedDrain) this.pause();
     }
     if (this.exchange.active) this.exchange.onRequestFlush();

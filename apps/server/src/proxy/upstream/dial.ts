@@ -4,14 +4,12 @@ import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
 import type { Endpoint, ProxyProtocolVersion } from '../config/model.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
+import { readBuffer } from '../../http-wire/socket/direct-reads.ts';
 import { type ClientAddresses, connectAnnounced } from './announced.ts';
 import { failureText } from './failure-text.ts';
 import { socketTarget } from './host-and-port.ts';
 import type { ConnectFailure } from './stream.ts';
 import { type UpstreamTlsPlan, verification } from './tls-plan.ts';
-
-/** All connections read into this one buffer: a read is handled to its end before the next begins. */
-const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** Takes what a connection reads. `shared`: the bytes change after the call. */
 export interface Reader {
