@@ -106,9 +106,9 @@ export function cpuSeconds(pids) {
     }, 0);
 }
 
-/** Resident memory of processes, MB. */
-export function residentMb(pids) {
-  return pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024, 0);
+/** Resident memory of processes, MB; of `RssAnon` what is not pages of files, which all processes of one program share. */
+export function residentMb(pids, field = 'VmRSS') {
+  return pids.reduce((sum, pid) => sum + Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024, 0);
 }
 
 export function median(list) {
@@ -130,9 +130,10 @@ export async function run(command, args) {
   });
 }
 
-/** Closed loop of HTTP/1.1 requests over 32 connections. Answers requests done. @throws when any failed */
-export async function wrk(port, { seconds, path = '/', headers = [] }) {
-  const text = await run('wrk', ['-t1', '-c32', `-d${seconds}s`, ...headers.flatMap((h) => ['-H', h]), `http://127.0.0.1:${port}${path}`]);
+/** Closed loop of HTTP/1.1 requests over 32 connections; `script`: of wrk, in Lua. Answers requests done. @throws when any failed */
+export async function wrk(port, { seconds, path = '/', headers = [], script }) {
+  const scripted = script === undefined ? [] : ['-s', script];
+  const text = await run('wrk', ['-t1', '-c32', `-d${seconds}s`, ...scripted, ...headers.flatMap((h) => ['-H', h]), `http://127.0.0.1:${port}${path}`]);
   const requests = Number(/(\d+) requests in/.exec(text)?.[1]);
   if (!(requests > 0) || /Non-2xx|Socket errors/.test(text)) throw new Error(`port ${port} failed requests:\n${text}`);
   return requests;

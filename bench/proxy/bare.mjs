@@ -21,6 +21,17 @@ function hex(length) {
   return digits.slice(used - length, used);
 }
 
+/** Writes leave at the end of the turn, as those of Weft: what each wakes is awake for the next. */
+let waiting = [];
+function write(socket, data) {
+  if (waiting.push([socket, data]) > 1) return;
+  setImmediate(() => {
+    const all = waiting;
+    waiting = [];
+    for (const [to, what] of all) to.write(what, 'latin1');
+  });
+}
+
 function open() {
   const lane = { client: undefined, left: 0, begun: 0, socket: undefined };
   const onread = { buffer, callback: (length) => (answered(lane, length), true) };
@@ -33,10 +44,10 @@ function answered(lane, length) {
     const text = buffer.latin1Slice(0, length);
     const bodyAt = text.indexOf('\r\n\r\n') + 4;
     lane.left = Number(/content-length: (\d+)/i.exec(text.slice(0, bodyAt))?.[1] ?? 0) - (length - bodyAt);
-    lane.client.write(text, 'latin1');
+    write(lane.client, text);
   } else {
     lane.left -= length;
-    lane.client.write(Buffer.from(buffer.subarray(0, length)));
+    write(lane.client, Buffer.from(buffer.subarray(0, length)));
   }
   if (lane.left > 0) return;
   requests++;
@@ -51,7 +62,7 @@ createServer({ noDelay: true }, (client) => {
     lane.client = client;
     lane.begun = performance.now();
     const text = chunk.latin1Slice();
-    lane.socket.write(`${text.slice(0, -2)}x-request-id: ${hex(32)}\r\ntraceparent: 00-${hex(32)}-${hex(16)}-00\r\n\r\n`, 'latin1');
+    write(lane.socket, `${text.slice(0, -2)}x-request-id: ${hex(32)}\r\ntraceparent: 00-${hex(32)}-${hex(16)}-00\r\n\r\n`);
   });
 }).listen(port, '127.0.0.1');
 process.on('SIGTERM', () => process.exit(requests > 0 ? 0 : 1));

@@ -46,7 +46,7 @@ try {
   const control = await startControlPlane(rig);
   const plans = await planMesh(control.client, { http, grpc }, ['weft', 'envoy', 'quiet', 'single', ...IDLE]);
   const memory = [];
-  const weigh = (what, pids) => memory.push(`| ${what} | ${residentMb(pids).toFixed(0)} |`);
+  const weigh = (what, pids) => memory.push(`| ${what} | ${residentMb(pids).toFixed(0)} | ${residentMb(pids, 'RssAnon').toFixed(0)} |`);
   const settle = () => new Promise((resolve) => setTimeout(resolve, 3_000));
   if ('memory'.includes(only)) {
     const idle = await startEmbedded(
@@ -84,6 +84,8 @@ try {
   ];
   const body = join(rig.dir, 'body');
   writeFileSync(body, 'x'.repeat(128));
+  const script = join(rig.dir, 'upload.lua');
+  writeFileSync(script, 'wrk.method = "POST"\nwrk.body = string.rep("x", 100 * 1024)\n');
   const oneHop = 'one hop, 1 KB';
   const twoHop = 'two hops mTLS, 1 KB';
   const cases = [
@@ -96,6 +98,8 @@ try {
     { name: 'one hop, 100 KB', contenders: [...mesh(0), peer.nginx, peer.bare], load: (port, time) => wrk(port, { ...time, path: '/100k' }) },
     { name: twoHop, contenders: [...mesh(2), peer.nginxTwo], load: wrk },
     { name: 'two hops mTLS, 100 KB', contenders: [...mesh(2), peer.nginxTwo], load: (port, time) => wrk(port, { ...time, path: '/100k' }) },
+    { name: 'one hop, upload of 100 KB', contenders: [...mesh(0), peer.nginx], load: (port, time) => wrk(port, { ...time, script }) },
+    { name: 'two hops mTLS, upload of 100 KB', contenders: [...mesh(2), peer.nginxTwo], load: (port, time) => wrk(port, { ...time, script }) },
     { name: 'gRPC one hop', contenders: [...mesh(1), peer.haproxy], load: (port, time) => grpcLoad(port, { ...time, body }) },
     { name: 'gRPC two hops mTLS', contenders: mesh(3), load: (port, time) => grpcLoad(port, { ...time, body }) },
   ].filter((c) => c.name.includes(only));
@@ -157,7 +161,7 @@ try {
   }
   weigh('embedded client and server sidecar in one process, after all of this run', weft);
   if (envoys !== undefined) weigh('two Envoys after all of this run', envoys.pids);
-  console.log(`\n| memory | MB RSS |\n|---|---|\n${memory.join('\n')}`);
+  console.log(`\n| memory | MB RSS | of it no pages of files |\n|---|---|---|\n${memory.join('\n')}`);
 } finally {
   await envoys?.stop();
   await rig.end();
