@@ -106,7 +106,7 @@ export async function startBare(rig, port, upstream) {
   return [pid];
 }
 
-const HOP = 'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_request_buffering off;';
+const HOP = 'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; client_body_buffer_size 128k;';
 const pool = (name, port) => `upstream ${name} { server 127.0.0.1:${port}; keepalive 64; keepalive_requests 100000000; }`;
 
 async function nginx(rig, core, name, servers) {
