@@ -19,6 +19,14 @@ test('a YAML error is marked at its line and refused', async ({ mesh, page }) =>
   expect(after.body).toEqual(before.body);
 });
 
+test('an object a link leads to is in sight in the tree', async ({ mesh, page }) => {
+  await page.setViewportSize({ width: 1_280, height: 420 });
+  await page.goto(`${mesh.url}/config?object=WorkloadEntry/bookinfo/reviews-v3`);
+  const chosen = page.locator('.tree [aria-current=true]');
+  await expect(chosen).toHaveText('reviews-v3');
+  await expect(chosen).toBeInViewport({ ratio: 1 });
+});
+
 test('a new object without a kind has nothing to apply, and looks like it', async ({ mesh, page }) => {
   await page.goto(`${mesh.url}/config`);
   await page.getByRole('button', { name: /new/i }).first().click();

@@ -18,6 +18,11 @@ interface Props {
   onNew(): void;
 }
 
+/** As a ref it runs once for each object that is chosen, by a link too. */
+function intoView(chosen: HTMLElement | null): void {
+  chosen?.scrollIntoView({ block: 'nearest' });
+}
+
 /** All objects, by namespace and kind, with what is wrong with each. */
 export function ObjectTree({ items, selected, drafts, onSelect, onNew }: Props): ReactElement {
   const [filter, setFilter] = useState('');
@@ -58,7 +63,14 @@ export function ObjectTree({ items, selected, drafts, onSelect, onNew }: Props):
                       const id = refKey(i.ref);
                       const Icon = kindIcon(kind);
                       return (
-                        <button type="button" key={id} className={`fi ${id === selected ? 'on' : ''}`} onClick={() => onSelect(id)}>
+                        <button
+                          type="button"
+                          key={id}
+                          ref={id === selected ? intoView : undefined}
+                          className={`fi ${id === selected ? 'on' : ''}`}
+                          aria-current={id === selected}
+                          onClick={() => onSelect(id)}
+                        >
                           <Icon size={14} stroke={1.5} aria-hidden="true" />
                           <span>{i.ref.name}</span>
                           {drafts.has(id) && (
