@@ -1,5 +1,6 @@
 // Commands of access log formats that say something only when the request is over, or that only logs have a use for.
 
+import { GRPC_STATUS } from '@weft/mesh-core/model';
 import type { HeaderValueSource, ReportedRecord } from '../http/header-values.ts';
 
 type Read = (source: HeaderValueSource) => string | undefined;
@@ -57,10 +58,8 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   ACCESS_LOG_TYPE: ofRecord((record) => (record.protocol === '' ? 'TcpConnectionEnd' : 'DownstreamEnd')),
 };
 
-const STATUSES = [
-  ...['OK', 'CANCELED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED'],
-  ...['FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED'],
-];
+/** Envoy writes one of them with one L. */
+const STATUSES = GRPC_STATUS.map((name) => (name === 'CANCELLED' ? 'CANCELED' : name));
 const camel = (name: string): string => (name === 'OK' ? name : name.toLowerCase().replaceAll(/(?:^|_)(.)/g, (_, first: string) => first.toUpperCase()));
 
 function grpcStatus(form: string): Read | undefined {
