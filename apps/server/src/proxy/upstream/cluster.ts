@@ -147,8 +147,7 @@ export class ClusterRuntime implements TimerTarget {
         kept.add(key);
         let state = this.endpoints.get(key);
         if (state === undefined) this.endpoints.set(key, (state = new EndpointState(this, config, this.deps.clock())));
-        else if (!isDeepStrictEqual(state.config.metadata, config.metadata)) state.closeIdle();
-        state.config = config;
+        else state.update(config);
         state.priority = locality.priority;
         state.locality = locality;
       }

@@ -1,5 +1,6 @@
 // One endpoint of a cluster: its pools by protocol, its health.
 
+import { isDeepStrictEqual } from 'node:util';
 import { type BalancedHost, type HostHealth, OutlierState, PeakEwma } from '@weft/mesh-core/traffic';
 import type { Endpoint } from '../config/model.ts';
 import type { ClientAddresses } from './announced.ts';
@@ -97,10 +98,17 @@ export class EndpointState implements BalancedHost {
     return variant;
   }
 
-  /** A connection has gone. Of clients there is no end: what is left of one that has none is forgotten. */
+  /** A connection has gone, or could not be made. Of clients and names there is no end: what is left of one without any is forgotten. */
   onConnectionGone(): void {
     const { of } = this;
-    if (of?.client !== undefined && this.connectionCount === 0) of.endpoint.variants?.delete(of.key);
+    if (of !== undefined && this.connectionCount === 0 && of.endpoint.variants?.get(of.key) === this) of.endpoint.variants.delete(of.key);
+  }
+
+  /** What discovery says of it now. */
+  update(config: Endpoint): void {
+    if (!isDeepStrictEqual(this.config.metadata, config.metadata)) this.closeIdle();
+    this.config = config;
+    for (const variant of this.variantList()) variant.update(config);
   }
 
   get weight(): number {

@@ -72,6 +72,11 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     return `${this.socket.localAddress}:${this.socket.localPort}`;
   }
 
+  /** Told to close, or its peer has ended it: its owner hears of that only once the event loop has closed the socket. */
+  get closing(): boolean {
+    return this.socket.destroyed;
+  }
+
   onTimer(): void {
     this.socket.destroy();
   }

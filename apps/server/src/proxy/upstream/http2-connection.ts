@@ -60,7 +60,8 @@ export class Http2ClientConnection extends Http2ClientSession implements Reader,
   }
 
   get hasRoom(): boolean {
-    return !this.draining && !this.stopped && this.active < Math.min(this.peerMaxStreams, this.http.maxConcurrentStreams || streamsPerConnection);
+    if (this.draining || this.stopped || this.socket.destroyed) return false;
+    return this.active < Math.min(this.peerMaxStreams, this.http.maxConcurrentStreams || streamsPerConnection);
   }
 
   /** Whether the peer takes extended CONNECT (RFC 8441); undefined = its settings are not here yet. */

@@ -66,6 +66,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
         return true;
       }
     }
+    while (this.idle.at(-1)?.closing === true) this.idle.pop();
     if (this.idle.length > 0 && !breaker.mayRequest()) return false;
     const connection = this.idle.pop();
     if (connection !== undefined) {
@@ -195,7 +196,10 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     if (tls !== undefined && plan === undefined) {
       cluster.connectFailures++;
       // Not from inside acquire(): the caller has not been told yet that it waits.
-      setImmediate(() => this.takeWaiter()?.onConnectFailed('tls', SECRET_MISSING));
+      setImmediate(() => {
+        this.takeWaiter()?.onConnectFailed('tls', SECRET_MISSING);
+        this.endpoint.onConnectionGone();
+      });
       return;
     }
     breaker.connections++;
