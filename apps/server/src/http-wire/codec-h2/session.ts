@@ -52,7 +52,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
   stopped = false;
   /** The rule of the connection its peer has broken, '' = none. */
   error = '';
-  protected readonly socket: Socket;
+  readonly socket: Socket;
   protected readonly streams: Map<number, Http2Stream> = new Map();
   protected readonly decoder: HpackDecoder = new HpackDecoder();
   protected peerMaxStreams: number = largestWindow;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { decodeLogFormat } from '../config/decode-log-format.ts';
 import { Fields } from '../config/fields.ts';
-import type { AccessLog, LogFormat } from '../config/model.ts';
+import type { AccessLog, LogFormat } from '../config/log-model.ts';
 import type { TcpRecord } from '../http/hooks.ts';
 import { chain, cluster, exchangeRaw, listener, manager, startRaw, startRig } from '../listener/testing/rig.ts';
 import { openAccessLogs } from './access-log.ts';

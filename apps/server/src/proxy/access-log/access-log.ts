@@ -2,7 +2,7 @@
 
 import { type WriteStream, createWriteStream } from 'node:fs';
 import { ISTIO_TEXT } from '@weft/mesh-core/telemetry';
-import type { AccessLog } from '../config/model.ts';
+import type { AccessLog } from '../config/log-model.ts';
 import type { TcpRecord } from '../http/hooks.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
 import { compileLogFilter } from './cel-attributes.ts';

@@ -1,7 +1,7 @@
 // Access log formats of text and JSON, compiled once. The default is Istio's text format.
 
 import { compileSubstitution, type CommandResolver } from '@weft/mesh-core/traffic';
-import type { JsonFormat, JsonFormatValue, LogFormat } from '../config/model.ts';
+import type { JsonFormat, JsonFormatValue, LogFormat } from '../config/log-model.ts';
 import { type HeaderValueSource, resolveCommand } from '../http/header-values.ts';
 import type { TcpRecord } from '../http/hooks.ts';
 import { logCommand } from './log-commands.ts';
@@ -11,7 +11,8 @@ export type LogFormatter = (source: HeaderValueSource) => string;
 type Read = (source: HeaderValueSource) => string | undefined;
 
 /** In JSON these are numbers. */
-const NUMBERS = /^%(RESPONSE_CODE|BYTES_RECEIVED|BYTES_SENT|(\w+_)?DURATION|UPSTREAM_REQUEST_ATTEMPT_COUNT|\w+_PORT|GRPC_STATUS_NUMBER)%$/;
+const NUMBERS =
+  /^%(RESPONSE_CODE|BYTES_RECEIVED|BYTES_SENT|(\w+_)?DURATION|(UPSTREAM_)?CONNECTION_ID|UPSTREAM_REQUEST_ATTEMPT_COUNT|\w+_PORT|GRPC_STATUS_NUMBER)%$/;
 const ONE_COMMAND = /^%[A-Z0-9_]+(\([^)]*\))?(:\d+)?%$/;
 
 /** Headers this proxy writes itself are not among those that came. */
@@ -39,14 +40,13 @@ function ownHeader(command: string, argument: string | undefined): Read | undefi
 
 function resolver(change: (value: string) => string): CommandResolver<HeaderValueSource> {
   return (command, argument) => {
-    const read =
-      ownHeader(command, argument) ??
-      logCommand(command, argument) ??
-      (command === 'START_TIME' && argument !== undefined ? undefined : resolveCommand(command, argument));
+    const read = ownHeader(command, argument) ?? logCommand(command, argument) ?? resolveCommand(command, argument);
     if (read === undefined) return undefined;
+    // RFC 2253 has escaped what needs it.
+    const changed = command.endsWith('_SUBJECT') || command.endsWith('_PEER_ISSUER') ? (name: string) => name : change;
     return (source) => {
       const value = read(source);
-      return value === undefined || value === '' ? undefined : change(value);
+      return value === undefined || value === '' ? undefined : changed(value);
     };
   };
 }

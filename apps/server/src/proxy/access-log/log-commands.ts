@@ -1,7 +1,9 @@
 // Commands of access log formats that say something only when the request is over, or that only logs have a use for.
 
+import { randomUUID } from 'node:crypto';
 import { GRPC_STATUS } from '@weft/mesh-core/model';
 import type { HeaderValueSource, ReportedRecord } from '../http/header-values.ts';
+import { compileTime } from '../http/time-format.ts';
 
 type Read = (source: HeaderValueSource) => string | undefined;
 
@@ -55,6 +57,7 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   REQUESTED_SERVER_NAME: ofRecord((record) => record.serverName),
   GRPC_STATUS_NUMBER: ofRecord((record) => record.grpcStatus),
   SPAN_ID: ofRecord((record) => record.trace?.spanId),
+  UNIQUE_ID: () => randomUUID(),
   ACCESS_LOG_TYPE: ofRecord((record) => (record.protocol === '' ? 'TcpConnectionEnd' : 'DownstreamEnd')),
 };
 
@@ -71,52 +74,26 @@ function grpcStatus(form: string): Read | undefined {
   };
 }
 
-const two = (value: number): string => String(value).padStart(2, '0');
-/** Of strftime, in UTC, and Envoy's own: seconds since 1970, and digits of the second. */
-const TIMES: Readonly<Record<string, (date: Date) => string>> = {
-  Y: (date) => String(date.getUTCFullYear()),
-  m: (date) => two(date.getUTCMonth() + 1),
-  d: (date) => two(date.getUTCDate()),
-  H: (date) => two(date.getUTCHours()),
-  M: (date) => two(date.getUTCMinutes()),
-  S: (date) => two(date.getUTCSeconds()),
-  F: (date) => date.toISOString().slice(0, 10),
-  T: (date) => date.toISOString().slice(11, 19),
-  a: (date) => date.toUTCString().slice(0, 3),
-  b: (date) => date.toUTCString().slice(8, 11),
-  e: (date) => String(date.getUTCDate()).padStart(2, ' '),
-  y: (date) => two(date.getUTCFullYear() % 100),
-  z: () => '+0000',
-  Z: () => 'UTC',
-  s: (date) => String(Math.floor(date.getTime() / 1000)),
-  '%': () => '%',
-};
-
-function timeFormat(format: string): ((ms: number) => string) | undefined {
-  // Every other part is what stood behind a percent sign.
-  const parts = format.split(/%(\d?f|.)/).map((part, i) => {
-    if (i % 2 === 0) return () => part;
-    if (!part.endsWith('f')) return TIMES[part];
-    const digits = part === 'f' ? 9 : Number(part[0]);
-    return (_: Date, ms: number) =>
-      String(Math.floor((ms % 1000) * 1_000_000))
-        .padStart(9, '0')
-        .slice(0, digits);
-  });
-  if (!parts.every((part) => part !== undefined)) return undefined;
-  return (ms) => {
-    const date = new Date(ms);
-    return parts.map((part) => part(date, ms)).join('');
-  };
+function trailer(names: string): Read {
+  const [first = '', second] = names.toLowerCase().split('?');
+  return (source) => source.trailer?.(first) ?? (second === undefined ? undefined : source.trailer?.(second));
 }
+
+/** What has no value in Envoy either, as nothing here asks it to look. */
+const NEVER: ReadonlySet<string> = new Set(['VIRTUAL_CLUSTER_NAME', 'TLS_JA3_FINGERPRINT', 'TLS_JA4_FINGERPRINT']);
 
 /** Undefined = not known here. */
 export function logCommand(command: string, argument: string | undefined): Read | undefined {
   if (command === 'GRPC_STATUS') return grpcStatus(argument ?? 'CAMEL_STRING');
   if (command === 'ENVIRONMENT' && argument !== undefined) return () => process.env[argument];
-  if (command === 'START_TIME' && argument !== undefined) {
-    const told = timeFormat(argument);
-    return told && (({ record }) => told(performance.timeOrigin + record.startedAt));
+  if (command === 'EMIT_TIME') {
+    const told = compileTime(argument);
+    return told && (() => told(Date.now()));
   }
+  if (argument === undefined && NEVER.has(command)) return () => undefined;
+  if (command === 'TRAILER' && argument !== undefined) return trailer(argument);
+  // Nobody here sets any; those of Envoy's own filters are not known.
+  if ((command === 'FILTER_STATE' || command === 'UPSTREAM_FILTER_STATE') && argument !== undefined)
+    return argument.startsWith('envoy.') ? undefined : () => undefined;
   return argument === undefined ? COMMANDS[command] : undefined;
 }

@@ -1,10 +1,12 @@
 // The parts of a listener below HTTP: listener filters, filter chain matches, TCP proxying, TLS of the client's side.
 
+import { readsTls } from '../http/connection-commands.ts';
 import { decodeHeaderList } from './decode-common.ts';
 import { decodeMetricOverrides } from './decode-metrics.ts';
 import { decodeCertificates, decodeTlsParams, decodeTrust } from './decode-tls.ts';
 import type { Fields } from './fields.ts';
-import type { AccessLog, ChainMatch, Cidr, DownstreamTls, ListenerConfig, TcpProxy, Tunneling } from './model.ts';
+import type { AccessLog } from './log-model.ts';
+import type { ChainMatch, Cidr, DownstreamTls, ListenerConfig, TcpProxy, Tunneling } from './model.ts';
 
 type Inspection = Pick<ListenerConfig, 'inspectTls' | 'inspectHttp' | 'proxyProtocol'>;
 
@@ -88,6 +90,7 @@ export function decodeTcpProxy(fields: Fields, logs: (fields: Fields) => AccessL
     ...(hashes.length === 0 ? {} : { hashSourceIp: true }),
     ...(duration === 0 ? {} : { maxConnectionDurationMs: duration }),
     ...(accessLog.length === 0 ? {} : { accessLog }),
+    ...(readsTls(accessLog) ? { readsTls: true } : {}),
     ...(tunneling === undefined ? {} : { tunneling }),
     ...(metrics === undefined ? {} : { metrics }),
   };

@@ -3,6 +3,7 @@
 import type { PathRules } from '@weft/mesh-core/traffic';
 import { compileLogFilter } from '../access-log/cel-attributes.ts';
 import { compileTagFormat } from '../access-log/format.ts';
+import { readsTls } from '../http/connection-commands.ts';
 import { isSocketPath } from '../upstream/host-and-port.ts';
 import { compileChainMatch } from './chain-match.ts';
 import { decodeAddress, decodeUpgrades } from './decode-common.ts';
@@ -14,7 +15,8 @@ import { decodeRouteConfigFields } from './decode-route.ts';
 import { decodeLogFormat } from './decode-log-format.ts';
 import { decodeMetricOverrides, isMetricOverrides } from './decode-metrics.ts';
 import type { Fields } from './fields.ts';
-import type { AccessLog, CustomTag, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig, NetworkFilter } from './model.ts';
+import type { AccessLog } from './log-model.ts';
+import type { CustomTag, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig, NetworkFilter } from './model.ts';
 
 export function decodeListenerFields(fields: Fields): ListenerConfig {
   const { address, port } = decodeAddress(fields.object('address'));
@@ -145,6 +147,7 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     ...(peer?.kind === 'peer-metadata' ? { peerHeader: peer.header } : {}),
     filters,
   };
+  if (readsTls([manager.accessLog, manager.tracing])) manager.readsTls = true;
   if (trustedHops > 0 && !manager.useRemoteAddress) fields.problem('xffNumTrustedHops', 'only with use_remote_address');
   fields.end();
   common?.end();

@@ -2,7 +2,7 @@
 
 import { compileLogFormat } from '../access-log/format.ts';
 import type { Fields } from './fields.ts';
-import type { JsonFormat, LogFormat } from './model.ts';
+import type { JsonFormat, LogFormat } from './log-model.ts';
 
 /** Undefined when there is none, or none this proxy can write. */
 export function decodeLogFormat(fields: Fields | undefined): LogFormat | undefined {

@@ -1,6 +1,7 @@
 // The proxy's own view of its configuration: plain data decoded from xDS messages (decode.ts), compiled into route tables
 // and pools by the request path. Every field here is honoured; what cannot be honoured is refused (NACK) by decode.ts.
 
+import type { AccessLog } from './log-model.ts';
 import type { HealthCheckRules, LbPolicy, OutlierRules } from '@weft/mesh-core/traffic';
 
 import type {
@@ -188,6 +189,8 @@ export interface HttpConnectionManager {
     silent?: boolean;
   };
   accessLog: readonly AccessLog[];
+  /** Formats of logs and spans ask about TLS. */
+  readsTls?: boolean;
   /** What a Telemetry changes of Istio's metrics, by metric (`istio_requests_total`). */
   metrics?: Readonly<Record<string, MetricOverride>>;
   /** Compact peer identity header written by a client sidecar; on inbound lifted into the request's peer and removed. */
@@ -224,18 +227,6 @@ export interface CustomTag {
     | { kind: 'format'; format: string };
 }
 
-/** Without `format`, Istio's text. */
-export type AccessLog =
-  /** `filter`: CEL, which must hold for a request to be written. */
-  { kind: 'file'; path: string; format?: LogFormat; filter?: string } | { kind: 'istio-stats' };
-
-/** `%COMMAND%` formats. With `omitEmpty`, what has no value leaves nothing in place of `-`, or no key. */
-export type LogFormat = { kind: 'text'; template: string; omitEmpty: boolean } | { kind: 'json'; template: JsonFormat; omitEmpty: boolean };
-export type JsonFormatValue = string | number | boolean | null | JsonFormatValue[] | JsonFormat;
-export interface JsonFormat {
-  [key: string]: JsonFormatValue;
-}
-
 /** TCP inside a request to the upstream. */
 export interface Tunneling {
   /** Authority of the request; may hold `%REQUESTED_SERVER_NAME%`. */
@@ -264,6 +255,7 @@ export interface TcpProxy {
   maxConnectAttempts?: number;
   tunneling?: Tunneling;
   accessLog?: readonly AccessLog[];
+  readsTls?: boolean;
   /** As of a connection manager. */
   metrics?: Readonly<Record<string, MetricOverride>>;
 }

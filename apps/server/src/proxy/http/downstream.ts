@@ -1,5 +1,6 @@
 // The client's side of one request, whatever its protocol, and what all requests of a connection share.
 
+import type { Socket } from 'node:net';
 import type { RbacConnection } from '@weft/mesh-core/traffic';
 import type { HttpConnectionManager, ListenerConfig } from '../config/model.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
@@ -39,6 +40,7 @@ export interface DownstreamStream {
 }
 
 export interface ConnectionContext {
+  socket: Socket;
   listener: ListenerConfig;
   manager: HttpConnectionManager;
   routes: RouteSlot;

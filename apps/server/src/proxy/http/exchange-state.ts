@@ -95,6 +95,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   /** `deps.clock()`, set with `requestDone` where there is a timeout. */
   protected requestDoneAt = 0;
   protected trailers = '';
+  protected responseTrailers = '';
   protected readonly kept: KeptBody = new KeptBody();
   /** Nothing of the body is gone: it has not been sent, or is kept. */
   protected replayable = false;
@@ -226,6 +227,10 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     return this.responseTo?.fields.get(name);
   }
 
+  trailer(name: string): string | undefined {
+    return valuesIn(this.responseTrailers, name)[0];
+  }
+
   values(side: 'request' | 'response', name: string): string[] {
     if (side === 'response' && this.responseTo === undefined) return valuesIn(this.ownLines, name);
     const fields = side === 'request' ? this.head?.fields : this.responseTo?.fields;
@@ -326,7 +331,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     record.requestBodyBytes = record.responseHeaderBytes = record.responseBodyBytes = record.status = record.attempts = 0;
     record.route = record.cluster = record.endpoint = record.trace = undefined;
     record.virtualHost = record.routeConfig = record.upstreamAddress = record.grpcStatus = record.details = '';
-    record.upstreamLocalAddress = '';
+    record.upstreamLocalAddress = this.responseTrailers = '';
+    record.upstreamSocket = undefined;
     record.upstreamServiceMs = record.responseMs = -1;
     record.requestMs = head.framing.contentLength > 0 || head.framing.chunked ? -1 : 0;
     record.responseFlags = '-';

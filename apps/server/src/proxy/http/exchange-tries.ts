@@ -14,6 +14,7 @@ import { Body } from '../../http-wire/codec-h1/framing.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
+import { tlsFacts } from '../transport/tls-facts.ts';
 import type { ClientAddresses } from '../upstream/announced.ts';
 import type { ConnectFailure, StreamFailure, UpstreamStream } from '../upstream/stream.ts';
 import type { InternalRedirect } from '../config/model.ts';
@@ -111,7 +112,10 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
 
   onAttemptStream(attempt: Attempt, stream: UpstreamStream): void {
     if (attempt.endpoint !== undefined) this.cluster?.report(attempt.endpoint, 'connected');
-    if (this.context.manager.accessLog.length > 0) this.record.upstreamLocalAddress = stream.localAddress;
+    const { socket } = stream;
+    this.record.upstreamSocket = socket;
+    if (this.context.manager.accessLog.length > 0) this.record.upstreamLocalAddress = `${socket.localAddress}:${socket.localPort}`;
+    if (this.context.manager.readsTls === true) tlsFacts(socket);
     const head = this.head as RequestHead;
     const { contentLength } = head.framing;
     const length = this.body === Body.length ? contentLength : contentLength === 0 ? 0 : -1;

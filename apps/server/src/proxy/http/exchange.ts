@@ -430,6 +430,7 @@ export class Exchange extends ExchangeTries {
   }
 
   onAttemptEnd(_: Attempt, trailers: string): void {
+    this.responseTrailers = trailers;
     if (trailers !== '') this.record.grpcStatus = grpcStatusIn(trailers) ?? this.record.grpcStatus;
     this.finish(trailers);
   }

@@ -1,8 +1,11 @@
 // Values of added headers: Envoy's %COMMAND% formats over what is known of a request when its header is written.
 
 import { hostname } from 'node:os';
-import { compileSubstitution, pathWithoutQuery, type CommandResolver } from '@weft/mesh-core/traffic';
+import { parsePeerHeader } from '@weft/mesh-core/telemetry';
+import { compileSubstitution, type DynamicMetadata, pathWithoutQuery, type CommandResolver } from '@weft/mesh-core/traffic';
+import { connectionCommand } from './connection-commands.ts';
 import type { RequestRecord } from './hooks.ts';
+import { compileTime } from './time-format.ts';
 
 /** A request, or a TCP connection in the form of one: it has no manager and no protocol, but a transport that failed. */
 export interface ReportedRecord extends Omit<RequestRecord, 'manager' | 'protocol'> {
@@ -19,6 +22,10 @@ export interface HeaderValueSource {
   request(name: string): string | undefined;
   /** The same of the response, undefined before there is one. */
   response(name: string): string | undefined;
+  /** The same of the response's trailers, once it is over. */
+  trailer?(name: string): string | undefined;
+  /** What filters have found out. */
+  readonly metadata?: DynamicMetadata | undefined;
 }
 
 type Read = (source: HeaderValueSource) => string | undefined;
@@ -37,7 +44,6 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   RESPONSE_CODE: ({ record }) => String(record.status),
   RESPONSE_CODE_DETAILS: ({ record }) => some(record.details.replaceAll(' ', '_')),
   RESPONSE_FLAGS: ({ record }) => record.responseFlags,
-  START_TIME: ({ record }) => new Date(performance.timeOrigin + record.startedAt).toISOString(),
   HOSTNAME: () => hostname(),
   UPSTREAM_CLUSTER: ({ record }) => record.cluster?.name,
   UPSTREAM_CLUSTER_RAW: ({ record }) => record.cluster?.name,
@@ -54,7 +60,6 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   DOWNSTREAM_LOCAL_ADDRESS: localAddress,
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (source) => withoutPort(localAddress(source)),
   DOWNSTREAM_LOCAL_PORT: (source) => portOf(localAddress(source)),
-  DOWNSTREAM_PEER_URI_SAN: ({ record }) => record.peer.principal,
   TRACE_ID: ({ record }) => some(record.trace?.traceId ?? ''),
 };
 
@@ -81,15 +86,35 @@ function requestHeader(source: HeaderValueSource, name: string): string | undefi
   }
 }
 
+const OWNERS: Readonly<Record<string, (source: HeaderValueSource) => DynamicMetadata | undefined>> = {
+  ROUTE: ({ record }) => record.route?.metadata,
+  CLUSTER: ({ record }) => record.cluster?.metadata,
+  UPSTREAM_HOST: ({ record }) => record.endpoint?.metadata,
+  DYNAMIC: (source) => ({ ...source.metadata, 'weft.peer': peerFields(source) }),
+};
+
+/** As the rules of the listener name them in Envoy. */
+function peerFields({ record: { peer } }: HeaderValueSource): unknown {
+  if (peer.header === undefined) return undefined;
+  const { canonicalService, canonicalRevision, principal: _, ...same } = parsePeerHeader(peer.header, '');
+  return { ...same, canonical_service: canonicalService, canonical_revision: canonicalRevision };
+}
+
 function metadata(argument: string | undefined): Read | undefined {
-  const [type, namespace = '', ...path] = argument?.split(':') ?? [];
-  if (type !== 'ROUTE' && type !== 'CLUSTER' && type !== 'UPSTREAM_HOST') return undefined;
-  return ({ record }) => {
-    const owner = type === 'ROUTE' ? record.route : type === 'CLUSTER' ? record.cluster : record.endpoint;
-    let value: unknown = owner?.metadata[namespace];
+  const [type = '', namespace = '', ...path] = argument?.split(':') ?? [];
+  const owner = Object.hasOwn(OWNERS, type) ? OWNERS[type] : undefined;
+  // What Envoy's own filters tell of a request is told here by those of tokens only.
+  if (owner === undefined || (type === 'DYNAMIC' && namespace.startsWith('envoy.') && namespace !== 'envoy.filters.http.jwt_authn')) return undefined;
+  return (source) => {
+    let value: unknown = owner(source)?.[namespace];
     for (const key of path) value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
     return value === undefined ? undefined : clean(typeof value === 'string' ? value : JSON.stringify(value));
   };
+}
+
+function startTime(format: string | undefined): Read | undefined {
+  const told = compileTime(format);
+  return told && (({ record }) => told(performance.timeOrigin + record.startedAt));
 }
 
 export const resolveCommand: CommandResolver<HeaderValueSource> = (command, argument) => {
@@ -102,12 +127,18 @@ export const resolveCommand: CommandResolver<HeaderValueSource> = (command, argu
       const read = readHeader(argument, requestHeader);
       return read === undefined ? undefined : (source) => pathWithoutQuery(read(source) ?? '');
     }
+    case 'START_TIME':
+      return startTime(argument);
     case 'METADATA':
       return metadata(argument);
+    case 'DYNAMIC_METADATA':
+      return metadata(`DYNAMIC:${argument}`);
+    case 'CLUSTER_METADATA':
+      return metadata(`CLUSTER:${argument}`);
     case 'UPSTREAM_METADATA':
       return metadata(`UPSTREAM_HOST:${/^\(?\["(.*)"\]\)?$/.exec(argument ?? '')?.[1]?.replaceAll(/",\s*"/g, ':') ?? argument ?? ''}`);
     default:
-      return argument === undefined || command === 'START_TIME' ? COMMANDS[command] : undefined;
+      return connectionCommand(command, argument) ?? (argument === undefined ? COMMANDS[command] : undefined);
   }
 };
 

@@ -1,6 +1,7 @@
 // The seam between the data path and everything else in the proxy process: what the runtime needs (RuntimeDeps), what it
 // offers (ProxyRuntime), and what it tells about each request (RequestRecord). Telemetry, tracing and admin know only this file.
 
+import type { Socket } from 'node:net';
 import type { ClusterConfig, Endpoint, HttpConnectionManager, ListenerConfig, LoadAssignment, Route, RouteConfig, Secret, TcpProxy } from '../config/model.ts';
 import type { CircuitBreaker, OutlierDetector } from '@weft/mesh-core/traffic';
 import type { ListeningSockets } from '../listener/listening-sockets.ts';
@@ -98,6 +99,9 @@ export interface RequestRecord {
   upstreamAddress: string;
   /** Own `ip:port` towards that endpoint; only of managers with an access log, '' = none. */
   upstreamLocalAddress: string;
+  downstreamSocket: Socket;
+  /** Of the last try; undefined = none had a connection. */
+  upstreamSocket: Socket | undefined;
   /** From the last try to its response head, -1 = no response came. */
   upstreamServiceMs: number;
   /** From the start to the end of the request, and to the head of its response; -1 = there is none. */
@@ -157,6 +161,8 @@ export interface TcpRecord {
   upstreamAddress: string;
   /** Own `ip:port` towards the upstream, '' = not connected. */
   upstreamLocalAddress: string;
+  downstreamSocket: Socket;
+  upstreamSocket: Socket | undefined;
   /** `ip:port` the client connected to. */
   localAddress: string;
   /** The client's SNI, '' = none. */

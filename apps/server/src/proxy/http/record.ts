@@ -40,6 +40,8 @@ export function newRecord(context: ConnectionContext): RequestRecord {
     trace: undefined,
     upstreamAddress: '',
     upstreamLocalAddress: '',
+    downstreamSocket: context.socket,
+    upstreamSocket: undefined,
     upstreamServiceMs: -1,
     requestMs: -1,
     responseMs: -1,

@@ -18,6 +18,7 @@ import { refuseOnFirstBytes } from '../tcp/refuse.ts';
 import { clusterOf, type TcpContext, TcpConnection, tcpRecord } from '../tcp/tcp-proxy.ts';
 import { awaitPreface } from '../transport/preface.ts';
 import { WheelTimer } from '../transport/timer-wheel.ts';
+import { tlsFacts } from '../transport/tls-facts.ts';
 import { TlsTerminator, type TlsClient } from '../transport/tls-terminator.ts';
 import { inspect, nothingFound, type Found, type Inspection } from './inspect.ts';
 import type { RuntimeParts } from './parts.ts';
@@ -62,6 +63,7 @@ interface Downstream {
 
 /** A client on the chain that was picked for it. */
 interface Arrival {
+  socket: Socket;
   chain: CompiledChain;
   downstream: Downstream;
   client: TlsClient;
@@ -273,7 +275,7 @@ export class ListenerRuntime {
     const key = connectionKey(socket);
     this.arriving.set(key, downstream);
     socket.once('close', () => {
-      if (this.arriving.delete(key)) this.handshakeFailed(chain, downstream);
+      if (this.arriving.delete(key)) this.handshakeFailed(socket, chain, downstream);
     });
     if (!chain.tls.take(socket, found, chain.config.http?.codec !== 'http1')) this.refuse(socket);
   }
@@ -292,16 +294,18 @@ export class ListenerRuntime {
       this.refused++;
       return refuseOnFirstBytes(socket, this.parts.wheel);
     }
-    const arrival: Arrival = { chain, downstream, client, tls, checked };
+    const arrival: Arrival = { socket, chain, downstream, client, tls, checked };
+    if (http?.readsTls === true || tcp?.readsTls === true) tlsFacts(socket);
     if (http !== undefined && chain.routes !== undefined) this.serveManager(socket, this.contextOf(arrival, http, chain.routes));
     else if (tcp !== undefined) this.serveTcp(socket, arrival, tcp);
     else this.refuse(socket);
   }
 
   /** Without a spread: objects made by one differ in shape, and every look at them on the request path is slow. */
-  private contextOf({ chain, downstream, client, tls, checked }: Arrival, manager: HttpConnectionManager, routes: RouteSlot): ConnectionContext {
+  private contextOf({ socket, chain, downstream, client, tls, checked }: Arrival, manager: HttpConnectionManager, routes: RouteSlot): ConnectionContext {
     const { deps, wheel, clusters } = this.parts;
     return {
+      socket,
       listener: downstream.listener,
       manager,
       routes,
@@ -346,9 +350,10 @@ export class ListenerRuntime {
     });
   }
 
-  private tcpContextOf({ chain, downstream, client, tls, checked }: Arrival, proxy: TcpProxy): TcpContext {
+  private tcpContextOf({ socket, chain, downstream, client, tls, checked }: Arrival, proxy: TcpProxy): TcpContext {
     const { deps, wheel, clusters } = this.parts;
     return {
+      socket,
       listener: downstream.listener,
       proxy,
       pick: chain.pick,
@@ -367,11 +372,11 @@ export class ListenerRuntime {
   }
 
   /** Of a TCP chain it is a connection like others, but for its end. */
-  private handshakeFailed(chain: CompiledChain, downstream: Downstream): void {
+  private handshakeFailed(socket: Socket, chain: CompiledChain, downstream: Downstream): void {
     const { tcp } = chain.config;
     if (tcp === undefined) return;
     const { deps } = this.parts;
-    const context = this.tcpContextOf({ chain, downstream, client: plain, tls: true, checked: undefined }, tcp);
+    const context = this.tcpContextOf({ socket, chain, downstream, client: plain, tls: true, checked: undefined }, tcp);
     deps.onTcp?.({ ...tcpRecord(context), phase: 'refused', cluster: clusterOf(context)?.config, downstreamFailure: downstream.failure ?? '' });
   }
 

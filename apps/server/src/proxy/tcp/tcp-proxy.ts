@@ -9,6 +9,7 @@ import type { ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.
 import type { PeerInfo, RuntimeDeps, TcpRecord } from '../http/hooks.ts';
 import { readDirectly } from '../../http-wire/socket/direct-reads.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
+import { tlsFacts } from '../transport/tls-facts.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { connectAnnounced } from '../upstream/announced.ts';
@@ -22,6 +23,7 @@ import { refuseOnFirstBytes } from './refuse.ts';
 import { Tunnel } from './tunnel.ts';
 
 export interface TcpContext {
+  socket: Socket;
   listener: ListenerConfig;
   proxy: TcpProxy;
   pick: WeightedChoice<WeightedCluster>;
@@ -186,7 +188,10 @@ export class TcpConnection implements TimerTarget {
     const { context, record, socket } = this;
     context.wheel.clear(this.connectTimer);
     cluster.report(endpoint, 'success');
-    record.upstreamLocalAddress = upstream instanceof Tunnel ? upstream.localName : `${upstream.localAddress}:${upstream.localPort}`;
+    const own = upstream instanceof Tunnel ? upstream.socket : upstream;
+    record.upstreamSocket = own;
+    if (own !== undefined) record.upstreamLocalAddress = `${own.localAddress}:${own.localPort}`;
+    if (context.proxy.readsTls === true) tlsFacts(own);
     this.activeAt = context.deps.clock();
     if (context.proxy.idleTimeoutMs > 0) context.wheel.set(this.idleTimer, context.proxy.idleTimeoutMs);
     context.wheel.set(this.reportTimer, reportMs);
@@ -316,6 +321,8 @@ export function tcpRecord(context: TcpContext): TcpRecord {
     directAddress: context.directAddress,
     upstreamAddress: '',
     upstreamLocalAddress: '',
+    downstreamSocket: context.socket,
+    upstreamSocket: undefined,
     localAddress: context.localAddress,
     serverName: context.serverName,
   };

@@ -1,6 +1,7 @@
 // TCP inside HTTP (tunneling_config): a stream of the cluster's HTTP pools that behaves like a socket. It is connected when the
 // upstream has answered CONNECT or POST with 2xx.
 
+import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
@@ -39,9 +40,9 @@ export class Tunnel extends Duplex implements StreamWaiter, UpstreamEvents {
     });
   }
 
-  /** Own `ip:port` of the connection. */
-  get localName(): string {
-    return this.stream?.localAddress ?? '';
+  /** Of the connection that carries it. */
+  get socket(): Socket | undefined {
+    return this.stream?.socket;
   }
 
   onStream(stream: UpstreamStream): void {

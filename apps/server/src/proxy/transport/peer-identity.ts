@@ -21,15 +21,21 @@ function sanEntries(subjectAltName: string | undefined): { kind: string; value: 
   return found;
 }
 
-export function uriSans(subjectAltName: string | undefined): string[] {
-  return sanEntries(subjectAltName).flatMap(({ kind, value }) => (kind === 'URI' ? [value] : []));
-}
-
-export function dnsSans(subjectAltName: string | undefined): string[] {
-  return sanEntries(subjectAltName).flatMap(({ kind, value }) => (kind === 'DNS' ? [value] : []));
-}
-
 const KINDS = { uri: 'URI', dns: 'DNS', email: 'email', ip: 'IP Address', any: '' } as const;
+
+/** Names of one kind; an IPv6 address is written in full. */
+export function sansOf(subjectAltName: string | undefined, wanted: Exclude<keyof typeof KINDS, 'any'>): string[] {
+  return sanEntries(subjectAltName).flatMap(({ kind, value }) => (kind === KINDS[wanted] ? [value] : []));
+}
+
+/** A name of Node's, RDNs from the top on lines of their own, as RFC 2253 has it: from the bottom, bytes of other letters in hex. */
+export function distinguishedName(lines: string): string {
+  const rdns = lines.split('\n').map((rdn) => rdn.split(' + ').toReversed().join('+'));
+  return rdns
+    .toReversed()
+    .join(',')
+    .replaceAll(/[^\0-\x7f]/gu, (letter) => Buffer.from(letter).toString('hex').toUpperCase().replaceAll(/../g, '\\$&'));
+}
 
 /** Accepts a certificate with one of the wanted names; with none wanted, any. @throws RegexError */
 export function compilePeerSans(wanted: readonly SanMatch[]): (subjectAltName: string | undefined) => boolean {

@@ -3,7 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { KeyPair, PeerTrust, Secret, TlsParams } from '../config/model.ts';
-import { uriSans } from './peer-identity.ts';
+import { sansOf } from './peer-identity.ts';
 
 export class SecretError extends Error {
   readonly code = 'WEFT_SECRET';
@@ -58,7 +58,7 @@ export class SecretStore {
   /** Own URI SAN of a certificate secret, '' when unknown. */
   identity(certificate: string): string {
     const pair = this.keyPair(certificate);
-    return pair === undefined ? '' : (uriSans(new X509Certificate(pair.chainPem).subjectAltName)[0] ?? '');
+    return pair === undefined ? '' : (sansOf(new X509Certificate(pair.chainPem).subjectAltName, 'uri')[0] ?? '');
   }
 }
 

@@ -5,7 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import type { DownstreamTls, KeyPair } from '../config/model.ts';
-import { compilePeerSans, compilePins, dnsSans, namesHost, uriSans } from './peer-identity.ts';
+import { compilePeerSans, compilePins, distinguishedName, namesHost, sansOf } from './peer-identity.ts';
 import { type SecretStore, contextParams } from './secrets.ts';
 
 export interface TlsClient {
@@ -82,14 +82,14 @@ export class TlsTerminator {
       return;
     }
     const trusted = certificate !== undefined && socket.authorized;
-    const uriNames = trusted ? uriSans(certificate.subjectAltName) : [];
+    const uriNames = trusted ? sansOf(certificate.subjectAltName, 'uri') : [];
     this.onSecure(socket, {
       principal: uriNames[0],
       uriNames,
       trusted,
       certificateHash: certificate === undefined ? '' : certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
-      subject: certificate === undefined ? '' : certificate.subject.split('\n').toReversed().join(','),
-      dnsNames: certificate === undefined ? [] : dnsSans(certificate.subjectAltName),
+      subject: certificate === undefined ? '' : distinguishedName(certificate.subject),
+      dnsNames: certificate === undefined ? [] : sansOf(certificate.subjectAltName, 'dns'),
       ownIdentity: this.secrets.identity(certificateSecrets[0] ?? ''),
     });
   }

@@ -41,7 +41,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
   readonly timer: WheelTimer = new WheelTimer(this);
   private readonly owner: ConnectionOwner;
   private readonly wheel: TimerWheel;
-  private readonly socket: Socket;
+  readonly socket: Socket;
   private readonly out: WireWriter;
   private readonly head = new ResponseHead();
   private readonly body = new BodyReader();
@@ -66,10 +66,6 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     socket.on('end', () => this.onEnd());
     socket.on('close', () => this.onClose());
     socket.on('drain', () => this.events?.onUpstreamDrain());
-  }
-
-  get localAddress(): string {
-    return `${this.socket.localAddress}:${this.socket.localPort}`;
   }
 
   /** Told to close, or its peer has ended it: its owner hears of that only once the event loop has closed the socket. */

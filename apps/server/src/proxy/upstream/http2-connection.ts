@@ -47,10 +47,6 @@ export class Http2ClientConnection extends Http2ClientSession implements Reader,
     if (http.keepalive !== undefined && http.keepalive.intervalMs > 0) this.wheel.set(this.pingTimer, http.keepalive.intervalMs);
   }
 
-  get localAddress(): string {
-    return `${this.socket.localAddress}:${this.socket.localPort}`;
-  }
-
   private waitIdle(): void {
     this.wheel.set(this.timer, this.http.idleTimeoutMs || 3_600_000);
   }

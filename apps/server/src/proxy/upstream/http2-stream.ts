@@ -1,5 +1,6 @@
 // One request on a multiplexed connection to an endpoint.
 
+import type { Socket } from 'node:net';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import { ErrorCode } from '../../http-wire/codec-h2/frames.ts';
@@ -31,8 +32,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
     this.client = client;
   }
 
-  get localAddress(): string {
-    return this.client.localAddress;
+  get socket(): Socket {
+    return this.client.socket;
   }
 
   /** Reserved for a request that is about to start. */

@@ -1,5 +1,6 @@
 // One request on its way to one endpoint, whatever the protocol: HTTP/1.1 connections and HTTP/2 streams implement it.
 
+import type { Socket } from 'node:net';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 
 /** As `upgrade`: CONNECT as it is, without a protocol. No token, so no client can ask for it. */
@@ -38,8 +39,8 @@ export interface UpstreamStream {
   tunnel(): void;
   /** This side of a tunnel sends no more. */
   tunnelEnd(): void;
-  /** Own `ip:port` of the connection. */
-  readonly localAddress: string;
+  /** Of the connection that carries it. */
+  readonly socket: Socket;
 }
 
 /**
