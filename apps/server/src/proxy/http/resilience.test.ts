@@ -1,9 +1,10 @@
-import { request } from 'node:http';
+import { request, type ServerResponse } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import { expect, test } from 'vitest';
 import { collectStats } from '../admin/stats-text.ts';
 import type { RetryPolicy } from '../config/model.ts';
 import { cluster, endpoint, exchangeRaw, outlierRules, route, routes, startRaw, startRig } from '../listener/testing/rig.ts';
-import { startApp, track } from '../listener/testing/app.ts';
+import { listening, startApp, track } from '../listener/testing/app.ts';
 
 const noOps = { add: [], remove: [] };
 
@@ -275,4 +276,21 @@ test('a cluster may say which statuses are errors', async () => {
     await ask(rig.port);
     expect(rig.runtime.stats().clusters[0]?.endpoints[0]?.ejected).toBe(out);
   }
+});
+
+test.each(['http1', 'http2'] as const)('an answer that was tried again and does not end is given up (%s)', async (protocol) => {
+  let asked = 0;
+  let givenUp = false;
+  const handler = (_: unknown, response: ServerResponse): void => {
+    if (asked++ > 0) return void response.end('ok');
+    response.writeHead(503, { 'content-length': 5 });
+    response.on('close', () => (givenUp = true)).write('un');
+  };
+  const port = await (protocol === 'http1'
+    ? startApp(handler)
+    : listening(createHttp2Server((asked, answer) => handler(asked, answer as unknown as ServerResponse))));
+  const app = cluster([port]);
+  const rig = track(await startRig({ clusters: [{ ...app, http: { ...app.http, protocol } }], routes: routes([route({ retry: retry({}) })]) }));
+  expect(await ask(rig.port)).toMatchObject({ status: 200, body: 'ok' });
+  await expect.poll(() => givenUp, { timeout: 10_000 }).toBe(true);
 });

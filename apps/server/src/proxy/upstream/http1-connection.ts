@@ -8,9 +8,8 @@ import { parseResponseHead, ResponseHead } from '../../http-wire/codec-h1/respon
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 import { WireWriter, writeChunk } from '../../http-wire/socket/wire-writer.ts';
 import type { Reader } from './dial.ts';
-import { PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
+import { discardLimit, discardMs, PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 
-const discardLimit = 64 * 1024;
 /** For the peer of a tunnel to take what is on its way after the client has gone. */
 const lingerMs = 1000;
 /** Interim responses to one request; more are a flood. */
@@ -140,6 +139,7 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
     this.events = undefined;
     this.resume();
     if (this.state === 'busy' && !this.requestSent) this.close();
+    else this.wheel.set(this.timer, discardMs);
   }
 
   tunnel(): void {

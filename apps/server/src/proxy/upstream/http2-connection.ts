@@ -25,7 +25,7 @@ export class Http2ClientConnection extends Http2ClientSession implements Reader,
   served = 0;
   readonly timer: WheelTimer = new WheelTimer(this);
   private readonly owner: Http2ClientOwner;
-  private readonly wheel: TimerWheel;
+  readonly wheel: TimerWheel;
   private readonly http: ClusterConfig['http'];
   private readonly lifeTimer: WheelTimer = new WheelTimer(this);
   private readonly pingTimer: WheelTimer = new WheelTimer(this);

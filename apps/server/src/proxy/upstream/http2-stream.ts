@@ -6,10 +6,9 @@ import { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import { ErrorCode } from '../../http-wire/codec-h2/frames.ts';
 import type { RequestStream } from '../../http-wire/codec-h2/client-session.ts';
 import { Http2Stream, type StreamEnd } from '../../http-wire/codec-h2/stream.ts';
+import { type TimerTarget, WheelTimer } from '../transport/timer-wheel.ts';
 import type { Http2ClientConnection } from './http2-connection.ts';
-import { PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
-
-const discardLimit = 64 * 1024;
+import { discardLimit, discardMs, PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
 
 function resetMeans(code: number): StreamFailure {
   if (code === ErrorCode.refusedStream) return 'refused';
@@ -17,7 +16,7 @@ function resetMeans(code: number): StreamFailure {
   return code === ErrorCode.protocol ? 'protocol' : 'remote-reset';
 }
 
-export class Http2ClientStream extends Http2Stream implements UpstreamStream, RequestStream {
+export class Http2ClientStream extends Http2Stream implements UpstreamStream, RequestStream, TimerTarget {
   readonly response: ResponseHead = new ResponseHead();
   headRead = false;
   toHead = false;
@@ -26,6 +25,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
   private upgrade = '';
   private tunneling = false;
   private discarded = 0;
+  /** Made when an answer is first discarded. */
+  private discardTimer: WheelTimer | undefined;
 
   constructor(client: Http2ClientConnection) {
     super(client);
@@ -75,7 +76,13 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
   discard(): void {
     this.events = undefined;
     this.resume();
-    if (this.id !== 0 && !this.localClosed) this.cancel(ErrorCode.cancel);
+    if (this.id === 0) return;
+    if (!this.localClosed) return this.cancel(ErrorCode.cancel);
+    this.client.wheel.set((this.discardTimer ??= new WheelTimer(this)), discardMs);
+  }
+
+  onTimer(): void {
+    this.cancel(ErrorCode.cancel);
   }
 
   tunnel(): void {
@@ -145,6 +152,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
 
   protected onClosed(): void {
     this.events = undefined;
+    if (this.discardTimer !== undefined) this.client.wheel.clear(this.discardTimer);
     this.client.release(this);
   }
 }

@@ -6,6 +6,10 @@ import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 /** As `upgrade`: CONNECT as it is, without a protocol. No token, so no client can ask for it. */
 export const PLAIN_CONNECT = ':connect';
 
+/** Of an answer nobody wants this much is read, and for so long, to use its connection again. */
+export const discardLimit: number = 64 * 1024;
+export const discardMs = 1000;
+
 export interface UpstreamRequest {
   method: string;
   path: string;

@@ -1,19 +1,14 @@
 import { type Server, createServer } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, type Server as TcpServer, createServer as createTcpServer } from 'node:net';
+import { type Server as TcpServer, createServer as createTcpServer } from 'node:net';
 import { type JsonObject, fromJson, toBinary } from '@bufbuild/protobuf';
 import { ClusterSchema } from '@weft/mesh-core/gen/envoy/config/cluster/v3/cluster_pb';
 import { registry } from '@weft/mesh-core/translate';
 import { expect, onTestFinished, test } from 'vitest';
 import { decodeCluster } from '../../config/decode.ts';
 import type { LoadAssignment } from '../../config/model.ts';
+import { listening } from '../../listener/testing/app.ts';
 import { type Rig, exchangeRaw, startRig } from '../../listener/testing/rig.ts';
-
-async function listening<S extends TcpServer>(server: S): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  return (server.address() as AddressInfo).port;
-}
 
 const cluster = (healthCheck: JsonObject, ports: readonly number[], more: JsonObject = {}) =>
   decodeCluster(
