@@ -292,7 +292,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
 
   flag(flag: string): void {
     const { record } = this;
-    if (flag !== '') record.responseFlags = record.responseFlags === '-' ? flag : `${record.responseFlags},${flag}`;
+    if (record.responseFlags === '-') record.responseFlags = flag || '-';
+    else if (flag !== '' && !record.responseFlags.split(',').includes(flag)) record.responseFlags += `,${flag}`;
   }
 
   /** Takes a new request over. */

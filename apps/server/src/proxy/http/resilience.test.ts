@@ -294,3 +294,16 @@ test.each(['http1', 'http2'] as const)('an answer that was tried again and does 
   expect(await ask(rig.port)).toMatchObject({ status: 200, body: 'ok' });
   await expect.poll(() => givenUp, { timeout: 10_000 }).toBe(true);
 });
+
+test('a flag is told once, however often it is set', async () => {
+  const waiting: ServerResponse[] = [];
+  const app = await startApp((_, response) => void waiting.push(response));
+  const hedged = route({ retry: retry({ retries: 1, perTryTimeoutMs: 30 }), hedgeOnPerTryTimeout: true });
+  const rig = track(await startRig({ clusters: [cluster([app])], routes: routes([hedged]) }));
+  const answer = ask(rig.port);
+  // Of the second try too the time is over: no retry is left, and none for what it answers.
+  await expect.poll(() => rig.runtime.stats().clusters[0]?.timeouts).toBe(2);
+  waiting[1]?.writeHead(503).end();
+  expect((await answer).status).toBe(503);
+  expect(rig.records[0]).toMatchObject({ responseFlags: 'URX', attempts: 2 });
+});
