@@ -75,8 +75,15 @@ test('routes in their order, with the VirtualService they come from', () => {
 });
 
 test('endpoints with their health', () => {
-  const host = { address, health_status: { eds_health_status: 'HEALTHY', failed_outlier_check: true } };
-  expect(endpointTable({ cluster_statuses: [{ name: 'c', host_statuses: [host] }] }).rows).toEqual([['127.0.0.1:21000', 'HEALTHY', 'FAILED', 'c']]);
+  const hosts = [
+    { eds_health_status: 'HEALTHY', failed_outlier_check: true },
+    { failed_active_health_check: true, eds_health_status: 'HEALTHY' },
+  ];
+  const statuses = hosts.map((health) => ({ address, health_status: health }));
+  expect(endpointTable({ cluster_statuses: [{ name: 'c', host_statuses: statuses }] }).rows).toEqual([
+    ['127.0.0.1:21000', 'HEALTHY', 'FAILED', 'c'],
+    ['127.0.0.1:21000', 'UNHEALTHY', 'OK', 'c'],
+  ]);
 });
 
 test('certificates with their identity and time, the own one first', () => {

@@ -54,7 +54,10 @@ export interface ConfigDump {
 export interface ClusterStatuses {
   cluster_statuses?: {
     name: string;
-    host_statuses?: { address?: Address; health_status?: { eds_health_status?: string; failed_outlier_check?: boolean } }[];
+    host_statuses?: {
+      address?: Address;
+      health_status?: { eds_health_status?: string; failed_active_health_check?: boolean; failed_outlier_check?: boolean };
+    }[];
   }[];
 }
 interface Certificate {
@@ -113,7 +116,7 @@ export function endpointTable({ cluster_statuses: clusters = [] }: ClusterStatus
   const rows = clusters.flatMap(({ name, host_statuses: hosts = [] }) =>
     hosts.map(({ address, health_status: health = {} }) => [
       addressText(address),
-      health.eds_health_status ?? 'UNKNOWN',
+      health.failed_active_health_check === true ? 'UNHEALTHY' : (health.eds_health_status ?? 'UNKNOWN'),
       health.failed_outlier_check === true ? 'FAILED' : 'OK',
       name,
     ]),

@@ -1,6 +1,6 @@
 // Runtime counters as /stats prints them, under Envoy's names where Envoy has one.
 
-import type { ClusterStats, RuntimeStats } from '../http/hooks.ts';
+import type { ClusterStats, EndpointStats, RuntimeStats } from '../http/hooks.ts';
 
 /** Which to show. */
 export interface StatsFilter {
@@ -28,7 +28,7 @@ export function collectStats(stats: RuntimeStats, extra: Readonly<Record<string,
     for (const [name, value] of breakerGauges(c)) put(`circuit_breakers.default.${name}`, value);
     put('upstream_rq_timeout', c.timeouts);
     put('membership_total', c.endpoints.length);
-    put('membership_healthy', c.endpoints.filter((e) => !e.ejected && (e.health === 'healthy' || e.health === 'unknown')).length);
+    put('membership_healthy', c.endpoints.filter((e) => healthFlags(e) === '').length);
     put('outlier_detection.ejections_active', c.endpoints.filter((e) => e.ejected).length);
     let ejections = 0;
     for (const [reason, count] of c.ejections) {
@@ -89,6 +89,18 @@ function limitLines({ name, breaker: { limits } }: ClusterStats): string[] {
   return Object.entries(by).map(([limit, value]) => `${name}::default_priority::${limit}::${value}`);
 }
 
+/** In Envoy's order; '' = it is healthy. */
+function healthFlags({ checked, ejected, health }: EndpointStats): string {
+  return [
+    checked?.failed === true ? '/failed_active_hc' : '',
+    ejected ? '/failed_outlier_check' : '',
+    health === 'unhealthy' ? '/failed_eds_health' : '',
+    checked?.degraded === true ? '/degraded_active_hc' : '',
+    health === 'degraded' ? '/degraded_eds_health' : '',
+    health === 'draining' ? '/eds_status_draining' : '',
+  ].join('');
+}
+
 /** Envoy's /clusters text. */
 export function clustersText(stats: RuntimeStats): string {
   return stats.clusters
@@ -99,11 +111,6 @@ export function clustersText(stats: RuntimeStats): string {
       ...(c.discovered ? [`${c.name}::eds_service_name::${c.name}`] : []),
       ...c.endpoints.flatMap((e) => {
         const put = (name: string, value: string | number): string => `${c.name}::${e.address}::${name}::${value}`;
-        const flags = [
-          ...(e.ejected ? ['/failed_outlier_check'] : []),
-          ...(e.health === 'unhealthy' ? ['/failed_eds_health'] : []),
-          ...(e.health === 'degraded' ? ['/eds_status_degraded'] : []),
-        ].join('');
         return [
           put('cx_active', e.activeConnections),
           put('cx_connect_fail', e.connectFailures),
@@ -113,7 +120,7 @@ export function clustersText(stats: RuntimeStats): string {
           put('rq_success', e.success),
           put('rq_error', e.errors),
           put('hostname', e.hostname),
-          put('health_flags', flags === '' ? 'healthy' : flags),
+          put('health_flags', healthFlags(e) || 'healthy'),
           put('weight', e.weight),
           put('region', e.locality.region),
           put('zone', e.locality.zone),

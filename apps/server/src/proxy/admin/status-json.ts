@@ -5,6 +5,7 @@ import type { JsonObject } from '@weft/mesh-core/wire';
 import { TYPE_URL } from '@weft/mesh-core/xds-types';
 import { decodeSecret } from '../config/decode.ts';
 import type { EndpointStats, RuntimeStats } from '../http/hooks.ts';
+import { isSocketPath } from '../upstream/host-and-port.ts';
 import type { Configuration } from '../xds-client/configuration.ts';
 
 const DAY_MS = 86_400_000;
@@ -50,7 +51,12 @@ function hostStatus(e: EndpointStats): JsonObject {
       stat('cx_active', e.activeConnections, 'GAUGE'),
       stat('rq_active', e.activeRequests, 'GAUGE'),
     ],
-    health_status: { eds_health_status: e.health.toUpperCase(), ...(e.ejected ? { failed_outlier_check: true } : {}) },
+    health_status: {
+      ...(e.checked?.failed === true ? { failed_active_health_check: true } : {}),
+      ...(e.checked?.degraded === true ? { failed_active_degraded_check: true } : {}),
+      ...(e.ejected ? { failed_outlier_check: true } : {}),
+      eds_health_status: e.health === 'unknown' ? 'HEALTHY' : e.health.toUpperCase(),
+    },
     weight: e.weight,
     ...(e.priority === 0 ? {} : { priority: e.priority }),
     locality: {
@@ -67,6 +73,7 @@ export function listenerStatuses({ listeners }: RuntimeStats): JsonObject {
 }
 
 function socketAddress(address: string): JsonObject {
+  if (isSocketPath(address)) return { pipe: { path: address } };
   const colon = address.lastIndexOf(':');
   return { socket_address: { address: address.slice(0, colon), port_value: Number(address.slice(colon + 1)) } };
 }

@@ -235,7 +235,10 @@ export interface EndpointStats {
   address: string;
   hostname: string;
   locality: { region: string; zone: string; subZone: string };
+  /** As discovery says. */
   health: Endpoint['health'];
+  /** As active checks find it; undefined = there are none. */
+  checked: { readonly failed: boolean; readonly degraded: boolean } | undefined;
   weight: number;
   priority: number;
   ejected: boolean;

@@ -35,7 +35,7 @@ const cluster = (healthCheck: JsonObject, ports: readonly number[], more: JsonOb
 async function rigOf(...args: Parameters<typeof cluster>): Promise<{ rig: Rig; health: () => string[] }> {
   const rig = await startRig({ clusters: [cluster(...args)] });
   onTestFinished(() => rig.close());
-  return { rig, health: () => (rig.runtime.stats().clusters[0]?.endpoints ?? []).map((endpoint) => endpoint.health) };
+  return { rig, health: () => (rig.runtime.stats().clusters[0]?.endpoints ?? []).map(({ checked }) => (checked?.failed === true ? 'unhealthy' : 'unknown')) };
 }
 
 const ask = async (rig: Rig): Promise<string> => (await exchangeRaw(rig.port, 'GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n')).split(' ')[1] ?? '';
@@ -146,7 +146,8 @@ test.each([
   const port = await listening(createServer((_, response) => response.writeHead(status).end()));
   const other = await listening(createServer((_, response) => response.writeHead(200).end()));
   const { rig } = await rigOf({ httpHealthCheck: { path: '/' } }, [], { type: 'EDS', loadAssignment: null, ignoreHealthOnHostRemoval });
-  const hosts = (): string[] => (rig.runtime.stats().clusters[0]?.endpoints ?? []).map(({ address, health }) => `${address} ${health}`);
+  const hosts = (): string[] =>
+    (rig.runtime.stats().clusters[0]?.endpoints ?? []).map(({ address, checked }) => `${address} ${checked?.failed === true ? 'unhealthy' : 'unknown'}`);
   rig.runtime.applyEndpoints(assignment([port, other]));
   const both = [`127.0.0.1:${port} unknown`, `127.0.0.1:${other} unknown`];
   await expect.poll(hosts).toEqual(both);
