@@ -42,43 +42,41 @@ export function startOtlpExporter(endpoint: string, resource: Attributes, source
   const agent = new Agent({ keepAlive: true, maxSockets: 2 });
   const spans: OtlpSpan[] = [];
   let dropped = 0;
-  let pushing = false;
+  /** Whether what it pushes was taken. */
+  let running: Promise<boolean> | undefined;
 
-  const pushMetrics = async (): Promise<void> => {
+  const pushMetrics = async (): Promise<boolean> => {
     const taken = sources.map((source) => source.takeChanged(now()));
     const metrics = taken.flatMap((t) => t.metrics);
-    if (metrics.length === 0) return;
-    if (!(await post(agent, `${endpoint}/v1/metrics`, encodeMetrics([{ resource, metrics }])))) for (const { putBack } of taken) putBack();
+    if (metrics.length === 0) return true;
+    const sent = await post(agent, `${endpoint}/v1/metrics`, encodeMetrics([{ resource, metrics }]));
+    if (!sent) for (const { putBack } of taken) putBack();
+    return sent;
   };
-  const pushSpans = async (): Promise<void> => {
-    if (spans.length === 0) return;
+  /** Goes on while there are `least`. */
+  const pushSpans = async (least: number): Promise<boolean> => {
+    if (spans.length === 0) return true;
     const batch = spans.splice(0, MAX_BATCH);
-    if (!(await post(agent, `${endpoint}/v1/traces`, encodeTraces([{ resource, spans: batch }])))) {
-      dropped += batch.length;
-      return;
-    }
-    if (spans.length >= MAX_BATCH) await pushSpans();
+    const sent = await post(agent, `${endpoint}/v1/traces`, encodeTraces([{ resource, spans: batch }]));
+    if (!sent) dropped += batch.length;
+    return sent && spans.length >= least ? pushSpans(least) : sent;
   };
-  const push = async (): Promise<void> => {
-    if (pushing) return;
-    pushing = true;
-    try {
-      await Promise.all([pushMetrics(), pushSpans()]);
-    } finally {
-      pushing = false;
-    }
-  };
+  const push = (least = MAX_BATCH): Promise<boolean> =>
+    (running ??= Promise.all([pushMetrics(), pushSpans(least)])
+      .then((sent) => sent.every(Boolean))
+      .finally(() => (running = undefined)));
   const timer = setInterval(() => void push(), INTERVAL_MS);
   return {
     addSpan(span) {
       if (spans.length >= MAX_SPANS) dropped += 1;
       else spans.push(span);
-      if (spans.length >= MAX_BATCH && !pushing) void push();
+      if (spans.length >= MAX_BATCH) void push();
     },
     droppedSpans: () => dropped,
     async stop() {
       clearInterval(timer);
-      await push();
+      // What is under way was taken before what has come since; who does not take that is not waited for again.
+      if ((await running) !== false) await push(1);
       agent.destroy();
     },
   };

@@ -308,3 +308,29 @@ test('spans that meet a kept connection the receiver closes go by another', asyn
   server.closeAllConnections();
   server.close();
 });
+
+test('an end sends all that has come, also while a push is under way', async () => {
+  let spans = 0;
+  let answer: (() => void) | undefined;
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const first = spans === 0;
+      spans += decodeTraces(Buffer.concat(chunks)).flatMap((r) => r.spans).length;
+      if (first) answer = () => response.end();
+      else response.end();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { addSpan, stop } = startOtlpExporter(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { 'service.name': 'web.a' }, [], Date.now);
+  addSpan(span);
+  await until(() => answer !== undefined);
+  for (let i = 0; i < 600; i++) addSpan(span);
+  const stopped = stop();
+  answer?.();
+  await stopped;
+  expect(spans).toBe(601);
+  server.closeAllConnections();
+  server.close();
+});
