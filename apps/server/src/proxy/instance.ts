@@ -156,6 +156,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       runtime.failHealth(failed);
     },
     quit: () => deps.quit?.(),
+    reopenLogs: () => accessLogs.reopen(),
     logging,
   }).catch(async (error: unknown) => {
     await Promise.all([exporter.stop(), accessLogs.close(), runtime.close()]);

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -56,11 +56,10 @@ test('Istio’s text, and JSON of the same, have every operator in place; nothin
   );
 });
 
-test('a connection that is over is a line with the same places', async () => {
-  const dir = await mkdtemp(join(tmpdir(), 'weft-log-'));
-  const logs = openAccessLogs(() => undefined);
-  const record = {
-    proxy: { accessLog: [{ kind: 'file', path: join(dir, 'tcp') }] },
+/** Of a connection that is over. */
+function tcpRecord(path: string) {
+  return {
+    proxy: { accessLog: [{ kind: 'file', path }] },
     startedAt: -performance.timeOrigin,
     durationMs: 12,
     receivedBytes: 5,
@@ -76,6 +75,12 @@ test('a connection that is over is a line with the same places', async () => {
     upstreamLocalAddress: '',
     serverName: 'db.test',
   };
+}
+
+test('a connection that is over is a line with the same places', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'weft-log-'));
+  const logs = openAccessLogs(() => undefined);
+  const record = tcpRecord(join(dir, 'tcp'));
   logs.onTcp(record as unknown as TcpRecord);
   logs.onTcp({ ...record, responseFlags: 'UAEX', details: 'ext_authz_denied', transportFailure: '' } as unknown as TcpRecord);
   await logs.close();
@@ -101,4 +106,39 @@ test('a format with an operator this proxy does not know is a problem at its pla
     'logFormat.jsonFormat: the command operator %NO_SUCH% is not supported',
     'logFormat.textFormatSource.filename: this proxy cannot do it',
   ]);
+});
+
+test('a disk that was full loses the lines of that time, counted and told once, and no others', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'weft-log-'));
+  const path = join(dir, 'log');
+  const told: string[] = [];
+  const logs = openAccessLogs((message) => told.push(message));
+  const record = tcpRecord(path) as unknown as TcpRecord;
+  await symlink('/dev/full', path);
+  for (const lost of [1, 2]) {
+    logs.onTcp(record);
+    await expect.poll(() => logs.dropped()).toBe(lost);
+  }
+  expect(told).toEqual([expect.stringContaining(`cannot write the access log ${path}: ENOSPC`)]);
+  await rm(path);
+  logs.onTcp(record);
+  await logs.close();
+  expect((await readFile(path, 'utf8')).match(/db\.test/g)?.length).toBe(1);
+  expect(logs.dropped()).toBe(2);
+  await rm(dir, { recursive: true });
+});
+
+test('files that are opened anew take what comes from then on', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'weft-log-'));
+  const logs = openAccessLogs(() => undefined);
+  const record = tcpRecord(join(dir, 'log'));
+  logs.onTcp({ ...record, serverName: 'before.test' } as unknown as TcpRecord);
+  await expect.poll(() => readFile(join(dir, 'log'), 'utf8').catch(() => '')).toContain('before.test');
+  await rename(join(dir, 'log'), join(dir, 'log.1'));
+  logs.reopen();
+  logs.onTcp({ ...record, serverName: 'after.test' } as unknown as TcpRecord);
+  await logs.close();
+  expect(await readFile(join(dir, 'log'), 'utf8')).toContain('after.test');
+  expect(await readFile(join(dir, 'log.1'), 'utf8')).not.toContain('after.test');
+  await rm(dir, { recursive: true });
 });

@@ -19,32 +19,52 @@ export interface AccessLogs {
   onRequest(targets: readonly AccessLog[], source: HeaderValueSource): void;
   /** Of a connection once it is over, or refused. */
   onTcp(record: TcpRecord): void;
+  /** Opens the files anew: somebody has moved them away. */
+  reopen(): void;
   dropped(): number;
   /** Writes what is left. */
   close(): Promise<void>;
+}
+
+interface LogFile {
+  lines: string[];
+  size: number;
+  stream: NodeJS.WritableStream;
+  own: WriteStream | undefined;
 }
 
 /** Writes what each manager's `accessLog` asks for; `/dev/stdout` and `/dev/stderr` are this process's own. */
 export function openAccessLogs(log: (message: string) => void): AccessLogs {
   const formatters = new WeakMap<AccessLog, LogFormatter>();
   const filters = new WeakMap<AccessLog, (source: HeaderValueSource) => boolean>();
-  const files = new Map<string, { lines: string[]; size: number; stream: NodeJS.WritableStream; own: WriteStream | undefined }>();
+  const files = new Map<string, LogFile>();
+  /** Those it has been told of. */
+  const failing = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
   let dropped = 0;
 
-  const open = (path: string): NonNullable<ReturnType<typeof files.get>> => {
-    const own = path === '/dev/stdout' || path === '/dev/stderr' ? undefined : createWriteStream(path, { flags: 'a', mode: 0o640 });
-    own?.once('error', (error) => log(`cannot write the access log ${path}: ${error.message}`));
-    own?.on('error', () => undefined);
+  const openFile = (path: string): WriteStream =>
+    createWriteStream(path, { flags: 'a', mode: 0o640 }).on('error', (error) => {
+      if (!failing.has(path)) log(`cannot write the access log ${path}: ${error.message}`);
+      failing.add(path);
+    });
+  const open = (path: string): LogFile => {
+    const own = path === '/dev/stdout' || path === '/dev/stderr' ? undefined : openFile(path);
     const file = { lines: [], size: 0, stream: own ?? (path === '/dev/stderr' ? process.stderr : process.stdout), own };
     files.set(path, file);
     return file;
   };
   const flush = (): void => {
     timer = undefined;
-    for (const file of files.values()) {
-      if (file.lines.length === 0) continue;
-      file.stream.write(file.lines.join(''));
+    for (const [path, file] of files) {
+      const count = file.lines.length;
+      if (count === 0) continue;
+      // An error, as of a disk that was full, has ended it.
+      if (file.own?.destroyed === true) file.stream = file.own = openFile(path);
+      file.stream.write(file.lines.join(''), (error) => {
+        if (error == null) failing.delete(path);
+        else dropped += count;
+      });
       file.lines = [];
       file.size = 0;
     }
@@ -76,6 +96,14 @@ export function openAccessLogs(log: (message: string) => void): AccessLogs {
       if (record.phase === 'opened' || record.phase === 'bytes') return;
       const { accessLog } = record.proxy;
       if (accessLog !== undefined) write(accessLog, tcpSource(record));
+    },
+    reopen() {
+      clearTimeout(timer);
+      flush();
+      for (const [path, file] of files) {
+        file.own?.end();
+        if (file.own !== undefined) file.stream = file.own = openFile(path);
+      }
     },
     dropped: () => dropped,
     async close() {

@@ -24,6 +24,8 @@ export interface AdminOptions {
   /** `/ready` says DRAINING and connections end with their next response until it is taken back. */
   failHealth(failed: boolean): void;
   quit(): void;
+  /** Access logs go on in new files where somebody has moved the old ones away. */
+  reopenLogs(): void;
   logging: { enabled: boolean };
 }
 

@@ -88,6 +88,10 @@ export function pagesOf(o: AdminOptions): ReadonlyMap<string, Page> {
       return text('OK\n');
     }),
     '/ready': get('print server state, return 200 if LIVE, otherwise return 503', () => text(`${o.state()}\n`, o.state() === 'LIVE' ? 200 : 503)),
+    '/reopen_logs': post('reopen access logs', () => {
+      o.reopenLogs();
+      return text('OK\n');
+    }),
     '/reset_counters': post('reset the counters of /stats to zero', () => {
       view.reset(collected());
       return text('OK\n');
