@@ -140,6 +140,10 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     return this.kept.toString();
   }
 
+  get heldBytes(): number {
+    return this.kept.length;
+  }
+
   get bodiless(): boolean {
     return this.body === Body.none;
   }

@@ -64,14 +64,14 @@ export class RequestCheck implements RequestCompanion {
     // The byte beyond tells that there is more.
     request.holdBody(body.maxBytes + 1);
     request.tap = { data: () => this.onData(), end: () => this.ask(), abort: () => undefined };
-    if (request.heldBody !== '') this.onData();
+    if (request.heldBytes > 0) this.onData();
   }
 
   /** More of the body is there. */
   private onData(): void {
     const { maxBytes, allowPartial } = this.body as CheckedBody;
-    const { length } = this.request.heldBody;
-    if (allowPartial ? length < maxBytes : length <= maxBytes) return;
+    const { heldBytes } = this.request;
+    if (allowPartial ? heldBytes < maxBytes : heldBytes <= maxBytes) return;
     if (allowPartial) return this.ask();
     this.request.tap = undefined;
     this.request.answer(413, 'Payload Too Large', '', 'request_payload_too_large');

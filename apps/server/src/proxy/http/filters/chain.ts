@@ -37,8 +37,9 @@ export interface FilteredRequest extends HeadersView, HeaderValueSource {
   flag(name: string): void;
   /** Sees the request body as it arrives (mirroring); undefined = nobody. */
   tap: BodyTap | undefined;
-  /** What of the body has arrived and is held, latin1, and whether it has a body, or any to come. */
+  /** What of the body has arrived and is held, latin1, made anew each time; how much that is; and whether it has a body, or any to come. */
   readonly heldBody: string;
+  readonly heldBytes: number;
   readonly bodiless: boolean;
   readonly complete: boolean;
   /** Holds that much of the body at least; 0 = no more than for any other request. */

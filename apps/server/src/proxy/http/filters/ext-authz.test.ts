@@ -6,6 +6,7 @@ import type { ClusterConfig } from '../../config/model.ts';
 import { createTracer } from '../../tracing/tracer.ts';
 import { checkSpan } from '../ext-authz/check-span.ts';
 import type { CallSpan } from '../hooks.ts';
+import { KeptBody } from '../kept-body.ts';
 import { startApp, track } from '../../listener/testing/app.ts';
 import { chain, cluster, exchangeRaw, listener, manager, type RawServer, type Rig, route, routes, startRaw, startRig } from '../../listener/testing/rig.ts';
 
@@ -227,4 +228,15 @@ test('a check over gRPC is a span too', () => {
     { name, failed: false, attributes: { ...told, 'grpc.status_code': '0', ext_authz_status: 'ext_authz_unauthorized' } },
     { name, failed: true, attributes: { ...told, 'grpc.status_code': '14', error: true } },
   ]);
+});
+
+test('a body in many pieces is put together once', async () => {
+  const authorizer = await startApp((_, response) => response.end());
+  const rig = await serve({ body: { maxBytes: 64 * 1024, allowPartial: false, asBytes: false } }, [authorizer]);
+  const toString = vi.spyOn(KeptBody.prototype, 'toString');
+  onTestFinished(() => toString.mockRestore());
+  const pieces = '1\r\nx\r\n'.repeat(10_000);
+  const answer = await ask(rig, `POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n${pieces}0\r\n\r\n`);
+  expect(answer).toMatch(/app 10000/);
+  expect(toString.mock.calls.length).toBeLessThan(5);
 });
