@@ -13,13 +13,15 @@ import { registry } from '@weft/mesh-core/translate';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeCluster } from '../config/decode.ts';
 import { type TestAuthority, testAuthority } from '../listener/testing/certificates.ts';
-import { exchangeRaw, startRig } from '../listener/testing/rig.ts';
+import { exchangeRaw, route, routes, startRig } from '../listener/testing/rig.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'weft-origination-'));
 const file = (name: string): string => join(dir, name);
 let authority: TestAuthority;
 let securePort = 0;
 let plainPort = 0;
+/** Server names of the requests so far. */
+const asked: string[] = [];
 const servers: { close(): void; closeAllConnections(): void }[] = [];
 
 beforeAll(async () => {
@@ -34,6 +36,7 @@ beforeAll(async () => {
     { cert: own.chainPem, key: own.keyPem, requestCert: true, rejectUnauthorized: false, ca: authority.caPem },
     (request, response) => {
       const socket = request.socket as TLSSocket & { servername?: string };
+      asked.push(String(socket.servername));
       const peer = socket.getPeerCertificate().subjectaltname ?? 'nobody';
       response.end(`${String(socket.servername)} ${socket.getProtocol()} ${peer}`);
     },
@@ -121,6 +124,17 @@ test('each server name has connections of its own', async () => {
     'a.example',
   ]);
   expect(rig.runtime.stats().clusters[0]).toMatchObject({ totalConnections: 2, endpoints: [{ activeConnections: 2, totalRequests: 3 }] });
+  await rig.close();
+});
+
+test('a mirror asks for the name it is for, too', async () => {
+  const mirrored = { name: 'mirrored', ...at('127.0.0.1', securePort), ...tls(trust()), ...auto({ autoSni: true }) };
+  const mirror = { cluster: 'mirrored', fraction: { numerator: 100, of: 100 }, shadowSuffix: true, traceSampled: false };
+  const clusters = [decode(at('127.0.0.1', plainPort)), decode(mirrored)];
+  const rig = await startRig({ clusters, routes: routes([route({ mirrors: [mirror] })]) });
+  asked.length = 0;
+  await exchangeRaw(rig.port, 'GET / HTTP/1.1\r\nhost: a.example:80\r\nconnection: close\r\n\r\n');
+  await expect.poll(() => asked).toEqual(['a.example-shadow']);
   await rig.close();
 });
 

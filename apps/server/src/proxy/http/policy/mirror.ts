@@ -85,10 +85,10 @@ class MirrorTry implements AttemptOwner, TimerTarget {
   start(): boolean {
     const { cluster, context, request } = this;
     cluster.totalRequests++;
-    const endpoint = cluster.pick([], 0);
+    const endpoint = cluster.pick([], 0, undefined, request.authority);
     if (endpoint === undefined) return false;
     if (request.timeoutMs > 0) context.wheel.set(this.timer, request.timeoutMs);
-    if (!this.attempt.start(endpoint, context.deps.clock(), request.http2, false)) this.finish();
+    if (!this.attempt.start(endpoint, context.deps.clock(), request.http2, false)) this.overflow();
     return !this.done;
   }
 
@@ -117,11 +117,19 @@ class MirrorTry implements AttemptOwner, TimerTarget {
   }
 
   onTimer(): void {
-    this.cluster.timeouts++;
+    const { cluster, attempt } = this;
+    cluster.timeouts++;
+    if (attempt.endpoint !== undefined) cluster.report(attempt.endpoint, 'timeout');
     this.abandon();
   }
 
+  private overflow(): void {
+    this.cluster.overflow++;
+    this.finish();
+  }
+
   onAttemptStream(attempt: Attempt, stream: UpstreamStream): void {
+    if (attempt.endpoint !== undefined) this.cluster.report(attempt.endpoint, 'connected');
     stream.start(this.request, attempt);
     stream.text(this.held);
     this.held = '';
@@ -138,7 +146,7 @@ class MirrorTry implements AttemptOwner, TimerTarget {
   }
 
   onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure): void {
-    if (reason === 'overflow') this.finish();
+    if (reason === 'overflow') this.overflow();
     else this.fail(attempt);
   }
 

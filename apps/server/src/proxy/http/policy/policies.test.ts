@@ -11,6 +11,7 @@ import {
   exchangeRaw,
   listener,
   manager,
+  outlierRules,
   route,
   routes,
   startRaw,
@@ -18,6 +19,7 @@ import {
   virtualHost,
   type Rig,
 } from '../../listener/testing/rig.ts';
+import type { ClusterStats } from '../hooks.ts';
 import { startApp } from '../../listener/testing/app.ts';
 
 interface Setup {
@@ -276,6 +278,22 @@ test('mirrors get the request with its body, and nobody waits for them', async (
   await expect.poll(() => mirrored.toSorted()).toEqual(['POST /new/x h-shadow:1 true 01 twice', 'POST /new/x h:1 true 00 twice']);
   expect(rig.records).toHaveLength(1);
   await expect.poll(() => rig.runtime.stats().clusters.find(({ name }) => name === 'dead')?.activeRequests).toBe(0);
+});
+
+test('mirrors count for endpoints and limits of their clusters', async () => {
+  const up = await startApp(echo);
+  const silent = await startApp(() => undefined);
+  const outlier = outlierRules({ consecutive5xx: 1, maxEjectionPercent: 100 });
+  const circuitBreaker = { maxConnections: 1, maxPendingRequests: 0, maxRequests: 1, maxRetries: 0 };
+  const mirrors = ['silent', 'full'].map((name) => ({ cluster: name, fraction: all, shadowSuffix: true, traceSampled: false }));
+  const rig = await serve({
+    clusters: [cluster([up]), cluster([silent], { name: 'silent', outlier }), cluster([up], { name: 'full', circuitBreaker })],
+    routes: [route({ mirrors, timeoutMs: 40 })],
+  });
+  await ask(rig.port);
+  const of = (name: string): ClusterStats | undefined => rig.runtime.stats().clusters.find((one) => one.name === name);
+  expect(of('full')?.overflow).toBe(1);
+  await expect.poll(() => of('silent')?.endpoints[0]?.ejected).toBe(true);
 });
 
 const grpc = { 'content-type': 'application/grpc' };
