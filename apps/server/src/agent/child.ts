@@ -44,9 +44,9 @@ const SERVED_MS = 1_000;
 
 export function startChild(options: ChildOptions): Child {
   mkdirSync(dirname(options.logFile), { recursive: true });
-  const log: WriteStream = createWriteStream(options.logFile, { flags: 'a' });
   // A full disk is no reason to leave what runs: the end of the output is kept here too.
-  log.on('error', () => undefined);
+  const openLog = (): WriteStream => createWriteStream(options.logFile, { flags: 'a' }).on('error', () => undefined);
+  let log = openLog();
   const sockets = new Map<string, SendHandle & { close(): void }>();
   const releaseSockets = (): void => {
     for (const socket of sockets.values()) socket.close();
@@ -63,19 +63,21 @@ export function startChild(options: ChildOptions): Child {
     const started = Date.now();
     let tail = '';
     // A program of others writes to the file itself: Envoy opens /dev/stdout by name, which a socket does not allow.
-    const own = options.ipc === false ? openSync(options.logFile, 'a') : undefined;
+    const own = options.ipc === false ? openAppend(options.logFile) : undefined;
     const current = spawn(options.command, options.args, {
       env: { ...(options.env ?? process.env), ...(options.keepSockets === true ? { [KEEPS_SOCKETS]: '1' } : {}) },
       stdio: own === undefined ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', own, own],
       // Ctrl-C goes to the terminal's whole process group. Children are stopped by their supervisor, one after the other.
       detached: true,
     });
-    if (own !== undefined) closeSync(own);
+    if (typeof own === 'number') closeSync(own);
     child = current;
     wasReady = false;
     if (options.keepSockets === true) handOver(current, sockets);
     if (options.pidFile !== undefined && current.pid !== undefined) writePid(options.pidFile, current.pid);
     const keep = (chunk: Buffer): void => {
+      // An error has ended it.
+      if (log.destroyed) log = openLog();
       log.write(chunk);
       tail = (tail + chunk.toString('utf8')).slice(-2_000);
     };
@@ -114,12 +116,10 @@ export function startChild(options: ChildOptions): Child {
       });
       const failed = (reason: string): void => {
         clearTimeout(limit);
-        const last = (own === undefined ? tail : readFileSync(options.logFile, 'utf8')).trim().split('\n').at(-1) ?? '';
+        const last = (own === undefined ? tail : contentOf(options.logFile)).trim().split('\n').at(-1) ?? '';
         reject(new StartError('WEFT_CHILD_FAILED', `${options.name} ${reason}${last === '' ? '' : `: ${last}`}. Its log: ${options.logFile}`));
       };
-      current.once('error', (error) => failed(`could not start (${error.message})`));
-      current.once('exit', (code, signal) => {
-        const reason = `ended with ${signal ?? code}`;
+      const over = (reason: string): void => {
         failed(reason);
         if (stopping) return;
         options.onExit?.(reason);
@@ -128,7 +128,10 @@ export function startChild(options: ChildOptions): Child {
         if (served || Date.now() - started > 10_000) backOff = FIRST_BACK_OFF_MS;
         timer = setTimeout(launch, served ? 0 : backOff);
         backOff = Math.min(backOff * 2, MAX_BACK_OFF_MS);
-      });
+      };
+      // Of a process that could not be made there is no exit to hear of.
+      current.once('error', (error) => current.pid === undefined && over(`could not start (${error.message})`));
+      current.once('exit', (code, signal) => over(`ended with ${signal ?? code}`));
     });
     // Awaited by callers that care; a restart that fails is told through onExit.
     ready.catch(() => undefined);
@@ -158,6 +161,25 @@ export function startChild(options: ChildOptions): Child {
       log.end();
     },
   };
+}
+
+/** For a process to write to; without a file it runs all the same. */
+function openAppend(file: string): number | 'ignore' {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    return openSync(file, 'a');
+  } catch {
+    return 'ignore';
+  }
+}
+
+/** Somebody may have removed it. */
+function contentOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** By rename: a reader that finds the file empty would take it for pid 0, which is its own process group. */
