@@ -10,7 +10,7 @@ import type { CallHandler, GrpcCall, GrpcMethod } from './grpc/grpc-call.ts';
 /** The interval other control planes ask for. */
 export const LOAD_REPORT_SECONDS = 10;
 const SEND_ALL = 'envoy.lrs.supports_send_all_clusters';
-/** Rows kept; what reports beyond is counted in no row. */
+/** Rows kept: those reported last. */
 const MAX_ROWS = 20_000;
 
 export interface LoadRow {
@@ -94,12 +94,11 @@ function take(
   const { region = '', zone = '', subZone = '' } = stats.locality ?? {};
   const locality = [region, zone, subZone].filter((part) => part !== '').join('/');
   const key = `${nodeId}|${cluster}|${locality}`;
-  let row = store.get(key);
-  if (row === undefined) {
-    if (store.size >= MAX_ROWS) return;
-    row = { proxyId: nodeId, cluster, locality, issued: 0, succeeded: 0, failed: 0, inProgress: 0, dropped: 0, reportedAt: now };
-    store.set(key, row);
-  }
+  const row = store.get(key) ?? { proxyId: nodeId, cluster, locality, issued: 0, succeeded: 0, failed: 0, inProgress: 0, dropped: 0, reportedAt: now };
+  // In order of their last report.
+  store.delete(key);
+  if (store.size >= MAX_ROWS) store.delete(store.keys().next().value ?? '');
+  store.set(key, row);
   row.issued += Number(stats.totalIssuedRequests);
   row.succeeded += Number(stats.totalSuccessfulRequests);
   row.failed += Number(stats.totalErrorRequests);

@@ -19,6 +19,7 @@ export class ProxyRegistry {
   /** The newest connection of a node id is the one shown; `end` closes its stream, `scope` tells separate streams of one proxy apart. */
   add(connection: ProxyConnection, scope: string, end: () => void): void {
     const { id, dataPlane } = connection.node;
+    this.#forget();
     const older = this.#siblings.get(id) ?? new Set();
     this.#siblings.set(id, older);
     const replaced = [...older].filter((other) => this.#live.get(other)?.scope === scope);
@@ -51,9 +52,15 @@ export class ProxyRegistry {
 
   /** Of every node id the newest, also those lost a short while ago. */
   connections(): ProxyConnection[] {
+    this.#forget();
+    return [...this.#byId.values()];
+  }
+
+  /** Those lost long ago, each with all it was sent. */
+  #forget(): void {
+    if (this.#byId.size === this.#siblings.size) return;
     const oldest = this.#clock() - REMEMBER_MS;
     for (const [id, connection] of this.#byId) if (connection.disconnectedAt !== undefined && connection.disconnectedAt < oldest) this.#byId.delete(id);
-    return [...this.#byId.values()];
   }
 
   endAll(): void {
