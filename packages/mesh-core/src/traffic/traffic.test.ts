@@ -97,13 +97,46 @@ test('back-off doubles up to the cap, jittered from 0', () => {
 });
 
 test('breaker: limits and retry budget', () => {
-  const breaker = new CircuitBreaker({ maxConnections: 1, maxPendingRequests: 0, maxRequests: 2, maxRetries: 1 });
+  const breaker = new CircuitBreaker({ maxConnections: 1, maxPendingRequests: 0, maxRequests: 2, maxRetries: 1 }, () => 0);
   expect([breaker.mayConnect(), breaker.mayWait(), breaker.mayRequest(), breaker.mayRetry()]).toEqual([true, false, true, true]);
   breaker.requests = 2;
   breaker.retries = 1;
   expect([breaker.mayRequest(), breaker.mayRetry()]).toEqual([false, false]);
-  breaker.limits = { ...breaker.limits, retryBudget: { percent: 100, minConcurrency: 0 } };
+  breaker.update({ ...breaker.limits, retryBudget: { percent: 100, minConcurrency: 0 } });
   expect(breaker.mayRetry()).toBe(true);
+});
+
+test('a retry budget with an interval counts what has begun within it, by tenths, whatever is over', () => {
+  let now = 12_345;
+  const limits = { maxConnections: 1, maxPendingRequests: 0, maxRequests: 2, maxRetries: 1 };
+  const breaker = new CircuitBreaker({ ...limits, retryBudget: { percent: 50, minConcurrency: 1, intervalMs: 1_000 } }, () => now);
+  const most = (): number => {
+    for (breaker.retries = 0; breaker.mayRetry();) breaker.retries++;
+    return breaker.retries;
+  };
+  const begin = (requests: number): void => {
+    for (let i = 0; i < requests; i++) breaker.begin();
+    breaker.requests = 0;
+  };
+  expect(most()).toBe(1);
+  begin(9);
+  expect(most()).toBe(4);
+  now = 12_900;
+  begin(4);
+  expect(most()).toBe(6);
+  // The tenth that began at 12,300 is forgotten as a whole.
+  now = 13_299;
+  expect(most()).toBe(6);
+  now = 13_300;
+  expect(most()).toBe(2);
+  // The same interval goes on, another begins anew.
+  breaker.update({ ...limits, retryBudget: { percent: 100, minConcurrency: 1, intervalMs: 1_000 } });
+  expect(most()).toBe(4);
+  now = 1_000_000;
+  expect(most()).toBe(1);
+  begin(3);
+  breaker.update({ ...limits, retryBudget: { percent: 100, minConcurrency: 1, intervalMs: 2_000 } });
+  expect(most()).toBe(1);
 });
 
 test('rewrites leave the query alone', () => {

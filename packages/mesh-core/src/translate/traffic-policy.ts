@@ -127,8 +127,7 @@ export function thresholds(policy: TrafficPolicySpec, dataPlane: ProxyNode['data
         : without({
             budgetPercent: { value: budget.percent ?? 20 },
             minRetryConcurrency: budget.minRetryConcurrency || 3,
-            // Embedded proxies reckon with the requests under way, not with those of an interval.
-            budgetInterval: dataPlane !== 'embedded' && (ms(budget.budgetInterval) ?? 0) > 0 ? seconds(ms(budget.budgetInterval) ?? 0) : undefined,
+            budgetInterval: (ms(budget.budgetInterval) ?? 0) > 0 ? seconds(ms(budget.budgetInterval) ?? 0) : undefined,
           }),
   });
 }

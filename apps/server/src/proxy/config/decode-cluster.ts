@@ -81,7 +81,13 @@ function decodeBreakers(fields: Fields | undefined): BreakerLimits {
     maxRetries: threshold?.number('maxRetries', 3) ?? 3,
     ...(budget === undefined
       ? {}
-      : { retryBudget: { percent: budget.object('budgetPercent')?.number('value') ?? 20, minConcurrency: budget.number('minRetryConcurrency', 3) } }),
+      : {
+          retryBudget: {
+            percent: budget.object('budgetPercent')?.number('value') ?? 20,
+            minConcurrency: budget.number('minRetryConcurrency', 3),
+            intervalMs: budget.ms('budgetInterval'),
+          },
+        }),
   };
   threshold?.ignore('trackRemaining');
   threshold?.end();

@@ -496,7 +496,7 @@ export interface ClusterConfig {
     maxPendingRequests: number;
     maxRequests: number;
     maxRetries: number;
-    retryBudget?: { percent: number; minConcurrency: number };
+    retryBudget?: { percent: number; minConcurrency: number; intervalMs?: number };
   };
   outlier?: OutlierRules;
   healthCheck?: HealthCheckConfig;

@@ -126,7 +126,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     if (endpoint !== undefined) {
       endpoint.load.total++;
       this.countedBy = endpoint.cluster.breaker;
-      this.countedBy.requests++;
+      this.countedBy.begin();
     }
     this.owner.onAttemptStream(this, stream);
   }

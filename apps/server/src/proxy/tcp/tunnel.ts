@@ -49,7 +49,7 @@ export class Tunnel extends Duplex implements StreamWaiter, UpstreamEvents {
     const { authority, config, endpoint } = this;
     this.waiting = false;
     this.stream = stream;
-    endpoint.cluster.breaker.requests++;
+    endpoint.cluster.breaker.begin();
     const post = config.usePost;
     stream.start(
       {

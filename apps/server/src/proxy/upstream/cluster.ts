@@ -56,7 +56,7 @@ export class ClusterRuntime implements TimerTarget {
     this.secrets = secrets;
     this.wheel = wheel;
     this.request = { random: this.random, hash: undefined, avoid: [], attempts: 0 };
-    this.breaker = new CircuitBreaker(config.circuitBreaker);
+    this.breaker = new CircuitBreaker(config.circuitBreaker, deps.clock);
     this.configure(config);
   }
 
@@ -96,7 +96,7 @@ export class ClusterRuntime implements TimerTarget {
   }
 
   private configure(config: ClusterConfig): void {
-    this.breaker.limits = config.circuitBreaker;
+    this.breaker.update(config.circuitBreaker);
     this.wheel.clear(this.timer);
     const { outlier } = config;
     this.isError = config.http.errorStatus === undefined ? undefined : compileStringMatch(config.http.errorStatus);

@@ -226,6 +226,19 @@ ${rule('retry-share', once('retryOn: 5xx'))}`,
   },
   {
     area,
+    name: 'retry budget with an interval: a share of the requests begun within it, though they are over',
+    random: true,
+    services: [service('retry-recent', bare)],
+    objects: `${policy('retry-recent', '{ retryBudget: { percent: 20, minRetryConcurrency: 1, budgetInterval: 60s } }')}
+---
+${rule('retry-recent', once('retryOn: 5xx'))}`,
+    steps: [
+      http({ times: 20, expect: { statuses: { 200: 20 } } }),
+      http({ times: 4, parallel: 4, do: { status: 500, first: 1, after: { delayMs: 200 } }, expect: { statuses: { 200: 4 } } }),
+    ],
+  },
+  {
+    area,
     name: 'hashed requests are tried again where their hash points; retryIgnorePreviousHosts sends them elsewhere',
     random: true,
     // Of four: five choices by the same hash and a number rarely all meet one of them; of two they do once in thirty runs.
