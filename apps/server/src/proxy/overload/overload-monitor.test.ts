@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { chain, cluster, exchangeRaw, listener, manager, route, routes, startRaw, startRig, type Rig } from '../listener/testing/rig.ts';
 import { defaultOverloadLimits, OverloadMonitor, startOverloadMonitor } from './overload-monitor.ts';
 
@@ -58,4 +58,26 @@ test('a process that does nothing is not overloaded', async () => {
   const { monitor, stop } = startOverloadMonitor(defaultOverloadLimits, () => undefined);
   onTestFinished(stop);
   expect(monitor.admit()).toBe(true);
+});
+
+test('of this process: one turn longer than a second refuses nobody, another right behind it does', { timeout: 30_000 }, async () => {
+  const { observe } = OverloadMonitor.prototype;
+  const spy = vi.spyOn(OverloadMonitor.prototype, 'observe');
+  onTestFinished(() => spy.mockRestore());
+  const turn = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_200);
+  const longTurnAfter = [true, false, true, true, false];
+  const seen: [late: boolean, admits: boolean][] = [];
+  await new Promise<void>((resolve) => {
+    spy.mockImplementation(function (this: OverloadMonitor, sample) {
+      observe.call(this, sample);
+      seen.push([sample.loopDelayMs > 500, this.admit()]);
+      // The next sample is taken as the turn ends.
+      if (longTurnAfter[seen.length - 1] === true) setImmediate(turn);
+      if (seen.length === longTurnAfter.length + 1) resolve();
+    });
+    const { stop } = startOverloadMonitor({ ...defaultOverloadLimits, maxLoopDelayMs: 500 }, () => undefined);
+    onTestFinished(stop);
+  });
+  const idleOne = [false, true];
+  expect(seen).toEqual([idleOne, [true, true], idleOne, [true, true], [true, false], idleOne]);
 });

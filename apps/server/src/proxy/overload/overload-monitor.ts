@@ -71,11 +71,15 @@ export function startOverloadMonitor(limits: OverloadLimits, log: (message: stri
   const monitor = new OverloadMonitor(limits, log);
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();
+  let sampledAt = performance.now();
   const timer = setInterval(() => {
+    const now = performance.now();
     const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
-    // The histogram counts the 20 ms it sleeps.
-    monitor.observe({ heapFraction: used / limit, loopDelayMs: delay.percentile(50) / 1e6 - 20 });
+    // The histogram counts the 20 ms it sleeps, and nothing when it wakes for the first time: it is empty when all the time was one turn.
+    const loopDelayMs = delay.count === 0 ? now - sampledAt : delay.percentile(50) / 1e6 - 20;
+    monitor.observe({ heapFraction: used / limit, loopDelayMs });
     delay.reset();
+    sampledAt = now;
   }, sampleEveryMs).unref();
   return {
     monitor,
