@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { startChild } from './child.ts';
 
 test('a child whose log cannot be written runs on', async () => {
@@ -61,5 +61,20 @@ test('a child of another kind is started again though its log is gone', async ()
   await expect.poll(() => ends).toEqual(['ended with SIGKILL']);
   await expect.poll(() => child.pid).not.toBe(pid);
   await child.ready();
+  await child.stop();
+});
+
+test('a child has 60 s to be ready, and is told of with its log when it is not', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const logFile = join(mkdtempSync(join(tmpdir(), 'weft-child-')), 'x.log');
+  const child = startChild({ name: 'x', command: process.execPath, args: ['-e', 'setInterval(() => 0, 1e6)'], logFile, readyLine: () => false });
+  const failed = vi.fn<(error: Error) => void>();
+  child.ready().catch(failed);
+  await vi.advanceTimersByTimeAsync(59_999);
+  expect(failed).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(failed.mock.calls[0]?.[0].message).toBe(`x was not ready after 60 s. Its log: ${logFile}`);
+  vi.useRealTimers();
   await child.stop();
 });
