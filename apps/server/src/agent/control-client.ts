@@ -5,9 +5,9 @@ import type { MeshObject, ObjectRef, Problem } from '@weft/mesh-core/model';
 import { findKind, apiVersionOf, shownRef } from '@weft/mesh-core/model';
 import { StartError } from './errors.ts';
 
+const ANSWER_MS = 10_000;
 /** A text of megabytes is seconds of work. */
 const TEXT_MS = 120_000;
-const ANSWER_MS = 10_000;
 /** By then proxies a revision concerns are on its list. */
 const UNTOLD_MS = 500;
 
@@ -18,6 +18,11 @@ interface RevisionList {
 type Applied = Pick<ConfigApply, 'revision' | 'applied'> & { problems: readonly Problem[] };
 
 type PlaceOf = (line: number) => string;
+
+interface CallOptions {
+  placeOf?: PlaceOf | undefined;
+  limitMs?: number;
+}
 
 /** A problem in one line: where, of which object, what. */
 export function problemLine({ ref, path, line, message }: Pick<Problem, 'ref' | 'path' | 'line' | 'message'>, placeOf: PlaceOf): string {
@@ -49,8 +54,12 @@ export interface ControlClient {
 }
 
 export function createControlClient(server: string, actor: string): ControlClient {
-  const call = async (method: string, path: string, body?: unknown, placeOf: PlaceOf = (line) => `line ${line}`): Promise<unknown> => {
-    const limitMs = path.startsWith('/api/v1/config/') ? TEXT_MS : ANSWER_MS;
+  const call = async (
+    method: string,
+    path: string,
+    body?: unknown,
+    { placeOf = (line) => `line ${line}`, limitMs = ANSWER_MS }: CallOptions = {},
+  ): Promise<unknown> => {
     let response: Response;
     try {
       response = await fetch(`${server}${path}`, {
@@ -67,6 +76,9 @@ export function createControlClient(server: string, actor: string): ControlClien
     return text === '' ? undefined : JSON.parse(text);
   };
 
+  const postText = (what: string, body: unknown, placeOf?: PlaceOf): Promise<unknown> =>
+    call('POST', `/api/v1/config/${what}`, body, { placeOf, limitMs: TEXT_MS });
+
   const answered = async (path: string, of: (body: unknown) => Propagation | undefined, limitMs: number): Promise<Propagation | undefined> => {
     const start = Date.now();
     for (;;) {
@@ -81,11 +93,11 @@ export function createControlClient(server: string, actor: string): ControlClien
 
   return {
     apply: async (objects, reason) => {
-      await call('POST', '/api/v1/config/apply', { yaml: objects.map((o) => JSON.stringify(o)).join('\n---\n'), reason });
+      await postText('apply', { yaml: objects.map((o) => JSON.stringify(o)).join('\n---\n'), reason });
     },
     applyYaml: async (yaml, reason, { placeOf, dryRun = false } = {}) =>
-      (await call('POST', `/api/v1/config/apply${dryRun ? '?dryRun=All' : ''}`, { yaml, reason }, placeOf)) as Applied,
-    check: async (yaml) => ((await call('POST', '/api/v1/config/check', { yaml })) as { problems: Problem[] }).problems,
+      (await postText(`apply${dryRun ? '?dryRun=All' : ''}`, { yaml, reason }, placeOf)) as Applied,
+    check: async (yaml) => ((await postText('check', { yaml })) as { problems: Problem[] }).problems,
     propagationOf: (revision, limitMs) => answered(`/api/v1/revisions/${revision}`, (body) => (body as Revision).propagation, limitMs),
     list: async (kind, namespace) => {
       const answer = (await call('GET', collectionPath(kind, namespace))) as { items: MeshObject[] };

@@ -104,6 +104,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   protected headSent = false;
   /** Answered 400 here: as in Envoy nothing more is read of such a client. */
   badRequest = false;
+  /** The last try's stream was ended by its peer, not with the connection. */
+  streamReset = false;
   protected sentBefore = 0;
   protected responseLinesAdded = '';
   /** Of cookies that tie the client to an endpoint: they go with what an endpoint answers. */
@@ -320,7 +322,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     this.upgradeRefused = false;
     this.upgrade = '';
     if (head.framing.upgrade !== '') this.decideUpgrade(head, undefined);
-    this.started = this.requestDone = this.retrying = this.headSent = this.badRequest = this.keepCopy = false;
+    this.started = this.requestDone = this.retrying = this.headSent = this.badRequest = this.streamReset = this.keepCopy = false;
     this.replayable = true;
     this.trailers = this.upstreamPath = this.lines = '';
     this.kept.clear();

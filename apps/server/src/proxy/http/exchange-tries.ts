@@ -206,6 +206,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   }
 
   onAttemptFailed(attempt: Attempt, kind: StreamFailure): void {
+    this.streamReset = kind === 'remote-reset' || kind === 'connect-error' || kind === 'refused';
     if (kind === 'protocol') return this.failTry(attempt, { kind: 'reset', sent: true }, kind);
     this.failTry(attempt, kind === 'refused' ? { kind: 'refused' } : { kind: 'reset', sent: true }, kind);
   }

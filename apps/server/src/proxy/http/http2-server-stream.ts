@@ -108,7 +108,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
 
   reset(): void {
     // Who is behind a tunnel has ended its stream, or the connection.
-    if (this.tunneling) return this.cancelTunnel(this.exchange.record.details.includes('{remote_') ? ErrorCode.internal : ErrorCode.connect);
+    if (this.tunneling) return this.cancelTunnel(this.exchange.streamReset ? ErrorCode.internal : ErrorCode.connect);
     // What has come until then is the client's, as from Envoy.
     if (this.id !== 0) this.flush();
     this.cancel(ErrorCode.internal);

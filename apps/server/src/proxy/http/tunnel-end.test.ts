@@ -168,6 +168,17 @@ test('an application that ends its tunnel: UC, and CONNECT_ERROR for a client of
   expect(rig.records[0]).toMatchObject({ responseFlags: 'UC', details: 'upstream_reset_after_response_started{connection_termination}' });
 });
 
+test('an application that resets its stream of a tunnel: UR, and INTERNAL_ERROR for a client of HTTP/2, as Envoy says it', async () => {
+  const app = await startApp('http2');
+  const rig = await rigFor('http2', app);
+  const stream = await openTunnel(await clientOf(rig));
+  const gone = once(stream.resume(), 'close');
+  app.tunnels[0]?.destroy(new Error('given up'));
+  await gone;
+  expect(stream.rstCode).toBe(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  expect(rig.records[0]).toMatchObject({ responseFlags: 'UR', details: 'upstream_reset_after_response_started{remote_reset}' });
+});
+
 test('over two proxies the first tells UR: what is behind its tunnel ended', async () => {
   const app = await startApp('http1');
   const server = await rigFor('http1', app);
