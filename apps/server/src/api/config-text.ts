@@ -70,10 +70,7 @@ function* pieces(text: string, { objects, problems }: ReadText): Generator<void>
 export function crossProblems(services: ReadyServices, read: ReadText): Problem[] {
   const objects = merged(services, read);
   const proxies = services.controlPlane.proxies();
-  const found = analyzeObjects(
-    objects,
-    proxies.map((p) => p.namespace),
-  );
+  const found = analyzeObjects(objects, proxies);
   return inText([...found, ...deliveryProblems(objects, proxies, services.settings.domainSuffix)], read);
 }
 

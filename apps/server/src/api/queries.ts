@@ -31,9 +31,8 @@ export function createQueries(services: ReadyServices): Queries {
   const problems = (): readonly Problem[] => {
     const { items, revision } = store.list();
     const proxies = controlPlane.proxies();
-    const places = [...new Set(proxies.map((p) => p.namespace))].toSorted();
-    const of = [revision, ...places].join();
-    if (analysed?.of !== of) analysed = { of, problems: analyzeObjects(items, places) };
+    const of = [revision, ...proxies.map((p) => p.id).toSorted()].join();
+    if (analysed?.of !== of) analysed = { of, problems: analyzeObjects(items, proxies) };
     return [...analysed.problems, ...deliveryProblems(items, proxies, settings.domainSuffix)];
   };
   const changeTime = async (revision: string): Promise<number> => {

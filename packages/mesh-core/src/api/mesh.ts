@@ -34,7 +34,7 @@ export const proxyStatusSchema = z.object({
   protocol: z.enum(['sotw', 'delta']).optional(),
   /** Who counts its requests: the proxy itself, Envoy's stats access logger (scraped by the agent), Envoy's gRPC access log, or nobody. */
   telemetry: z.enum(['embedded', 'stats', 'als', 'none']).optional(),
-  /** Of a gateway proxy: what Gateways select it by. */
+  /** What Gateways and policies select it by. */
   labels: z.record(z.string(), z.string()).optional(),
   /** EnvoyFilters that select it, and why those that are not applied are not; absent = none selects it. */
   envoyFilters: z.array(z.object({ filter: z.string(), applied: z.boolean(), reason: z.string().optional() })).optional(),

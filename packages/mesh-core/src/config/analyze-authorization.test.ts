@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import type { MeshObject } from '../model/index.ts';
+import { type MeshObject, refusesWrite } from '../model/index.ts';
+import type { ConnectedProxy } from './analyze-mesh.ts';
 import { analyzeObjects } from './analyze.ts';
 import { validateObject } from './validate.ts';
 import { parseYaml } from './yaml-text.ts';
@@ -44,10 +45,10 @@ function read(text: string): MeshObject[] {
   });
 }
 
-const found = (spec: string, namespace = 'shop', proxyNamespaces: string[] = []): string[] =>
+const found = (spec: string, namespace = 'shop', proxies: ConnectedProxy[] = []): string[] =>
   analyzeObjects(
     read(`${WORLD}---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: ${namespace} }\nspec: ${spec}\n`),
-    proxyNamespaces,
+    proxies,
   ).map(({ severity, code, path }) => `${severity} ${code} ${path}`);
 const from = (source: string): string => `{ rules: [{ from: [{ source: ${source} }] }] }`;
 const to = (operation: string): string => `{ rules: [{ to: [{ operation: ${operation} }] }] }`;
@@ -125,7 +126,22 @@ test('the example is in order in the demo it is for', () => {
   expect(problems.filter((p) => p.ref?.kind === 'AuthorizationPolicy')).toEqual([]);
 });
 
-test('a namespace of which only a proxy is known, a gateway or a program that only calls others, is there', () => {
-  expect(found(from('{ namespaces: [ingress] }'), 'shop', ['ingress'])).toEqual([]);
-  expect(found(from('{ namespaces: [ingress] }'), 'shop', ['other'])).toHaveLength(1);
+test('a host that is not there yet refuses no write', () => {
+  const [object] = read(
+    `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: shop }\nspec: ${to('{ hosts: [nobody.test] }')}\n`,
+  );
+  expect(analyzeObjects(object === undefined ? [] : [object]).map((p) => [p.code, refusesWrite(p)])).toEqual([['KIA0104', false]]);
+});
+
+test('a namespace or an account of which only a proxy is known, a gateway or a program that only calls others, is there', () => {
+  const proxy = [
+    { namespace: 'ingress', identity: 'spiffe://cluster.local/ns/ingress/sa/gate', labels: { app: 'gate' } },
+    { namespace: 'shop', identity: 'spiffe://cluster.local/ns/shop/sa/curl', labels: { app: 'curl' } },
+  ];
+  expect(found('{ selector: { matchLabels: { app: curl } } }', 'shop', proxy)).toEqual([]);
+  expect(found('{ selector: { matchLabels: { app: gate } } }', 'shop', proxy)).toHaveLength(1);
+  expect(found(from('{ namespaces: [ingress] }'), 'shop', proxy)).toEqual([]);
+  expect(found(from('{ namespaces: [other] }'), 'shop', proxy)).toHaveLength(1);
+  expect(found(from('{ principals: [cluster.local/ns/shop/sa/curl] }'), 'shop', proxy)).toEqual([]);
+  expect(found(from('{ principals: [cluster.local/ns/shop/sa/curl] }'), 'shop')).toHaveLength(1);
 });

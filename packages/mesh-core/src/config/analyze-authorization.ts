@@ -1,9 +1,9 @@
 // AuthorizationPolicies against the workloads they are for and what they name: a rule that names what is not there never matches,
 // which in ALLOW means that somebody is shut out and in DENY that nobody is.
 
-import type { MeshObject, Problem } from '../model/index.ts';
+import { type MeshObject, type Problem, unresolved } from '../model/index.ts';
 import type { AuthorizationPolicySpec } from './authorization-policy.ts';
-import { type Mesh, hostMatches, matches, problem, resolveHost } from './analyze-mesh.ts';
+import { type Mesh, hostMatches, matches, problem, resolveHost, selectsAny } from './analyze-mesh.ts';
 
 type Policy = MeshObject<AuthorizationPolicySpec>;
 type Found = (severity: Problem['severity'], code: string, path: string, message: string) => Problem;
@@ -41,7 +41,7 @@ export function authorizationProblems(policy: Policy, mesh: Mesh, rootNamespace 
   const { spec } = policy;
   return [
     ...(Object.keys(wanted).length > 0 &&
-    selected.length === 0 &&
+    !selectsAny(mesh, wanted, (at) => namespace === rootNamespace || at === namespace) &&
     ![...mesh.gateways.values()].some((g) => matches(wanted, g.spec.selector) || matches(g.spec.selector, wanted))
       ? [
           found(
@@ -122,7 +122,7 @@ function eachOf({ path, values: list = [] }: Values): { at: string; value: strin
 
 function namespaceProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
   const objects = [...mesh.services.values(), ...mesh.workloads, ...mesh.gateways.values()];
-  const known = new Set([...mesh.proxyNamespaces, ...mesh.namespaces.map((n) => n.metadata.name), ...objects.map((o) => o.metadata.namespace)]);
+  const known = new Set([...mesh.proxies, ...objects.map((o) => o.metadata)].map((o) => o.namespace).concat(mesh.namespaces.map((n) => n.metadata.name)));
   return eachOf(of).flatMap(({ at, value }) => {
     const pattern = new RegExp(
       `^${value
@@ -156,18 +156,23 @@ function hostProblems(of: Values, namespace: string, mesh: Mesh, found: Found): 
     const host = value.toLowerCase().replace(/:(\d+|\*)$/, '');
     if (host.includes('*')) return [];
     const names = [host, resolveHost(host, namespace), `${host}.svc.cluster.local`, `${host}.cluster.local`];
-    return known.some((k) => names.some((name) => hostMatches(k, name))) ? [] : [found('error', 'KIA0104', at, `Host ${value} is not one of the mesh.`)];
+    return known.some((k) => names.some((name) => hostMatches(k, name)))
+      ? []
+      : [unresolved(found('error', 'KIA0104', at, `Host ${value} is not one of the mesh.`))];
   });
 }
 
-/** Names of workloads that are there: `<trust domain>/ns/<namespace>/sa/<service account>`. */
+/** Names of workloads and of connected proxies that are there: `<trust domain>/ns/<namespace>/sa/<service account>`. */
 function principalProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
-  const accounts = new Set(mesh.workloads.map((w) => `${w.metadata.namespace}/${w.spec.serviceAccount ?? 'default'}`));
+  const accounts = new Set([
+    ...mesh.workloads.map((w) => `/ns/${w.metadata.namespace}/sa/${w.spec.serviceAccount ?? 'default'}`),
+    ...mesh.proxies.map((p) => p.identity.replace(/^spiffe:\/\/[^/]*/, '')),
+  ]);
   return eachOf(of).flatMap(({ at, value }) => {
     const [, namespace = '', account = ''] = /^[^*/]+\/ns\/([^*/]+)\/sa\/([^*/]+)$/.exec(value) ?? [];
     if (value.startsWith('spiffe://')) return [found('warning', 'KIA0106', at, `${value} never matches: principals are written without spiffe://.`)];
-    // Gateways and clients without a registered workload have accounts, too: only where others of the namespace are known it is told.
-    const told = account !== '' && mesh.workloads.some((w) => w.metadata.namespace === namespace) && !accounts.has(`${namespace}/${account}`);
+    // Gateways and clients that are not connected now are in no object: only where workloads of the namespace are known it is told.
+    const told = account !== '' && mesh.workloads.some((w) => w.metadata.namespace === namespace) && !accounts.has(`/ns/${namespace}/sa/${account}`);
     return told ? [found('warning', 'KIA0106', at, `No workload of namespace ${namespace} has the service account ${account}.`)] : [];
   });
 }

@@ -40,8 +40,15 @@ export interface Mesh {
   requestAuthentications: readonly MeshObject<RequestAuthenticationSpec>[];
   authorizations: readonly MeshObject<AuthorizationPolicySpec>[];
   namespaces: readonly MeshObject[];
-  /** Where proxies are connected. */
-  proxyNamespaces: ReadonlySet<string>;
+  proxies: readonly ConnectedProxy[];
+}
+
+/** A proxy as its status tells it. */
+export interface ConnectedProxy {
+  namespace: string;
+  /** SPIFFE id. */
+  identity: string;
+  labels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Host of a Service as Istio forms it; short names resolve in `namespace`. */
@@ -87,7 +94,15 @@ export function matches(labels: Readonly<Record<string, string>> | undefined, wa
   return Object.entries(wanted ?? {}).every(([key, value]) => labels?.[key] === value);
 }
 
-export function meshOf(objects: readonly MeshObject[], proxyNamespaces: Iterable<string>): Mesh {
+/** True when a workload, or a connected proxy, of a namespace that is `near` has all these labels. */
+export function selectsAny({ workloads, proxies }: Mesh, labels: Readonly<Record<string, string>>, near: (namespace: string) => boolean): boolean {
+  return (
+    workloads.some((w) => near(w.metadata.namespace) && matches({ ...w.metadata.labels, ...w.spec.labels }, labels)) ||
+    proxies.some((p) => near(p.namespace) && matches(p.labels, labels))
+  );
+}
+
+export function meshOf(objects: readonly MeshObject[], proxies: readonly ConnectedProxy[]): Mesh {
   const of = <S>(kind: string): MeshObject<S>[] => objects.filter((o) => o.kind === kind) as MeshObject<S>[];
   const rules = of<DestinationRuleSpec>('DestinationRule').toSorted(byAge);
   const rulesByHost = new Map<string, MeshObject<DestinationRuleSpec>[]>();
@@ -117,7 +132,7 @@ export function meshOf(objects: readonly MeshObject[], proxyNamespaces: Iterable
     requestAuthentications: of<RequestAuthenticationSpec>('RequestAuthentication'),
     authorizations: of('AuthorizationPolicy'),
     namespaces: of('Namespace'),
-    proxyNamespaces: new Set(proxyNamespaces),
+    proxies,
   };
 }
 

@@ -1,7 +1,7 @@
 // RequestAuthentications that select nobody, whose tokens nobody could check, or that show what is secret.
 
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem } from '../model/index.ts';
-import { type Mesh, matches, problem } from './analyze-mesh.ts';
+import { type Mesh, matches, problem, selectsAny } from './analyze-mesh.ts';
 import { hasPrivateKey, hasUsableKey } from './jwks.ts';
 import { type JwtRule, type RequestAuthenticationSpec, isHttpUrl, keyServerOf } from './request-authentication.ts';
 
@@ -11,14 +11,14 @@ export function requestAuthenticationProblems(policy: RequestAuthentication, mes
   return [...selectsNobody(policy, mesh), ...(policy.spec.jwtRules ?? []).flatMap((rule, i) => keyProblems(policy, rule, `spec.jwtRules[${i}]`))];
 }
 
-/** Gateways count by the Gateways that select them: their proxies are no WorkloadEntries. */
-function selectsNobody(policy: RequestAuthentication, { workloads, gateways }: Mesh): Problem[] {
+/** Gateway proxies that are not connected count by the Gateways that select them. */
+function selectsNobody(policy: RequestAuthentication, mesh: Mesh): Problem[] {
   const wanted = policy.spec.selector?.matchLabels ?? {};
   const { namespace } = policy.metadata;
   if (Object.keys(wanted).length === 0) return [];
   const near = (at: string): boolean => namespace === DEFAULT_MESH_SETTINGS.rootNamespace || at === namespace;
-  if (workloads.some((w) => near(w.metadata.namespace) && matches({ ...w.metadata.labels, ...w.spec.labels }, wanted))) return [];
-  if ([...gateways.values()].some((g) => matches(g.spec.selector, wanted))) return [];
+  if (selectsAny(mesh, wanted, near)) return [];
+  if ([...mesh.gateways.values()].some((g) => matches(g.spec.selector, wanted))) return [];
   const labels = Object.entries(wanted).map(([key, value]) => `${key}=${value}`);
   return [problem(policy, 'warning', 'KIA0004', 'spec.selector.matchLabels', `No workload of namespace ${namespace} has the labels ${labels.join(', ')}.`)];
 }

@@ -1,20 +1,15 @@
 // PeerAuthentications against each other and the workloads they select.
 
 import type { MeshObject, Problem } from '../model/index.ts';
-import { type Mesh, matches, problem } from './analyze-mesh.ts';
+import { type Mesh, problem, selectsAny } from './analyze-mesh.ts';
 import type { PeerAuthenticationSpec } from './other-kinds.ts';
 
 type Policy = MeshObject<PeerAuthenticationSpec>;
 
 /** A selector that selects nothing. */
-export function peerAuthenticationProblems(policy: Policy, { workloads }: Mesh): Problem[] {
+export function peerAuthenticationProblems(policy: Policy, mesh: Mesh): Problem[] {
   const wanted = policy.spec.selector?.matchLabels;
-  if (
-    wanted === undefined ||
-    Object.keys(wanted).length === 0 ||
-    workloads.some((w) => w.metadata.namespace === policy.metadata.namespace && matches(w.spec.labels, wanted))
-  )
-    return [];
+  if (wanted === undefined || Object.keys(wanted).length === 0 || selectsAny(mesh, wanted, (at) => at === policy.metadata.namespace)) return [];
   return [
     problem(
       policy,

@@ -1,7 +1,7 @@
 // Objects that choose workloads, where one workload can have only one: Sidecars and Telemetry.
 
-import type { MeshObject, Problem } from '../model/index.ts';
-import { type Mesh, matches, problem } from './analyze-mesh.ts';
+import { type MeshObject, type Problem, unresolved } from '../model/index.ts';
+import { type Mesh, matches, problem, selectsAny } from './analyze-mesh.ts';
 
 interface Selecting {
   object: MeshObject;
@@ -11,7 +11,7 @@ interface Selecting {
 }
 
 /** Selectors that select nothing, share a workload (`codes.shared`), or are for the whole namespace twice (`codes.whole`). */
-export function selectorProblems(all: readonly Selecting[], codes: { shared: string; whole: string }, { workloads }: Mesh): Problem[] {
+export function selectorProblems(all: readonly Selecting[], codes: { shared: string; whole: string }, mesh: Mesh): Problem[] {
   return all.flatMap((one) => {
     const { object, labels, path } = one;
     const same = all.filter((other) => other !== one && other.object.metadata.namespace === object.metadata.namespace);
@@ -21,13 +21,13 @@ export function selectorProblems(all: readonly Selecting[], codes: { shared: str
         ? []
         : [problem(object, 'error', codes.whole, 'spec', `${names(rivals)} is for the whole namespace too; only the oldest counts. Give this one a selector.`)];
     }
-    const selected = workloads.filter((w) => w.metadata.namespace === object.metadata.namespace && matches(w.spec.labels, labels));
-    if (selected.length === 0) {
+    if (!selectsAny(mesh, labels, (at) => at === object.metadata.namespace)) {
       const wanted = Object.entries(labels)
         .map(([k, v]) => `${k}=${v}`)
         .join(', ');
-      return [problem(object, 'error', 'KIA0004', path, `No workload of namespace ${object.metadata.namespace} has the labels ${wanted}.`)];
+      return [unresolved(problem(object, 'error', 'KIA0004', path, `No workload of namespace ${object.metadata.namespace} has the labels ${wanted}.`))];
     }
+    const selected = mesh.workloads.filter((w) => w.metadata.namespace === object.metadata.namespace && matches(w.spec.labels, labels));
     const rivals = same.filter((other) => Object.keys(other.labels ?? {}).length > 0 && selected.some((w) => matches(w.spec.labels, other.labels)));
     return rivals.length === 0
       ? []

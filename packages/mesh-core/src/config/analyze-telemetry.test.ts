@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { refusesWrite } from '../model/index.ts';
 import { analyzeObjects } from './analyze.ts';
 
 const telemetry = (spec: unknown) => ({ apiVersion: 'telemetry.istio.io/v1', kind: 'Telemetry', metadata: { name: 't', namespace: 'istio-system' }, spec });
@@ -12,4 +13,11 @@ test('a tag nobody can work out and a filter nobody can evaluate are told, with 
   expect(told({ accessLogging: [{ filter: { expression: 'response.code >= 400' } }, { filter: { expression: 'response.code >' } }] })).toEqual([
     'WEFT_FILTER_UNKNOWN spec.accessLogging[1].filter.expression: Embedded proxies refuse the filter response.code >: it ends too early at position 15.',
   ]);
+});
+
+test('a selector of workloads that are not there yet is told, and refuses no write; a program that only calls others, or a gateway, is one', () => {
+  const object = telemetry({ selector: { matchLabels: { app: 'curl' } } });
+  const proxy = { namespace: 'istio-system', identity: 'spiffe://cluster.local/ns/istio-system/sa/curl', labels: { app: 'curl' } };
+  expect(analyzeObjects([object]).map((p) => [p.code, refusesWrite(p)])).toEqual([['KIA0004', false]]);
+  expect(analyzeObjects([object], [proxy])).toEqual([]);
 });

@@ -4,7 +4,7 @@
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem } from '../model/index.ts';
 import { authorizationProblems } from './analyze-authorization.ts';
 import { destinationRulePairs, destinationRuleProblems } from './analyze-rules.ts';
-import { type Mesh, meshOf } from './analyze-mesh.ts';
+import { type ConnectedProxy, type Mesh, meshOf } from './analyze-mesh.ts';
 import { envoyFilterProblems } from './analyze-envoy-filters.ts';
 import { extensionProviderProblems } from './analyze-extension-providers.ts';
 import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';
@@ -26,10 +26,10 @@ export { MESH, gatewayKey, hostMatches, matches, publicity, resolveHost, visible
 
 /**
  * Problems between objects, each with the `ref` and field path of the object to change. Objects are taken as valid on their own.
- * `proxyNamespaces`: where proxies are connected; gateways and programs that only call others are in no object.
+ * `proxies`: those connected; gateways and programs that only call others are in no object.
  */
-export function analyzeObjects(objects: readonly MeshObject[], proxyNamespaces: Iterable<string> = []): Problem[] {
-  const mesh: Mesh = meshOf(objects, proxyNamespaces);
+export function analyzeObjects(objects: readonly MeshObject[], proxies: readonly ConnectedProxy[] = []): Problem[] {
+  const mesh: Mesh = meshOf(objects, proxies);
   return [
     ...mesh.virtualServices.flatMap((vs) => virtualServiceProblems(vs, mesh)),
     ...duplicateHosts(mesh.virtualServices),

@@ -80,6 +80,7 @@ test('keys of a server are sent when they are there; until then a key that fits 
   if (source === undefined) throw new Error('no source');
   expect(source).toEqual({ url: 'http://keys/x', discovery: false, timeoutMs: 5_000 });
   const none = jwksIn([rule]);
+  expect(none.facts.labels).toEqual(SIDECAR.labels);
   expect(none.facts.missingKeys).toEqual([
     { policy: 'RequestAuthentication/shop/p', rule: 0, reason: 'http://keys/x has not answered yet', url: 'http://keys/x' },
   ]);

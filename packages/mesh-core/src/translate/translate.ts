@@ -72,7 +72,7 @@ export function envoyFilterOutcomes(mesh: Mesh, node: ProxyNode, settings: MeshS
 
 interface ProxyFacts {
   telemetry: TelemetryMode;
-  labels?: Record<string, string>;
+  labels: Record<string, string>;
   envoyFilters?: FilterOutcome[];
   missingKeys?: MissingKeys[];
 }
@@ -83,7 +83,7 @@ export function proxyFacts(mesh: Mesh, node: ProxyNode, settings: MeshSettings):
   const missing = missingKeys(mesh, requestAuthenticationsFor(mesh, node));
   return {
     telemetry: telemetryMode(node),
-    ...(node.role === 'router' ? { labels: { ...node.labels } } : {}),
+    labels: { ...node.labels },
     ...(outcomes.length === 0 ? {} : { envoyFilters: [...outcomes] }),
     ...(missing.length === 0 ? {} : { missingKeys: missing }),
   };
