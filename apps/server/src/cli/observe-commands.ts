@@ -30,7 +30,7 @@ export function registerObserve(program: Command): void {
     .addOption(window())
     .addOption(output())
     .action(async (what: string, options: GraphOptions & Output, command: Command) => {
-      tell(options, await graphOf(command, GRAPH_TYPES[what] ?? 'workload', options), statTable);
+      tell(options, await graphOf(command, GRAPH_TYPES[what] ?? 'workload', options), (graph) => statTable(graph, options.namespace));
     });
 
   program

@@ -33,6 +33,7 @@ test('figures of workloads: a gateway by what it passes on, no figure where ther
     ['reviews-v1', 'shop', 'yes', 'failing', '75.00 %', '8.0', '4.0 ms', '50 ms', '99 ms'],
     ['db.test', '-', 'no', 'healthy', '-', '120 B/s', '-', '-', '-'],
   ]);
+  expect(statTable(GRAPH, 'shop').rows.map(([name]) => name)).toEqual(['reviews-v1']);
 });
 
 test('who calls whom: of TCP its bytes', () => {

@@ -19,12 +19,12 @@ function named<C extends readonly string[]>(columns: C, row: readonly number[] |
   return Object.fromEntries(columns.map((name, i) => [name, row?.[i] ?? -1])) as Row<C>;
 }
 
-/** A line for each node that gets requests, or could: success, rate, quantiles. */
-export function statTable({ nodes, nodeRows }: GraphSnapshot): Table {
+/** A line for each node that gets requests, or could: success, rate, quantiles. The graph of a namespace has its neighbours too; they are no lines. */
+export function statTable({ nodes, nodeRows }: GraphSnapshot, namespace = ''): Table {
   return {
     head: ['NAME', 'NAMESPACE', 'MESHED', 'HEALTH', 'SUCCESS', 'RPS', 'P50', 'P95', 'P99'],
     rows: nodes.flatMap((node, i) => {
-      if (node.kind === 'unknown') return [];
+      if (node.kind === 'unknown' || (namespace !== '' && node.namespace !== namespace)) return [];
       const { inRps, inErrors, outRps, outErrors, p50, p95, p99, tcpBytes, health } = named(NODE_COLUMNS, nodeRows[i]);
       // A gateway is asked from outside: what it passes on is what it got.
       const [rps, errors] = node.kind === 'gateway' ? [outRps, outErrors] : [inRps, inErrors];
