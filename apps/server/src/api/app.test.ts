@@ -117,6 +117,29 @@ test('a split edit makes the VirtualService when there is none, and its undo tak
   expect((await split()).virtualService).toBeUndefined();
 });
 
+test('where a route of the Gateway API decides, the split is what it says, by backend, and is not edited here', async () => {
+  const service = (name: string): string =>
+    `apiVersion: v1\nkind: Service\nmetadata: { name: ${name}, namespace: bookinfo }\nspec: { selector: { app: reviews, v: ${name} }, ports: [{ name: http, port: 9080 }] }\n---\n`;
+  const workload = `apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: { name: one, namespace: bookinfo }\nspec: { address: 127.0.0.1, labels: { app: reviews, v: reviews-a } }\n---\n`;
+  await apply(`${REVIEWS_YAML.split('---\n').slice(0, 2).join('---\n')}---\n${service('reviews-a')}${service('reviews-b')}${workload}apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: canary, namespace: bookinfo }
+spec:
+  parentRefs: [{ group: '', kind: Service, name: reviews, port: 9080 }]
+  rules:
+    - matches: [{ headers: [{ name: x, value: y }] }]
+      backendRefs: [{ name: reviews-b, port: 9080 }]
+    - backendRefs: [{ name: reviews-a, port: 9080, weight: 9 }, { name: reviews-b, port: 9080, weight: 1 }]
+`);
+  const { destinations, blocked, virtualService } = await split();
+  expect(destinations.map((d) => [d.subset, d.weight, d.workloads])).toEqual([
+    ['reviews-a', 90, ['one']],
+    ['reviews-b', 10, []],
+  ]);
+  expect(blocked).toBe('decided by HTTPRoute bookinfo/canary; edit its YAML');
+  expect(virtualService).toBeUndefined();
+});
+
 test('undo restores text and weights as a new revision; a later edit is not thrown away', async () => {
   await apply(REVIEWS_YAML);
   await call('PUT', '/api/v1/traffic-split/bookinfo/reviews', { weights: { v1: 50, v2: 50 }, resourceVersion: '1' });

@@ -1,7 +1,8 @@
 // Which rule decides the split of a service, and what an edit of its weights writes.
 
-import { type DestinationRuleSpec, type VirtualServiceSpec, editYaml, resolveHost, toYaml } from '@weft/mesh-core/config';
-import { type MeshObject, refOf } from '@weft/mesh-core/model';
+import { type DestinationRuleSpec, type MeshRouteSpec, type VirtualServiceSpec, editYaml, resolveHost, toYaml } from '@weft/mesh-core/config';
+import { type MeshObject, byAge } from '@weft/mesh-core/model';
+import { virtualServicesOfRoutes } from '@weft/mesh-core/translate';
 
 export interface SplitRule {
   host: string;
@@ -19,16 +20,21 @@ export function splitRuleOf(objects: readonly MeshObject[], namespace: string, s
   const same = (name: string, inNamespace: string): boolean => resolveHost(name, inNamespace, domainSuffix) === host;
   const rules = objects.filter((o) => o.kind === 'DestinationRule') as MeshObject<DestinationRuleSpec>[];
   const subsets = rules.filter((r) => same(r.spec.host, r.metadata.namespace)).flatMap((r) => r.spec.subsets ?? []);
-  const virtualService = (objects.filter((o) => o.kind === 'VirtualService') as MeshObject<VirtualServiceSpec>[])
+  const ofKind = <S>(kind: string): MeshObject<S>[] => objects.filter((o) => o.kind === kind) as MeshObject<S>[];
+  const ofRoutes = virtualServicesOfRoutes(ofKind, new Map(), domainSuffix);
+  const deciding = [...ofKind<VirtualServiceSpec>('VirtualService'), ...ofRoutes]
     .filter((vs) => (vs.spec.hosts ?? []).some((h) => same(h, vs.metadata.namespace)) && (vs.spec.gateways === undefined || vs.spec.gateways.includes('mesh')))
-    .toSorted((a, b) => age(a).localeCompare(age(b)))[0];
-  const selector =
-    (
-      objects.find((o) => o.kind === 'Service' && o.metadata.namespace === namespace && o.metadata.name === service)?.spec as
-        | { selector?: Record<string, string> }
-        | undefined
-    )?.selector ?? {};
-  const entries = objects.filter((o) => o.kind === 'WorkloadEntry' && o.metadata.namespace === namespace);
+    .toSorted(byAge)[0];
+  const selectorOf = (of: string): Record<string, string> =>
+    ofKind<{ selector?: Record<string, string> }>('Service').find((s) => resolveHost(s.metadata.name, s.metadata.namespace, domainSuffix) === of)?.spec
+      .selector ?? {};
+  const entries = ofKind('WorkloadEntry').filter((o) => o.metadata.namespace === namespace);
+  if (deciding !== undefined && ofRoutes.includes(deciding)) {
+    const blocked = `decided by ${routesOf(objects, namespace, service)}; edit its YAML`;
+    return { host, virtualService: undefined, routeIndex: -1, blocked, destinations: backendsOf(deciding, selectorOf, entries) };
+  }
+  const virtualService = deciding;
+  const selector = selectorOf(host);
   const workloadsOf = (labels: Record<string, string>): string[] =>
     entries.filter((e) => selects({ ...selector, ...labels }, labelsOf(e))).map((e) => e.metadata.name);
 
@@ -60,6 +66,34 @@ export function splitRuleOf(objects: readonly MeshObject[], namespace: string, s
     blocked,
     destinations: named.map((s, i) => ({ ...s, weight: sum === 0 ? 0 : Math.round(((raw[i] ?? 0) / sum) * 10_000) / 100 })),
   };
+}
+
+/** `HTTPRoute default/split`: the routes of the Gateway API that are attached to the service. */
+function routesOf(objects: readonly MeshObject[], namespace: string, service: string): string {
+  return objects
+    .filter(({ spec, metadata }) =>
+      ((spec as Partial<MeshRouteSpec> | undefined)?.parentRefs ?? []).some(
+        (ref) => ref.kind === 'Service' && ref.name === service && (ref.namespace ?? metadata.namespace) === namespace,
+      ),
+    )
+    .map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`)
+    .join(', ');
+}
+
+/** The backends of the rule that takes every request: Services of their own, each by its selector. */
+function backendsOf(
+  vs: MeshObject<VirtualServiceSpec>,
+  selectorOf: (host: string) => Record<string, string>,
+  entries: readonly MeshObject[],
+): SplitRule['destinations'] {
+  const takesAll = (match: object): boolean => Object.entries(match).every(([key, value]) => key === 'port' || (key === 'uri' && value.prefix === '/'));
+  const routes = vs.spec.http?.find((r) => (r.match ?? []).length === 0 || (r.match ?? []).some(takesAll))?.route ?? [];
+  const sum = routes.reduce((all, r) => all + (r.weight ?? 1), 0);
+  return routes.map((r) => {
+    const labels = selectorOf(r.destination.host);
+    const workloads = entries.filter((e) => selects(labels, labelsOf(e))).map((e) => e.metadata.name);
+    return { subset: r.destination.host.split('.')[0] ?? '', labels, weight: sum === 0 ? 0 : Math.round(((r.weight ?? 1) / sum) * 10_000) / 100, workloads };
+  });
 }
 
 /** The VirtualService text with these weights: comments and layout stay, a missing object or route is made. */
@@ -118,9 +152,4 @@ export function selects(selector: Readonly<Record<string, string>>, labels: Read
 /** Labels of a WorkloadEntry: those of its spec over those of its metadata, as Istio reads them. */
 export function labelsOf(entry: MeshObject): Record<string, string> {
   return { ...entry.metadata.labels, ...(entry.spec as { labels?: Record<string, string> }).labels };
-}
-
-function age(object: MeshObject): string {
-  const ref = refOf(object);
-  return `${object.metadata.creationTimestamp ?? '9'} ${ref.name}.${ref.namespace}`;
 }

@@ -2,6 +2,7 @@ export type { Mesh } from './mesh.ts';
 export { buildMesh } from './mesh.ts';
 export { patchBootstrap } from './envoy-filter/bootstrap.ts';
 export { patchValueProblems } from './envoy-filter/problems.ts';
+export { virtualServicesOfRoutes } from './gateway-api/index.ts';
 export { gatewayApiProblems } from './gateway-api/problems.ts';
 export { gatewayApiStatus } from './gateway-api/status.ts';
 export { gatewayWorld } from './gateway-api/world.ts';
