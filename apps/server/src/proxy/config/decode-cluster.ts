@@ -1,6 +1,7 @@
 // Cluster.
 
 import type { BreakerLimits } from '@weft/mesh-core/traffic';
+import { takesProbes } from '../upstream/keepalive.ts';
 import { decodeMetadata } from './decode-common.ts';
 import { decodeLoadAssignment } from './decode-endpoints.ts';
 import { decodeHealthCheck } from './decode-health-check.ts';
@@ -9,7 +10,7 @@ import { decodeLoadBalancing } from './decode-lb.ts';
 import { decodeOutlier } from './decode-outlier.ts';
 import { decodeTransportSocket } from './decode-upstream-tls.ts';
 import type { Fields } from './fields.ts';
-import type { ClusterConfig, DnsSettings } from './model.ts';
+import type { ClusterConfig, DnsSettings, TcpKeepalive } from './model.ts';
 
 const DISCOVERY: Readonly<Record<string, ClusterConfig['discovery']>> = {
   EDS: 'eds',
@@ -38,7 +39,7 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
   const { proxyProtocol } = fields.has('transportSocket') ? transport : (matches[0] ?? {});
   if (matches.some((m) => m.proxyProtocol !== proxyProtocol)) fields.problem('transportSocketMatches', 'PROXY headers are for all connections or for none');
   if (proxyProtocol !== undefined && check !== undefined) fields.problem('healthChecks', 'are not made with PROXY headers');
-  const keepaliveMs = decodeKeepalive(fields.object('upstreamConnectionOptions'));
+  const tcpKeepalive = decodeKeepalive(fields.object('upstreamConnectionOptions'));
   const dns = decodeDns(fields);
   const onDemand = custom ?? (discovery === 'original-dst' ? decodeOriginalDestination(fields) : undefined);
   const cluster: ClusterConfig = {
@@ -51,7 +52,7 @@ export function decodeClusterFields(fields: Fields): ClusterConfig {
     connectTimeoutMs: fields.ms('connectTimeout', 5_000),
     ...decodeLoadBalancing(fields, common),
     http: decodeHttpOptions(fields.object('typedExtensionProtocolOptions')),
-    ...(keepaliveMs === undefined ? {} : { tcpKeepaliveMs: keepaliveMs }),
+    ...(tcpKeepalive === undefined ? {} : { tcpKeepalive }),
     circuitBreaker: decodeBreakers(fields.object('circuitBreakers')),
     ...(outlier === undefined ? {} : { outlier: decodeOutlier(outlier) }),
     ...(check === undefined ? {} : { healthCheck: decodeHealthCheck(check) }),
@@ -144,16 +145,20 @@ function decodeOriginalDestination(fields: Fields): OnDemand {
   return { discovery: 'original-dst', idleMs: fields.ms('cleanupInterval', 5_000), maximum: Infinity };
 }
 
-/** Node only sets the idle time. */
-function decodeKeepalive(options: Fields | undefined): number | undefined {
-  const keepalive = options?.object('tcpKeepalive');
-  const seconds = keepalive?.number('keepaliveTime', 7_200);
-  for (const key of ['keepaliveProbes', 'keepaliveInterval'])
-    if (keepalive?.has(key) === true) keepalive.problem(key, 'Node cannot set it: only keepaliveTime is supported');
-  keepalive?.ignore('keepaliveProbes', 'keepaliveInterval');
-  keepalive?.end();
+function decodeKeepalive(options: Fields | undefined): TcpKeepalive | undefined {
+  const fields = options?.object('tcpKeepalive');
+  if (!takesProbes)
+    for (const key of ['keepaliveProbes', 'keepaliveInterval'])
+      if (fields?.has(key) === true) fields.problem(key, `Node ${process.version} cannot set it, Node 26 can: only keepaliveTime is supported`);
+  // What is not said is Linux's own.
+  const keepalive = fields && {
+    timeMs: fields.number('keepaliveTime', 7_200) * 1_000,
+    intervalMs: fields.number('keepaliveInterval', 75) * 1_000,
+    probes: fields.number('keepaliveProbes', 9),
+  };
+  fields?.end();
   // Connections race address families in any case.
   options?.ignore('happyEyeballsConfig');
   options?.end();
-  return seconds === undefined ? undefined : seconds * 1_000;
+  return keepalive;
 }

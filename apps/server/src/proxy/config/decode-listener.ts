@@ -15,8 +15,8 @@ import { decodeRouteConfigFields } from './decode-route.ts';
 import { decodeLogFormat } from './decode-log-format.ts';
 import { decodeMetricOverrides, isMetricOverrides } from './decode-metrics.ts';
 import type { Fields } from './fields.ts';
-import type { AccessLog } from './log-model.ts';
-import type { CustomTag, FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig, NetworkFilter } from './model.ts';
+import type { AccessLog, CustomTag } from './log-model.ts';
+import type { FilterChain, HttpConnectionManager, HttpFilter, ListenerConfig, NetworkFilter } from './model.ts';
 
 export function decodeListenerFields(fields: Fields): ListenerConfig {
   const { address, port } = decodeAddress(fields.object('address'));

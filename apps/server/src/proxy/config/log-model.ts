@@ -1,4 +1,4 @@
-// What is written of requests and connections, decoded.
+// What is written of requests and connections, and told of them in spans, decoded.
 
 /** Without `format`, Istio's text. */
 export type AccessLog =
@@ -10,4 +10,15 @@ export type LogFormat = { kind: 'text'; template: string; omitEmpty: boolean } |
 export type JsonFormatValue = string | number | boolean | null | JsonFormatValue[] | JsonFormat;
 export interface JsonFormat {
   [key: string]: JsonFormatValue;
+}
+
+export interface CustomTag {
+  tag: string;
+  /** Literal, or taken from route/host metadata or a request header. */
+  source:
+    | { kind: 'literal'; value: string }
+    | { kind: 'route-metadata' | 'host-metadata'; key: string; path: readonly string[] }
+    | { kind: 'header'; name: string; default: string }
+    /** A format of access logs. */
+    | { kind: 'format'; format: string };
 }

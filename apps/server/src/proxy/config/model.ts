@@ -1,7 +1,7 @@
 // The proxy's own view of its configuration: plain data decoded from xDS messages (decode.ts), compiled into route tables
 // and pools by the request path. Every field here is honoured; what cannot be honoured is refused (NACK) by decode.ts.
 
-import type { AccessLog } from './log-model.ts';
+import type { AccessLog, CustomTag } from './log-model.ts';
 import type { HealthCheckRules, LbPolicy, OutlierRules } from '@weft/mesh-core/traffic';
 
 import type {
@@ -215,17 +215,6 @@ export type HttpFilter =
   | { kind: 'rbac'; name: string; config: RbacFilterConfig }
   | { kind: 'ext-authz'; name: string; config: ExtAuthz }
   | { kind: 'jwt-authn'; config: JwtAuthn };
-
-export interface CustomTag {
-  tag: string;
-  /** Literal, or taken from route/host metadata or a request header. */
-  source:
-    | { kind: 'literal'; value: string }
-    | { kind: 'route-metadata' | 'host-metadata'; key: string; path: readonly string[] }
-    | { kind: 'header'; name: string; default: string }
-    /** A format of access logs. */
-    | { kind: 'format'; format: string };
-}
 
 /** TCP inside a request to the upstream. */
 export interface Tunneling {
@@ -489,8 +478,8 @@ export interface ClusterConfig {
     /** What counts as an error for outlier detection, in place of 5xx. */
     errorStatus?: StringMatch;
   };
-  /** Idle time before TCP asks whether the peer is still there, ms; undefined = never. */
-  tcpKeepaliveMs?: number;
+  /** Undefined = TCP never asks whether the peer is still there. */
+  tcpKeepalive?: TcpKeepalive;
   circuitBreaker: {
     maxConnections: number;
     maxPendingRequests: number;
@@ -543,6 +532,13 @@ export interface DnsSettings {
   failureRefresh?: { baseMs: number; maxMs: number };
   /** `auto` = IPv6, or else IPv4. */
   family: 'auto' | 'v4' | 'v6' | 'v4-preferred' | 'all';
+}
+
+/** Idle time before TCP asks, how long it waits for an answer, and how many it waits for. */
+export interface TcpKeepalive {
+  timeMs: number;
+  intervalMs: number;
+  probes: number;
 }
 
 export interface LoadAssignment {

@@ -13,6 +13,7 @@ import { tlsFacts } from '../transport/tls-facts.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { connectAnnounced } from '../upstream/announced.ts';
+import { keepAlive } from '../upstream/keepalive.ts';
 import { SECRET_MISSING, failureText } from '../upstream/failure-text.ts';
 import { socketTarget } from '../upstream/host-and-port.ts';
 import { chooseUpstreamTls, planUpstreamTls, type UpstreamTlsPlan, verification } from '../upstream/tls-plan.ts';
@@ -192,6 +193,8 @@ export class TcpConnection implements TimerTarget {
     record.upstreamSocket = own;
     if (own !== undefined) record.upstreamLocalAddress = `${own.localAddress}:${own.localPort}`;
     if (context.proxy.readsTls === true) tlsFacts(own);
+    const { tcpKeepalive } = cluster.config;
+    if (tcpKeepalive !== undefined && own === upstream) keepAlive(own, tcpKeepalive);
     this.activeAt = context.deps.clock();
     if (context.proxy.idleTimeoutMs > 0) context.wheel.set(this.idleTimer, context.proxy.idleTimeoutMs);
     context.wheel.set(this.reportTimer, reportMs);

@@ -11,7 +11,7 @@ import {
   requestIdSaysTraced,
 } from '@weft/mesh-core/telemetry';
 import { type LogFormatter, compileTagFormat } from '../access-log/format.ts';
-import type { CustomTag } from '../config/model.ts';
+import type { CustomTag } from '../config/log-model.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
 import type { CallSpan, RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
 import { newSpanId, newTraceId, newUnsampledTraceparent } from '../http/random-ids.ts';

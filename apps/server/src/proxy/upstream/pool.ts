@@ -6,6 +6,7 @@ import type { EndpointState } from './endpoint.ts';
 import { Http1Connection, type ConnectionOwner } from './http1-connection.ts';
 import { Http2ClientConnection, type Http2ClientOwner } from './http2-connection.ts';
 import { SECRET_MISSING } from './failure-text.ts';
+import { keepAlive } from './keepalive.ts';
 import type { ConnectFailure, StreamWaiter } from './stream.ts';
 import { chooseUpstreamTls, planUpstreamTls } from './tls-plan.ts';
 
@@ -102,8 +103,8 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     const { cluster } = this.endpoint;
     this.dials.delete(dial);
     this.speaks = http2 ? 'http2' : 'http1';
-    const { http, tcpKeepaliveMs } = cluster.config;
-    if (tcpKeepaliveMs !== undefined) socket.setKeepAlive(true, tcpKeepaliveMs);
+    const { http, tcpKeepalive } = cluster.config;
+    if (tcpKeepalive !== undefined) keepAlive(socket, tcpKeepalive);
     if (http2) {
       const session = new Http2ClientConnection(socket, this, { clock: () => cluster.deps.clock(), wheel: cluster.wheel, http });
       dial.reader = session;
