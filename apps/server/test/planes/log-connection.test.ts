@@ -73,6 +73,7 @@ const fingerprints = (pem: string): [sha1: string, sha256: string] => {
   return [fingerprint.replaceAll(':', '').toLowerCase(), fingerprint256.replaceAll(':', '').toLowerCase()];
 };
 const [[client1, client256], [root1, root256]] = [fingerprints(client.cert), fingerprints(ca)];
+const subject = 'CN=client \\C3\\A9,O=weft\\, \\"inc,C=DE';
 const ISSUER = 'CN=root \\C3\\A9,OU=some,O=a\\, b,C=DE';
 const cipher12 = 'ECDHE-ECDSA-AES128-GCM-SHA256';
 
@@ -88,7 +89,7 @@ const SAID: Readonly<Record<string, string | RegExp>> = {
   DOWNSTREAM_TLS_SESSION_ID: '-',
   ...under('DOWNSTREAM_PEER', names('client')),
   DOWNSTREAM_PEER_EMAIL_SAN: 'client@x.test',
-  DOWNSTREAM_PEER_SUBJECT: 'CN=client \\C3\\A9,O=weft\\, \\"inc,C=DE',
+  DOWNSTREAM_PEER_SUBJECT: subject,
   DOWNSTREAM_PEER_ISSUER: ISSUER,
   DOWNSTREAM_PEER_SERIAL: 'ab12',
   DOWNSTREAM_PEER_FINGERPRINT_1: client1,
@@ -141,7 +142,9 @@ const others = (said: readonly string[] | undefined, wanted: Readonly<Record<str
 describe.each(PLANES)('%s', (plane) => {
   test('of HTTP and TCP, with both connections over TLS, and with neither', async () => {
     const secure = await listening(
-      createServer({ ...server, ca, requestCert: true, maxVersion: 'TLSv1.2', ciphers: cipher12 }, (_, answer) => answer.end('ok')),
+      createServer({ ...server, ca, requestCert: true, maxVersion: 'TLSv1.2', ciphers: cipher12 }, ({ headers }, answer) =>
+        answer.end(String(headers['x-forwarded-client-cert'])),
+      ),
     );
     const pem = (name: string, { cert, key }: Pair): [string, string] => [file(`${name}.pem`, cert), file(`${name}.key`, key)];
     const [serverCertificate, privateKey] = pem('edge', edge);
@@ -185,7 +188,11 @@ describe.each(PLANES)('%s', (plane) => {
         socket.write(`GET ${path} HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n`);
       });
     const secured = { ...client, ca, host: '127.0.0.1', servername: 'client.Host', checkServerIdentity: () => undefined };
-    expect(await ask(connectTls({ ...secured, port: port('127.0.0.1_443') }), '/')).toMatch(/\r\nx-tls: ab12 TLSv1.2 \d{4}\r\n/);
+    const answer = await ask(connectTls({ ...secured, port: port('127.0.0.1_443') }), '/');
+    expect(answer).toMatch(/\r\nx-tls: ab12 TLSv1.2 \d{4}\r\n/);
+    const element = ['edge', 'client'].map((who) => [`spiffe://cluster.local/ns/x/sa/${who}`, `https://two/${who}`]);
+    const [by, uri] = element.map((sans, i) => sans.map((name) => `${i === 0 ? 'By' : 'URI'}=${name}`).join(';'));
+    expect(answer).toContain(`${by};Hash=${client256};Subject="${subject}";${uri};DNS=client.test;DNS=*.client.test`);
     await ask(connectTls({ ...secured, port: port('127.0.0.1_444') }), '/');
     await ask(connect(port('127.0.0.1_80'), '127.0.0.1'), '/none');
     await stop();

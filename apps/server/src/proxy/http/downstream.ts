@@ -56,8 +56,9 @@ export interface ConnectionContext {
   /** Of the client certificate, RFC 2253; '' without one. */
   subject: string;
   dnsNames: readonly string[];
-  /** Own URI SAN, '' without TLS. */
-  ownIdentity: string;
+  /** URI SANs of its certificate, and of the own. */
+  uriNames: readonly string[];
+  ownNames: readonly string[];
   remoteAddress: string;
   remotePort: number;
   /** Both of these as `ip:port`. */

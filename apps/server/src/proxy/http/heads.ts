@@ -167,9 +167,11 @@ const lastElement: { context: ConnectionContext | undefined; text: string } = { 
 function ownElement(context: ConnectionContext): string {
   if (lastElement.context === context) return lastElement.text;
   const { subject, uri, dns } = context.manager.clientCertDetails;
-  let own = `${context.ownIdentity === '' ? '' : `By=${context.ownIdentity};`}Hash=${context.certificateHash}`;
-  if (subject) own += `;Subject="${context.subject.replaceAll('"', '\\"')}"`;
-  if (uri) own += `;URI=${context.principal ?? ''}`;
+  let own = context.ownNames.map((name) => `By=${name};`).join('');
+  own += `Hash=${context.certificateHash}`;
+  // RFC 2253 has escaped its quotes.
+  if (subject) own += `;Subject="${context.subject}"`;
+  if (uri) own += context.uriNames.length === 0 ? ';URI=' : context.uriNames.map((name) => `;URI=${name}`).join('');
   if (dns) for (const name of context.dnsNames) own += `;DNS=${name}`;
   lastElement.context = context;
   return (lastElement.text = own);

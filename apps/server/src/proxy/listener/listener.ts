@@ -75,7 +75,7 @@ interface Arrival {
 /** What one slow reader may have unsent; smaller makes every large read wait for its write. */
 const unsentBytes = 128 * 1024;
 const matchAll: ChainMatch = { transportProtocol: 'any', applicationProtocols: [], serverNames: [] };
-const plain: TlsClient = { principal: undefined, uriNames: [], trusted: false, certificateHash: '', subject: '', dnsNames: [], ownIdentity: '' };
+const plain: TlsClient = { principal: undefined, uriNames: [], trusted: false, certificateHash: '', subject: '', dnsNames: [], ownNames: [] };
 
 export class ListenerRuntime {
   config: ListenerConfig;
@@ -289,7 +289,7 @@ export class ListenerRuntime {
   private serve(socket: Socket, chain: CompiledChain, downstream: Downstream, client: TlsClient, tls: boolean): void {
     const { http, tcp } = chain.config;
     const access = chain.filters.length > 0 || chain.guard !== undefined ? accessOf(downstream, client, tls) : undefined;
-    const checked = access === undefined ? undefined : { access, sourcePort: downstream.port, ownIdentity: client.ownIdentity };
+    const checked = access === undefined ? undefined : { access, sourcePort: downstream.port, ownIdentity: client.ownNames[0] ?? '' };
     if (tcp === undefined && checked !== undefined && this.refuses(chain.guard, checked)) {
       this.refused++;
       return refuseOnFirstBytes(socket, this.parts.wheel);
@@ -318,7 +318,8 @@ export class ListenerRuntime {
       certificateHash: client.certificateHash,
       subject: client.subject,
       dnsNames: client.dnsNames,
-      ownIdentity: client.ownIdentity,
+      uriNames: client.uriNames,
+      ownNames: client.ownNames,
       remoteAddress: downstream.address,
       remotePort: downstream.port,
       downstreamAddress: `${downstream.address}:${downstream.port}`,

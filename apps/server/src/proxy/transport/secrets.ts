@@ -1,9 +1,7 @@
 // Certificates by name as SDS delivers them. A new secret makes new TLS contexts; connections that are open keep theirs.
 
-import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { KeyPair, PeerTrust, Secret, TlsParams } from '../config/model.ts';
-import { sansOf } from './peer-identity.ts';
 
 export class SecretError extends Error {
   readonly code = 'WEFT_SECRET';
@@ -53,12 +51,6 @@ export class SecretStore {
     // Without a CA Node trusts the system's roots.
     const roots = ca === undefined || ca === 'system' ? own?.caPem : ca.pem;
     return { ...(roots === undefined ? {} : { ca: roots }), ...(crl.length === 0 ? {} : { crl }) };
-  }
-
-  /** Own URI SAN of a certificate secret, '' when unknown. */
-  identity(certificate: string): string {
-    const pair = this.keyPair(certificate);
-    return pair === undefined ? '' : (sansOf(new X509Certificate(pair.chainPem).subjectAltName, 'uri')[0] ?? '');
   }
 }
 

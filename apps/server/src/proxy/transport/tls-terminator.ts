@@ -19,7 +19,8 @@ export interface TlsClient {
   /** RFC 2253, '' without a certificate. */
   subject: string;
   dnsNames: readonly string[];
-  ownIdentity: string;
+  /** URI SANs of the certificate that was served. */
+  ownNames: readonly string[];
 }
 
 export class TlsTerminator {
@@ -72,7 +73,7 @@ export class TlsTerminator {
   }
 
   private check(socket: TLSSocket): void {
-    const { requireClientCertificate, acceptUntrusted, certificateSecrets } = this.config;
+    const { requireClientCertificate, acceptUntrusted } = this.config;
     const certificate = socket.getPeerX509Certificate();
     // Also where none is needed, one that is shown must be good.
     const good = certificate === undefined ? !requireClientCertificate : acceptUntrusted === true || (socket.authorized && this.accepts(certificate));
@@ -90,7 +91,7 @@ export class TlsTerminator {
       certificateHash: certificate === undefined ? '' : certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
       subject: certificate === undefined ? '' : distinguishedName(certificate.subject),
       dnsNames: certificate === undefined ? [] : sansOf(certificate.subjectAltName, 'dns'),
-      ownIdentity: this.secrets.identity(certificateSecrets[0] ?? ''),
+      ownNames: sansOf(socket.getX509Certificate()?.subjectAltName, 'uri'),
     });
   }
 

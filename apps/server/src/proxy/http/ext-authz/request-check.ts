@@ -123,7 +123,7 @@ export class RequestCheck implements RequestCompanion {
     const { check } = this.compiled.config;
     const { deps, access } = context;
     if (access === undefined) throw new Error('the filter chain asks about requests but its connections are not described');
-    const connection: CheckedConnection = { access, sourcePort: context.remotePort, ownIdentity: context.ownIdentity };
+    const connection: CheckedConnection = { access, sourcePort: context.remotePort, ownIdentity: context.ownNames[0] ?? '' };
     const pick = (from: Readonly<Record<string, unknown>> | undefined, names: readonly string[]): JsonObject =>
       Object.fromEntries(names.flatMap((name) => (from?.[name] === undefined ? [] : [[name, from[name]]]))) as JsonObject;
     const details = {
