@@ -16,7 +16,11 @@ export function registerRun(program: Command): void {
     .option('--service-version <version>', 'version label', 'v1')
     .option('--service-account <name>', 'identity; default = the service name')
     .option('--protocol <name>', 'port name, which tells the protocol: http, grpc, tcp ...', 'http')
-    .option('--upstream <service...>', 'services it calls (<service>.<namespace>[:port]); default = all', [])
+    .option(
+      '--upstream <service...>',
+      'services it calls (<service>.<namespace>[:port]) and hosts of ServiceEntries (<host>[:port]); default = all services',
+      [],
+    )
     .option('--health-path <path>', 'HTTP path that tells its health; default = a TCP connection')
     .addOption(new Option('--proxy <kind>', 'data plane').choices(['embedded', 'envoy']).default('embedded'))
     .option('--envoy-pair', 'with --proxy envoy: two Envoys on the same ports, so that a crash of one refuses nobody')

@@ -62,3 +62,9 @@ export function grouped<K, V>(items: Iterable<V>, keyOf: (item: V) => K): Map<K,
   }
   return groups;
 }
+
+/** Whether an Envoy of this version has what came with `wanted`. */
+export function isAtLeast(version: string, [wantedMajor, wantedMinor]: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}

@@ -106,7 +106,7 @@ test.skipIf(envoy === undefined)(
     }).listen(0, '127.0.0.1');
     await once(app, 'listening');
     try {
-      const [upstreamPort, inboundPort] = [await freePort(), await freePort()];
+      const [upstreamPort, inboundPort, httpProxyPort] = [await freePort(), await freePort(), await freePort()];
       const node = (workload: string, changes: Partial<ProxyNode>): ProxyNode => ({
         id: `sidecar~127.0.0.1~${workload}.shop~shop.svc.cluster.local`,
         role: 'sidecar',
@@ -148,6 +148,12 @@ test.skipIf(envoy === undefined)(
           metadata: { name: 'default', namespace: 'shop' },
           spec: { mtls: { mode: 'STRICT' } },
         },
+        {
+          apiVersion: 'networking.istio.io/v1',
+          kind: 'Sidecar',
+          metadata: { name: 'default', namespace: 'shop' },
+          spec: { egress: [{ hosts: ['./*'] }], outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } },
+        },
       ];
       const mesh = buildMesh(objects, DEFAULT_MESH_SETTINGS);
       const start = async (proxy: ProxyNode): Promise<string> => {
@@ -172,7 +178,7 @@ test.skipIf(envoy === undefined)(
       const server = await start(
         node('reviews', { inbound: [{ name: 'http', servicePort: 9080, listenPort: inboundPort, appPort: (app.address() as AddressInfo).port }] }),
       );
-      const client = await start(node('web', { upstreams: [{ host: HOST, port: 9080, listenPort: upstreamPort }] }));
+      const client = await start(node('web', { httpProxyPort, upstreams: [{ host: HOST, port: 9080, listenPort: upstreamPort }] }));
 
       const answer = await fetchText(`http://127.0.0.1:${upstreamPort}/reviews/0`, { 'x-weft-peer': 'forged;x;x;x;x;x;x' });
       expect([answer.status, answer.text]).toEqual([200, 'reviews']);
@@ -184,8 +190,14 @@ test.skipIf(envoy === undefined)(
       expect((await fetchText(`${client}/stats?filter=upstream_cx_http2_total`)).text).toMatch(/outbound\|9080\|\|.*upstream_cx_http2_total: 1/);
       expect((await fetchText(`${server}/stats?filter=upstream_cx_http1_total`)).text).toMatch(/inbound\|9080\|\|.*upstream_cx_http1_total: 1/);
 
-      const series = (admin: string): Promise<string> =>
-        eventually(async () => (await fetchText(`${admin}/stats/prometheus`)).text.split('\n').find((l) => l.startsWith('envoy_istio_requests_total{')));
+      expect((await fetchText(`http://127.0.0.1:${httpProxyPort}/`, { host: 'nobody.test' })).status).toBe(502);
+
+      const series = (admin: string, code = '200'): Promise<string> =>
+        eventually(async () =>
+          (await fetchText(`${admin}/stats/prometheus`)).text
+            .split('\n')
+            .find((l) => l.startsWith('envoy_istio_requests_total{') && l.includes(`response_code="${code}"`)),
+        );
       const shared = [
         'source_workload="web"',
         'source_canonical_service="web"',
@@ -203,6 +215,8 @@ test.skipIf(envoy === undefined)(
         'response_code="200"',
         'response_flags="-"',
       ];
+      const refused = await series(client, '502');
+      for (const tag of ['destination_service', 'destination_service_name']) expect(refused).toContain(`${tag}="BlackHoleCluster"`);
       const fromClient = await series(client);
       const fromServer = await series(server);
       for (const label of [...shared, 'reporter="source"', 'connection_security_policy="unknown"']) expect(fromClient).toContain(label);

@@ -6,6 +6,8 @@ import { SERVICE_METADATA, any, seconds } from './common.ts';
 import type { EntryFacts } from './service-entries.ts';
 
 export const PASSTHROUGH = 'PassthroughCluster';
+/** What Istio's metrics call the destination of a request that is refused. */
+export const BLACK_HOLE = 'BlackHoleCluster';
 const DNS_REFRESH = '60s';
 
 /** One cache for all: the HTTP filter, the SNI filter and the clusters must name the same one. */
@@ -47,7 +49,7 @@ export function passthroughCluster(connectTimeoutMs: number, httpOptions: JsonOb
     connectTimeout: seconds(connectTimeoutMs),
     ...dynamicDiscovery(),
     ...httpOptions,
-    metadata: { filterMetadata: { [SERVICE_METADATA]: { host: PASSTHROUGH, name: PASSTHROUGH, namespace: 'unknown' } } },
+    metadata: serviceNamed(PASSTHROUGH),
   };
 }
 
@@ -64,4 +66,9 @@ export function sniForwardFilter(port: number): JsonObject {
     name: 'envoy.filters.network.sni_dynamic_forward_proxy',
     typedConfig: any('envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig', { portValue: port, dnsCacheConfig: DNS_CACHE }),
   };
+}
+
+/** For the metrics: what takes the place of a service where the mesh knows none. */
+export function serviceNamed(name: string): JsonObject {
+  return { filterMetadata: { [SERVICE_METADATA]: { host: name, name, namespace: 'unknown' } } };
 }

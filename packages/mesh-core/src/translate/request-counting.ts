@@ -3,7 +3,7 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { ProxyNode } from '../model/index.ts';
 import { GRPC_STATS, countsMessages, httpAccessLogService, messageAccessLogService, tcpAccessLogService } from './access-log-service.ts';
-import { any } from './common.ts';
+import { any, isAtLeast } from './common.ts';
 import { type StatsOptions, statsLoggers, tcpStatsLoggers } from './stats-logger.ts';
 
 export type TelemetryMode = 'embedded' | 'stats' | 'als' | 'none';
@@ -11,8 +11,7 @@ export type TelemetryMode = 'embedded' | 'stats' | 'als' | 'none';
 /** The proxy itself, Envoy's stats access logger (from 1.37 on), Envoy's gRPC access log, or nobody. */
 export function telemetryMode(node: ProxyNode): TelemetryMode {
   if (node.dataPlane !== 'envoy') return node.dataPlane === 'embedded' ? 'embedded' : 'none';
-  const [major = 0, minor = 0] = node.version.split('.').map(Number);
-  return node.telemetry ?? (major > 1 || minor >= 37 ? 'stats' : 'als');
+  return node.telemetry ?? (isAtLeast(node.version, [1, 37]) ? 'stats' : 'als');
 }
 
 /** Access loggers of a connection manager that count its requests. */

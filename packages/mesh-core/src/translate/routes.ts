@@ -4,7 +4,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { MESH, hostMatches } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { clusterName } from './common.ts';
-import { PASSTHROUGH } from './external-clusters.ts';
+import { BLACK_HOLE, PASSTHROUGH, serviceNamed } from './external-clusters.ts';
 import type { Mesh, MeshService, ServicePort } from './mesh.ts';
 import { withoutPeer } from './peer-header.ts';
 import { type OutboundPolicy, outboundPolicy, visibleServices } from './sidecar-scope.ts';
@@ -69,7 +69,7 @@ function unknownHosts({ mode, egressProxy }: OutboundPolicy): JsonObject & { rou
   const match = { prefix: '/' };
   const cluster = egressProxy === undefined ? PASSTHROUGH : clusterName(egressProxy.host, egressProxy.port, egressProxy.subset);
   return mode === 'REGISTRY_ONLY'
-    ? { name: 'block_all', domains: ['*'], routes: [{ name: 'block_all', match, directResponse: { status: 502 } }] }
+    ? { name: 'block_all', domains: ['*'], routes: [{ name: 'block_all', match, directResponse: { status: 502 }, metadata: serviceNamed(BLACK_HOLE) }] }
     : withAttempts({
         name: 'allow_any',
         domains: ['*'],

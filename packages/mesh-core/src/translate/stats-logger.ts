@@ -4,7 +4,7 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { IstioMetric } from '../config/index.ts';
 import { type ProxyNode, spiffeId } from '../model/index.ts';
-import { PEER_FIELDS, SERVICE_METADATA, peerIdentity } from './common.ts';
+import { PEER_FIELDS, SERVICE_METADATA, isAtLeast, peerIdentity } from './common.ts';
 import { tagFormat } from './tag-expression.ts';
 import { METRIC_NAMES, type MetricSettings } from './telemetry.ts';
 
@@ -24,6 +24,20 @@ export interface StatsOptions extends PeerOptions {
 
 /** Of all the stats' names. */
 const PREFIX = 'istio';
+/** Where the substitution command COALESCE was seen to work here. */
+const WITH_COALESCE = [1, 40] as const;
+
+/** The service of the cluster a request went to; without one (a host that is refused) what its route names. */
+const CHOSEN_SERVICE: Tags = Object.fromEntries(
+  Object.entries({ destination_service: 'host', destination_service_name: 'name', destination_service_namespace: 'namespace' }).map(([tag, field]) => {
+    const param = `${SERVICE_METADATA}:${field}`;
+    const operators = [
+      { command: 'CLUSTER_METADATA', param },
+      { command: 'METADATA', param: `ROUTE:${param}` },
+    ];
+    return [tag, `%COALESCE(${JSON.stringify({ operators })})%`];
+  }),
+);
 
 type Tags = Record<string, string>;
 type Counted = (metric: IstioMetric, value: JsonObject) => JsonObject[];
@@ -33,6 +47,7 @@ export function statsLoggers(node: ProxyNode, clusterId: string, options: StatsO
   return [false, true].map((grpc) => {
     const tags = {
       ...peerTags(node, clusterId, options),
+      ...(options.service === undefined && isAtLeast(node.version, WITH_COALESCE) ? CHOSEN_SERVICE : {}),
       request_protocol: grpc ? 'grpc' : 'http',
       response_code: '%RESPONSE_CODE%',
       grpc_response_status: grpc ? '%GRPC_STATUS_NUMBER%' : '',

@@ -1,6 +1,7 @@
 // CEL expressions of Telemetry tags as Envoy's substitution format: its own words where it has some, else %CEL()%.
 
 import { celProblem } from '../traffic/cel-names.ts';
+import { isAtLeast } from './common.ts';
 
 /** Where the substitution command CEL was seen to need no configuration. */
 const WITH_CEL = [1, 40] as const;
@@ -39,8 +40,6 @@ export function tagFormat(expression: string, version: string): string {
   if (header !== null) return `%${header[1] === 'request' ? 'REQ' : 'RESP'}(${header[2]})%`;
   const words = ATTRIBUTES[text];
   if (words !== undefined) return words;
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const knowsCel = major > WITH_CEL[0] || (major === WITH_CEL[0] && minor >= WITH_CEL[1]);
   // `)%` ends a command.
-  return knowsCel && celProblem(text) === undefined && !/\bstring\(/.test(text) && !text.includes(')%') ? `%CEL(${text})%` : 'unknown';
+  return isAtLeast(version, WITH_CEL) && celProblem(text) === undefined && !/\bstring\(/.test(text) && !text.includes(')%') ? `%CEL(${text})%` : 'unknown';
 }
