@@ -44,7 +44,7 @@ const ATTRIBUTES: Readonly<Record<CelAttribute, Read>> = {
   'response.headers': http((source) => ({ get: (name) => source.response(name) })),
   'response.size': ({ record }) => record.responseBodyBytes,
   'response.total_size': ({ record }) => record.responseBodyBytes + record.responseHeaderBytes,
-  'response.backend_latency': ({ record }) => (record.upstreamServiceMs < 0 ? undefined : record.upstreamServiceMs),
+  'response.backend_latency': ({ record }) => (record.tryMs < 0 ? undefined : record.tryMs),
   // Certificates of the mesh name who has them.
   'connection.mtls': ({ record }) => record.tls && record.peer.principal !== undefined,
   'connection.requested_server_name': ({ record }) => record.serverName,

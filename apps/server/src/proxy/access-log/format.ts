@@ -119,6 +119,7 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
         requestId: '',
         callerOperation: '',
         grpcStatus: '',
+        tryMs: -1,
         upstreamServiceMs: -1,
         requestMs: -1,
         responseMs: -1,

@@ -42,10 +42,14 @@ export abstract class ExchangeAnswer extends ExchangeState {
     const name = manager.keepServerHeader && goesOut(head, Field.server, 'server', drop, added) ? '' : manager.serverName;
     let lines = responseLines(head.fields, name, drop) + (name === '' ? added : serverLines(added, name)) + this.traceLines();
     if (!goesOut(head, Field.date, 'date', drop, added)) lines += dateLine();
-    this.record.upstreamServiceMs = Math.round(this.context.wheel.recent - attempt.startedAt);
-    this.record.responseMs = this.context.wheel.recent - this.record.startedAt;
-    // It runs from the end of the request, which one that upgrades does not have.
-    return this.requestDone && this.upgrade === '' ? lines + serviceTimeLine(this.record.upstreamServiceMs) : lines;
+    const { record } = this;
+    const now = this.context.wheel.recent;
+    record.tryMs = Math.round(now - attempt.startedAt);
+    record.responseMs = now - record.startedAt;
+    // One that upgrades has no end.
+    if (!this.requestDone || this.upgrade !== '') return lines;
+    record.upstreamServiceMs = Math.round(now - this.requestDoneAt);
+    return lines + serviceTimeLine(record.upstreamServiceMs);
   }
 
   /** The id where it is asked for. What the operation is called, to a client that has not named it: from inbound, as in Envoy. */

@@ -92,7 +92,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   protected readonly responseMessages: MessageCounter = new MessageCounter();
   protected keepRequestId = false;
   protected requestDone = false;
-  /** `deps.clock()`, set with `requestDone` where there is a timeout. */
+  /** `deps.clock()` when all of the request was here and could go on. */
   protected requestDoneAt = 0;
   protected trailers = '';
   protected responseTrailers = '';
@@ -340,7 +340,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     record.virtualHost = record.routeConfig = record.upstreamAddress = record.grpcStatus = record.details = '';
     record.upstreamLocalAddress = this.responseTrailers = '';
     record.upstreamSocket = undefined;
-    record.upstreamServiceMs = record.responseMs = -1;
+    record.tryMs = record.upstreamServiceMs = record.responseMs = -1;
     record.requestMs = head.framing.contentLength > 0 || head.framing.chunked ? -1 : 0;
     record.responseFlags = '-';
     record.method = head.method;

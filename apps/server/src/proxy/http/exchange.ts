@@ -324,9 +324,8 @@ export class Exchange extends ExchangeTries {
   /** From the end of the request on. */
   private armRouteTimer(): void {
     const { globalMs } = this.timeouts;
-    if (globalMs === 0 || this.upgrade !== '') return;
     this.requestDoneAt = this.context.wheel.recent;
-    this.context.wheel.set(this.routeTimer, globalMs);
+    if (globalMs > 0 && this.upgrade === '') this.context.wheel.set(this.routeTimer, globalMs);
   }
 
   /** Request body, decoded; the bytes are valid during the call only. */

@@ -103,6 +103,8 @@ export interface RequestRecord {
   /** Of the last try; undefined = none had a connection. */
   upstreamSocket: Socket | undefined;
   /** From the last try to its response head, -1 = no response came. */
+  tryMs: number;
+  /** From the end of the request, tries before the last included, to the response head: what the client is told. -1 = nothing. */
   upstreamServiceMs: number;
   /** From the start to the end of the request, and to the head of its response; -1 = there is none. */
   requestMs: number;

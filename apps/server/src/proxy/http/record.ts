@@ -42,6 +42,7 @@ export function newRecord(context: ConnectionContext): RequestRecord {
     upstreamLocalAddress: '',
     downstreamSocket: context.socket,
     upstreamSocket: undefined,
+    tryMs: -1,
     upstreamServiceMs: -1,
     requestMs: -1,
     responseMs: -1,

@@ -1,4 +1,4 @@
-import { request, type ServerResponse } from 'node:http';
+import { type ClientRequest, request, type ServerResponse } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { expect, test } from 'vitest';
 import { collectStats } from '../admin/stats-text.ts';
@@ -306,4 +306,37 @@ test('a flag is told once, however often it is set', async () => {
   waiting[1]?.writeHead(503).end();
   expect((await answer).status).toBe(503);
   expect(rig.records[0]).toMatchObject({ responseFlags: 'URX', attempts: 2 });
+});
+
+test('the time of the upstream is told from the end of the request, with all tries; of a request that has not ended not at all', async () => {
+  const unit = 10_000;
+  let later = 0;
+  let tries = 0;
+  let begun = false;
+  const app = await startApp((asked, response) => {
+    if (asked.url === '/early') return void response.writeHead(413).end();
+    begun = true;
+    asked.resume().on('end', () => {
+      later += unit;
+      if (tries++ === 0) asked.socket.destroy();
+      else response.end();
+    });
+  });
+  const deps = { clock: () => performance.now() + later };
+  const rig = track(await startRig({ clusters: [cluster([app])], routes: routes([route({ retry: retry({}) })]), deps }));
+  const post = (path: string): { sent: ClientRequest; told: Promise<unknown> } => {
+    const sent = request({ port: rig.port, host: '127.0.0.1', method: 'POST', path, headers: { 'content-length': 4 } });
+    sent.on('error', () => undefined).flushHeaders();
+    return { sent, told: new Promise((resolve) => sent.on('response', ({ headers }) => resolve(headers['x-envoy-upstream-service-time']))) };
+  };
+  const slow = post('/');
+  await expect.poll(() => begun).toBe(true);
+  later += 100 * unit;
+  const early = post('/early');
+  expect(await early.told).toBeUndefined();
+  early.sent.destroy();
+  slow.sent.end('body');
+  expect(Math.floor(Number(await slow.told) / unit)).toBe(2);
+  slow.sent.destroy();
+  expect(rig.records.map((one) => Math.floor(one.upstreamServiceMs / unit))).toEqual([-1, 2]);
 });
