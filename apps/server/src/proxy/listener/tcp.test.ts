@@ -1,6 +1,7 @@
 // Opaque TCP through the proxy, on real sockets.
 
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ClusterConfig, ListenerConfig, NetworkFilter, TcpProxy, WeightedCluster } from '../config/model.ts';
 import type { ClusterStats, TcpRecord } from '../http/hooks.ts';
@@ -425,4 +426,21 @@ test('a connection another service is asked about waits for it; the service is a
     { 'ext_authz.s.total': 1, 'ext_authz.s.error': 1, 'ext_authz.s.failure_mode_allowed': 1, 'ext_authz.s.cx_closed': 0 },
     { 'ext_authz.s.total': 1, 'ext_authz.s.error': 1, 'ext_authz.s.failure_mode_allowed': 0, 'ext_authz.s.cx_closed': 1 },
   ]);
+});
+
+test('TLS to a server that is asked for by its address has no server name', async () => {
+  const { chainPem, keyPem } = await (await testAuthority()).issue('spiffe://cluster.local/ns/a/sa/b');
+  const asked: unknown[] = [];
+  const secure = createTlsServer({ cert: chainPem, key: keyPem }, (socket) => {
+    asked.push(socket.servername);
+    socket.end();
+  });
+  await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void secure.close());
+  for (const sni of ['127.0.0.1', 'db.test']) {
+    const tls = { verify: false, minVersion: 'TLSv1.2' as const, maxVersion: 'TLSv1.3' as const, sni, alpn: [], peerSans: [] };
+    const rig = await rigWith({}, [cluster([(secure.address() as AddressInfo).port], { tls })]);
+    await read(client(rig.port));
+  }
+  expect(asked).toEqual([false, 'db.test']);
 });

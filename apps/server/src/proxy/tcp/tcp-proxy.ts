@@ -16,7 +16,7 @@ import { connectAnnounced } from '../upstream/announced.ts';
 import { keepAlive } from '../upstream/keepalive.ts';
 import { SECRET_MISSING, failureText } from '../upstream/failure-text.ts';
 import { socketTarget } from '../upstream/host-and-port.ts';
-import { chooseUpstreamTls, planUpstreamTls, type UpstreamTlsPlan, verification } from '../upstream/tls-plan.ts';
+import { chooseUpstreamTls, planUpstreamTls, verification } from '../upstream/tls-plan.ts';
 import type { CheckedConnection } from '../http/ext-authz/check-request.ts';
 import type { Asking } from '../http/own-request.ts';
 import type { ConnectionGuard, Refusal } from './connection-guard.ts';
@@ -160,7 +160,9 @@ export class TcpConnection implements TimerTarget {
     // Not from here: the caller of the constructor has not seen the connection yet.
     if (tls !== undefined && plan === undefined) return void setImmediate(() => this.connectFailed(SECRET_MISSING));
     const target = socketTarget(endpoint.config);
-    const secured: { tls?: ConnectionOptions } = plan === undefined ? {} : { tls: tlsOptions(plan) };
+    // Over TCP nobody speaks HTTP/2.
+    const secured: { tls?: ConnectionOptions } =
+      plan === undefined ? {} : { tls: { ...verification(plan), ALPNProtocols: plan.alpn.filter((name) => name !== 'h2') } };
     const event = plan === undefined ? 'connect' : 'secureConnect';
     const { proxyProtocol: version } = cluster.config;
     // Node takes allowHalfOpen for TLS too; its types do not know.
@@ -328,13 +330,5 @@ export function tcpRecord(context: TcpContext): TcpRecord {
     upstreamSocket: undefined,
     localAddress: context.localAddress,
     serverName: context.serverName,
-  };
-}
-
-function tlsOptions(plan: UpstreamTlsPlan): ConnectionOptions {
-  return {
-    ...verification(plan),
-    ALPNProtocols: plan.alpn.filter((name) => name !== 'h2'),
-    ...(plan.sni === '' ? {} : { servername: plan.sni }),
   };
 }

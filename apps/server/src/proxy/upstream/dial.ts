@@ -1,6 +1,6 @@
 // Makes a connection to an endpoint: TCP, TLS with the check of the peer's identity, and the protocol both sides know.
 
-import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { connect as connectPlain, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
 import type { Endpoint, ProxyProtocolVersion } from '../config/model.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
@@ -116,11 +116,7 @@ export class Dial implements TimerTarget {
 }
 
 function tlsOptions(tls: UpstreamTlsPlan, protocol: DialOptions['protocol']): ConnectionOptions {
-  return {
-    ...verification(tls),
-    ALPNProtocols: offered(tls.alpn, protocol),
-    ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
-  };
+  return { ...verification(tls), ALPNProtocols: offered(tls.alpn, protocol) };
 }
 
 /** What is spoken anyway is all that is offered; protocols that are not HTTP (`istio`) stay. */

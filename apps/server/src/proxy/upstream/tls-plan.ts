@@ -1,6 +1,7 @@
 // How connections to an endpoint are encrypted: chosen by its metadata, resolved to a context when a connection is made.
 
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { type ConnectionOptions, type PeerCertificate, type SecureContext, type SecureContextOptions, createSecureContext } from 'node:tls';
 import type { ClusterConfig, Endpoint, UpstreamTls } from '../config/model.ts';
 import { compilePeerSans, compilePins, namesHost } from '../transport/peer-identity.ts';
@@ -16,12 +17,14 @@ export interface UpstreamTlsPlan {
   accepts(certificate: PeerCertificate): boolean;
 }
 
-/** The part of a plan that Node's TLS checks the peer by. */
-export function verification({ context, verify, accepts }: UpstreamTlsPlan): ConnectionOptions {
+/** The part of a plan that is the same whatever is spoken: whom TLS asks for, and how it checks who answers. */
+export function verification({ context, sni, verify, accepts }: UpstreamTlsPlan): ConnectionOptions {
   return {
     secureContext: context,
     rejectUnauthorized: verify,
     checkServerIdentity: (_, certificate) => (accepts(certificate) ? undefined : new Error('peer identity not accepted')),
+    // No address (RFC 6066 §3): Node 26 takes none.
+    ...(sni === '' || isIP(sni) !== 0 ? {} : { servername: sni }),
   };
 }
 

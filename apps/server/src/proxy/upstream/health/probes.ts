@@ -1,7 +1,7 @@
 // One health check of one host: HTTP, TCP or gRPC, each on a connection of its own.
 
 import { type IncomingMessage, request as httpRequest } from 'node:http';
-import { type Socket, connect as connectPlain, isIP } from 'node:net';
+import { type Socket, connect as connectPlain } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { HealthCheckResult } from '@weft/mesh-core/traffic';
 import type { HealthProbe } from '../../config/model.ts';
@@ -43,12 +43,7 @@ export function startProbe(probe: HealthProbe, target: ProbeTarget, done: (resul
 function open({ host, port, tls }: ProbeTarget, alpn: string[]): Socket {
   const to = socketTarget({ address: host, port });
   if (tls === undefined) return connectPlain({ ...to, noDelay: true });
-  return connectTls({
-    ...to,
-    ...verification(tls),
-    ALPNProtocols: alpn,
-    ...(tls.sni !== '' && isIP(tls.sni) === 0 ? { servername: tls.sni } : {}),
-  });
+  return connectTls({ ...to, ...verification(tls), ALPNProtocols: alpn });
 }
 
 /** Connected is enough when nothing is sent; else every piece must come, in order. */
