@@ -42,10 +42,14 @@ test('every address is an endpoint; failures change nothing, an empty answer doe
 
 test('the time to live holds where it is respected, the failure rate after a failure', async () => {
   const slow = discover(['a'], [{ addresses: ['10.0.0.1'], ttlMs: 60_000 }], { respectTtl: true });
+  // As Envoy: that is no rate.
+  const timeless = discover(['a'], [{ addresses: ['10.0.0.1'], ttlMs: 0 }], { respectTtl: true, refreshMs: 60_000 });
   const failing = discover(['a'], [new Error('SERVFAIL')], { refreshMs: 60_000, failureRefresh: { baseMs: 5, maxMs: 10 } });
   await expect.poll(() => failing.asked.length).toBeGreaterThan(2);
   expect(slow.asked).toHaveLength(1);
+  expect(timeless.asked).toHaveLength(1);
   slow.discovery.stop();
+  timeless.discovery.stop();
   failing.discovery.stop();
 });
 

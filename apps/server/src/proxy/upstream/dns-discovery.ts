@@ -1,5 +1,5 @@
-// Endpoints of a STRICT_DNS cluster: every address a name has now. Asked again when the answer's time is over; an answer that does
-// not come changes nothing, a name that does not exist has no endpoints.
+// Endpoints of a STRICT_DNS cluster: every address a name has now. Asked again when the answer's time is over, of one without any (TTL 0)
+// as often as of others; an answer that does not come changes nothing, a name that does not exist has no endpoints.
 
 import { lookup, resolve4, resolve6 } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -66,7 +66,7 @@ export class DnsDiscovery implements TimerTarget {
     if (this.stopped) return;
     this.deps.changed(this.assignment());
     this.failures = failed ? this.failures + 1 : 0;
-    this.deps.wheel.set(this.timer, failed ? this.afterFailure() : this.settings.respectTtl && ttlMs < Infinity ? Math.max(ttlMs, 1) : this.settings.refreshMs);
+    this.deps.wheel.set(this.timer, failed ? this.afterFailure() : this.settings.respectTtl && ttlMs > 0 && ttlMs < Infinity ? ttlMs : this.settings.refreshMs);
   }
 
   /** Without a failure rate of its own the refresh rate holds. */
