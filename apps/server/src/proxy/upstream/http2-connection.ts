@@ -10,6 +10,8 @@ import { Http2ClientStream } from './http2-stream.ts';
 
 /** More than this many streams share one connection badly: another is opened. */
 const streamsPerConnection = 100;
+/** For the peer to take the last words. */
+const lingerMs = 1000;
 /** Stream ids are 31 bits and never used twice. */
 const lastUsableId = 2 ** 31 - 3;
 
@@ -90,11 +92,12 @@ export class Http2ClientConnection extends Http2ClientSession implements Reader,
     if (!this.stopped) this.out.add(goawayFrame(0, ErrorCode.none));
     this.out.flushNow();
     this.stopped = true;
-    this.socket.destroySoon();
+    this.onBroken();
   }
 
   onTimer(timer: WheelTimer): void {
-    if (timer === this.timer) this.close();
+    if (this.stopped) this.socket.destroy();
+    else if (timer === this.timer) this.close();
     else if (timer === this.lifeTimer) this.leave();
     else this.ping();
   }
@@ -142,8 +145,10 @@ export class Http2ClientConnection extends Http2ClientSession implements Reader,
     this.owner.onRoom(this);
   }
 
+  /** A peer that takes no more would keep what is on its way for ever. */
   protected onBroken(): void {
     this.socket.destroySoon();
+    this.wheel.set(this.timer, lingerMs);
   }
 
   private onClose(): void {

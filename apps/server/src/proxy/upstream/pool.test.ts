@@ -1,29 +1,27 @@
 // Connections that are closing, and what is left of those nobody uses, over real sockets.
 
 import { createServer } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
+import { defaultWindow, largestWindow, Setting, settingsFrame, windowUpdateFrame } from '../../http-wire/codec-h2/frames.ts';
 import type { ClusterConfig } from '../config/model.ts';
+import { listening } from '../listener/testing/app.ts';
 import { cluster, endpoint } from '../listener/testing/rig.ts';
 import { SecretStore } from '../transport/secrets.ts';
 import { TimerWheel } from '../transport/timer-wheel.ts';
 import { ClusterRuntime } from './cluster.ts';
 import type { EndpointState } from './endpoint.ts';
 import { Http2ClientConnection } from './http2-connection.ts';
-import type { UpstreamStream } from './stream.ts';
+import type { UpstreamEvents, UpstreamStream } from './stream.ts';
 
 const clock = (): number => performance.now();
 
 async function application(): Promise<{ port: number; sockets: Socket[] }> {
   const sockets: Socket[] = [];
   const server = createServer((_, response) => response.end('ok')).on('connection', (socket: Socket) => sockets.push(socket));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { port: (server.address() as AddressInfo).port, sockets };
+  onTestFinished(() => server.closeAllConnections());
+  return { port: await listening(server), sockets };
 }
 
 function runtimeOf(config: ClusterConfig): ClusterRuntime {
@@ -86,4 +84,27 @@ test('of a server name nobody is connected by nothing is left, and what discover
   runtime.assign({ clusterName: 'app', overprovisioning: 140, weightedPriorityHealth: false, localities });
   expect(known?.config).toBe(labelled);
   await expect.poll(() => named('a.example') === known).toBe(false);
+});
+
+test('an idle session whose peer reads no more is gone all the same', async () => {
+  const windows = settingsFrame([[Setting.initialWindowSize, largestWindow]]) + windowUpdateFrame(0, largestWindow - defaultWindow);
+  const server = createTcpServer((accepted) => {
+    accepted.on('error', () => undefined).pause();
+    accepted.write(windows, 'latin1');
+    onTestFinished(() => void accepted.destroy());
+  });
+  const socket = connect(await listening(server), '127.0.0.1');
+  let gone = false;
+  const http = { ...cluster([]).http, idleTimeoutMs: 50 };
+  const owner = { onRoom: () => undefined, onGone: () => (gone = true) };
+  const session = new Http2ClientConnection(socket, owner, { clock, wheel: new TimerWheel(clock), http });
+  socket.on('data', (chunk: Buffer) => session.read(chunk, 0, chunk.length));
+  const stream = session.take();
+  stream.start({ method: 'POST', path: '/', authority: 'a', scheme: 'http', lines: '', body: Body.chunked, length: -1, upgrade: '' }, {} as UpstreamEvents);
+  // More than the system's buffers hold.
+  const bytes = Buffer.alloc(32 * 1024 * 1024);
+  stream.data(bytes, 0, bytes.length, false);
+  await expect.poll(() => stream.isBlocked).toBe(false);
+  stream.abort();
+  await expect.poll(() => gone, { timeout: 10_000 }).toBe(true);
 });
