@@ -35,11 +35,11 @@ export class Exchange extends ExchangeTries {
     this.reset(head, body);
     const { context } = this;
     const { manager } = context;
+    if (context.deps.overload !== undefined && !this.admit(context.deps.overload)) return;
     // Answered here, for the client's sake, and not passed on.
     if (head.expectContinue) this.down.interim(100, '');
-    if (context.deps.overload !== undefined && !this.admit(context.deps.overload)) return;
-    if (head.hostMissing) return this.answer(400, '', '', 'missing_host_header');
-    if (this.path.charCodeAt(0) !== 0x2f) return this.answer(404, '', '', 'absolute_path_rejected');
+    if (head.hostMissing) return this.turnAway(400, 'missing_host_header');
+    if (this.path.charCodeAt(0) !== 0x2f) return this.turnAway(404, 'absolute_path_rejected');
     if (this.path.includes('#')) return this.refuseFragment();
     if (this.policy.normalizePath !== undefined && !this.normalize(this.policy.normalizePath)) return;
     if (manager.requestTimeoutMs > 0 && body !== Body.none) this.requestLimits().setArrival(manager.requestTimeoutMs);
@@ -86,7 +86,7 @@ export class Exchange extends ExchangeTries {
     this.admitted = overload.admit();
     if (!this.admitted) {
       const told = this.context.manager.appendLocalOverload ? 'x-envoy-local-overloaded: true\r\n' : '';
-      this.answer(503, 'envoy overloaded', '', 'overload', told);
+      this.turnAway(503, 'overload', told, 'envoy overloaded');
     }
     return this.admitted;
   }
@@ -94,8 +94,16 @@ export class Exchange extends ExchangeTries {
   /** Before anything is known of the request but what it says: as in Envoy it has a route only if it says how it came. */
   private refuseFragment(): void {
     if (this.head?.fields.known(Field.forwardedProto)) this.chooseRoute();
-    this.record.trace = undefined;
-    this.answer(400, '', '', 'path_normalization_failed');
+    this.turnAway(400, 'path_normalization_failed');
+  }
+
+  /** Before anybody has looked at who asks: without a trace, an id of ours, or a client behind the one that connected. */
+  private turnAway(status: number, details: string, lines = '', body = ''): void {
+    const { record } = this;
+    record.trace = undefined;
+    record.requestId = this.requestId = this.head?.fields.known(Field.requestId) ?? '';
+    record.downstreamAddress = this.context.downstreamAddress;
+    this.answer(status, body, '', details, lines);
   }
 
   /** Before anybody traces it. */
@@ -107,8 +115,8 @@ export class Exchange extends ExchangeTries {
   /** False = answered. */
   private normalize(rules: NonNullable<typeof this.policy.normalizePath>): boolean {
     const { path, redirect } = rules(this.path);
-    if (path === undefined) this.answer(400, '', '', 'path_normalization_failed');
-    else if (redirect) this.answer(307, '', '', 'path_normalization_failed', `location: ${path}\r\n`);
+    if (path === undefined) this.turnAway(400, 'path_normalization_failed');
+    else if (redirect) this.turnAway(307, 'path_normalization_failed', `location: ${path}\r\n`);
     else {
       // Unless the record tells what the caller was asked for.
       if (this.record.path === this.path) this.record.path = path;

@@ -1,5 +1,6 @@
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { chain, cluster, exchangeRaw, listener, manager, route, routes, startRaw, startRig, type Rig } from '../listener/testing/rig.ts';
+import { createTracer } from '../tracing/tracer.ts';
 import { defaultOverloadLimits, OverloadMonitor, startOverloadMonitor } from './overload-monitor.ts';
 
 const idle = { heapFraction: 0.2, loopDelayMs: 1 };
@@ -60,24 +61,26 @@ test('a process that does nothing is not overloaded', async () => {
   expect(monitor.admit()).toBe(true);
 });
 
-test('of this process: one turn longer than a second refuses nobody, another right behind it does', { timeout: 30_000 }, async () => {
-  const { observe } = OverloadMonitor.prototype;
-  const spy = vi.spyOn(OverloadMonitor.prototype, 'observe');
-  onTestFinished(() => spy.mockRestore());
-  const turn = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_200);
-  const longTurnAfter = [true, false, true, true, false];
-  const seen: [late: boolean, admits: boolean][] = [];
-  await new Promise<void>((resolve) => {
-    spy.mockImplementation(function (this: OverloadMonitor, sample) {
-      observe.call(this, sample);
-      seen.push([sample.loopDelayMs > 500, this.admit()]);
-      // The next sample is taken as the turn ends.
-      if (longTurnAfter[seen.length - 1] === true) setImmediate(turn);
-      if (seen.length === longTurnAfter.length + 1) resolve();
-    });
-    const { stop } = startOverloadMonitor({ ...defaultOverloadLimits, maxLoopDelayMs: 500 }, () => undefined);
-    onTestFinished(stop);
+// As seen beside Envoy 1.40.
+test('what is refused before anybody looks at who asks has no trace, id, or client of its own; overload asks for no body', async () => {
+  const monitor = new OverloadMonitor(defaultOverloadLimits, () => undefined);
+  const tracing = { samplingPercent: 100, direction: 'egress' as const, customTags: [], always: true };
+  const rig = await startRig({
+    listener: listener({ chains: [chain({ http: manager({ tracing }) })] }),
+    deps: { overload: monitor, tracer: createTracer(() => 0) },
   });
-  const idleOne = [false, true];
-  expect(seen).toEqual([idleOne, [true, true], idleOne, [true, true], [true, false], idleOne]);
+  onTestFinished(() => rig.close());
+  const fields = 'x-forwarded-for: 10.0.0.1\r\nconnection: close\r\n';
+  const expecting = `POST / HTTP/1.1\r\n${fields}expect: 100-continue\r\ncontent-length: 3\r\n\r\n`;
+  expect(await exchangeRaw(rig.port, expecting)).toMatch(/^HTTP\/1.1 100 [\s\S]*HTTP\/1.1 400 /);
+  await exchangeRaw(rig.port, `GET /#a HTTP/1.1\r\nhost: a\r\nx-request-id: mine\r\n${fields}\r\n`);
+  await exchangeRaw(rig.port, `OPTIONS * HTTP/1.1\r\nhost: a\r\n${fields}\r\n`);
+  monitor.observe({ ...idle, heapFraction: 1 });
+  expect(await exchangeRaw(rig.port, expecting)).toMatch(/^HTTP\/1.1 503 /);
+  expect(rig.records.map(({ details, requestId, downstreamAddress, trace }) => [details, requestId, downstreamAddress.split(':')[0], trace])).toEqual([
+    ['missing_host_header', '', '127.0.0.1', undefined],
+    ['path_normalization_failed', 'mine', '127.0.0.1', undefined],
+    ['absolute_path_rejected', '', '127.0.0.1', undefined],
+    ['overload', '', '127.0.0.1', undefined],
+  ]);
 });
