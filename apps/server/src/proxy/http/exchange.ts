@@ -1,25 +1,21 @@
 // One request from its head to its end: route, filter, choose, pass on, answer, report. Reused for the next request of the
 // connection; every callback is a method, nothing is allocated per request but the strings it sends.
 
-import { type HashSource, wholeNumber } from '@weft/mesh-core/traffic';
 import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
-import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
-import type { DirectResponseAction, ForwardAction, InternalRedirect, Mirror, RedirectAction } from '../config/model.ts';
-import { valuesIn, without } from '../transport/field-lines.ts';
+import type { DirectResponseAction, InternalRedirect, RedirectAction } from '../config/model.ts';
+import { without } from '../transport/field-lines.ts';
 import type { WheelTimer } from '../transport/timer-wheel.ts';
 import type { Attempt } from './attempt.ts';
-import { union } from './exchange-state.ts';
-import { ExchangeTries } from './exchange-tries.ts';
+import { ExchangeForward } from './exchange-forward.ts';
 import type { BodyTap, RouteFilter } from './filters/chain.ts';
 import { grpcStatusIn, grpcTimeoutMs } from './grpc.ts';
-import { clientsBefore, requestLines, responseLines } from './heads.ts';
+import { clientsBefore, responseLines } from './heads.ts';
 import { redirectedHead, redirectTarget, type RedirectTarget } from './policy/internal-redirect.ts';
-import { startMirrors } from './policy/mirror.ts';
 import { RequestLimits } from './policy/request-limits.ts';
-import { findRoute, type CompiledForward, type CompiledRoute, type Target } from './route-table.ts';
+import { findRoute, type CompiledRoute } from './route-table.ts';
 
 /** How much of a body is kept for further tries (Envoy's buffer limit). */
 const replayLimit = 1024 * 1024;
@@ -29,7 +25,7 @@ const noFilters: readonly RouteFilter[] = [];
 /** Of a handshake that failed: the answer has its own type, and one date. */
 const notOfHandshake: ReadonlySet<string> = new Set(['date', 'content-type']);
 
-export class Exchange extends ExchangeTries {
+export class Exchange extends ExchangeForward {
   /** A complete head; `body` is `Body.*`. */
   begin(head: RequestHead, body: number): void {
     this.reset(head, body);
@@ -180,102 +176,6 @@ export class Exchange extends ExchangeTries {
     this.answer(action.status, route.body, '', 'direct_response', location === undefined ? '' : `location: ${location}\r\n`);
   }
 
-  private forward(forward: CompiledForward): void {
-    const { action } = forward;
-    const { target, cluster } = this;
-    if (target === undefined || cluster === undefined) return this.answer(action.clusterNotFoundStatus, '', 'NC', 'cluster_not_found');
-    cluster.totalRequests++;
-    this.planTries(forward);
-    // Values of headers speak of the first try already.
-    this.record.attempts = 1;
-    const rewritten = forward.rewritePath?.(this.path);
-    this.lines = this.upstreamLines(target, action, rewritten !== undefined);
-    this.record.attempts = 0;
-    this.upstreamPath = rewritten ?? this.path;
-    if (this.requestDone) this.armRouteTimer();
-    if (action.mirrors.length > 0 && this.upgrade === '') this.mirror(action.mirrors);
-    this.startTry();
-  }
-
-  protected hashFor(cluster: ClusterRuntime): bigint | undefined {
-    const hash = this.route?.forward?.hash;
-    return hash !== undefined && cluster.usesHash ? hash(this.sent()) : undefined;
-  }
-
-  /** As it goes on: with what operations and rewrites have made of it. */
-  private sent(): HashSource {
-    const { lines, upstreamPath: path, sourceIp, connectionKey } = this;
-    return { path, sourceIp, connectionKey, all: (name) => valuesIn(lines, name), addSetCookie: (value) => (this.cookieLines += `set-cookie: ${value}\r\n`) };
-  }
-
-  private mirror(mirrors: readonly Mirror[]): void {
-    const { context, method, scheme, body } = this;
-    const { contentLength } = (this.head as RequestHead).framing;
-    const clients = [...valuesIn(this.lines, 'x-forwarded-for').filter((value) => value !== ''), context.listener.address].join(',');
-    const lines = `${without(this.lines, ['x-forwarded-for'])}${this.tryLines(1)}x-envoy-internal: true\r\nx-forwarded-for: ${clients}\r\n`;
-    const request = {
-      ...{ method, scheme, body, lines, upgrade: '', path: this.upstreamPath },
-      authority: typeof this.upstreamHost === 'string' ? this.upstreamHost : this.authority,
-      length: body === Body.length ? contentLength : contentLength === 0 ? 0 : -1,
-      received: this.kept.toString(),
-      trailers: this.requestDone ? this.trailers : undefined,
-      timeoutMs: this.timeouts.globalMs,
-      http2: this.protocol === 'HTTP/2',
-    };
-    this.tap = startMirrors(mirrors, request, context, (name) => this.get(name));
-  }
-
-  /** With the route, before its filters: what they answer is told as the cluster's. */
-  private chooseTarget({ action, targets }: CompiledForward): void {
-    const { clusters, deps } = this.context;
-    const chosen = action.weightHeader === undefined ? undefined : wholeNumber(this.get(action.weightHeader));
-    this.target = chosen === undefined ? targets.pick(deps.random()) : targets.at(chosen);
-    const name = action.clusterHeader === undefined ? this.target?.cluster : this.get(action.clusterHeader);
-    this.cluster = name === undefined ? undefined : clusters.get(name);
-    this.record.cluster = this.cluster?.config;
-  }
-
-  private upstreamLines(target: Target, action: ForwardAction, tellsPath: boolean): string {
-    const { context, record } = this;
-    const head = this.head as RequestHead;
-    if (tellsPath) record.path = this.path;
-    // Their values speak of what is rewritten only afterwards.
-    let lines = target.requestHeaders.lines(this) + this.requestLinesAdded;
-    if (target.requestHeaders.names.has('user-agent')) record.userAgent = valuesIn(lines, 'user-agent')[0] ?? '';
-    const rewritten = target.host?.(this);
-    this.upstreamHost = rewritten ?? this.authority;
-    // What the request said is in x-envoy-original-host; log and span tell what it became.
-    if (typeof rewritten === 'string') record.authority = rewritten;
-    const tellsHost = rewritten !== undefined && target.tellsHost && this.authority !== '';
-    if (tellsHost) {
-      lines += `x-envoy-original-host: ${this.authority}\r\n`;
-      if (action.appendForwardedHost) lines += `x-forwarded-host: ${this.authority}\r\n`;
-    }
-    // Also where the rewrite changed nothing.
-    if (tellsPath) lines += `x-envoy-original-path: ${this.path}\r\n`;
-    if (this.redirects > 0) lines += `x-envoy-original-url: ${this.originalUrl}\r\n`;
-    // Names the peer's span.
-    const operation = record.route?.operation ?? '';
-    if (operation !== '' && record.trace !== undefined && record.direction === 'outbound') lines += `x-envoy-decorator-operation: ${operation}\r\n`;
-    return requestLines(head, context, {
-      requestId: this.requestId,
-      keepRequestId: this.keepRequestId,
-      traceparent: record.trace?.traceparent,
-      tracestate: record.trace?.tracestate,
-      b3: record.trace?.b3,
-      drop: union(target.requestHeaders.drop, this.requestDrop),
-      internal: this.internal,
-      tellsHost,
-      tellsPath,
-      grpcTimeout: this.ownsGrpcTimeout,
-      attemptCount: this.route?.host.attemptCount === true,
-      lines,
-      peerHeader: this.policy.peerHeader,
-      peerLine: this.peerLine,
-      sourceIp: this.sourceIp,
-    });
-  }
-
   protected redirected(attempt: Attempt, response: ResponseHead, policy: InternalRedirect): boolean {
     const { context, record, redirects, trailers, scheme, upstreamHost } = this;
     if (!this.requestDone || !this.canReplay() || this.upgrading || redirects >= policy.max) return false;
@@ -327,13 +227,6 @@ export class Exchange extends ExchangeTries {
     this.path = oldPath;
     this.authority = authority;
     return route;
-  }
-
-  /** From the end of the request on. */
-  private armRouteTimer(): void {
-    const { globalMs } = this.timeouts;
-    this.requestDoneAt = this.context.wheel.recent;
-    if (globalMs > 0 && this.upgrade === '') this.context.wheel.set(this.routeTimer, globalMs);
   }
 
   /** Request body, decoded; the bytes are valid during the call only. */
