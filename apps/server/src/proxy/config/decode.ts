@@ -12,8 +12,9 @@ import type { ClusterConfig, ListenerConfig, LoadAssignment, RouteConfig, Secret
 export class DecodeError extends Error {
   readonly code = 'WEFT_XDS_REFUSED';
   readonly problems: readonly string[];
-  constructor(problems: readonly string[]) {
-    super(problems.join('; '));
+  /** `cause`: of a problem that shows only when the resource is put to use. */
+  constructor(problems: readonly string[], cause?: unknown) {
+    super(problems.join('; '), { cause });
     this.name = 'DecodeError';
     this.problems = problems;
   }

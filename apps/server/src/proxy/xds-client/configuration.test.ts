@@ -1,10 +1,13 @@
 import { type JsonObject, fromJson, toBinary } from '@bufbuild/protobuf';
 import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/listener_pb';
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
+import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
 import { registry } from '@weft/mesh-core/translate';
 import { TYPE_URL } from '@weft/mesh-core/xds';
 import { expect, test } from 'vitest';
 import type { ProxyRuntime } from '../http/hooks.ts';
+import { createProxyRuntime } from '../http/runtime.ts';
+import { testAuthority } from '../listener/testing/certificates.ts';
 import { createConfiguration } from './configuration.ts';
 
 const nothing = (): void => undefined;
@@ -49,4 +52,27 @@ test('a listener that comes back waits for its routes again, also when their end
   expect(named()).toEqual([]);
   await configuration.apply(TYPE_URL.route, [routes], []);
   expect(named()).toEqual(['l']);
+});
+
+test('what cannot be put to use is refused by its name, and keeps nothing else from being used', async () => {
+  const configuration = createConfiguration(createProxyRuntime({ clock: () => 0, random: () => 0, onRequestEnd: nothing }), {
+    changed: nothing,
+    live: nothing,
+  });
+  const authority = await testAuthority();
+  const [one, other] = [await authority.issue('spiffe://a/ns/a/sa/a'), await authority.issue('spiffe://a/ns/a/sa/b')];
+  const secret = (name: string, chainPem: string, keyPem: string) => {
+    const tlsCertificate = { certificateChain: { inlineString: chainPem }, privateKey: { inlineString: keyPem } };
+    return { name, version: '1', body: toBinary(SecretSchema, fromJson(SecretSchema, { name, tlsCertificate })) };
+  };
+  const secrets = [secret('mixed', one.chainPem, other.keyPem), secret('good', one.chainPem, one.keyPem)];
+  await expect(configuration.apply(TYPE_URL.secret, secrets, [])).rejects.toThrow(/^mixed: .*key values mismatch/);
+
+  const table = (name: string, regex: string) => {
+    const routes = [{ match: { safeRegex: { regex } }, directResponse: { status: 200 } }];
+    const json = { name, virtualHosts: [{ name: 'v', domains: ['*'], routes }] };
+    return { name, version: '1', body: toBinary(RouteConfigurationSchema, fromJson(RouteConfigurationSchema, json)) };
+  };
+  await expect(configuration.apply(TYPE_URL.route, [table('broken', '['), table('fine', '/a.*')], [])).rejects.toThrow(/^broken: /);
+  expect([TYPE_URL.secret, TYPE_URL.route].map((type) => configuration.raw(type).map(({ name }) => name))).toEqual([['good'], ['fine']]);
 });

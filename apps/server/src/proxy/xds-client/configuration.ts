@@ -55,14 +55,14 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
   const rawOf = (typeUrl: TypeUrl): Map<string, RawResource> => raw.get(typeUrl) ?? new Map<string, RawResource>();
   const isAnswered = (typeUrl: TypeUrl, name: string): boolean => answered.get(typeUrl)?.has(name) === true;
 
-  /** Decodes one resource and puts it to use; throws a DecodeError and changes nothing when it cannot be done. */
+  /** Decodes one resource and puts it to use; throws and changes nothing when it cannot be done. */
   const applyResource = (typeUrl: TypeUrl, { body, name }: RawResource): void => {
     switch (typeUrl) {
       case TYPE_URL.cluster: {
         const cluster = decodeCluster(body, name);
+        runtime.applyCluster(cluster);
         condemned.delete(name);
         clusters.set(name, cluster);
-        runtime.applyCluster(cluster);
         return;
       }
       case TYPE_URL.endpoint:
@@ -70,8 +70,8 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
         return;
       case TYPE_URL.route: {
         const config = decodeRouteConfig(body, name);
-        routes.set(name, config);
         runtime.applyRoutes(config);
+        routes.set(name, config);
         return;
       }
       case TYPE_URL.secret:
@@ -164,12 +164,17 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
       const kept = rawOf(typeUrl);
       const heard = answered.get(typeUrl);
       const problems: string[] = [];
+      let cause: unknown;
       for (const resource of resources) {
         try {
           applyResource(typeUrl, resource);
         } catch (error) {
-          if (!(error instanceof DecodeError)) throw error;
-          problems.push(...error.problems);
+          if (error instanceof DecodeError) problems.push(...error.problems);
+          else {
+            // A regular expression that does not compile, a key of another certificate.
+            problems.push(`${resource.name}: ${(error as Error).message}`);
+            cause ??= error;
+          }
           continue;
         }
         kept.set(resource.name, resource);
@@ -185,7 +190,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
       if (typeUrl === TYPE_URL.listener && noListeners === 'unknown' && listeners.size === 0 && problems.length === 0) noListeners = 'told';
       events.changed();
       const failure = await settle();
-      if (problems.length > 0) throw new DecodeError(problems);
+      if (problems.length > 0) throw new DecodeError(problems, cause);
       // Only who sent the listeners can do something about their ports.
       if (failure !== undefined && typeUrl === TYPE_URL.listener) throw failure;
     },

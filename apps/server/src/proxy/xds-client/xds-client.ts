@@ -64,7 +64,9 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
     } catch (error) {
       lastNack = `${typeUrl.split('.').at(-1)}: ${(error as Error).message}`;
       options.log(`refused ${lastNack}`);
-      if (!(error instanceof DecodeError)) options.log((error as Error).stack ?? '');
+      const cause = error instanceof DecodeError ? error.cause : error;
+      // None of those that say what is wrong with the configuration.
+      if (cause instanceof Error && !('code' in cause)) options.log(cause.stack ?? '');
       send(typeUrl, { nonce: response.nonce, error: (error as Error).message });
     }
     subscribe();
