@@ -57,7 +57,7 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
     return list.map((shape) => rowFor(shape.label(labels, own), shape.metrics));
   };
   const rowFor = (labels: TcpLabels, metrics: ReadonlySet<string>): TcpRow => {
-    const key = [...metrics, ...Object.values(labels)].join('|');
+    const key = [...metrics, ...Object.entries(labels).flat()].join('|');
     const known = rows.get(key) ?? (rows.size >= MAX_ROWS ? rows.get(OVERFLOW) : undefined);
     if (known !== undefined) return known;
     const full = rows.size >= MAX_ROWS;

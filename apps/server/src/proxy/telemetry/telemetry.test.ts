@@ -215,6 +215,20 @@ test('tags by CEL differ from request to request; TCP metrics are changed on the
   ]);
 });
 
+test('connections with tags of other names and equal values are counted apart', () => {
+  const tcp = createTcpMetrics(self, () => 1);
+  for (const tag of ['one', 'two']) {
+    const proxy = { metrics: { istio_tcp_connections_opened_total: { set: { [tag]: '"x"' } } } };
+    const connection = { phase: 'opened', direction: 'outbound', cluster: undefined, endpoint: undefined, peer: {}, proxy, responseFlags: '-' };
+    tcp.onTcp({ ...connection, newSentBytes: 0, newReceivedBytes: 0 } as unknown as TcpRecord);
+  }
+  const opened = tcp.takeChanged(2).metrics.find(({ name }) => name === 'istio_tcp_connections_opened_total');
+  expect(opened?.points.map(({ attributes: { one, two }, value }) => [one, two, value])).toEqual([
+    ['x', undefined, 1],
+    [undefined, 'x', 1],
+  ]);
+});
+
 test('TCP out of the mesh has Istio’s names, and label sets beyond the limit share one row', () => {
   const tcp = createTcpMetrics(self, () => 1);
   const to = (name: string, responseFlags = '-'): TcpRecord =>
