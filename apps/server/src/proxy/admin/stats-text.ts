@@ -27,6 +27,8 @@ export function collectStats(stats: RuntimeStats, extra: Readonly<Record<string,
     put('upstream_cx_overflow', c.connectionOverflow);
     for (const [name, value] of breakerGauges(c)) put(`circuit_breakers.default.${name}`, value);
     put('upstream_rq_timeout', c.timeouts);
+    put('upstream_rq_per_try_timeout', c.tryTimeouts);
+    put('upstream_rq_per_try_idle_timeout', c.tryIdleTimeouts);
     put('membership_total', c.endpoints.length);
     put('membership_healthy', c.endpoints.filter((e) => healthFlags(e) === '').length);
     put('outlier_detection.ejections_active', c.endpoints.filter((e) => e.ejected).length);

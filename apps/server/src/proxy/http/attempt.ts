@@ -36,6 +36,8 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   private readonly wheel: TimerWheel;
   /** A further try was made beside this one. */
   hedged = false;
+  /** One of its times was over, and told of its endpoint. */
+  late = false;
   private readonly timer = new WheelTimer(this);
   private readonly idleTimer = new WheelTimer(this);
   private idleMs = 0;
@@ -105,7 +107,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
     this.wheel.clear(this.timer);
     this.wheel.clear(this.idleTimer);
     if (this.durationTimer !== undefined) this.wheel.clear(this.durationTimer);
-    this.hedged = false;
+    this.hedged = this.late = false;
     this.endpoint = undefined;
     if (this.countedBy !== undefined) this.countedBy.requests--;
     this.countedBy = undefined;

@@ -68,7 +68,7 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     this.afterTimeout = false;
     this.retryLoads = undefined;
     const rules = this.internal ? overrideRetry(forward.retry, this) : forward.retry;
-    this.retryRules = forward.retriable?.(this) === false ? undefined : rules;
+    this.retryRules = rules?.conditions === 0 || forward.retriable?.(this) === false ? undefined : rules;
     const grpc = this.grpc && action.maxGrpcTimeoutMs !== undefined;
     this.timeouts =
       this.internal || grpc
@@ -182,12 +182,12 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
       outcome.rateLimited = head.fields.indexOf(Field.rateLimited) >= 0;
       outcome.grpcStatus = grpcStatus === undefined ? undefined : Number(grpcStatus);
       outcome.fields = head.fields;
-      // A bad answer to a hedged try: its successor may do better.
-      if (attempt.hedged && this.others !== undefined && shouldRetry(this.retryRules, outcome) && this.dropOther(attempt)) return;
       if (!attempt.hedged && this.mayRetry(outcome)) {
         attempt.discard();
         return this.retry(head);
       }
+      // A bad answer to one of several tries: the others may do better.
+      if (this.others !== undefined && shouldRetry(this.retryRules, outcome) && this.dropOther(attempt)) return;
     }
     const redirect = this.route?.forward?.action.internalRedirect;
     if (redirect !== undefined && redirect.statuses.has(head.status) && this.redirected(attempt, head, redirect)) return;
@@ -232,12 +232,11 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
   onAttemptTimeout(attempt: Attempt, kind: AttemptTimeout): void {
     const { cluster } = this;
     this.afterTimeout = kind !== 'duration';
-    if (cluster !== undefined && kind !== 'duration') {
-      cluster.timeouts++;
-      if (attempt.endpoint !== undefined && !this.headSent) cluster.report(attempt.endpoint, 'timeout');
-    }
-    const rules = this.retryRules;
-    if (kind === 'total' && this.hedges() && rules !== undefined && !this.headSent) return this.hedge(attempt);
+    if (cluster !== undefined && attempt.endpoint !== undefined && kind !== 'duration' && !this.headSent) cluster.report(attempt.endpoint, 'timeout');
+    attempt.late = true;
+    if (kind !== 'duration' && this.hedges()) return this.hedge(attempt);
+    if (cluster !== undefined && kind === 'total') cluster.tryTimeouts++;
+    if (cluster !== undefined && kind === 'idle') cluster.tryIdleTimeouts++;
     if (!attempt.hedged && this.mayRetry({ kind: 'per-try-timeout' })) {
       attempt.abort();
       return this.retry();
@@ -258,9 +257,20 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     return asked === undefined ? this.route?.forward?.action.hedgeOnPerTryTimeout === true : asked === 'true';
   }
 
-  /** A further try beside the one that takes long, whatever `retry_on` says; without retries left that one goes on alone. */
+  /** The time of the route is over: for each try under way. */
+  protected timeoutTries(): void {
+    const { cluster } = this;
+    if (cluster === undefined) return;
+    for (const { endpoint, late } of [...(this.others ?? []), this.attempt]) {
+      if (endpoint === undefined) continue;
+      cluster.timeouts++;
+      if (!late && !this.headSent) cluster.report(endpoint, 'timeout');
+    }
+  }
+
+  /** A further try beside the one that takes long, whatever `retry_on` says if it says anything; without retries left, or once something has come, that one goes on alone. */
   private hedge(attempt: Attempt): void {
-    if (!this.admitRetry()) return;
+    if (attempt.hedged || this.headSent || !this.admitRetry()) return;
     attempt.hedged = true;
     this.noteTried(attempt);
     (this.others ??= []).push(attempt);

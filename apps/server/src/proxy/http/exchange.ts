@@ -339,10 +339,7 @@ export class Exchange extends ExchangeForward {
     if (!this.active) return;
     if (timer === this.pauseTimer) return this.started ? this.startTry() : this.continueRequest();
     if (timer === this.idleTimer) return this.timeout(this.requestDone ? 504 : 408, 'SI', 'stream_idle_timeout', 'stream timeout');
-    const { cluster } = this;
-    const { endpoint } = this.attempt;
-    if (cluster !== undefined) cluster.timeouts++;
-    if (endpoint !== undefined && !this.headSent) cluster?.report(endpoint, 'timeout');
+    this.timeoutTries();
     this.timeout(this.timeoutStatus, 'UT', 'response_timeout', 'upstream request timeout');
   }
 

@@ -226,6 +226,8 @@ export interface ClusterStats {
   /** Requests that had to wait for a connection. */
   pendingTotal: number;
   timeouts: number;
+  tryTimeouts: number;
+  tryIdleTimeouts: number;
   /** Its endpoints come by EDS. */
   discovered: boolean;
   breaker: CircuitBreaker;

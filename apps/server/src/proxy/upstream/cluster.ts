@@ -36,7 +36,10 @@ export class ClusterRuntime implements TimerTarget {
   connectionOverflow = 0;
   /** Requests that had to wait for a connection. */
   pendingTotal = 0;
+  /** Of whole requests, of tries, and of tries between bytes. */
   timeouts = 0;
+  tryTimeouts = 0;
+  tryIdleTimeouts = 0;
   readonly deps: RuntimeDeps;
   private readonly endpoints = new Map<string, EndpointState>();
   private readonly request: PickRequest<EndpointState>;
@@ -277,14 +280,16 @@ export class ClusterRuntime implements TimerTarget {
         errors: endpoint.load.errors,
       });
     }
-    const { breaker, totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, timeouts, connectionOverflow, pendingTotal } = this;
+    const { breaker, totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, connectionOverflow, pendingTotal } = this;
+    const { timeouts, tryTimeouts, tryIdleTimeouts } = this;
     return {
       name: this.config.name,
       activeConnections: active,
       idleConnections: idle,
       activeRequests: breaker.requests,
       pendingRequests: breaker.pending,
-      ...{ totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, timeouts, connectionOverflow, pendingTotal },
+      ...{ totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, connectionOverflow, pendingTotal },
+      ...{ timeouts, tryTimeouts, tryIdleTimeouts },
       discovered: this.config.endpoints === undefined && this.config.onDemand === undefined,
       breaker,
       ejections: this.detector?.ejections ?? new Map(),

@@ -1,6 +1,6 @@
 // Policies of routes and connection managers over real sockets. What is expected was taken from Envoy 1.40.
 
-import { request, type IncomingMessage, type RequestListener } from 'node:http';
+import { request, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ForwardAction, HeaderAddition, HttpConnectionManager, RedirectAction, RetryPolicy, Route, RouteConfig, VirtualHost } from '../../config/model.ts';
@@ -456,6 +456,50 @@ test('a hedged request takes the first good answer, whichever try it comes from'
   pending[0]?.();
   expect(await answer).toMatchObject({ status: 200, headers: { 'x-envoy-attempt-count': '2' } });
   await expect.poll(() => rig.runtime.stats().clusters[0]?.endpoints[0]?.activeRequests).toBe(0);
+});
+
+// As seen beside Envoy 1.40.
+test.each<[string, Partial<RetryPolicy>, (answers: ServerResponse[]) => void, number, string]>([
+  ['nothing to retry on: the one try goes on', { on: [], perTryTimeoutMs: 20 }, (answers) => answers[0]?.end(), 1, '-'],
+  ['a time between bytes counts as well', { perTryTimeoutMs: 0, perTryIdleTimeoutMs: 20 }, (answers) => answers[0]?.end(), 2, '-'],
+  [
+    'a bad answer of the last try: the first is waited for',
+    { perTryTimeoutMs: 20 },
+    (answers) => answers[1]?.writeHead(503).end(() => answers[0]?.end()),
+    2,
+    'URX',
+  ],
+])('hedged, and %s', async (_, policy, act, tries, flags) => {
+  const answers: ServerResponse[] = [];
+  const up = await startApp((_, response) => void answers.push(response));
+  const rig = await serve({ clusters: [cluster([up])], routes: [route({ hedgeOnPerTryTimeout: true, retry: retry(policy) })] });
+  const answer = ask(rig.port);
+  const stats = (): ClusterStats | undefined => rig.runtime.stats().clusters[0];
+  // Its time is over, and told of the endpoint.
+  await expect.poll(() => [answers.length, (stats()?.endpoints[0]?.errors ?? 0) > 0]).toEqual([tries, true]);
+  act(answers);
+  expect((await answer).status).toBe(200);
+  // A second try may be late too.
+  expect(rig.records[0]?.responseFlags.replace('URX', flags)).toBe(flags);
+  expect(stats()).toMatchObject({ timeouts: 0, tryTimeouts: 0, tryIdleTimeouts: 0 });
+});
+
+test('what has begun to answer is waited for though its time as a hedged try is over; times of tries and of the route are counted apart', async () => {
+  const up = await startApp((asked, response) => {
+    if (asked.url === '/early') response.writeEarlyHints({ link: '</a>; rel=preload' });
+  });
+  const policy = { perTryTimeoutMs: 20, retries: 0 };
+  const plain = { match: { path: { kind: 'prefix' as const, value: '/plain' }, caseSensitive: true, headers: [], query: [] } };
+  const rig = await serve({
+    clusters: [cluster([up])],
+    routes: [route({ retry: retry(policy) }, plain), route({ timeoutMs: 150, hedgeOnPerTryTimeout: true, retry: retry({ ...policy, retries: 2 }) })],
+  });
+  await ask(rig.port, '/early');
+  expect(rig.records[0]).toMatchObject({ details: 'response_timeout', attempts: 1 });
+  expect(rig.runtime.stats().clusters[0]).toMatchObject({ timeouts: 1, tryTimeouts: 0 });
+  await ask(rig.port, '/plain');
+  expect(rig.records[1]).toMatchObject({ details: 'upstream_per_try_timeout' });
+  expect(rig.runtime.stats().clusters[0]).toMatchObject({ timeouts: 1, tryTimeouts: 1 });
 });
 
 test('without room for a retry the failure is given, with UO', async () => {
