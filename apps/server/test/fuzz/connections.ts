@@ -8,6 +8,7 @@ import type { Target } from './target.ts';
 export function connectionsTarget(count: number): Target {
   return {
     name: 'connections',
+    limitMs: 180_000,
     make: (random) => JSON.stringify(randomWorld(random, count)),
     async check(input) {
       const found = await differencesOf(JSON.parse(input) as World);

@@ -44,7 +44,7 @@ afterAll(async () => {
   for (const target of targets) await target.close?.();
 });
 
-test.each(chosen.map((target) => [target.name, target] as const))('fuzz %s', { timeout: seconds * 1000 + 60_000 }, async (name, target) => {
+test.each(chosen.map((target) => [target.name, target] as const))('fuzz %s', { timeout: seconds * 1000 + 200_000 }, async (name, target) => {
   const end = performance.now() + seconds * 1000;
   let tested = 0;
   let seed = firstSeed;
@@ -54,8 +54,7 @@ test.each(chosen.map((target) => [target.name, target] as const))('fuzz %s', { t
     try {
       if (await target.check(input)) tested++;
       if (uncaught.length > 0) throw uncaught.pop();
-      // Far above what any case needs, also on a busy machine: only what runs away gets here.
-      expect(performance.now() - started, 'ms for one case').toBeLessThan(20_000);
+      expect(performance.now() - started, 'ms for one case').toBeLessThan(target.limitMs ?? 20_000);
     } catch (error) {
       const reproducer = `npm run fuzz -- --target ${name} --seed ${seed} --one`;
       throw new Error(`${(error as Error).message}\ninput: ${JSON.stringify(input.slice(0, 4000))}\nreproduce: ${reproducer}`, { cause: error });

@@ -15,6 +15,7 @@ export function planesTarget(requests: number): Target {
   let apps: Promise<Apps> | undefined;
   return {
     name: 'planes',
+    limitMs: 180_000,
     make: (random) => JSON.stringify(randomWorld(random, requests)),
     async check(input) {
       apps ??= issueCertificates(dir).then(startApps);

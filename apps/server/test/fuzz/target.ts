@@ -4,6 +4,8 @@ import type { Random } from './random.ts';
 
 export interface Target {
   readonly name: string;
+  /** Of one case, many times what it takes on a quiet machine: only what runs away gets there. */
+  readonly limitMs?: number;
   /** Bytes as latin1, or text. */
   make(random: Random): string;
   /** Throws when the property does not hold. True = the input got past the first gate, so that the property was put to the test. */
