@@ -92,7 +92,7 @@ export function meshRoutes(services: ReadyServices, queries: Queries): FastifyPl
       },
     );
     app.get('/requests', { schema: { querystring: requestQuerySchema, response: { 200: recordedRequestListSchema } } }, async ({ query }) => ({
-      items: requestsOf(telemetry, query),
+      items: requestsOf(telemetry, query, services.now()),
     }));
     app.get('/trace-services', { schema: { response: { 200: traceServicesSchema } } }, async () => ({ services: telemetry.traceServices() }));
     app.get('/proxies', { schema: { response: { 200: proxyListSchema } } }, async () => ({ items: [...controlPlane.proxies()] }));

@@ -42,6 +42,8 @@ TRACES.push({
     span('9', '6', 'web.shop', { kind: 'client', startUs: 98, error: true, name: 'cart:80/*', attributes: { response_flags: 'NC' } }),
   ],
 });
+/** Long after all of them. */
+const NOW = 10_000;
 const asked: TraceQuery[] = [];
 const traces = {
   findTraces: (query: TraceQuery) => {
@@ -52,32 +54,37 @@ const traces = {
 };
 
 test('what arrived at a service, newest first, with who sent it and what was answered', () => {
-  expect(requestsOf(traces, { service: 'web.shop', status: 'any', limit: 10 })).toMatchObject([
+  expect(requestsOf(traces, { service: 'web.shop', status: 'any', limit: 10 }, NOW)).toMatchObject([
     { traceId: 'unsent', spanId: '6' },
     { traceId: 'new', spanId: '5', workload: 'web-v2', code: '200', grpcStatus: '14', flags: 'UH', error: true },
     { traceId: 'old', spanId: '2', from: 'gw.edge', method: 'GET', url: 'http://h/p', code: '200', flags: '', responseBytes: 7 },
   ]);
-  expect(requestsOf(traces, { service: 'gw.edge', status: 'any', limit: 10 }).map((r) => r.spanId)).toEqual(['1']);
+  expect(requestsOf(traces, { service: 'gw.edge', status: 'any', limit: 10 }, NOW).map((r) => r.spanId)).toEqual(['1']);
 });
 
 test('what a sidecar sent is no arrival, though the span it belongs to is not there yet', () => {
   const early = { traceId: 'early', spans: [span('9', '8', 'web.shop', { kind: 'client', attributes: { node_id: 'sidecar~127.0.0.1~web-v1.shop~x' } })] };
   const one = { findTraces: () => ({ traces: [{ traceId: 'early' }] as never }), trace: () => early };
-  expect(requestsOf(one, { service: 'web.shop', status: 'any', limit: 10 })).toEqual([]);
+  expect(requestsOf(one, { service: 'web.shop', status: 'any', limit: 10 }, NOW)).toEqual([]);
 });
 
 test('of one workload, or only what failed or did not', () => {
-  expect(requestsOf(traces, { service: 'web.shop', workload: 'web-v1', status: 'any', limit: 10 }).map((r) => r.spanId)).toEqual(['6', '2']);
-  expect(requestsOf(traces, { service: 'web.shop', status: 'error', limit: 10 }).map((r) => r.spanId)).toEqual(['5']);
+  expect(requestsOf(traces, { service: 'web.shop', workload: 'web-v1', status: 'any', limit: 10 }, NOW).map((r) => r.spanId)).toEqual(['6', '2']);
+  expect(requestsOf(traces, { service: 'web.shop', status: 'error', limit: 10 }, NOW).map((r) => r.spanId)).toEqual(['5']);
   expect(asked).toContainEqual({ service: 'web.shop', status: 'error', limit: 10 });
-  expect(requestsOf(traces, { service: 'web.shop', status: 'ok', limit: 1 }).map((r) => r.spanId)).toEqual(['6']);
+  expect(requestsOf(traces, { service: 'web.shop', status: 'ok', limit: 1 }, NOW).map((r) => r.spanId)).toEqual(['6']);
+});
+
+test('what the caller gave up is not said to have reached nobody before the service had the time to tell', () => {
+  const query = { service: 'cart.shop', status: 'any', limit: 10 } as const;
+  expect(requestsOf(traces, query, 2_000).map((r) => r.spanId)).toEqual(['4']);
 });
 
 test('what the caller answered itself is there too: the service never saw it', () => {
-  expect(requestsOf(traces, { service: 'cart.shop', status: 'any', limit: 10 })).toMatchObject([
+  expect(requestsOf(traces, { service: 'cart.shop', status: 'any', limit: 10 }, NOW)).toMatchObject([
     { spanId: '9', from: 'web.shop', workload: '', code: '', flags: 'NC' },
     { spanId: '7', from: 'web.shop', workload: '', code: '503', flags: 'FI' },
     { spanId: '4', from: 'web.shop', workload: 'cart-v1' },
   ]);
-  expect(requestsOf(traces, { service: 'cart.shop', workload: 'cart-v1', status: 'any', limit: 10 }).map((r) => r.spanId)).toEqual(['4']);
+  expect(requestsOf(traces, { service: 'cart.shop', workload: 'cart-v1', status: 'any', limit: 10 }, NOW).map((r) => r.spanId)).toEqual(['4']);
 });

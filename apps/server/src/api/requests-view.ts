@@ -7,8 +7,11 @@ interface Traces {
   trace(id: string): Trace | undefined;
 }
 
+/** Proxies push their spans once a second: until then that of the service may be on its way, as where the caller gave up first. */
+const LATE_MS = 2_500;
+
 /** Newest first. */
-export function requestsOf(traces: Traces, query: RequestQuery): RecordedRequest[] {
+export function requestsOf(traces: Traces, query: RequestQuery, nowMs: number): RecordedRequest[] {
   const { service, workload, status, limit, start, end } = query;
   const range = { limit, ...(start === undefined ? {} : { start }), ...(end === undefined ? {} : { end }) };
   const spansOf = (found: { traces: readonly TraceSummary[] }, wanted: (span: Span, spans: readonly Span[]) => boolean) =>
@@ -30,7 +33,12 @@ export function requestsOf(traces: Traces, query: RequestQuery): RecordedRequest
       ? []
       : spansOf(
           traces.findTraces({ ...range, status: 'error' }),
-          (s, spans) => s.kind === 'client' && s.error && targetOf(s) === service && !spans.some((child) => child.parentId === s.spanId),
+          (s, spans) =>
+            s.kind === 'client' &&
+            s.error &&
+            targetOf(s) === service &&
+            (s.startUs + s.durationUs) / 1_000 < nowMs - LATE_MS &&
+            !spans.some((child) => child.parentId === s.spanId),
         );
   return [...arrived.map((r) => requestOf(r, true)), ...unsent.map((r) => requestOf(r, false))].toSorted((a, b) => b.atUs - a.atUs).slice(0, limit);
 }
