@@ -29,6 +29,7 @@ export function readClientHello(bytes: Buffer): ClientHello | 'incomplete' | 'ab
 function firstMessage(bytes: Buffer): Buffer | 'incomplete' | 'absent' {
   const parts: Buffer[] = [];
   let have = 0;
+  let wanted: number | undefined;
   for (let at = 0; at + 5 <= bytes.length;) {
     const record = bytes.readUInt16BE(at + 3);
     if (bytes[at] !== 0x16 || record > LIMIT) return 'absent';
@@ -36,11 +37,12 @@ function firstMessage(bytes: Buffer): Buffer | 'incomplete' | 'absent' {
     if (part.length < record) return 'incomplete';
     parts.push(part);
     have += part.length;
-    const message = parts.length === 1 ? part : Buffer.concat(parts);
-    const wanted = message.length < 4 ? LIMIT : 4 + message.readUIntBE(1, 3);
-    if (wanted > LIMIT) return 'absent';
-    if (have >= wanted) return message.subarray(0, wanted);
     at += 5 + record;
+    if (have < 4) continue;
+    // Once, and all of it at the end: there may be a record for each byte.
+    wanted ??= 4 + Buffer.concat(parts).readUIntBE(1, 3);
+    if (wanted > LIMIT) return 'absent';
+    if (have >= wanted) return Buffer.concat(parts).subarray(0, wanted);
   }
   return 'incomplete';
 }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { readClientHello } from './client-hello.ts';
 import { inspectHttp } from './http-inspector.ts';
 import { readProxyHeader } from './proxy-protocol.ts';
@@ -47,6 +47,16 @@ test('what is not TLS is told at its first bytes, so is what is no hello; one wi
   expect(readClientHello(Buffer.concat([record(Buffer.from([1, 0, 0x3f, 0])), ...Array.from({ length: 3_000 }, () => record(Buffer.from([1])))]))).toBe(
     'endless',
   );
+});
+
+test('a hello with a record for each byte is put together once', () => {
+  const bytes = Buffer.concat([...helloFor('a'.repeat(200))].map((byte) => record(Buffer.from([byte]))));
+  const concat = vi.spyOn(Buffer, 'concat');
+  const read = readClientHello(bytes);
+  const { length } = concat.mock.calls;
+  concat.mockRestore();
+  expect(read).toEqual({ serverName: 'a'.repeat(200), alpn: [] });
+  expect(length).toBe(2);
 });
 
 const signature = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
