@@ -42,3 +42,43 @@ test('a timer set again fires for its last time only, a cleared one not at all',
   vi.advanceTimersByTime(100);
   expect(count).toBe(1);
 });
+
+test('a wheel without traffic rests until a timer is due, its own intervals included, and tells the time meanwhile', () => {
+  let readings = 0;
+  const wheel = new TimerWheel(() => {
+    readings++;
+    return performance.now();
+  });
+  const start = performance.now();
+  const fired: number[] = [];
+  const interval = new WheelTimer({
+    onTimer: (timer) => {
+      fired.push(performance.now() - start);
+      wheel.set(timer, 10_000);
+    },
+  });
+  wheel.set(interval, 10_000);
+  const hour = new WheelTimer({ onTimer: () => fired.push(performance.now() - start) });
+  wheel.set(hour, 3_600_000);
+  vi.advanceTimersByTime(29_000);
+  expect(fired.map((at) => Math.floor(at / 100))).toEqual([100, 200]);
+  expect(readings).toBeLessThan(60);
+  expect(wheel.recent).toBe(performance.now());
+  wheel.clear(interval);
+  vi.advanceTimersByTime(3_600_000);
+  expect(fired).toHaveLength(3);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('a timer set while the wheel rests fires in time, before and after the one it rests for', () => {
+  const wheel = new TimerWheel(() => performance.now());
+  wheel.set(new WheelTimer({ onTimer: () => undefined }), 2_000);
+  for (const ms of [30, 5_000]) {
+    vi.advanceTimersByTime(1_000);
+    const setAt = performance.now();
+    let firedAt = 0;
+    wheel.set(new WheelTimer({ onTimer: () => (firedAt = performance.now()) }), ms);
+    vi.advanceTimersByTime(ms + 15);
+    expect(firedAt).toBeGreaterThanOrEqual(setAt + ms);
+  }
+});
