@@ -1,7 +1,8 @@
 // String matchers of routes, headers and peer identities, compiled once to a predicate. User regex runs on RE2 (re2js): linear
 // time whatever the pattern, as in Envoy.
 
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
+import { regexEngine } from './regex-engine.ts';
 
 export interface StringMatchSpec {
   kind: 'exact' | 'prefix' | 'suffix' | 'regex' | 'contains';
@@ -29,7 +30,7 @@ export function compileRegex(pattern: string): RE2JS {
   if (known !== undefined) return known;
   let compiled: RE2JS;
   try {
-    compiled = RE2JS.compile(pattern);
+    compiled = regexEngine().compile(pattern);
   } catch (error) {
     throw new RegexError(pattern, error);
   }

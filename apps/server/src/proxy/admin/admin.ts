@@ -1,9 +1,10 @@
 // The proxy's admin interface on loopback, with Envoy's paths.
 
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import type { ProxyRuntime } from '../http/hooks.ts';
 import type { Scrape } from '../telemetry/prometheus.ts';
+import { nodeHttp } from '../transport/node-http.ts';
 import type { Configuration } from '../xds-client/configuration.ts';
 import { type Page, QueryError, type Reply, pagesOf, text } from './pages.ts';
 
@@ -37,10 +38,14 @@ export interface Admin {
 /** Resolves when it listens; rejects when the port is taken. */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const pages = pagesOf(options);
-  const server: Server = createServer((request, response) => {
+  const serve = (request: IncomingMessage, response: ServerResponse): void =>
     void answer(pages, request)
       .catch((error: unknown) => text(`${(error as Error).message}\n`, error instanceof QueryError ? 400 : 500))
       .then((reply) => send(response, reply));
+  let http: Server | undefined;
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    http ??= nodeHttp().createServer(serve);
+    http.emit('connection', socket);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -51,7 +56,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        server.closeAllConnections();
+        http?.closeAllConnections();
       }),
   };
 }

@@ -1,7 +1,7 @@
 // Lines the proxy writes itself. Those that are the same from message to message are made once: what a head costs to write grows with
 // the number of its parts.
 
-import { STATUS_CODES } from 'node:http';
+import { nodeHttp } from '../transport/node-http.ts';
 
 /** In one piece. */
 function flat(text: string): string {
@@ -40,7 +40,7 @@ const envoyPhrases: Readonly<Record<number, string>> = { 418: 'Unknown', 451: 'U
 
 /** The words for a status: as in Envoy always the same, whatever an upstream says. */
 export function reasonPhrase(status: number): string {
-  return envoyPhrases[status] ?? STATUS_CODES[status] ?? 'Unknown';
+  return envoyPhrases[status] ?? nodeHttp().STATUS_CODES[status] ?? 'Unknown';
 }
 
 /** Of the response before: most are like it. */

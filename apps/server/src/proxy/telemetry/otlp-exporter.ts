@@ -1,8 +1,9 @@
 // Pushes metrics every second and spans in batches over OTLP/HTTP. Bounded: spans that cannot be sent are dropped and counted;
 // metrics are cumulative, so a push that fails is made up for by the next.
 
-import { Agent, request as httpRequest } from 'node:http';
+import type { Agent } from 'node:http';
 import { type Attributes, type OtlpMetric, type OtlpSpan, encodeMetrics, encodeTraces } from '@weft/mesh-core/telemetry';
+import { nodeHttp } from '../transport/node-http.ts';
 
 const INTERVAL_MS = 1_000;
 const MAX_SPANS = 4_096;
@@ -39,17 +40,21 @@ export interface OtlpExporter {
 }
 
 export function startOtlpExporter(endpoint: string, resource: Attributes, sources: readonly MetricSource[], now: () => number): OtlpExporter {
-  const agent = new Agent({ keepAlive: true, maxSockets: 2 });
+  let agent: Agent | undefined;
   const spans: OtlpSpan[] = [];
   let dropped = 0;
   /** Whether what it pushes was taken. */
   let running: Promise<boolean> | undefined;
 
+  const send = (path: string, body: Uint8Array): Promise<boolean> => {
+    agent ??= new (nodeHttp().Agent)({ keepAlive: true, maxSockets: 2 });
+    return post(agent, `${endpoint}${path}`, body);
+  };
   const pushMetrics = async (): Promise<boolean> => {
     const taken = sources.map((source) => source.takeChanged(now()));
     const metrics = taken.flatMap((t) => t.metrics);
     if (metrics.length === 0) return true;
-    const sent = await post(agent, `${endpoint}/v1/metrics`, encodeMetrics([{ resource, metrics }]));
+    const sent = await send('/v1/metrics', encodeMetrics([{ resource, metrics }]));
     if (!sent) for (const { putBack } of taken) putBack();
     return sent;
   };
@@ -57,7 +62,7 @@ export function startOtlpExporter(endpoint: string, resource: Attributes, source
   const pushSpans = async (least: number): Promise<boolean> => {
     if (spans.length === 0) return true;
     const batch = spans.splice(0, MAX_BATCH);
-    const sent = await post(agent, `${endpoint}/v1/traces`, encodeTraces([{ resource, spans: batch }]));
+    const sent = await send('/v1/traces', encodeTraces([{ resource, spans: batch }]));
     if (!sent) dropped += batch.length;
     return sent && spans.length >= least ? pushSpans(least) : sent;
   };
@@ -77,7 +82,7 @@ export function startOtlpExporter(endpoint: string, resource: Attributes, source
       clearInterval(timer);
       // What is under way was taken before what has come since; who does not take that is not waited for again.
       if ((await running) !== false) await push(1);
-      agent.destroy();
+      agent?.destroy();
     },
   };
 }
@@ -85,7 +90,7 @@ export function startOtlpExporter(endpoint: string, resource: Attributes, source
 /** True when the receiver took it. */
 export function post(agent: Agent, url: string, body: Uint8Array): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = httpRequest(
+    const request = nodeHttp().request(
       url,
       { agent, method: 'POST', headers: { 'content-type': 'application/x-protobuf', 'content-length': body.length }, timeout: 3_000 },
       (response) => {

@@ -1,8 +1,8 @@
 // A check as the span Envoy makes of it: a child of the request's own, where that is recorded.
 
-import { STATUS_CODES } from 'node:http';
 import type { AuthorizationService } from '../../config/ext-authz-model.ts';
 import type { CallSpan } from '../hooks.ts';
+import { nodeHttp } from '../../transport/node-http.ts';
 import type { OwnAnswer } from '../own-request.ts';
 import { grpcStatusOfAnswer } from './grpc-service.ts';
 import type { Verdict } from './verdict.ts';
@@ -25,7 +25,7 @@ export function checkSpan(service: AuthorizationService, answer: OwnAnswer, verd
     attributes: {
       ...{ component: 'proxy', upstream_cluster: cluster, 'upstream_cluster.name': cluster, 'http.protocol': 'HTTP/1.1' },
       ...(address === '' ? {} : { upstream_address: address, 'peer.address': address }),
-      ...{ 'http.status_code': status, response_flags: flags, ext_authz_http_status: STATUS_CODES[status] ?? '', ext_authz_status: word },
+      ...{ 'http.status_code': status, response_flags: flags, ext_authz_http_status: nodeHttp().STATUS_CODES[status] ?? '', ext_authz_status: word },
       ...(status >= 500 ? { error: true } : {}),
     },
   };

@@ -1,11 +1,12 @@
 // One health check of one host: HTTP, TCP or gRPC, each on a connection of its own.
 
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { type Socket, connect as connectPlain } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { HealthCheckResult } from '@weft/mesh-core/traffic';
 import type { HealthProbe } from '../../config/model.ts';
 import { socketTarget } from '../host-and-port.ts';
+import { nodeHttp } from '../../transport/node-http.ts';
 import { verification } from '../tls-plan.ts';
 import { checkGrpc, checkHttp2 } from './http2-probes.ts';
 import { type ProbeTarget, judge } from './probe-target.ts';
@@ -75,7 +76,7 @@ function checkHttp(probe: Extract<HealthProbe, { kind: 'http' }>, target: ProbeT
     ['user-agent', 'Envoy/HC'],
     ...probe.headers.map(({ name, value }) => [name, value]),
   ]);
-  const request = httpRequest({ createConnection: () => socket, method: probe.method, path: probe.path, headers, setHost: false });
+  const request = nodeHttp().request({ createConnection: () => socket, method: probe.method, path: probe.path, headers, setHost: false });
   request.on('response', (response: IncomingMessage) => {
     response.resume();
     const { statusCode = 0 } = response;
