@@ -24,7 +24,7 @@ export function openRig() {
     dir,
     /** Starts a command on a core; resolves with its pid once `ready` accepts a line of its output (at once without it). */
     async start(core, command, args, { ready, env } = {}) {
-      const child = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+      const child = spawn('taskset', ['-c', String(core), command, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: env ?? process.env });
       children.push(child);
       let output = '';
       const gone = new Promise((_, reject) =>

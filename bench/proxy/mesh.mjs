@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DEFAULT_MESH_SETTINGS } from '@weft/mesh-core/model';
 import { createControlClient } from '../../apps/server/dist/agent/control-client.js';
 import { findEnvoy, startEnvoy } from '../../apps/server/dist/agent/envoy.js';
-import { PROXY_FLAGS } from '../../apps/server/dist/agent/proxy-flags.js';
+import { PROXY_FLAGS, proxyEnv } from '../../apps/server/dist/agent/proxy-flags.js';
 import { proxySpec, workloadEntry } from '../../apps/server/dist/agent/workload.js';
 import { LOAD_CORE, PROXY_CORE, freePorts } from '../lib/rig.mjs';
 
@@ -141,7 +141,12 @@ export async function startEmbedded(rig, client, plans, { name = 'proxies', buil
   const specs = await Promise.all(plans.map((plan) => proxySpec(plan, client, '')));
   const file = join(rig.dir, `${name}.json`);
   writeFileSync(file, JSON.stringify(specs));
-  return [await rig.start(PROXY_CORE, process.execPath, [...flags, join(build, 'proxy/main.js'), file], { ready: (line) => line.startsWith('{"ready"') })];
+  return [
+    await rig.start(PROXY_CORE, process.execPath, [...flags, join(build, 'proxy/main.js'), file], {
+      ready: (line) => line.startsWith('{"ready"'),
+      env: proxyEnv(process.env),
+    }),
+  ];
 }
 
 /** Two stock Envoys; undefined when Envoy is not installed. Answers their pids and how to stop them. */

@@ -11,7 +11,7 @@ import { type ControlClient, createControlClient } from '../agent/control-client
 import { findEnvoy, startEnvoy } from '../agent/envoy.ts';
 import { StartError } from '../agent/errors.ts';
 import { openPortBook } from '../agent/ports.ts';
-import { PROXY_FLAGS } from '../agent/proxy-flags.ts';
+import { PROXY_FLAGS, proxyEnv } from '../agent/proxy-flags.ts';
 import { proxySpec, workloadEntry } from '../agent/workload.ts';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import { SERVER_ENV, type ServerOptions } from '../server-options.ts';
@@ -59,14 +59,15 @@ export async function up(options: UpOptions, log: (line: string) => void, interr
       interrupt.throwIfAborted();
       const specFile = join(run, `${name}.json`);
       writeFileSync(specFile, JSON.stringify(spec, null, 2), { mode: 0o600 });
+      const isProxy = script === 'proxy/main.js';
       const child = startChild({
         name,
         command: process.execPath,
-        args: [...(script === 'proxy/main.js' ? PROXY_FLAGS : []), join(dist, script), specFile],
+        args: [...(isProxy ? PROXY_FLAGS : []), join(dist, script), specFile],
         logFile: join(logs, `${name}.log`),
         readyLine,
-        keepSockets: script === 'proxy/main.js',
-        ...(name === 'server' ? { env: { ...process.env, ...SERVER_ENV } } : {}),
+        keepSockets: isProxy,
+        env: isProxy ? proxyEnv(process.env) : name === 'server' ? { ...process.env, ...SERVER_ENV } : process.env,
         pidFile: join(run, `${name}.pid`),
         onExit: (reason) => log(`${name} ${reason}; starting it again (log: ${join(logs, `${name}.log`)})`),
       });

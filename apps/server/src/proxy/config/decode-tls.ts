@@ -2,10 +2,11 @@
 
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, getCiphers } from 'node:tls';
+import { getCiphers } from 'node:tls';
 import { decodeStringMatch } from './decode-common.ts';
 import type { Fields } from './fields.ts';
 import type { KeyPair, PeerTrust, SanMatch, TlsParams, TlsVersion } from './model.ts';
+import { mustLoad } from '../transport/secure-context.ts';
 
 const SAN_TYPES: Readonly<Record<string, NonNullable<SanMatch['san']>>> = { URI: 'uri', DNS: 'dns', EMAIL: 'email', IP_ADDRESS: 'ip' };
 const VERSIONS: Readonly<Record<string, TlsVersion>> = { TLSv1_0: 'TLSv1', TLSv1_1: 'TLSv1.1', TLSv1_2: 'TLSv1.2', TLSv1_3: 'TLSv1.3' };
@@ -19,7 +20,7 @@ export function decodeCertificates(context: Fields | undefined): { secrets: stri
     const pair = { chainPem: readSource(fields, 'certificateChain'), keyPem: readSource(fields, 'privateKey') };
     fields.end();
     if (pair.chainPem === '' || pair.keyPem === '') return [];
-    check(fields, 'certificateChain', () => createSecureContext({ cert: pair.chainPem, key: pair.keyPem }));
+    check(fields, 'certificateChain', () => mustLoad({ cert: pair.chainPem, key: pair.keyPem }));
     return [pair];
   });
   return { secrets, pairs };
@@ -48,7 +49,7 @@ export function decodeTlsParams(params: Fields | undefined): TlsParams {
     ...(curves.length === 0 ? {} : { ecdhCurve: curves.join(':') }),
     ...(algorithms.length === 0 ? {} : { sigalgs: algorithms.join(':') }),
   };
-  if (params !== undefined && params.problems.length === 0) check(params, 'ecdhCurves', () => mustLoad(result));
+  if (params !== undefined && params.problems.length === 0) check(params, 'ecdhCurves', () => mustAgree(result));
   params?.end();
   return result;
 }
@@ -57,10 +58,10 @@ export function decodeTlsParams(params: Fields | undefined): TlsParams {
 const loaded = new Set<string>();
 const MOST_LOADED = 64;
 
-function mustLoad(params: TlsParams): void {
+function mustAgree(params: TlsParams): void {
   const key = JSON.stringify(params);
   if (loaded.has(key)) return;
-  createSecureContext(params);
+  mustLoad(params);
   if (loaded.size < MOST_LOADED) loaded.add(key);
 }
 
@@ -72,7 +73,7 @@ export function decodeTrust(context: Fields | undefined): PeerTrust & { acceptUn
   const caPem = checks === undefined ? '' : readSource(checks, 'trustedCa');
   const crlPem = checks === undefined ? '' : readSource(checks, 'crl');
   if (checks !== undefined && caPem !== '') check(checks, 'trustedCa', () => new X509Certificate(caPem));
-  if (checks !== undefined && crlPem !== '') check(checks, 'crl', () => createSecureContext({ crl: crlPem }));
+  if (checks !== undefined && crlPem !== '') check(checks, 'crl', () => mustLoad({ crl: crlPem }));
   const peerSans: SanMatch[] = [
     ...(checks?.list('matchTypedSubjectAltNames') ?? []).map((san): SanMatch => {
       const type = SAN_TYPES[san.text('sanType')];

@@ -1,7 +1,8 @@
 // Certificates by name as SDS delivers them. A new secret makes new TLS contexts; connections that are open keep theirs.
 
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import type { SecureContextOptions } from 'node:tls';
 import type { KeyPair, PeerTrust, Secret, TlsParams } from '../config/model.ts';
+import { mustLoad, systemRoots, type TrustOptions } from './secure-context.ts';
 
 export class SecretError extends Error {
   readonly code = 'WEFT_SECRET';
@@ -19,7 +20,7 @@ export class SecretStore {
   /** @throws SecretError; the secret of that name before stays. */
   apply(secret: Secret): void {
     try {
-      createSecureContext(
+      mustLoad(
         secret.kind === 'certificate'
           ? { cert: secret.chainPem, key: secret.keyPem }
           : { ca: secret.caPem, ...(secret.crlPem === undefined ? {} : { crl: secret.crlPem }) },
@@ -43,14 +44,13 @@ export class SecretStore {
   }
 
   /** What a context trusts; undefined while a named secret is missing. `crlPem` is what the configuration itself has. */
-  trust({ validationSecret, ca, crlPem }: PeerTrust): SecureContextOptions | undefined {
+  trust({ validationSecret, ca, crlPem }: PeerTrust): TrustOptions | undefined {
     const named = validationSecret === undefined ? undefined : this.secrets.get(validationSecret);
     if (validationSecret !== undefined && named?.kind !== 'validation') return undefined;
     const own = named?.kind === 'validation' ? named : undefined;
     const crl = [own?.crlPem, crlPem].filter((pem) => pem !== undefined);
-    // Without a CA Node trusts the system's roots.
-    const roots = ca === undefined || ca === 'system' ? own?.caPem : ca.pem;
-    return { ...(roots === undefined ? {} : { ca: roots }), ...(crl.length === 0 ? {} : { crl }) };
+    const roots = typeof ca === 'object' ? ca.pem : (own?.caPem ?? (ca === 'system' ? systemRoots() : []));
+    return { ca: roots, ...(crl.length === 0 ? {} : { crl }) };
   }
 }
 

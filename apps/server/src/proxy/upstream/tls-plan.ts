@@ -2,10 +2,11 @@
 
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { type ConnectionOptions, type PeerCertificate, type SecureContext, type SecureContextOptions, createSecureContext } from 'node:tls';
+import type { ConnectionOptions, PeerCertificate, SecureContext, SecureContextOptions } from 'node:tls';
 import type { ClusterConfig, Endpoint, UpstreamTls } from '../config/model.ts';
 import { compilePeerSans, compilePins, namesHost } from '../transport/peer-identity.ts';
 import { type SecretStore, contextParams } from '../transport/secrets.ts';
+import { sharedContext, type TrustOptions } from '../transport/secure-context.ts';
 
 export interface UpstreamTlsPlan {
   context: SecureContext;
@@ -52,7 +53,7 @@ export function planUpstreamTls(tls: UpstreamTls, secrets: SecretStore, host = '
     if (options === undefined) return undefined;
     plan = {
       version: secrets.version,
-      context: createSecureContext(options),
+      context: sharedContext(options),
       alpn: [...tls.alpn],
       verify: tls.verify,
       accepts: compilePeer(tls),
@@ -64,7 +65,7 @@ export function planUpstreamTls(tls: UpstreamTls, secrets: SecretStore, host = '
   return { context, alpn, verify, sni: tls.sni === '' ? host : tls.sni, accepts: both };
 }
 
-function contextOptions(tls: UpstreamTls, secrets: SecretStore): SecureContextOptions | undefined {
+function contextOptions(tls: UpstreamTls, secrets: SecretStore): (SecureContextOptions & TrustOptions) | undefined {
   const trust = secrets.trust(tls);
   const own = tls.certificateSecret === undefined ? tls.certificate : secrets.keyPair(tls.certificateSecret);
   if (trust === undefined || (own === undefined && tls.certificateSecret !== undefined)) return undefined;
