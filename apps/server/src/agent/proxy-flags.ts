@@ -2,10 +2,10 @@
 
 /**
  * V8 would let each half of the young generation grow to 16 MB; what a request leaves behind is garbage at once, so that a quarter of
- * it collects as cheaply. The roots of the system are
+ * it collects as cheaply. Nothing is compiled until there is something to do (proxy/compiling.ts). And the roots of the system are
  * read where they are asked for (proxy/transport/secure-context.ts), not by Node whenever a context has a CA of its own.
  */
-export const PROXY_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--use-openssl-ca'];
+export const PROXY_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--no-opt', '--no-sparkplug', '--use-openssl-ca'];
 
 /** Files of roots that Node would read at every start. */
 const ROOT_FILES = ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS'];

@@ -1,5 +1,5 @@
-// What start-up and the first configuration leave behind is given back to the system at once: an idle process makes too little garbage
-// for V8 to do so by itself. With eight sidecars: 87 MB before, 76 MB after (docs/benchmarks.md).
+// What start-up and the first configuration leave behind is given back to the system: an idle process makes too little garbage for V8
+// to do so by itself (docs/benchmarks.md).
 
 import { Session } from 'node:inspector';
 

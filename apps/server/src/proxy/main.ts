@@ -11,6 +11,8 @@ import type { ProxySpec } from './config/proxy-spec.ts';
 const DRAIN_MS = 5_000;
 /** Listeners should be up by then; those that are not are reported as failed, and go on trying. */
 const READY_MS = 20_000;
+/** By then what comes with the first configuration is over: statistics, acknowledgements, warming. */
+const SETTLED_MS = 1_000;
 
 const [, , specFile] = process.argv;
 if (specFile === undefined) {
@@ -63,7 +65,7 @@ setInterval(() => {
 
 try {
   await report(readSpecs(specFile));
-  await giveBackMemory();
+  setTimeout(() => void giveBackMemory(), SETTLED_MS).unref();
 } catch (error) {
   log((error as Error).message);
   process.exit(1);

@@ -4,6 +4,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { compileWeightedChoice, type RbacConnection, type WeightedChoice } from '@weft/mesh-core/traffic';
+import { startCompiling } from '../compiling.ts';
 import { compileChainMatch, type ChainMatcher } from '../config/chain-match.ts';
 import type { ChainMatch, FilterChain, HttpConnectionManager, ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
 import type { ListenerStats } from '../http/hooks.ts';
@@ -229,6 +230,7 @@ export class ListenerRuntime {
   }
 
   private accept(socket: Socket): void {
+    startCompiling();
     this.totalConnections++;
     socket.on('error', () => socket.destroy());
     this.accepted.add(socket);

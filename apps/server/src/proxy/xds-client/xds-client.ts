@@ -2,6 +2,7 @@
 // what it has. The last good configuration stays in use through errors, disconnection and restarts of the control plane.
 
 import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
+import { startCompiling } from '../compiling.ts';
 import { DecodeError } from '../config/decode.ts';
 import type { XdsIdentity } from '../identity/workload-identity.ts';
 import { type GrpcCall, startGrpcCall } from '../transport/grpc-call.ts';
@@ -11,6 +12,8 @@ import { type DeltaNode, type DeltaRequest, type DeltaResponse, decodeDeltaRespo
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
 const FIRST_BACK_OFF_MS = 100;
 const MAX_BACK_OFF_MS = 3_000;
+/** Bytes from which on decoding takes long enough to be compiled. */
+const LARGE_MESSAGE = 128 * 1024;
 /** Clusters and listeners are asked for whole; the others by the names those refer to. */
 const WILDCARD: readonly TypeUrl[] = [TYPE_URL.cluster, TYPE_URL.listener];
 const BY_NAME: readonly TypeUrl[] = [TYPE_URL.endpoint, TYPE_URL.route, TYPE_URL.secret];
@@ -84,6 +87,7 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
       method: METHOD,
       onMessage: (message) => {
         connected = true;
+        if (message.length > LARGE_MESSAGE) startCompiling();
         const response = decodeDeltaResponse(message);
         applying = applying.then(() => (call === current ? onResponse(response) : undefined));
       },
