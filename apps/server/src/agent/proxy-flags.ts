@@ -13,5 +13,7 @@ const ROOT_FILES = ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS'];
 /** Environment of a proxy process; it finds those files under names of ours. */
 export function proxyEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const renamed = Object.entries(env).map(([name, value]) => [ROOT_FILES.includes(name) ? `WEFT_${name}` : name, value]);
-  return Object.fromEntries(renamed);
+  // With both of them node does not start.
+  const options = env['NODE_OPTIONS']?.replaceAll('--use-bundled-ca', '');
+  return { ...Object.fromEntries(renamed), ...(options === undefined ? {} : { NODE_OPTIONS: options }) };
 }
