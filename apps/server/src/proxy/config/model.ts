@@ -164,6 +164,7 @@ export interface HttpConnectionManager {
   upgrades: ReadonlyMap<string, boolean>;
   /** 0 = none. */
   streamIdleTimeoutMs: number;
+  /** 0 = none. */
   idleTimeoutMs: number;
   /** From when a connection is idle or old until it closes: requests meanwhile are answered and told to go elsewhere. */
   drainTimeoutMs: number;
@@ -459,6 +460,7 @@ export interface ClusterConfig {
   hashByHostname: boolean;
   http: {
     protocol: 'http1' | 'http2' | 'auto' | 'downstream';
+    /** 0 = none. */
     idleTimeoutMs: number;
     /** 0 = any number. */
     maxRequestsPerConnection: number;

@@ -1,11 +1,12 @@
 // How connections of clients end: told first, and closed when they have had their time.
 
+import { createServer } from 'node:http';
 import * as http2 from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { preface, settingsFrame } from '../../http-wire/codec-h2/frames.ts';
 import type { HttpConnectionManager } from '../config/model.ts';
-import { startApp, track } from '../listener/testing/app.ts';
+import { listening, startApp, track } from '../listener/testing/app.ts';
 import { chain, cluster, listener, manager, startRig, type Rig } from '../listener/testing/rig.ts';
 
 interface World {
@@ -106,6 +107,44 @@ test('HTTP/2: a client that says nothing to GOAWAY has the drain timeout', async
   world.pass(600);
   await expect.poll(ended).toBe(true);
   expect(goaways()).toBe(2);
+});
+
+test.each(['http1', 'http2'] as const)('an idle timeout of 0 never ends a connection, nor one of %s upstream', async (protocol) => {
+  let connections = 0;
+  const answer = (_: unknown, response: { setHeader(name: string, value: string): unknown; end(body: string): unknown }): void => {
+    response.setHeader('content-length', '2');
+    response.end('ok');
+  };
+  const app = protocol === 'http2' ? http2.createServer(answer) : createServer({ keepAliveTimeout: 0 }, answer);
+  app.on('connection', (socket: Socket) => {
+    connections++;
+    onTestFinished(() => void socket.destroy());
+  });
+  let now = 1000;
+  const rig = await startRig({
+    listener: listener({ chains: [chain({ http: manager({ idleTimeoutMs: 0, requestHeadersTimeoutMs: 1000 }) })] }),
+    clusters: [cluster([await listening(app)], { http: { ...cluster([]).http, protocol, idleTimeoutMs: 0 } })],
+    deps: { clock: () => now },
+  });
+  const world = { rig: track(rig), pass: (ms: number) => void (now += ms) };
+  const silent = client(rig);
+  const later = http2.connect(`http://127.0.0.1:${rig.port}`).on('error', () => undefined);
+  onTestFinished(() => later.destroy());
+  const ask = (): Promise<unknown> => new Promise((resolve, reject) => later.request({ ':path': '/' }).on('response', resolve).on('error', reject).resume());
+  await ask();
+  const asking = await asked(world);
+  // Half a head has a timeout: with its end the proxy has seen the hours pass.
+  const half = client(rig, 'GET / HTTP/1.1\r\n');
+  await expect.poll(() => rig.runtime.stats().listeners[0]?.totalConnections).toBe(4);
+  world.pass(7_200_000);
+  await expect.poll(half.received).toMatch(/^HTTP\/1\.1 408 /);
+  asking.socket.write(get);
+  await expect.poll(asking.received).toMatch(/ok.*ok$/s);
+  silent.socket.write(get);
+  await expect.poll(silent.received).toMatch(/ok$/);
+  expect(asking.received()).not.toMatch(/connection: close/);
+  await ask();
+  expect(connections).toBe(1);
 });
 
 test.each([0, 5000])('after a last answer a client may stay for a delayed close of %i ms', async (delayedCloseTimeoutMs) => {

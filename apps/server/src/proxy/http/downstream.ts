@@ -9,9 +9,6 @@ import type { RouteFilter } from './filters/chain.ts';
 import type { RuntimeDeps } from './hooks.ts';
 import type { RouteSlot } from './route-table.ts';
 
-/** A connection without a request is kept this long where nothing else is configured, ms (Envoy's hour). */
-export const defaultIdleMs = 3_600_000;
-
 /** Nothing leaves before `flush`. Field lines are `name: value\r\n`, without those of framing and of the connection. */
 export interface DownstreamStream {
   /** A 1xx other than 101. */

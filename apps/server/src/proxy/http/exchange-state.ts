@@ -391,8 +391,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   /** 0 = none. */
   protected setIdle(ms: number): void {
     this.idleMs = ms;
-    if (ms > 0) this.context.wheel.set(this.idleTimer, ms);
-    else this.context.wheel.clear(this.idleTimer);
+    this.context.wheel.setUnlessZero(this.idleTimer, ms);
   }
 
   /** Where the route has a word about this type it beats the connection manager's. */

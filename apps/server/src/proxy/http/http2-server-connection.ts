@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import { Http2ServerSession } from '../../http-wire/codec-h2/server-session.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
-import { defaultIdleMs, type ConnectionContext } from './downstream.ts';
+import type { ConnectionContext } from './downstream.ts';
 import { dateLine, serverLine } from './kept-lines.ts';
 import { tellRefused } from './record.ts';
 import { Http2ServerStream } from './http2-server-stream.ts';
@@ -112,7 +112,8 @@ export class Http2ServerConnection extends Http2ServerSession implements TimerTa
   private waitIdle(): void {
     const { drainTimeoutMs, idleTimeoutMs } = this.context.manager;
     if (this.draining === 'acknowledged') return this.shut();
-    this.context.wheel.set(this.timer, this.draining === 'no' ? idleTimeoutMs || defaultIdleMs : drainTimeoutMs);
+    if (this.draining === 'no') this.context.wheel.setUnlessZero(this.timer, idleTimeoutMs);
+    else this.context.wheel.set(this.timer, drainTimeoutMs);
   }
 
   private linger(): void {

@@ -8,7 +8,7 @@ import { parseRequestHead, RequestHead } from '../../http-wire/codec-h1/request-
 import { readBuffer, readShared } from '../../http-wire/socket/direct-reads.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import { WireWriter, writeChunk } from '../../http-wire/socket/wire-writer.ts';
-import { defaultIdleMs, type ConnectionContext, type DownstreamStream } from './downstream.ts';
+import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
 import { createExchange } from './grpc-web-exchange.ts';
 import { noBodyStatus } from './heads.ts';
@@ -185,7 +185,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   private waitIdle(): void {
-    this.context.wheel.set(this.timer, this.context.manager.idleTimeoutMs || defaultIdleMs);
+    this.context.wheel.setUnlessZero(this.timer, this.context.manager.idleTimeoutMs);
   }
 
   /** After a response: what is pipelined, once the client has taken what it was sent. */

@@ -23,7 +23,7 @@ import { tlsFacts } from '../transport/tls-facts.ts';
 import { TlsTerminator, type TlsClient } from '../transport/tls-terminator.ts';
 import { inspect, nothingFound, type Found, type Inspection } from './inspect.ts';
 import type { RuntimeParts } from './parts.ts';
-import { defaultIdleMs, type ConnectionContext } from '../http/downstream.ts';
+import type { ConnectionContext } from '../http/downstream.ts';
 
 interface CompiledChain {
   config: FilterChain;
@@ -341,7 +341,7 @@ export class ListenerRuntime {
     this.undecided.add(socket);
     // One that says nothing is idle.
     const idle = new WheelTimer({ onTimer: () => socket.destroy() });
-    context.wheel.set(idle, idleTimeoutMs || defaultIdleMs);
+    context.wheel.setUnlessZero(idle, idleTimeoutMs);
     const decided = (): void => {
       this.undecided.delete(socket);
       context.wheel.clear(idle);

@@ -70,6 +70,12 @@ export class TimerWheel {
     this.count++;
   }
 
+  /** The same; 0 = never. */
+  setUnlessZero(timer: WheelTimer, ms: number): void {
+    if (ms > 0) this.set(timer, ms);
+    else this.clear(timer);
+  }
+
   clear(timer: WheelTimer): void {
     if (timer.slot < 0) return;
     if (timer.previous !== undefined) timer.previous.next = timer.next;

@@ -50,7 +50,7 @@ export class Http2ClientConnection extends Http2ClientSession implements Reader,
   }
 
   private waitIdle(): void {
-    this.wheel.set(this.timer, this.http.idleTimeoutMs || 3_600_000);
+    this.wheel.setUnlessZero(this.timer, this.http.idleTimeoutMs);
   }
 
   get active(): number {

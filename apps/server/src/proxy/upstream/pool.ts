@@ -248,11 +248,12 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     if (this.removed) return connection.close();
     this.idle.push(connection);
     const { cluster } = this.endpoint;
-    const own = cluster.config.http.idleTimeoutMs || 3_600_000;
+    const own = cluster.config.http.idleTimeoutMs || Infinity;
     // A second earlier than the peer, so that a request does not meet its close.
     const peer = connection.peerKeepAliveMs > 0 ? Math.max(connection.peerKeepAliveMs - 1000, 100) : own;
     const left = connection.expiresAt > 0 ? connection.expiresAt - cluster.deps.clock() : own;
-    cluster.wheel.set(connection.timer, Math.min(own, peer, left));
+    const ms = Math.min(own, peer, left);
+    if (ms < Infinity) cluster.wheel.set(connection.timer, ms);
   }
 
   /** Those that cannot be served because the cluster is full learn so: they have waited for a connection, not for a place. */
