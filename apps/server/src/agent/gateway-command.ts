@@ -5,6 +5,7 @@ import { parseName, parsePort } from '../fleet/up-options.ts';
 import { StartError } from './errors.ts';
 import { type GatewayPort, runGateway } from './gateway.ts';
 import { stateDirectory } from './state-directory.ts';
+import { parseLabel } from './workload-flags.ts';
 
 export function registerGateway(program: Command): void {
   program
@@ -54,10 +55,4 @@ export function parseGatewayPort(text: string): GatewayPort {
   if (name === undefined || port === undefined)
     throw new StartError('WEFT_USAGE', `--port ${text}: write <name>:<port>, like http:80, or <name>:<port>:<where the proxy listens>, like http:80:21080`);
   return { name, port: parsePort(port, '--port'), listen: parsePort(listen ?? port, '--port') };
-}
-
-function parseLabel(text: string): [string, string] {
-  const at = text.indexOf('=');
-  if (at <= 0) throw new StartError('WEFT_USAGE', `--label ${text}: write <key>=<value>, like istio=egressgateway`);
-  return [text.slice(0, at), text.slice(at + 1)];
 }

@@ -5,6 +5,7 @@ import { parseName, parsePort } from '../fleet/up-options.ts';
 import { StartError } from './errors.ts';
 import { runInMesh } from './run.ts';
 import { stateDirectory } from './state-directory.ts';
+import { parseLocality, parseWorkloadLabels } from './workload-flags.ts';
 
 export function registerRun(program: Command): void {
   program
@@ -14,6 +15,8 @@ export function registerRun(program: Command): void {
     .option('--port <port>', 'port the program listens on; without it the program is a client only')
     .option('--namespace <namespace>', 'namespace of the service', 'default')
     .option('--service-version <version>', 'version label', 'v1')
+    .option('--label <label...>', 'further labels, like tier=gold: subsets, selectors and failoverPriority read them', [])
+    .option('--locality <locality>', 'where it runs, for locality load balancing: region, region/zone or region/zone/subzone', '')
     .option('--service-account <name>', 'identity; default = the service name')
     .option('--protocol <name>', 'port name, which tells the protocol: http, grpc, tcp ...', 'http')
     .option(
@@ -43,6 +46,8 @@ export function registerRun(program: Command): void {
           service: parseName(String(flags['service']), '--service'),
           namespace: String(flags['namespace']),
           version: String(flags['serviceVersion']),
+          labels: parseWorkloadLabels(flags['label'] as string[]),
+          locality: parseLocality(String(flags['locality'])),
           ...(typeof flags['serviceAccount'] === 'string' ? { serviceAccount: flags['serviceAccount'] } : {}),
           ...(flags['port'] === undefined ? {} : { port: parsePort(String(flags['port']), '--port') }),
           protocol: String(flags['protocol']),

@@ -13,7 +13,8 @@ const listening = async () => {
 
 test('a port another process listens on is told before anything starts', async () => {
   const { server, port } = await listening();
-  const options = { server: 'http://127.0.0.1:1', service: 'x', namespace: 'y', version: 'v1', protocol: 'http', upstreams: [], proxy: 'embedded' } as const;
+  const own = { service: 'x', namespace: 'y', version: 'v1', labels: {}, locality: '' };
+  const options = { server: 'http://127.0.0.1:1', ...own, protocol: 'http', upstreams: [], proxy: 'embedded' } as const;
   await expect(runInMesh({ ...options, port, envoyPair: false, portBase: 22_000, stateDir: '/nowhere', command: ['node'] }, () => undefined)).rejects.toThrow(
     `another process listens on port ${port}: stop it, or have the program listen on another port`,
   );

@@ -23,6 +23,9 @@ export interface RunOptions {
   namespace: string;
   version: string;
   serviceAccount?: string;
+  labels: Readonly<Record<string, string>>;
+  /** `region/zone/subzone`; '' = unknown. */
+  locality: string;
   /** Where the program listens; absent = it only calls others. */
   port?: number;
   protocol: string;
@@ -51,6 +54,8 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
       service: options.service,
       namespace: options.namespace,
       version: options.version,
+      labels: options.labels,
+      locality: options.locality,
       ...(options.serviceAccount === undefined ? {} : { serviceAccount: options.serviceAccount }),
       ...(options.port === undefined ? {} : { servicePort: options.port, appPort: options.port }),
       portName: options.protocol,

@@ -12,6 +12,10 @@ export interface WorkloadPlan {
   service: string;
   serviceAccount: string;
   version: string;
+  /** Beside those of `labelsOf`, and before them where both have one. */
+  labels: Readonly<Record<string, string>>;
+  /** `region/zone/subzone`; '' = unknown. */
+  locality: string;
   inbound: readonly InboundPort[];
   upstreams: readonly (UpstreamPort & Pick<Upstream, 'protocol'>)[];
   httpProxyPort: number;
@@ -30,6 +34,8 @@ export interface WorkloadRequest {
   namespace: string;
   version: string;
   serviceAccount?: string;
+  labels?: WorkloadPlan['labels'];
+  locality?: string;
   /** The Service's port; absent = the program serves nobody. */
   servicePort?: number;
   /** Fixed port of the application; absent = allocate one. */
@@ -56,6 +62,8 @@ export async function planWorkload(request: WorkloadRequest, ports: PortBook): P
     service: request.service,
     serviceAccount: request.serviceAccount ?? request.service,
     version: request.version,
+    labels: request.labels ?? {},
+    locality: request.locality ?? '',
     inbound,
     upstreams,
     httpProxyPort: await ports.allocate(`${key}/http-proxy`),
@@ -71,6 +79,7 @@ export function labelsOf(plan: WorkloadPlan): Record<string, string> {
     'service.istio.io/canonical-name': plan.service,
     'service.istio.io/canonical-revision': plan.version,
     'security.istio.io/tlsMode': 'istio',
+    ...plan.labels,
   };
 }
 
@@ -84,6 +93,7 @@ export function workloadEntry(plan: WorkloadPlan, health: 'healthy' | 'unhealthy
       address: '127.0.0.1',
       ports: Object.fromEntries(plan.inbound.map((port) => [port.name, port.listenPort])),
       labels: labelsOf(plan),
+      ...(plan.locality === '' ? {} : { locality: plan.locality }),
       serviceAccount: plan.serviceAccount,
     },
   };
@@ -101,9 +111,21 @@ export function serviceFor(plan: WorkloadPlan): MeshObject {
 
 /** What the embedded proxy of this workload is started with. */
 export function proxySpec(plan: WorkloadPlan, client: ControlClient, stateDir: string): Promise<ProxySpec> {
-  const { workload, namespace, serviceAccount, httpProxyPort, inbound, adminPort } = plan;
+  const { workload, namespace, serviceAccount, locality, httpProxyPort, inbound, adminPort } = plan;
   const upstreams = plan.upstreams.map(({ host, port, listenPort }) => ({ host, port, listenPort }));
-  const own = { workload, namespace, serviceAccount, httpProxyPort, inbound, upstreams, adminPort, role: 'sidecar', labels: labelsOf(plan), stateDir } as const;
+  const own = {
+    workload,
+    namespace,
+    serviceAccount,
+    locality,
+    httpProxyPort,
+    inbound,
+    upstreams,
+    adminPort,
+    role: 'sidecar',
+    labels: labelsOf(plan),
+    stateDir,
+  } as const;
   return withGrant(own, client);
 }
 

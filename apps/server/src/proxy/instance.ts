@@ -52,7 +52,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
   };
   // The same for all proxies of a process: spans of neighbours must line up to the microsecond.
   const epochOffsetMs = performance.timeOrigin;
-  const { id, cluster, metadata } = xdsNode(spec, 'embedded', VERSION);
+  const node = xdsNode(spec, 'embedded', VERSION);
   const self = selfLabels(spec);
   const lastGood = openLastGood(spec.stateDir, name, log);
   const metrics = createRequestMetrics(self, Date.now);
@@ -61,7 +61,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     'service.name': `${self.canonicalService}.${spec.namespace}`,
     'weft.workload': spec.workload,
     'weft.namespace': spec.namespace,
-    'weft.node_id': id,
+    'weft.node_id': node.id,
   };
   const exporter = startOtlpExporter(spec.otlpEndpoint, resource, [metrics, tcpMetrics], Date.now);
   const accessLogs = openAccessLogs(log);
@@ -86,7 +86,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     onRequestEnd(record, source) {
       requests += 1;
       metrics.onRequest(record, source);
-      const span = spanOf(record, source, id, epochOffsetMs);
+      const span = spanOf(record, source, node.id, epochOffsetMs);
       if (span !== undefined) exporter.addSpan(span);
       if (record.manager.accessLog.length > 0) accessLogs.onRequest(record.manager.accessLog, source);
     },
@@ -136,7 +136,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       uptime_current_epoch: `${Math.round(process.uptime())}s`,
       uptime_all_epochs: `${Math.round(process.uptime())}s`,
       hot_restart_version: 'disabled',
-      node: { id, cluster },
+      node: { id: node.id, cluster: node.cluster },
       control_plane: xds?.state() ?? { connected: false },
       certificate_expires: identity.current() === undefined ? null : new Date(identity.current()?.notAfter ?? 0).toISOString(),
     }),
@@ -168,7 +168,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       address: spec.xdsAddress,
       rootCaPem: spec.rootCaPem,
       identity: () => identity.require(),
-      node: { id, cluster, metadata, version: VERSION },
+      node: { ...node, version: VERSION },
       configuration,
       log,
     });

@@ -23,7 +23,7 @@ export type { ServiceEntrySpec } from './service-entry.ts';
 export type { SidecarSpec } from './sidecar.ts';
 export { egressHosts, isNamed, namedScopes, sidecarInForce } from './sidecar-in-force.ts';
 export type { StringMatchSpec } from './schema-parts.ts';
-export { durationMs } from './schema-parts.ts';
+export { durationMs, labelProblem } from './schema-parts.ts';
 export type { IstioMetric, TelemetrySpec } from './telemetry.ts';
 export { ISTIO_METRICS } from './telemetry.ts';
 export type { FieldPath } from './field-path.ts';

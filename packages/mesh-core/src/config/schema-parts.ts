@@ -62,6 +62,10 @@ const labelKey = z
   .regex(/^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/, 'must be a label name: letters, digits, -, _ and .');
 const labelValue = z.string().regex(/^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$/, 'must be a label value: at most 63 letters, digits, -, _ and .');
 export const labels = z.record(labelKey, labelValue);
+/** Why it is no label; undefined when it is one. */
+export function labelProblem(key: string, value: string): string | undefined {
+  return [labelKey.safeParse(key), labelValue.safeParse(value)].find((r) => !r.success)?.error?.issues[0]?.message;
+}
 export const uint32 = z.number().int().min(0).max(4_294_967_295);
 export const positiveInt32 = z.number().int().min(0).max(2_147_483_647);
 export const selector = z.strictObject({ matchLabels: labels.optional() });

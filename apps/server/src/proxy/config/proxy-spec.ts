@@ -13,6 +13,8 @@ export interface ProxySpec {
   meshId: string;
   role: ProxyRole;
   labels: Record<string, string>;
+  /** `region/zone/subzone`; absent or '' = unknown. */
+  locality?: string;
   /** Address peers reach it at. */
   ip: string;
   httpProxyPort: number;
@@ -40,10 +42,20 @@ export function nodeId({ role, ip, workload, replica, namespace }: ProxySpec): s
   return `${role}~${ip}~${workload}${replica === undefined ? '' : `-${replica}`}.${namespace}~${namespace}.svc.cluster.local`;
 }
 
+/** As in Envoy's JSON. */
+export interface XdsNode {
+  id: string;
+  cluster: string;
+  metadata: JsonObject;
+  locality?: { region: string; zone: string; sub_zone: string };
+}
+
 /** Who the proxy is to the control plane. `version` is that of its data plane. */
-export function xdsNode(spec: ProxySpec, dataPlane: 'embedded' | 'envoy', version: string): { id: string; cluster: string; metadata: JsonObject } {
+export function xdsNode(spec: ProxySpec, dataPlane: 'embedded' | 'envoy', version: string): XdsNode {
+  const [region = '', zone = '', subZone = ''] = (spec.locality ?? '').split('/');
   return {
     id: nodeId(spec),
+    ...(region === '' ? {} : { locality: { region, zone, sub_zone: subZone } }),
     cluster: `${spec.labels['app'] ?? spec.workload}.${spec.namespace}`,
     metadata: {
       [NODE_METADATA.namespace]: spec.namespace,

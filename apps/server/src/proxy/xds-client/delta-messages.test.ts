@@ -10,7 +10,7 @@ const typeUrl = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
 test('a request says what it is given, node and metadata of any form included', () => {
   const metadata = { LABELS: { app: 'ä', empty: '' }, list: [1, -0.5, null, true, [], {}], none: null, off: false };
   const bytes = encodeDeltaRequest(typeUrl, {
-    node: { id: 'sidecar~1', cluster: 'c', metadata, version: '1.20.3' },
+    node: { id: 'sidecar~1', cluster: 'c', metadata, locality: { region: 'r', zone: 'z', sub_zone: '' }, version: '1.20.3' },
     subscribe: ['*', ''],
     unsubscribe: ['gone'],
     initial: { a: '1', b: '' },
@@ -18,7 +18,10 @@ test('a request says what it is given, node and metadata of any form included', 
     error: 'no: '.repeat(100),
   });
   expect(toJson(DeltaDiscoveryRequestSchema, fromBinary(DeltaDiscoveryRequestSchema, bytes))).toEqual({
-    node: { id: 'sidecar~1', cluster: 'c', metadata, userAgentName: 'weft', userAgentBuildVersion: { version: { majorNumber: 1, minorNumber: 20, patch: 3 } } },
+    node: {
+      ...{ id: 'sidecar~1', cluster: 'c', metadata, locality: { region: 'r', zone: 'z' } },
+      ...{ userAgentName: 'weft', userAgentBuildVersion: { version: { majorNumber: 1, minorNumber: 20, patch: 3 } } },
+    },
     typeUrl,
     resourceNamesSubscribe: ['*', ''],
     resourceNamesUnsubscribe: ['gone'],

@@ -1,12 +1,10 @@
 // DeltaDiscoveryRequest out, DeltaDiscoveryResponse in. By hand: these few fields are all a proxy has to do with them.
 
 import { type JsonObject, type JsonValue, WireReader, WireType, WireWriter } from '@weft/mesh-core/wire';
+import type { XdsNode } from '../config/proxy-spec.ts';
 import type { RawResource } from './configuration.ts';
 
-export interface DeltaNode {
-  id: string;
-  cluster: string;
-  metadata: JsonObject;
+export interface DeltaNode extends XdsNode {
   version: string;
 }
 
@@ -50,10 +48,15 @@ function text(w: WireWriter, field: number, value: string): void {
   if (value !== '') w.tag(field, WireType.bytes).string(value);
 }
 
-function writeNode(w: WireWriter, { id, cluster, metadata, version }: DeltaNode): WireWriter {
+function writeNode(w: WireWriter, { id, cluster, metadata, locality, version }: DeltaNode): WireWriter {
   text(w, 1, id);
   text(w, 2, cluster);
   writeStruct(w.tag(3, WireType.bytes), metadata);
+  if (locality !== undefined) {
+    w.tag(4, WireType.bytes).fork();
+    for (const [i, part] of [locality.region, locality.zone, locality.sub_zone].entries()) text(w, i + 1, part);
+    w.join();
+  }
   text(w, 6, 'weft');
   // BuildVersion with a SemanticVersion in it.
   w.tag(8, WireType.bytes).fork().tag(1, WireType.bytes).fork();
