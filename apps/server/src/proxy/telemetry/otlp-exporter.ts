@@ -16,8 +16,14 @@ export interface TakenMetrics {
 }
 
 export interface MetricSource {
+  hasChanged(): boolean;
   /** What changed since it was last taken, as cumulative values. */
   takeChanged(timeMs: number): TakenMetrics;
+}
+
+export function anyDirty(rows: Iterable<{ dirty: boolean }>): boolean {
+  for (const { dirty } of rows) if (dirty) return true;
+  return false;
 }
 
 /** {@link MetricSource.takeChanged} of rows that say whether they have changed. */
@@ -70,7 +76,9 @@ export function startOtlpExporter(endpoint: string, resource: Attributes, source
     (running ??= Promise.all([pushMetrics(), pushSpans(least)])
       .then((sent) => sent.every(Boolean))
       .finally(() => (running = undefined)));
-  const timer = setInterval(() => void push(), INTERVAL_MS);
+  const timer = setInterval(() => {
+    if (spans.length > 0 || sources.some((source) => source.hasChanged())) void push();
+  }, INTERVAL_MS);
   return {
     addSpan(span) {
       if (spans.length >= MAX_SPANS) dropped += 1;

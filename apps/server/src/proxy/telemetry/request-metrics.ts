@@ -16,7 +16,7 @@ import type { HeaderValueSource } from '../http/header-values.ts';
 import type { RequestRecord } from '../http/hooks.ts';
 import { type ServiceName, endpointPeer, serviceOf, serviceOfOperation } from './destination.ts';
 import { type MetricShape, type Shapes, requestShapes } from './metric-shapes.ts';
-import { type MetricSource, takeDirty } from './otlp-exporter.ts';
+import { anyDirty, type MetricSource, takeDirty } from './otlp-exporter.ts';
 
 export interface Histogram {
   counts: Float64Array;
@@ -204,6 +204,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       }
     },
     rows: () => rows.values(),
+    hasChanged: () => anyDirty(rows.values()),
     takeChanged: (timeMs) => takeDirty(rows.values(), (changed) => toOtlp(changed, timeMs)),
   };
 }

@@ -5,7 +5,7 @@ import type { TcpRecord } from '../http/hooks.ts';
 import { tcpSource } from '../access-log/format.ts';
 import { type ServiceName, endpointPeer, serviceOf } from './destination.ts';
 import { connectionShapes } from './metric-shapes.ts';
-import { type MetricSource, takeDirty } from './otlp-exporter.ts';
+import { anyDirty, type MetricSource, takeDirty } from './otlp-exporter.ts';
 
 type TcpLabels = Omit<Record<Label, string>, 'response_code' | 'grpc_response_status'>;
 
@@ -79,6 +79,7 @@ export function createTcpMetrics(self: PeerLabels, now: () => number): TcpMetric
       }
     },
     rows: () => rows.values(),
+    hasChanged: () => anyDirty(rows.values()),
     takeChanged: (timeMs) => takeDirty(rows.values(), (changed) => toOtlp(changed, timeMs)),
   };
 }
