@@ -3,7 +3,8 @@
 
 import { type MeshObject, type Problem, unresolved } from '../model/index.ts';
 import type { AuthorizationPolicySpec } from './authorization-policy.ts';
-import { type Mesh, hostMatches, matches, problem, resolveHost, selectsAny } from './analyze-mesh.ts';
+import { type Mesh, hostMatches, problem, resolveHost, selectsAny } from './analyze-mesh.ts';
+import { matches } from './label-index.ts';
 
 type Policy = MeshObject<AuthorizationPolicySpec>;
 type Found = (severity: Problem['severity'], code: string, path: string, message: string) => Problem;
@@ -28,9 +29,10 @@ const OF_IDENTITY = [
 const KEYS_OF_IDENTITY = new Set(['source.principal', 'source.namespace', 'source.serviceAccount', 'source.trustDomain']);
 
 /** Pods and gateways choose themselves: of what the registry knows, those a policy is for. Targets are Gateways, whose proxies it does not know. */
-export function selectedBy({ metadata: { namespace }, spec }: Policy, { workloads }: Mesh, rootNamespace = 'istio-system'): Mesh['workloads'] {
+export function selectedBy({ metadata: { namespace }, spec }: Policy, { workloads, workloadsWith }: Mesh, rootNamespace = 'istio-system'): Mesh['workloads'] {
   if ((spec.targetRefs ?? []).length > 0 || spec.targetRef !== undefined) return [];
-  return workloads.filter((w) => (namespace === rootNamespace || w.metadata.namespace === namespace) && matches(w.spec.labels, spec.selector?.matchLabels));
+  const wanted = spec.selector?.matchLabels;
+  return namespace === rootNamespace ? workloads.filter((w) => matches(w.spec.labels, wanted)) : workloadsWith(namespace, wanted);
 }
 
 export function authorizationProblems(policy: Policy, mesh: Mesh, rootNamespace = 'istio-system'): Problem[] {
@@ -41,7 +43,7 @@ export function authorizationProblems(policy: Policy, mesh: Mesh, rootNamespace 
   const { spec } = policy;
   return [
     ...(Object.keys(wanted).length > 0 &&
-    !selectsAny(mesh, wanted, (at) => namespace === rootNamespace || at === namespace) &&
+    !selectsAny(mesh, wanted, namespace === rootNamespace ? undefined : namespace) &&
     ![...mesh.gateways.values()].some((g) => matches(wanted, g.spec.selector) || matches(g.spec.selector, wanted))
       ? [
           found(
@@ -120,9 +122,22 @@ function eachOf({ path, values: list = [] }: Values): { at: string; value: strin
   return list.map((value, i) => ({ at: `${path}[${i}]`, value }));
 }
 
-function namespaceProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
+/** What all policies of a mesh ask for is worked out once. */
+function perMesh<T>(make: (mesh: Mesh) => T): (mesh: Mesh) => T {
+  const known = new WeakMap<Mesh, T>();
+  return (mesh) => {
+    let made = known.get(mesh);
+    if (made === undefined) known.set(mesh, (made = make(mesh)));
+    return made;
+  };
+}
+
+const namespacesOf = perMesh((mesh) => {
   const objects = [...mesh.services.values(), ...mesh.workloads, ...mesh.gateways.values()];
-  const known = new Set([...mesh.proxies, ...objects.map((o) => o.metadata)].map((o) => o.namespace).concat(mesh.namespaces.map((n) => n.metadata.name)));
+  return [...new Set([...mesh.proxies, ...objects.map((o) => o.metadata)].map((o) => o.namespace).concat(mesh.namespaces.map((n) => n.metadata.name)))];
+});
+
+function namespaceProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
   return eachOf(of).flatMap(({ at, value }) => {
     const pattern = new RegExp(
       `^${value
@@ -130,7 +145,7 @@ function namespaceProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
         .map((part) => part.replaceAll(/\W/g, String.raw`\$&`))
         .join('.*')}$`,
     );
-    return [...known].some((name) => pattern.test(name))
+    return namespacesOf(mesh).some((name) => pattern.test(name))
       ? []
       : [found('warning', 'KIA0101', at, `There is no Namespace ${value}, and none of this name has a service, a workload or a proxy.`)];
   });
@@ -145,34 +160,45 @@ function methodProblems(of: Values, found: Found): Problem[] {
 }
 
 /** Hosts a client may ask for: of Services, entries, VirtualServices and Gateways. */
-function hostProblems(of: Values, namespace: string, mesh: Mesh, found: Found): Problem[] {
-  const known = [
+const hostsOf = perMesh((mesh) => {
+  const all = [
     ...mesh.services.keys(),
     ...mesh.entries.map((e) => e.host),
     ...mesh.virtualServices.flatMap((vs) => vs.spec.hosts ?? []),
     ...[...mesh.gateways.values()].flatMap((g) => g.spec.servers.flatMap((s) => s.hosts.map((host) => host.split('/').at(-1) ?? host))),
   ].map((host) => host.toLowerCase());
+  const names = new Set(all);
+  return { names, wildcards: [...names].filter((host) => host.startsWith('*')) };
+});
+
+function hostProblems(of: Values, namespace: string, mesh: Mesh, found: Found): Problem[] {
   return eachOf(of).flatMap(({ at, value }) => {
     const host = value.toLowerCase().replace(/:(\d+|\*)$/, '');
     if (host.includes('*')) return [];
     const names = [host, resolveHost(host, namespace), `${host}.svc.cluster.local`, `${host}.cluster.local`];
-    return known.some((k) => names.some((name) => hostMatches(k, name)))
+    const known = hostsOf(mesh);
+    return names.some((name) => known.names.has(name) || known.wildcards.some((wildcard) => hostMatches(wildcard, name)))
       ? []
       : [unresolved(found('error', 'KIA0104', at, `Host ${value} is not one of the mesh.`))];
   });
 }
 
-/** Names of workloads and of connected proxies that are there: `<trust domain>/ns/<namespace>/sa/<service account>`. */
+/** Of workloads and of connected proxies: `/ns/<namespace>/sa/<service account>`. */
+const accountsOf = perMesh(
+  ({ workloads, proxies }) =>
+    new Set([
+      ...workloads.map((w) => `/ns/${w.metadata.namespace}/sa/${w.spec.serviceAccount ?? 'default'}`),
+      ...proxies.map((p) => p.identity.replace(/^spiffe:\/\/[^/]*/, '')),
+    ]),
+);
+
+/** Names of those that are there: `<trust domain>/ns/<namespace>/sa/<service account>`. */
 function principalProblems(of: Values, mesh: Mesh, found: Found): Problem[] {
-  const accounts = new Set([
-    ...mesh.workloads.map((w) => `/ns/${w.metadata.namespace}/sa/${w.spec.serviceAccount ?? 'default'}`),
-    ...mesh.proxies.map((p) => p.identity.replace(/^spiffe:\/\/[^/]*/, '')),
-  ]);
   return eachOf(of).flatMap(({ at, value }) => {
     const [, namespace = '', account = ''] = /^[^*/]+\/ns\/([^*/]+)\/sa\/([^*/]+)$/.exec(value) ?? [];
     if (value.startsWith('spiffe://')) return [found('warning', 'KIA0106', at, `${value} never matches: principals are written without spiffe://.`)];
     // Gateways and clients that are not connected now are in no object: only where workloads of the namespace are known it is told.
-    const told = account !== '' && mesh.workloads.some((w) => w.metadata.namespace === namespace) && !accounts.has(`/ns/${namespace}/sa/${account}`);
+    const told = account !== '' && mesh.workloadsWithAll(namespace, {}).length > 0 && !accountsOf(mesh).has(`/ns/${namespace}/sa/${account}`);
     return told ? [found('warning', 'KIA0106', at, `No workload of namespace ${namespace} has the service account ${account}.`)] : [];
   });
 }

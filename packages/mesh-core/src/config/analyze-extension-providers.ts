@@ -3,11 +3,12 @@
 
 import { type ExtensionProvider, type MeshObject, type Problem, DEFAULT_MESH_SETTINGS, unresolved } from '../model/index.ts';
 import { selectedBy } from './analyze-authorization.ts';
-import { type Mesh, matches, problem, resolveHost, visible } from './analyze-mesh.ts';
+import { type Mesh, problem, resolveHost, visible } from './analyze-mesh.ts';
 import type { AuthorizationPolicySpec } from './authorization-policy.ts';
 import { providerErrors } from './extension-providers.ts';
 import { isMeshConfig, readMeshConfig } from './mesh-config.ts';
 import { egressHosts, isNamed, namedScopes, sidecarInForce } from './sidecar-in-force.ts';
+import { matches } from './label-index.ts';
 
 type Policy = MeshObject<AuthorizationPolicySpec>;
 

@@ -1,12 +1,13 @@
 // Gateways against the gateway proxies there are: one no proxy opens, and certificates the proxies do not find.
 
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, type ProxyNode, unresolved } from '../model/index.ts';
-import { matches, problem } from './analyze-mesh.ts';
+import { problem } from './analyze-mesh.ts';
 import type { SecretSpec } from './data-kinds.ts';
 import type { GatewaySpec } from './gateway.ts';
 import { ingressSelector, servedIngresses } from './ingress-class.ts';
 import type { IngressClassSpec, IngressSpec } from './ingress.ts';
 import { effectiveSettings } from './mesh-config.ts';
+import { matches } from './label-index.ts';
 
 /** A gateway proxy that is connected. */
 export type GatewayProxy = Pick<ProxyNode, 'workload' | 'namespace' | 'labels'>;

@@ -1,9 +1,10 @@
 // Gateways against each other, and against the VirtualServices bound to them.
 
 import type { MeshObject, Problem } from '../model/index.ts';
-import { type Mesh, hostMatches, matches, problem } from './analyze-mesh.ts';
+import { type Mesh, hostMatches, problem } from './analyze-mesh.ts';
 import type { GatewaySpec } from './gateway.ts';
 import type { VirtualServiceSpec } from './virtual-service.ts';
+import { matches } from './label-index.ts';
 
 type Gateway = MeshObject<GatewaySpec>;
 type VirtualService = MeshObject<VirtualServiceSpec>;

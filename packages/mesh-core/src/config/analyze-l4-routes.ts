@@ -1,7 +1,7 @@
 // TCPRoutes and TLSRoutes against the rest of the mesh: what they attach to, and where they lead.
 
 import { type MeshObject, type Problem, unresolved } from '../model/index.ts';
-import { type Mesh, hostMatches, problem, resolveHost } from './analyze-mesh.ts';
+import { type Mesh, problem, resolveHost } from './analyze-mesh.ts';
 import type { TcpRouteSpec, TlsRouteSpec } from './l4-route.ts';
 import { nearest } from './nearest.ts';
 
@@ -45,7 +45,7 @@ function backendProblem(route: Route, { group = '', kind = 'Service', ...ref }: 
   const told = (place: string, message: string, use?: string): Problem =>
     unresolved(problem(route, 'error', 'KIA1402', place, message, use === undefined ? undefined : { label: `Use ${use}`, value: use }));
   if (group === 'networking.istio.io' && kind === 'Hostname') {
-    const known = mesh.services.has(name) || mesh.entries.some((e) => hostMatches(e.host, name));
+    const known = mesh.services.has(name) || mesh.entriesOf(name).length > 0;
     return known ? undefined : told(`${path}.name`, `No Service or ServiceEntry has the host ${name}: connections to it end at once.`);
   }
   if (group !== '' || kind !== 'Service')

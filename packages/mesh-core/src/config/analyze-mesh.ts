@@ -5,6 +5,7 @@ import type { AuthorizationPolicySpec } from './authorization-policy.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import type { EnvoyFilterSpec } from './envoy-filter.ts';
 import type { GatewaySpec } from './gateway.ts';
+import { type Select, labelIndex, matches, push } from './label-index.ts';
 import type { IngressClassSpec, IngressSpec } from './ingress.ts';
 import type { TcpRouteSpec, TlsRouteSpec } from './l4-route.ts';
 import type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
@@ -14,11 +15,22 @@ import type { SidecarSpec } from './sidecar.ts';
 import type { TelemetrySpec } from './telemetry.ts';
 import type { VirtualServiceSpec } from './virtual-service.ts';
 
+interface EntryHost {
+  host: string;
+  ports: readonly number[];
+  namespace: string;
+  exportTo: readonly string[] | undefined;
+}
+
 export interface Mesh {
+  /** All objects by kind, in the order given. */
+  kinds: ReadonlyMap<string, readonly MeshObject[]>;
   /** By full host name. */
   services: ReadonlyMap<string, MeshObject<ServiceSpec>>;
   /** Hosts of ServiceEntries, with their ports. */
-  entries: readonly { host: string; ports: readonly number[]; namespace: string; exportTo: readonly string[] | undefined }[];
+  entries: readonly EntryHost[];
+  /** Those of `entries` that cover a host, in their order. */
+  entriesOf: (host: string) => readonly EntryHost[];
   virtualServices: readonly MeshObject<VirtualServiceSpec>[];
   rules: readonly MeshObject<DestinationRuleSpec>[];
   /** By the full host name they are for. */
@@ -36,10 +48,15 @@ export interface Mesh {
   telemetries: readonly MeshObject<TelemetrySpec>[];
   envoyFilters: readonly MeshObject<EnvoyFilterSpec>[];
   workloads: readonly MeshObject<WorkloadEntrySpec>[];
+  /** Those of a namespace with all of some labels. */
+  workloadsWith: Select<MeshObject<WorkloadEntrySpec>>;
+  /** The same, where labels of their metadata count, too. */
+  workloadsWithAll: Select<MeshObject<WorkloadEntrySpec>>;
   policies: readonly MeshObject<PeerAuthenticationSpec>[];
   requestAuthentications: readonly MeshObject<RequestAuthenticationSpec>[];
   authorizations: readonly MeshObject<AuthorizationPolicySpec>[];
   namespaces: readonly MeshObject[];
+  /** Those of now, never of an earlier mesh. */
   proxies: readonly ConnectedProxy[];
 }
 
@@ -89,51 +106,88 @@ export function publicity(exportTo: readonly string[] | undefined, owner: string
   return owner === client ? 0 : 1;
 }
 
-/** True when `labels` has all of `wanted`. */
-export function matches(labels: Readonly<Record<string, string>> | undefined, wanted: Readonly<Record<string, string>> | undefined): boolean {
-  return Object.entries(wanted ?? {}).every(([key, value]) => labels?.[key] === value);
-}
-
-/** True when a workload, or a connected proxy, of a namespace that is `near` has all these labels. */
-export function selectsAny({ workloads, proxies }: Mesh, labels: Readonly<Record<string, string>>, near: (namespace: string) => boolean): boolean {
+/** True when a workload, or a connected proxy, of a namespace (undefined: of any) has all these labels. */
+export function selectsAny(mesh: Mesh, labels: Readonly<Record<string, string>>, namespace: string | undefined): boolean {
   return (
-    workloads.some((w) => near(w.metadata.namespace) && matches({ ...w.metadata.labels, ...w.spec.labels }, labels)) ||
-    proxies.some((p) => near(p.namespace) && matches(p.labels, labels))
+    (namespace === undefined ? mesh.workloads.some((w) => matches(allLabels(w), labels)) : mesh.workloadsWithAll(namespace, labels).length > 0) ||
+    mesh.proxies.some((p) => (namespace === undefined || p.namespace === namespace) && matches(p.labels, labels))
   );
 }
 
-export function meshOf(objects: readonly MeshObject[], proxies: readonly ConnectedProxy[]): Mesh {
-  const of = <S>(kind: string): MeshObject<S>[] => objects.filter((o) => o.kind === kind) as MeshObject<S>[];
-  const rules = of<DestinationRuleSpec>('DestinationRule').toSorted(byAge);
-  const rulesByHost = new Map<string, MeshObject<DestinationRuleSpec>[]>();
-  for (const rule of rules) {
-    const host = resolveHost(rule.spec.host, rule.metadata.namespace);
-    rulesByHost.set(host, [...(rulesByHost.get(host) ?? []), rule]);
+/** Those of its spec over those of its metadata, as Istio reads them. */
+const allLabels = ({ metadata, spec }: MeshObject<WorkloadEntrySpec>): Record<string, string> => ({ ...metadata.labels, ...spec.labels });
+
+/** `previous`: an earlier mesh; what is made of kinds that have not changed since is its own. */
+export function meshOf(objects: readonly MeshObject[], proxies: readonly ConnectedProxy[], previous?: Mesh): Mesh {
+  const kinds = new Map<string, readonly MeshObject[]>();
+  for (const [kind, list] of grouped(objects)) {
+    const before = previous?.kinds.get(kind);
+    kinds.set(kind, before !== undefined && isSameList(before, list) ? before : list);
   }
-  return {
-    services: new Map(of<ServiceSpec>('Service').map((s) => [resolveHost(s.metadata.name, s.metadata.namespace), s])),
-    entries: of<ServiceEntrySpec>('ServiceEntry').flatMap(({ spec, metadata: { namespace } }) =>
+  const of = <S>(kind: string): readonly MeshObject<S>[] => (kinds.get(kind) ?? []) as readonly MeshObject<S>[];
+  const part = <K extends keyof Mesh>(name: K, kind: string, make: () => Mesh[K]): Mesh[K] =>
+    previous !== undefined && previous.kinds.get(kind) === kinds.get(kind) ? previous[name] : make();
+  const rules = part('rules', 'DestinationRule', () => of<DestinationRuleSpec>('DestinationRule').toSorted(byAge));
+  const entries = part('entries', 'ServiceEntry', () =>
+    of<ServiceEntrySpec>('ServiceEntry').flatMap(({ spec, metadata: { namespace } }) =>
       spec.hosts.map((host) => ({ host, ports: (spec.ports ?? []).map((p) => p.number), namespace, exportTo: spec.exportTo })),
     ),
-    virtualServices: of<VirtualServiceSpec>('VirtualService').toSorted(byAge),
+  );
+  const workloads = of<WorkloadEntrySpec>('WorkloadEntry');
+  const workloadsWithAll = part('workloadsWithAll', 'WorkloadEntry', () => labelIndex(workloads, (w) => w.metadata.namespace, allLabels));
+  return {
+    kinds,
+    services: part('services', 'Service', () => new Map(of<ServiceSpec>('Service').map((s) => [resolveHost(s.metadata.name, s.metadata.namespace), s]))),
+    entries,
+    entriesOf: part('entriesOf', 'ServiceEntry', () => hostIndex(entries)),
+    virtualServices: part('virtualServices', 'VirtualService', () => of<VirtualServiceSpec>('VirtualService').toSorted(byAge)),
     rules,
-    rulesByHost,
-    gateways: new Map(of<GatewaySpec>('Gateway').map((g) => [`${g.metadata.namespace}/${g.metadata.name}`, g])),
+    rulesByHost: part('rulesByHost', 'DestinationRule', () => {
+      const byHost = new Map<string, MeshObject<DestinationRuleSpec>[]>();
+      for (const rule of rules) push(byHost, resolveHost(rule.spec.host, rule.metadata.namespace), rule);
+      return byHost;
+    }),
+    gateways: part('gateways', 'Gateway', () => new Map(of<GatewaySpec>('Gateway').map((g) => [`${g.metadata.namespace}/${g.metadata.name}`, g]))),
     l4Routes: [...of<TcpRouteSpec>('TCPRoute'), ...of<TlsRouteSpec>('TLSRoute')],
     listenerGateways: new Set(of('KubernetesGateway').map((g) => `${g.metadata.namespace}/${g.metadata.name}`)),
     ingresses: of<IngressSpec>('Ingress').toSorted(byAge),
     ingressClasses: new Map(of<IngressClassSpec>('IngressClass').map((c) => [c.metadata.name, c])),
-    serviceEntries: of<ServiceEntrySpec>('ServiceEntry').toSorted(byAge),
+    serviceEntries: part('serviceEntries', 'ServiceEntry', () => of<ServiceEntrySpec>('ServiceEntry').toSorted(byAge)),
     sidecars: of<SidecarSpec>('Sidecar').toSorted(byAge),
     telemetries: of<TelemetrySpec>('Telemetry').toSorted(byAge),
     envoyFilters: of<EnvoyFilterSpec>('EnvoyFilter').toSorted(byAge),
-    workloads: of('WorkloadEntry'),
+    workloads,
+    // Those with labels of their spec are among those with labels, since these win.
+    workloadsWith: part('workloadsWith', 'WorkloadEntry', () => (at, wanted) => workloadsWithAll(at, wanted).filter((w) => matches(w.spec.labels, wanted))),
+    workloadsWithAll,
     policies: of<PeerAuthenticationSpec>('PeerAuthentication').toSorted(byAge),
     requestAuthentications: of<RequestAuthenticationSpec>('RequestAuthentication'),
     authorizations: of('AuthorizationPolicy'),
     namespaces: of('Namespace'),
     proxies,
   };
+}
+
+function grouped(objects: readonly MeshObject[]): Map<string, MeshObject[]> {
+  const groups = new Map<string, MeshObject[]>();
+  for (const object of objects) push(groups, object.kind, object);
+  return groups;
+}
+
+export function isSameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
+
+/** Names are found by themselves; only wildcards are tried one by one. */
+function hostIndex(entries: readonly EntryHost[]): Mesh['entriesOf'] {
+  const named = new Map<string, { entry: EntryHost; at: number }[]>();
+  const wild: { entry: EntryHost; at: number }[] = [];
+  for (const [at, entry] of entries.entries()) {
+    if (entry.host.startsWith('*')) wild.push({ entry, at });
+    else push(named, entry.host, { entry, at });
+  }
+  return (host) =>
+    [...(named.get(host) ?? []), ...wild.filter(({ entry }) => hostMatches(entry.host, host))].toSorted((a, b) => a.at - b.at).map(({ entry }) => entry);
 }
 
 export function problem(object: MeshObject, severity: Problem['severity'], code: string, path: string, message: string, fix?: Problem['fix']): Problem {

@@ -1,9 +1,10 @@
 // RequestAuthentications that select nobody, whose tokens nobody could check, or that show what is secret.
 
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem } from '../model/index.ts';
-import { type Mesh, matches, problem, selectsAny } from './analyze-mesh.ts';
+import { type Mesh, problem, selectsAny } from './analyze-mesh.ts';
 import { hasPrivateKey, hasUsableKey } from './jwks.ts';
 import { type JwtRule, type RequestAuthenticationSpec, isHttpUrl, keyServerOf } from './request-authentication.ts';
+import { matches } from './label-index.ts';
 
 type RequestAuthentication = MeshObject<RequestAuthenticationSpec>;
 
@@ -16,8 +17,7 @@ function selectsNobody(policy: RequestAuthentication, mesh: Mesh): Problem[] {
   const wanted = policy.spec.selector?.matchLabels ?? {};
   const { namespace } = policy.metadata;
   if (Object.keys(wanted).length === 0) return [];
-  const near = (at: string): boolean => namespace === DEFAULT_MESH_SETTINGS.rootNamespace || at === namespace;
-  if (selectsAny(mesh, wanted, near)) return [];
+  if (selectsAny(mesh, wanted, namespace === DEFAULT_MESH_SETTINGS.rootNamespace ? undefined : namespace)) return [];
   if ([...mesh.gateways.values()].some((g) => matches(g.spec.selector, wanted))) return [];
   const labels = Object.entries(wanted).map(([key, value]) => `${key}=${value}`);
   return [problem(policy, 'warning', 'KIA0004', 'spec.selector.matchLabels', `No workload of namespace ${namespace} has the labels ${labels.join(', ')}.`)];

@@ -3,7 +3,7 @@
 import { type MeshObject, type ObjectRef, type Problem, refOf, unresolved } from '../model/index.ts';
 import { hostsInGateway } from './analyze-gateways.ts';
 import { matchProblems } from './analyze-matches.ts';
-import { MESH, type Mesh, gatewayKey, hostMatches, inFull, problem, resolveHost, visible } from './analyze-mesh.ts';
+import { MESH, type Mesh, gatewayKey, inFull, problem, resolveHost, visible } from './analyze-mesh.ts';
 import type { DestinationSpec, HttpRouteSpec } from './http-route.ts';
 import { nearest } from './nearest.ts';
 import { durationMs } from './schema-parts.ts';
@@ -131,10 +131,9 @@ function destinationProblems(vs: VirtualService, destination: DestinationSpec, p
 }
 
 /** Ports of the ServiceEntry with a host, as far as it may be seen where the VirtualService counts. */
-function entryPorts({ spec: { exportTo = [] }, metadata: { namespace } }: VirtualService, host: string, { entries }: Mesh): readonly number[] | undefined {
+function entryPorts({ spec: { exportTo = [] }, metadata: { namespace } }: VirtualService, host: string, { entriesOf }: Mesh): readonly number[] | undefined {
   const clients = exportTo.length === 0 ? [namespace] : exportTo.map((e) => (e === '.' ? namespace : e));
-  const seen = entries.filter((entry) => clients.some((client) => visible(entry.exportTo, entry.namespace, client)));
-  return seen.find((entry) => hostMatches(entry.host, host))?.ports;
+  return entriesOf(host).find((entry) => clients.some((client) => visible(entry.exportTo, entry.namespace, client)))?.ports;
 }
 
 function subsetProblems(vs: VirtualService, shownHost: string, subset: string, host: string, path: string, mesh: Mesh): Problem[] {

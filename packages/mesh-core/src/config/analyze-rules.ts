@@ -1,10 +1,11 @@
 // DestinationRules against the rest of the mesh: their host, what their subsets select, what they can eject.
 
 import { type MeshObject, type Problem, unresolved } from '../model/index.ts';
-import { type Mesh, hostMatches, matches, inFull, problem, resolveHost } from './analyze-mesh.ts';
+import { type Mesh, inFull, problem, resolveHost } from './analyze-mesh.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { nearest } from './nearest.ts';
 import type { WorkloadEntrySpec } from './other-kinds.ts';
+import { matches } from './label-index.ts';
 
 type Rule = MeshObject<DestinationRuleSpec>;
 
@@ -13,7 +14,7 @@ export function destinationRuleProblems(rule: Rule, mesh: Mesh): Problem[] {
   const service = mesh.services.get(host);
   if (service === undefined) {
     // A wildcard is for many hosts; which workloads it selects cannot be told from here.
-    if (host.includes('*') || mesh.entries.some((entry) => hostMatches(entry.host, host))) return [];
+    if (host.includes('*') || mesh.entriesOf(host).length > 0) return [];
     const use = nearest(
       rule.spec.host,
       [...mesh.services.values()].filter((s) => s.metadata.namespace === rule.metadata.namespace).map((s) => s.metadata.name),
@@ -31,7 +32,7 @@ export function destinationRuleProblems(rule: Rule, mesh: Mesh): Problem[] {
       ),
     ];
   }
-  const selected = mesh.workloads.filter((w) => w.metadata.namespace === service.metadata.namespace && matches(w.spec.labels, service.spec.selector));
+  const selected = mesh.workloadsWith(service.metadata.namespace, service.spec.selector);
   return [...subsetProblems(rule, selected), ...outlierProblems(rule, selected)];
 }
 

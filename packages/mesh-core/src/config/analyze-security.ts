@@ -9,7 +9,7 @@ type Policy = MeshObject<PeerAuthenticationSpec>;
 /** A selector that selects nothing. */
 export function peerAuthenticationProblems(policy: Policy, mesh: Mesh): Problem[] {
   const wanted = policy.spec.selector?.matchLabels;
-  if (wanted === undefined || Object.keys(wanted).length === 0 || selectsAny(mesh, wanted, (at) => at === policy.metadata.namespace)) return [];
+  if (wanted === undefined || Object.keys(wanted).length === 0 || selectsAny(mesh, wanted, policy.metadata.namespace)) return [];
   return [
     problem(
       policy,

@@ -1,7 +1,8 @@
 // Objects that choose workloads, where one workload can have only one: Sidecars and Telemetry.
 
 import { type MeshObject, type Problem, unresolved } from '../model/index.ts';
-import { type Mesh, matches, problem, selectsAny } from './analyze-mesh.ts';
+import { type Mesh, problem, selectsAny } from './analyze-mesh.ts';
+import { matches } from './label-index.ts';
 
 interface Selecting {
   object: MeshObject;
@@ -21,13 +22,13 @@ export function selectorProblems(all: readonly Selecting[], codes: { shared: str
         ? []
         : [problem(object, 'error', codes.whole, 'spec', `${names(rivals)} is for the whole namespace too; only the oldest counts. Give this one a selector.`)];
     }
-    if (!selectsAny(mesh, labels, (at) => at === object.metadata.namespace)) {
+    if (!selectsAny(mesh, labels, object.metadata.namespace)) {
       const wanted = Object.entries(labels)
         .map(([k, v]) => `${k}=${v}`)
         .join(', ');
       return [unresolved(problem(object, 'error', 'KIA0004', path, `No workload of namespace ${object.metadata.namespace} has the labels ${wanted}.`))];
     }
-    const selected = mesh.workloads.filter((w) => w.metadata.namespace === object.metadata.namespace && matches(w.spec.labels, labels));
+    const selected = mesh.workloadsWith(object.metadata.namespace, labels);
     const rivals = same.filter((other) => Object.keys(other.labels ?? {}).length > 0 && selected.some((w) => matches(w.spec.labels, other.labels)));
     return rivals.length === 0
       ? []

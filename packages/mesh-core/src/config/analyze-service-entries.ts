@@ -30,8 +30,12 @@ export function protocolConflicts(entries: readonly ServiceEntry[]): Problem[] {
   const scopes = ({ spec, metadata }: ServiceEntry): string[] =>
     (spec.exportTo?.length ? spec.exportTo : ['*']).map((e) => (e === '.' ? metadata.namespace : e));
   const meet = (a: ServiceEntry, b: ServiceEntry): boolean => scopes(a).some((s) => s === '*' || scopes(b).some((t) => t === '*' || t === s));
-  return entries.flatMap((entry) => {
-    const rivals = entries.filter((other) => other !== entry && meet(entry, other) && differs(entry, other));
+  const times = new Map<string, number>();
+  for (const host of entries.flatMap((entry) => [...new Set(entry.spec.hosts)])) times.set(host, (times.get(host) ?? 0) + 1);
+  // Most have a host of their own, and are compared with nobody.
+  const several = entries.filter((entry) => entry.spec.hosts.some((host) => (times.get(host) ?? 0) > 1));
+  return several.flatMap((entry) => {
+    const rivals = several.filter((other) => other !== entry && meet(entry, other) && differs(entry, other));
     if (rivals.length === 0) return [];
     const names = rivals.map((r) => `${r.metadata.namespace}/${r.metadata.name}`).join(', ');
     return [problem(entry, 'warning', 'IST0177', 'spec.ports', `ServiceEntry ${names} has the same host and port with another protocol.`)];

@@ -1,9 +1,10 @@
 // What of a Sidecar has no effect here: nothing is intercepted, so only ports that are opened are ports.
 
 import type { MeshObject, Problem } from '../model/index.ts';
-import { type Mesh, matches, problem } from './analyze-mesh.ts';
+import { type Mesh, problem } from './analyze-mesh.ts';
 import { NO_EFFECT } from './analyze-no-effect.ts';
 import type { SidecarSpec } from './sidecar.ts';
+import { matches } from './label-index.ts';
 
 type Sidecar = MeshObject<SidecarSpec>;
 
@@ -44,8 +45,8 @@ export function sidecarProblems(sidecar: Sidecar, mesh: Mesh): Problem[] {
 }
 
 /** Ports the selected workloads have, by the numbers of their entries and of their Services; undefined when no workload is known. */
-function portsOf({ metadata, spec }: Sidecar, { workloads, services }: Mesh): ReadonlySet<number> | undefined {
-  const selected = workloads.filter((w) => w.metadata.namespace === metadata.namespace && matches(w.spec.labels, spec.workloadSelector?.labels));
+function portsOf({ metadata, spec }: Sidecar, { workloadsWith, services }: Mesh): ReadonlySet<number> | undefined {
+  const selected = workloadsWith(metadata.namespace, spec.workloadSelector?.labels);
   if (selected.length === 0) return undefined;
   const own = [...services.values()].filter(
     (s) =>

@@ -4,7 +4,7 @@
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem } from '../model/index.ts';
 import { authorizationProblems } from './analyze-authorization.ts';
 import { destinationRulePairs, destinationRuleProblems } from './analyze-rules.ts';
-import { type ConnectedProxy, type Mesh, meshOf } from './analyze-mesh.ts';
+import { type ConnectedProxy, type Mesh, isSameList, meshOf } from './analyze-mesh.ts';
 import { envoyFilterProblems } from './analyze-envoy-filters.ts';
 import { extensionProviderProblems } from './analyze-extension-providers.ts';
 import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';
@@ -22,47 +22,78 @@ import { sidecarProblems } from './analyze-sidecars.ts';
 import { telemetryProblems } from './analyze-telemetry.ts';
 import { protocolConflicts, serviceEntryProblems } from './analyze-service-entries.ts';
 
-export { MESH, gatewayKey, hostMatches, matches, publicity, resolveHost, visible } from './analyze-mesh.ts';
+export { MESH, gatewayKey, hostMatches, publicity, resolveHost, visible } from './analyze-mesh.ts';
+
+/** Finds {@link analyzeObjects} again and again, in meshes that differ little: what single objects depend on is looked at anew only where it changed. */
+export type Analysis = (objects: readonly MeshObject[], proxies: readonly ConnectedProxy[]) => Problem[];
+
+export function createAnalysis(): Analysis {
+  let last: Mesh | undefined;
+  const found = { virtualService: remembered(), rule: remembered(), alone: remembered() };
+  return (objects, proxies) => {
+    const mesh = meshOf(objects, proxies, last);
+    last = mesh;
+    // What the looks at one of these read of the mesh.
+    const { services, rulesByHost, gateways, entriesOf, workloadsWith } = mesh;
+    const ofRoutes = [services, rulesByHost, gateways, entriesOf];
+    const ofRules = [services, entriesOf, workloadsWith];
+    return [
+      ...mesh.virtualServices.flatMap((vs) => found.virtualService(vs, ofRoutes, () => virtualServiceProblems(vs, mesh))),
+      ...duplicateHosts(mesh.virtualServices),
+      ...mesh.rules.flatMap((rule) => found.rule(rule, ofRules, () => destinationRuleProblems(rule, mesh))),
+      ...destinationRulePairs(mesh.rules),
+      ...mesh.policies.flatMap((policy) => peerAuthenticationProblems(policy, mesh)),
+      ...duplicatePeerAuthentications(mesh.policies),
+      ...mesh.requestAuthentications.flatMap((policy) => requestAuthenticationProblems(policy, mesh)),
+      ...mesh.authorizations.flatMap((policy) => authorizationProblems(policy, mesh)),
+      ...extensionProviderProblems(objects, mesh),
+      ...subsetsPastGateways(mesh.virtualServices),
+      ...gatewayConflicts([...gateways.values()], mesh),
+      ...ingressProblems(mesh, effectiveSettings(DEFAULT_MESH_SETTINGS, objects)),
+      ...mesh.l4Routes.flatMap((route) => l4RouteProblems(route, mesh)),
+      ...mesh.serviceEntries.flatMap(serviceEntryProblems),
+      ...protocolConflicts(mesh.serviceEntries),
+      ...mesh.sidecars.flatMap((sidecar) => sidecarProblems(sidecar, mesh)),
+      ...selectorProblems(
+        mesh.sidecars.map((object) => ({ object, labels: object.spec.workloadSelector?.labels, path: 'spec.workloadSelector.labels' })),
+        { shared: 'IST0110', whole: 'IST0111' },
+        mesh,
+      ),
+      ...selectorProblems(
+        mesh.telemetries
+          .filter(({ spec }) => spec.targetRef === undefined && (spec.targetRefs ?? []).length === 0)
+          .map((object) => ({ object, labels: object.spec.selector?.matchLabels, path: 'spec.selector.matchLabels' })),
+        { shared: 'IST0159', whole: 'IST0160' },
+        mesh,
+      ),
+      ...envoyFilterProblems(mesh.envoyFilters),
+      ...mesh.telemetries.flatMap(telemetryProblems),
+      ...objects.flatMap((object) => found.alone(object, [], () => noEffectProblems(object))),
+      ...mesh.namespaces.flatMap(namespaceProblems),
+      ...objects.flatMap(meshConfigProblems),
+    ];
+  };
+}
 
 /**
  * Problems between objects, each with the `ref` and field path of the object to change. Objects are taken as valid on their own.
  * `proxies`: those connected; gateways and programs that only call others are in no object.
  */
 export function analyzeObjects(objects: readonly MeshObject[], proxies: readonly ConnectedProxy[] = []): Problem[] {
-  const mesh: Mesh = meshOf(objects, proxies);
-  return [
-    ...mesh.virtualServices.flatMap((vs) => virtualServiceProblems(vs, mesh)),
-    ...duplicateHosts(mesh.virtualServices),
-    ...mesh.rules.flatMap((rule) => destinationRuleProblems(rule, mesh)),
-    ...destinationRulePairs(mesh.rules),
-    ...mesh.policies.flatMap((policy) => peerAuthenticationProblems(policy, mesh)),
-    ...duplicatePeerAuthentications(mesh.policies),
-    ...mesh.requestAuthentications.flatMap((policy) => requestAuthenticationProblems(policy, mesh)),
-    ...mesh.authorizations.flatMap((policy) => authorizationProblems(policy, mesh)),
-    ...extensionProviderProblems(objects, mesh),
-    ...subsetsPastGateways(mesh.virtualServices),
-    ...gatewayConflicts([...mesh.gateways.values()], mesh),
-    ...ingressProblems(mesh, effectiveSettings(DEFAULT_MESH_SETTINGS, objects)),
-    ...mesh.l4Routes.flatMap((route) => l4RouteProblems(route, mesh)),
-    ...mesh.serviceEntries.flatMap(serviceEntryProblems),
-    ...protocolConflicts(mesh.serviceEntries),
-    ...mesh.sidecars.flatMap((sidecar) => sidecarProblems(sidecar, mesh)),
-    ...selectorProblems(
-      mesh.sidecars.map((object) => ({ object, labels: object.spec.workloadSelector?.labels, path: 'spec.workloadSelector.labels' })),
-      { shared: 'IST0110', whole: 'IST0111' },
-      mesh,
-    ),
-    ...selectorProblems(
-      mesh.telemetries
-        .filter(({ spec }) => spec.targetRef === undefined && (spec.targetRefs ?? []).length === 0)
-        .map((object) => ({ object, labels: object.spec.selector?.matchLabels, path: 'spec.selector.matchLabels' })),
-      { shared: 'IST0159', whole: 'IST0160' },
-      mesh,
-    ),
-    ...envoyFilterProblems(mesh.envoyFilters),
-    ...mesh.telemetries.flatMap(telemetryProblems),
-    ...objects.flatMap(noEffectProblems),
-    ...mesh.namespaces.flatMap(namespaceProblems),
-    ...objects.flatMap(meshConfigProblems),
-  ];
+  return createAnalysis()(objects, proxies);
 }
+
+/** Of single objects, which never change: what was found, and the parts of the mesh it was found with. */
+function remembered(): (object: MeshObject, reads: readonly unknown[], find: () => Problem[]) => readonly Problem[] {
+  const known = new WeakMap<MeshObject, { reads: readonly unknown[]; problems: readonly Problem[] }>();
+  return (object, reads, find) => {
+    const before = known.get(object);
+    if (before !== undefined && isSameList(before.reads, reads)) return before.problems;
+    const found = find();
+    const problems = found.length === 0 ? NONE : found;
+    known.set(object, { reads, problems });
+    return problems;
+  };
+}
+
+const NONE: readonly Problem[] = [];

@@ -1,7 +1,7 @@
 // Status of Ingresses, worked out when it is asked for: where those we serve are reached.
 
 import { type MeshObject, type MeshSettings, refKey, refOf } from '../model/index.ts';
-import { matches } from './analyze-mesh.ts';
+import { matches } from './label-index.ts';
 import { ingressSelector, servedIngresses } from './ingress-class.ts';
 import type { IngressClassSpec, IngressSpec } from './ingress.ts';
 import { effectiveSettings } from './mesh-config.ts';

@@ -2,10 +2,14 @@
 
 /** The closest of `known` within a third of the word's length (at least 2 edits), ignoring case; undefined when none is close. */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
+  if (word.length > 100) return undefined;
+  const lower = word.toLowerCase();
   let best: string | undefined;
   let least = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const candidate of known) {
-    const distance = word.length > 100 ? Infinity : edits(word.toLowerCase(), candidate.toLowerCase());
+    // The difference of lengths is the least that it takes.
+    if (Math.abs(candidate.length - word.length) >= least) continue;
+    const distance = edits(lower, candidate.toLowerCase(), least);
     if (distance < least) [best, least] = [candidate, distance];
   }
   return best;
@@ -17,14 +21,23 @@ export function didYouMean(word: string, known: Iterable<string>): string {
   return meant === undefined ? '' : `; did you mean ${meant}?`;
 }
 
-/** Levenshtein distance. */
-function edits(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
+/** Levenshtein distance, or `enough` and more where it is not less. */
+function edits(a: string, b: string, enough: number): number {
+  const row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i += 1) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j += 1)
-      row.push(Math.min((row[j - 1] ?? 0) + 1, (previous[j] ?? 0) + 1, (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    previous = row;
+    let diagonal = i - 1;
+    let left = i;
+    let least = i;
+    row[0] = i;
+    for (let j = 1; j <= b.length; j += 1) {
+      const above = row[j] ?? 0;
+      left = Math.min(left + 1, above + 1, diagonal + (a.charCodeAt(i - 1) === b.charCodeAt(j - 1) ? 0 : 1));
+      diagonal = above;
+      row[j] = left;
+      if (left < least) least = left;
+    }
+    // No row has less than the one before.
+    if (least >= enough) return least;
   }
-  return previous[b.length] ?? 0;
+  return row[b.length] ?? 0;
 }

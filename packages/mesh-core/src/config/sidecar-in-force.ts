@@ -1,7 +1,8 @@
 // Which Sidecar holds for a workload, and which services its hosts name.
 
 import type { MeshObject } from '../model/index.ts';
-import { hostMatches, matches } from './analyze-mesh.ts';
+import { hostMatches } from './analyze-mesh.ts';
+import { matches } from './label-index.ts';
 import type { SidecarSpec } from './sidecar.ts';
 
 type Sidecar = MeshObject<SidecarSpec>;

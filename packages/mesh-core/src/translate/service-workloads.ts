@@ -1,7 +1,7 @@
 // Which workloads are behind a service. Apart from the services themselves: endpoints come, go and move all the time, and what is
 // made of hosts, ports and rules does not depend on them.
 
-import { type ServiceEntrySpec, type ServiceSpec, type WorkloadEntrySpec, matches } from '../config/index.ts';
+import { type ServiceEntrySpec, type ServiceSpec, type WorkloadEntrySpec, labelIndex } from '../config/index.ts';
 import { hasSidecar, isHealthy, type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { derived, fact, sameElements, sameEntries, sameList } from './memo.ts';
@@ -51,7 +51,11 @@ function byService(mesh: Mesh): ReadonlyMap<string, readonly Workload[]> {
         (n) => ofKind<WorkloadEntrySpec>(n, 'WorkloadEntry').map((entry) => toWorkload(entry, n.settings)),
         sameElements,
       );
-      const select = selector(workloads);
+      const select = labelIndex(
+        workloads,
+        (w) => w.namespace,
+        (w) => w.labels,
+      );
       const services = ofKind<ServiceSpec>(m, 'Service').map(({ metadata, spec }): [string, readonly Workload[]] => [
         serviceKey(metadata),
         Object.keys(spec.selector ?? {}).length === 0 ? [] : select(metadata.namespace, spec.selector),
@@ -64,22 +68,6 @@ function byService(mesh: Mesh): ReadonlyMap<string, readonly Workload[]> {
     sameEntries,
   );
 }
-
-/** Finds the workloads of a namespace that have all of some labels. A thousand services ask among thousands of workloads. */
-function selector(workloads: readonly Workload[]): (namespace: string, labels: Readonly<Record<string, string>> | undefined) => readonly Workload[] {
-  const byNamespace = grouped(workloads, (w) => w.namespace);
-  const byLabel = grouped(
-    workloads.flatMap((workload) => Object.entries(workload.labels).map(([name, value]) => ({ workload, label: labelKey(workload.namespace, name, value) }))),
-    ({ label }) => label,
-  );
-  return (namespace, labels) => {
-    const [first] = Object.entries(labels ?? {});
-    if (first === undefined) return byNamespace.get(namespace) ?? [];
-    return (byLabel.get(labelKey(namespace, ...first)) ?? []).map(({ workload }) => workload).filter((w) => matches(w.labels, labels));
-  };
-}
-
-const labelKey = (namespace: string, name: string, value: string): string => JSON.stringify([namespace, name, value]);
 
 function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings): Workload {
   const { spec, metadata } = entry;
