@@ -1,6 +1,6 @@
 // What agents and the supervisor ask the server, over its public API.
 
-import type { ConfigApply, Propagation, Revision } from '@weft/mesh-core/api';
+import type { ConfigApply, Propagation, Revision, RevisionPropagation } from '@weft/mesh-core/api';
 import type { MeshObject, ObjectRef, Problem } from '@weft/mesh-core/model';
 import { findKind, apiVersionOf, shownRef } from '@weft/mesh-core/model';
 import { StartError } from './errors.ts';
@@ -98,7 +98,7 @@ export function createControlClient(server: string, actor: string): ControlClien
     applyYaml: async (yaml, reason, { placeOf, dryRun = false } = {}) =>
       (await postText(`apply${dryRun ? '?dryRun=All' : ''}`, { yaml, reason }, placeOf)) as Applied,
     check: async (yaml) => ((await postText('check', { yaml })) as { problems: Problem[] }).problems,
-    propagationOf: (revision, limitMs) => answered(`/api/v1/revisions/${revision}`, (body) => (body as Revision).propagation, limitMs),
+    propagationOf: (revision, limitMs) => answered(`/api/v1/revisions/${revision}/propagation`, (body) => (body as RevisionPropagation).propagation, limitMs),
     list: async (kind, namespace) => {
       const answer = (await call('GET', collectionPath(kind, namespace))) as { items: MeshObject[] };
       return answer.items;

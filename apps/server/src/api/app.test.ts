@@ -121,7 +121,7 @@ test('where a route of the Gateway API decides, the split is what it says, by ba
   const service = (name: string): string =>
     `apiVersion: v1\nkind: Service\nmetadata: { name: ${name}, namespace: bookinfo }\nspec: { selector: { app: reviews, v: ${name} }, ports: [{ name: http, port: 9080 }] }\n---\n`;
   const workload = `apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: { name: one, namespace: bookinfo }\nspec: { address: 127.0.0.1, labels: { app: reviews, v: reviews-a } }\n---\n`;
-  await apply(`${REVIEWS_YAML.split('---\n').slice(0, 2).join('---\n')}---\n${service('reviews-a')}${service('reviews-b')}${workload}apiVersion: gateway.networking.k8s.io/v1
+  const route = (weight: number): string => `apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: { name: canary, namespace: bookinfo }
 spec:
@@ -129,8 +129,9 @@ spec:
   rules:
     - matches: [{ headers: [{ name: x, value: y }] }]
       backendRefs: [{ name: reviews-b, port: 9080 }]
-    - backendRefs: [{ name: reviews-a, port: 9080, weight: 9 }, { name: reviews-b, port: 9080, weight: 1 }]
-`);
+    - backendRefs: [{ name: reviews-a, port: 9080, weight: ${weight} }, { name: reviews-b, port: 9080, weight: 1 }]
+`;
+  await apply(`${REVIEWS_YAML.split('---\n').slice(0, 2).join('---\n')}---\n${service('reviews-a')}${service('reviews-b')}${workload}${route(9)}`);
   const { destinations, blocked, virtualService } = await split();
   expect(destinations.map((d) => [d.subset, d.weight, d.workloads])).toEqual([
     ['reviews-a', 90, ['one']],
@@ -138,6 +139,13 @@ spec:
   ]);
   expect(blocked).toBe('decided by HTTPRoute bookinfo/canary; edit its YAML');
   expect(virtualService).toBeUndefined();
+  const { body } = await call('POST', '/api/v1/config/check', { yaml: route(3) });
+  expect(body.traffic.map((t: { destinations: unknown }) => t.destinations)).toEqual([
+    [
+      { subset: 'reviews-a', before: 90, after: 75 },
+      { subset: 'reviews-b', before: 10, after: 25 },
+    ],
+  ]);
 });
 
 test('undo restores text and weights as a new revision; a later edit is not thrown away', async () => {
@@ -281,6 +289,18 @@ test('what is wrong with stored objects is listed with the object, and counted w
     ],
   });
   expect((await call('GET', '/api/v1/mesh/services/bookinfo/nosuch')).status).toBe(404);
+});
+
+test('what depends on connected proxies is looked at again when one of them has other labels', async () => {
+  await apply('apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: { name: t }\nspec: { selector: { matchLabels: { app: curl } } }\n');
+  const codesWith = async (app: string): Promise<string[]> => {
+    api.proxies = [
+      { id: 'sidecar~1', workload: 'curl', namespace: 'default', role: 'sidecar', state: 'synced', identity: 'x', labels: { app }, types: [] },
+    ] as never;
+    return (await call('GET', '/api/v1/problems')).body.items.map((p: { code: string }) => p.code);
+  };
+  expect(await codesWith('sleep')).toEqual(['KIA0004']);
+  expect(await codesWith('curl')).toEqual([]);
 });
 
 test('namespaces are those of objects and those of proxies: a gateway often stands where there is no object', async () => {

@@ -7,6 +7,7 @@ import fastifySwagger from '@fastify/swagger';
 import fastify, { type FastifyInstance } from 'fastify';
 import { jsonSchemaTransform, validatorCompiler } from 'fastify-type-provider-zod';
 import { Counter, Registry, collectDefaultMetrics } from 'prom-client';
+import { createAnalysis } from '@weft/mesh-core/config';
 import { refOf } from '@weft/mesh-core/model';
 import { configRoutes } from './config-routes.ts';
 import { debugRoutes } from './debug-routes.ts';
@@ -29,6 +30,7 @@ export async function createApp(given: ApiServices): Promise<FastifyInstance> {
     log: (message) => void process.stderr.write(`${message}\n`),
     ...given,
     store: withoutSecretValues(given.store),
+    analyze: createAnalysis(),
   };
   const app = fastify({ bodyLimit: BODY_LIMIT, forceCloseConnections: true, routerOptions: { maxParamLength: 600 } });
   app.setValidatorCompiler(validatorCompiler);

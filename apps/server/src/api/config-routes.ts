@@ -8,6 +8,7 @@ import {
   configListSchema,
   configObjectSchema,
   revisionListSchema,
+  revisionPropagationSchema,
   revisionSchema,
   trafficSplitChangeSchema,
   trafficSplitSchema,
@@ -172,6 +173,15 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
     };
     app.get('/revisions/:revision', { schema: { params: revisionParams, response: { 200: revisionSchema } } }, async ({ params }) =>
       queries.revision(await commitOf(params.revision), true),
+    );
+
+    app.get(
+      '/revisions/:revision/propagation',
+      { schema: { params: revisionParams, response: { 200: revisionPropagationSchema } } },
+      async ({ params: { revision } }) => {
+        const propagation = services.controlPlane.propagation(revision);
+        return propagation === undefined ? {} : { propagation };
+      },
     );
 
     app.post('/revisions/:revision/undo', { schema: { params: revisionParams, response: { 200: configApplySchema } } }, async ({ params, headers }) => {

@@ -1,6 +1,16 @@
 // A YAML text against the store: what it holds, what is wrong with it, what applying it would do.
 
-import { analyzeObjects, type ParsedDocument, parseYaml, pathOfText, validateObject, yamlPieces } from '@weft/mesh-core/config';
+import {
+  type DestinationRuleSpec,
+  type ParsedDocument,
+  type ServiceSpec,
+  type VirtualServiceSpec,
+  parseYaml,
+  pathOfText,
+  resolveHost,
+  validateObject,
+  yamlPieces,
+} from '@weft/mesh-core/config';
 import { patchValueProblems } from '@weft/mesh-core/translate';
 import type { ConfigCheck } from '@weft/mesh-core/api';
 import { type MeshObject, type Problem, refKey, refOf, shownRef } from '@weft/mesh-core/model';
@@ -9,7 +19,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { StoredObject, WriteOp } from '../config-store/config-store.ts';
 import { deliveryProblems } from './delivery-problems.ts';
 import type { ReadyServices } from './services.ts';
-import { splitRuleOf } from './split.ts';
+import { parentHosts, splitRuleOf, workloadsIn } from './split.ts';
 
 /** Schema and, where it takes Envoy's API to know, contents. */
 export function checkObject(input: unknown, document?: ParsedDocument): ReturnType<typeof validateObject> {
@@ -70,7 +80,7 @@ function* pieces(text: string, { objects, problems }: ReadText): Generator<void>
 export function crossProblems(services: ReadyServices, read: ReadText): Problem[] {
   const objects = merged(services, read);
   const proxies = services.controlPlane.proxies();
-  const found = analyzeObjects(objects, proxies);
+  const found = services.analyze(objects, proxies);
   return inText([...found, ...deliveryProblems(objects, proxies, services.settings.domainSuffix)], read);
 }
 
@@ -83,21 +93,18 @@ export function inText(problems: readonly Problem[], read: ReadText): Problem[] 
   });
 }
 
-/** All objects as they would be after the text was applied. */
-function merged(services: ReadyServices, read: ReadText): MeshObject[] {
-  const all = new Map<string, MeshObject>(services.store.list().items.map((o) => [refKey(refOf(o)), o]));
-  // An object keeps its age: precedence goes by it.
+/** All objects as they would be after the text was applied; those that stay as they are are the stored ones, which what looks at them remembers. */
+function merged({ store }: ReadyServices, read: ReadText): MeshObject[] {
+  const updates = new Map<MeshObject, MeshObject>();
+  const creates: MeshObject[] = [];
   for (const { object } of read.objects) {
-    const key = refKey(refOf(object));
-    const before = all.get(key);
-    all.set(
-      key,
-      before?.metadata.creationTimestamp === undefined
-        ? object
-        : { ...object, metadata: { ...object.metadata, creationTimestamp: before.metadata.creationTimestamp } },
-    );
+    const before = store.get(refOf(object));
+    if (before === undefined) creates.push(object);
+    else if (verbOf(before, object) === 'update')
+      // An object keeps its age: precedence goes by it.
+      updates.set(before, { ...object, metadata: { ...object.metadata, creationTimestamp: before.metadata.creationTimestamp } });
   }
-  return [...all.values()];
+  return [...store.list().items.map((o) => updates.get(o) ?? o), ...creates];
 }
 
 export function verbOf(before: StoredObject | undefined, object: MeshObject): 'create' | 'update' | 'unchanged' {
@@ -134,22 +141,44 @@ export async function checkText(services: ReadyServices, yaml: string, now: () =
     problems,
     objects: read.objects.map(({ object }) => ({ ref: refOf(object), verb: verbOf(services.store.get(refOf(object)), object) })),
     proxies: broken || changed.length === 0 ? [] : services.controlPlane.preview(changed.map((object) => ({ object, deleted: false }))).map((p) => ({ ...p })),
-    traffic: broken ? [] : movedTraffic(services, read),
+    traffic: broken || changed.length === 0 ? [] : movedTraffic(services, read, merged(services, read)),
     checkedMs: now() - started,
   };
 }
 
-function movedTraffic(services: ReadyServices, read: ReadText): ConfigCheck['traffic'] {
-  const before = services.store.list().items;
-  const after = merged(services, read);
+function movedTraffic({ store, settings, telemetry }: ReadyServices, read: ReadText, after: readonly MeshObject[]): ConfigCheck['traffic'] {
+  const before = store.list().items;
+  const changed = read.objects.flatMap(({ object }) => [object, store.get(refOf(object)) ?? object]);
+  const isTouched = touchedServices(changed, settings.domainSuffix);
   return after
-    .filter((o) => o.kind === 'Service')
+    .filter((o) => o.kind === 'Service' && isTouched(o as MeshObject<ServiceSpec>))
     .flatMap(({ metadata: { namespace, name } }) => {
-      const was = splitRuleOf(before, namespace, name, services.settings.domainSuffix);
-      const will = splitRuleOf(after, namespace, name, services.settings.domainSuffix);
+      const was = splitRuleOf(before, namespace, name, settings.domainSuffix);
+      const will = splitRuleOf(after, namespace, name, settings.domainSuffix);
       const subsets = new Set([...was.destinations, ...will.destinations].map((d) => d.subset));
       const weight = (rule: typeof was, subset: string): number => rule.destinations.find((d) => d.subset === subset)?.weight ?? 0;
       const destinations = [...subsets].map((subset) => ({ subset, before: weight(was, subset), after: weight(will, subset) }));
-      return destinations.some((d) => d.before !== d.after) ? [{ host: will.host, rps: services.telemetry.serviceStats(will.host, 30).rps, destinations }] : [];
+      return destinations.some((d) => d.before !== d.after) ? [{ host: will.host, rps: telemetry.serviceStats(will.host, 30).rps, destinations }] : [];
     });
+}
+
+/** Whose split may change with some objects. */
+function touchedServices(changed: readonly MeshObject[], domainSuffix: string): (service: MeshObject<ServiceSpec>) => boolean {
+  const workloads = workloadsIn(changed);
+  const hosts = new Set(
+    changed.flatMap((object) => {
+      const { kind, metadata, spec } = object;
+      const named =
+        kind === 'Service'
+          ? [metadata.name]
+          : kind === 'VirtualService'
+            ? ((spec as VirtualServiceSpec).hosts ?? [])
+            : kind === 'DestinationRule'
+              ? [(spec as DestinationRuleSpec).host]
+              : [];
+      return [...named.map((host) => resolveHost(host, metadata.namespace, domainSuffix)), ...parentHosts(object, domainSuffix)];
+    }),
+  );
+  return ({ metadata: { name, namespace }, spec }) =>
+    hosts.has(resolveHost(name, namespace, domainSuffix)) || workloads(namespace, spec.selector ?? {}).length > 0;
 }

@@ -89,6 +89,22 @@ test('unknown topics and services are told, a foreign Origin is not let in', asy
   await expect(connect({ origin: 'http://evil.example' })).rejects.toThrow(/403/);
 });
 
+test('what a slow reader missed it gets when it reads again, though nothing more happens', async () => {
+  const proxy = (workload: string) => [{ id: 'p', workload }] as unknown as TestApi['proxies'];
+  const client = await connect();
+  client.send({ op: 'subscribe', id: 1, topic: 'proxies' });
+  await client.next((m) => m.type === 'snapshot');
+  client.socket.pause();
+  // More than the system's buffers take.
+  api.proxies = proxy('x'.repeat(32 * 1024 * 1024));
+  api.changed({ proxies: ['p'], revisions: [] });
+  api.proxies = proxy('small');
+  api.changed({ proxies: ['p'], revisions: [] });
+  client.socket.resume();
+  expect((await client.next((m) => m.type === 'snapshot')).data).toEqual(proxy('small'));
+  client.socket.terminate();
+});
+
 test('a client hears something even when nothing happens', async () => {
   const client = await connect();
   expect(await client.next((m) => m.type === 'alive')).toEqual({ type: 'alive' });

@@ -47,7 +47,7 @@ export function attachLive(server: Server, services: ReadyServices, queries: Que
       socket.end(`HTTP/1.1 ${isLive ? '403 Forbidden' : '404 Not Found'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
     }
-    wss.handleUpgrade(request, socket, head, (ws) => welcome(ws));
+    wss.handleUpgrade(request, socket, head, (ws) => welcome(ws, socket));
   };
   server.on('upgrade', onUpgrade);
   const alive = setInterval(() => {
@@ -55,11 +55,15 @@ export function attachLive(server: Server, services: ReadyServices, queries: Que
   }, ALIVE_MS);
   alive.unref();
 
-  const welcome = (socket: WebSocket): void => {
+  const welcome = (socket: WebSocket, wire: Duplex): void => {
     const client: Client = { socket, subscriptions: new Map(), stalledSince: undefined };
     clients.add(client);
     socket.on('message', (data: Buffer) => void receive(client, data.toString('utf8')).catch((error: unknown) => sendError(client, undefined, error)));
     socket.on('error', () => socket.terminate());
+    // What was skipped may have been the last there was to tell.
+    wire.on('drain', () => {
+      for (const { feed, subscriber } of client.subscriptions.values()) if (subscriber.behind && ready(subscriber)) sendSnapshot(feed, subscriber);
+    });
     socket.on('close', () => {
       clients.delete(client);
       for (const id of client.subscriptions.keys()) leave(client, id);

@@ -1,6 +1,6 @@
 // Answers composed of several rooms: the split with what is observed, services, status, revisions.
 
-import { toYaml, analyzeObjects } from '@weft/mesh-core/config';
+import { toYaml } from '@weft/mesh-core/config';
 import type { Revision, ServiceSummary, Status, TrafficSplit } from '@weft/mesh-core/api';
 import { type ObjectRef, type Problem, namespaceOf, refOf, shownRef } from '@weft/mesh-core/model';
 import { resolveHost, type ServiceSpec } from '@weft/mesh-core/config';
@@ -8,7 +8,7 @@ import type { Change, Commit } from '../config-store/config-store.ts';
 import { RefusedError } from './errors.ts';
 import { deliveryProblems } from './delivery-problems.ts';
 import type { ReadyServices } from './services.ts';
-import { labelsOf, selects, splitRuleOf, weightsText } from './split.ts';
+import { labelsOf, splitRuleOf, weightsText, workloadsIn } from './split.ts';
 
 const SPLIT_WINDOW_SEC = 60;
 
@@ -31,8 +31,8 @@ export function createQueries(services: ReadyServices): Queries {
   const problems = (): readonly Problem[] => {
     const { items, revision } = store.list();
     const proxies = controlPlane.proxies();
-    const of = [revision, ...proxies.map((p) => p.id).toSorted()].join();
-    if (analysed?.of !== of) analysed = { of, problems: analyzeObjects(items, proxies) };
+    const of = [revision, ...proxies.map(({ namespace, identity, labels }) => JSON.stringify([namespace, identity, labels])).toSorted()].join();
+    if (analysed?.of !== of) analysed = { of, problems: services.analyze(items, proxies) };
     return [...analysed.problems, ...deliveryProblems(items, proxies, settings.domainSuffix)];
   };
   const changeTime = async (revision: string): Promise<number> => {
@@ -50,7 +50,7 @@ export function createQueries(services: ReadyServices): Queries {
     namespaces,
     split: async (namespace, service) => {
       const { items } = store.list();
-      if (!items.some((o) => o.kind === 'Service' && o.metadata.namespace === namespace && o.metadata.name === service))
+      if (store.get({ kind: 'Service', namespace, name: service }) === undefined)
         throw new RefusedError(404, 'WEFT_NOT_FOUND', `Service ${namespace}/${service} does not exist`);
       const rule = splitRuleOf(items, namespace, service, settings.domainSuffix);
       const vs = rule.virtualService;
@@ -100,21 +100,19 @@ export function createQueries(services: ReadyServices): Queries {
           .filter((p) => p.state !== 'disconnected')
           .map((p) => `${p.namespace}/${p.workload}`),
       );
-      const entries = items.filter((o) => o.kind === 'WorkloadEntry');
+      const entriesWith = workloadsIn(items);
       return items
         .filter((o) => o.kind === 'Service')
         .map((o) => {
           const spec = o.spec as ServiceSpec;
           const { namespace, name } = o.metadata;
           const host = resolveHost(name, namespace, settings.domainSuffix);
-          const workloads = entries
-            .filter((e) => e.metadata.namespace === namespace && selects(spec.selector ?? {}, labelsOf(e)))
-            .map((e) => ({
-              name: e.metadata.name,
-              version: labelsOf(e)['version'] ?? '',
-              endpoints: 1,
-              healthyEndpoints: connected.has(`${namespace}/${e.metadata.name}`) ? 1 : 0,
-            }));
+          const workloads = entriesWith(namespace, spec.selector ?? {}).map((e) => ({
+            name: e.metadata.name,
+            version: labelsOf(e)['version'] ?? '',
+            endpoints: 1,
+            healthyEndpoints: connected.has(`${namespace}/${e.metadata.name}`) ? 1 : 0,
+          }));
           const stats = telemetry.serviceStats(host, windowSec);
           return {
             namespace,

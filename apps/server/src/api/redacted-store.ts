@@ -2,7 +2,7 @@
 
 import { REDACTED, type SecretSpec } from '@weft/mesh-core/config';
 import { type MeshObject, refOf } from '@weft/mesh-core/model';
-import type { Commit, ConfigStore, WriteOp } from '../config-store/config-store.ts';
+import type { Commit, ConfigStore, StoredObject, WriteOp } from '../config-store/config-store.ts';
 import { RefusedError } from './errors.ts';
 
 /** Reads show `[redacted]` for each value; a write that carries it keeps the value there is. */
@@ -25,7 +25,9 @@ export function withoutSecretValues(store: ConfigStore): ConfigStore {
     ...(sourceAt === undefined ? {} : { sourceAt: (ref, version) => (ref.kind === 'Secret' ? undefined : sourceAt.call(store, ref, version)) }),
     list: (filter) => {
       const { items, revision } = store.list(filter);
-      return { items: items.map(hide), revision };
+      let hiddenItems = hiddenLists.get(items);
+      if (hiddenItems === undefined) hiddenLists.set(items, (hiddenItems = items.map(hide)));
+      return { items: hiddenItems, revision };
     },
     write: async (ops, context) =>
       shown(
@@ -41,6 +43,8 @@ export function withoutSecretValues(store: ConfigStore): ConfigStore {
 }
 
 const hidden = new WeakMap<object, unknown>();
+/** A list that is the same stays so. */
+const hiddenLists = new WeakMap<readonly StoredObject[], readonly StoredObject[]>();
 
 function hide<T extends MeshObject>(object: T): T {
   if (object.kind !== 'Secret') return object;

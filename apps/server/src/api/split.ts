@@ -1,6 +1,16 @@
 // Which rule decides the split of a service, and what an edit of its weights writes.
 
-import { type DestinationRuleSpec, type MeshRouteSpec, type VirtualServiceSpec, editYaml, resolveHost, toYaml } from '@weft/mesh-core/config';
+import {
+  type DestinationRuleSpec,
+  MESH,
+  type MeshRouteSpec,
+  type ServiceSpec,
+  type VirtualServiceSpec,
+  editYaml,
+  labelIndex,
+  resolveHost,
+  toYaml,
+} from '@weft/mesh-core/config';
 import { type MeshObject, byAge } from '@weft/mesh-core/model';
 import { virtualServicesOfRoutes } from '@weft/mesh-core/translate';
 
@@ -14,29 +24,84 @@ export interface SplitRule {
   blocked: string | undefined;
 }
 
+/** What decides splits, by the full hosts it is for. */
+interface SplitIndex {
+  services: ReadonlyMap<string, MeshObject<ServiceSpec>>;
+  rules: ReadonlyMap<string, readonly MeshObject<DestinationRuleSpec>[]>;
+  /** For sidecars, oldest first, with those that routes of the Gateway API amount to. */
+  virtualServices: ReadonlyMap<string, readonly MeshObject<VirtualServiceSpec>[]>;
+  ofRoutes: ReadonlySet<MeshObject>;
+  /** Of the Gateway API. */
+  routes: ReadonlyMap<string, readonly MeshObject[]>;
+  workloads: ReturnType<typeof workloadsIn>;
+}
+
+/** By the list of objects, which is the same until one of them changes. */
+const indexes = new WeakMap<readonly MeshObject[], SplitIndex>();
+
+function splitIndex(objects: readonly MeshObject[], domainSuffix: string): SplitIndex {
+  const known = indexes.get(objects);
+  if (known !== undefined) return known;
+  const ofKind = <S>(kind: string): MeshObject<S>[] => objects.filter((o) => o.kind === kind) as MeshObject<S>[];
+  const full = (name: string, { metadata }: MeshObject): string => resolveHost(name, metadata.namespace, domainSuffix);
+  const ofRoutes = virtualServicesOfRoutes(ofKind, new Map(), domainSuffix);
+  const virtualServices = [...ofKind<VirtualServiceSpec>('VirtualService'), ...ofRoutes]
+    .filter(({ spec: { gateways } }) => gateways === undefined || gateways.includes(MESH))
+    .toSorted(byAge);
+  const index: SplitIndex = {
+    services: new Map(ofKind<ServiceSpec>('Service').map((o) => [full(o.metadata.name, o), o])),
+    rules: byHosts(ofKind<DestinationRuleSpec>('DestinationRule'), (rule) => [full(rule.spec.host, rule)]),
+    virtualServices: byHosts(virtualServices, (vs) => (vs.spec.hosts ?? []).map((host) => full(host, vs))),
+    ofRoutes: new Set(ofRoutes),
+    routes: byHosts(objects, (o) => parentHosts(o, domainSuffix)),
+    workloads: workloadsIn(objects),
+  };
+  indexes.set(objects, index);
+  return index;
+}
+
+function byHosts<T>(items: readonly T[], hostsOf: (item: T) => Iterable<string>): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items)
+    for (const host of hostsOf(item)) {
+      const group = groups.get(host);
+      if (group === undefined) groups.set(host, [item]);
+      else group.push(item);
+    }
+  return groups;
+}
+
+/** Hosts of the Services that a route of the Gateway API is attached to, once each; of other objects none. */
+export function parentHosts({ spec, metadata }: MeshObject, domainSuffix: string): ReadonlySet<string> {
+  const parents = ((spec as Partial<MeshRouteSpec> | undefined)?.parentRefs ?? []).filter((ref) => ref.kind === 'Service');
+  return new Set(parents.map((ref) => resolveHost(ref.name, ref.namespace ?? metadata.namespace, domainSuffix)));
+}
+
+/** WorkloadEntries of a namespace that a selector selects; an empty one selects nothing. */
+export function workloadsIn(objects: readonly MeshObject[]): (namespace: string, selector: Readonly<Record<string, string>>) => readonly MeshObject[] {
+  const select = labelIndex(
+    objects.filter((o) => o.kind === 'WorkloadEntry'),
+    (o) => o.metadata.namespace,
+    labelsOf,
+  );
+  return (namespace, selector) => (Object.keys(selector).length === 0 ? [] : select(namespace, selector));
+}
+
 /** The split of one service as configured. */
 export function splitRuleOf(objects: readonly MeshObject[], namespace: string, service: string, domainSuffix: string): SplitRule {
   const host = resolveHost(service, namespace, domainSuffix);
   const same = (name: string, inNamespace: string): boolean => resolveHost(name, inNamespace, domainSuffix) === host;
-  const rules = objects.filter((o) => o.kind === 'DestinationRule') as MeshObject<DestinationRuleSpec>[];
-  const subsets = rules.filter((r) => same(r.spec.host, r.metadata.namespace)).flatMap((r) => r.spec.subsets ?? []);
-  const ofKind = <S>(kind: string): MeshObject<S>[] => objects.filter((o) => o.kind === kind) as MeshObject<S>[];
-  const ofRoutes = virtualServicesOfRoutes(ofKind, new Map(), domainSuffix);
-  const deciding = [...ofKind<VirtualServiceSpec>('VirtualService'), ...ofRoutes]
-    .filter((vs) => (vs.spec.hosts ?? []).some((h) => same(h, vs.metadata.namespace)) && (vs.spec.gateways === undefined || vs.spec.gateways.includes('mesh')))
-    .toSorted(byAge)[0];
-  const selectorOf = (of: string): Record<string, string> =>
-    ofKind<{ selector?: Record<string, string> }>('Service').find((s) => resolveHost(s.metadata.name, s.metadata.namespace, domainSuffix) === of)?.spec
-      .selector ?? {};
-  const entries = ofKind('WorkloadEntry').filter((o) => o.metadata.namespace === namespace);
-  if (deciding !== undefined && ofRoutes.includes(deciding)) {
-    const blocked = `decided by ${routesOf(objects, namespace, service)}; edit its YAML`;
-    return { host, virtualService: undefined, routeIndex: -1, blocked, destinations: backendsOf(deciding, selectorOf, entries) };
+  const index = splitIndex(objects, domainSuffix);
+  const selectorOf = (of: string): Record<string, string> => index.services.get(of)?.spec.selector ?? {};
+  const workloadsOf = (labels: Record<string, string>): string[] => index.workloads(namespace, labels).map((e) => e.metadata.name);
+  const virtualService = index.virtualServices.get(host)?.[0];
+  if (virtualService !== undefined && index.ofRoutes.has(virtualService)) {
+    const routes = (index.routes.get(host) ?? []).map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`);
+    const blocked = `decided by ${routes.join(', ')}; edit its YAML`;
+    return { host, virtualService: undefined, routeIndex: -1, blocked, destinations: backendsOf(virtualService, selectorOf, workloadsOf) };
   }
-  const virtualService = deciding;
+  const subsets = (index.rules.get(host) ?? []).flatMap((r) => r.spec.subsets ?? []);
   const selector = selectorOf(host);
-  const workloadsOf = (labels: Record<string, string>): string[] =>
-    entries.filter((e) => selects({ ...selector, ...labels }, labelsOf(e))).map((e) => e.metadata.name);
 
   const http = virtualService?.spec.http ?? [];
   const routeIndex = http.findIndex((r) => (r.match ?? []).length === 0 || (r.match ?? []).some((m) => JSON.stringify(m) === '{"uri":{"prefix":"/"}}'));
@@ -54,7 +119,7 @@ export function splitRuleOf(objects: readonly MeshObject[], namespace: string, s
   if (routeIndex >= 0)
     for (const r of routes)
       weights.set(r.destination.subset ?? '', (weights.get(r.destination.subset ?? '') ?? 0) + (r.weight ?? (routes.length === 1 ? 100 : 0)));
-  const named = subsets.map((s) => ({ subset: s.name, labels: s.labels ?? {}, workloads: workloadsOf(s.labels ?? {}) }));
+  const named = subsets.map((s) => ({ subset: s.name, labels: s.labels ?? {}, workloads: workloadsOf({ ...selector, ...s.labels }) }));
   const open = weights.size === 0 ? 100 : (weights.get('') ?? 0);
   const workloads = named.reduce((sum, s) => sum + s.workloads.length, 0);
   const raw = named.map((s) => (weights.get(s.subset) ?? 0) + (open === 0 ? 0 : open * (workloads === 0 ? 1 / named.length : s.workloads.length / workloads)));
@@ -68,31 +133,19 @@ export function splitRuleOf(objects: readonly MeshObject[], namespace: string, s
   };
 }
 
-/** `HTTPRoute default/split`: the routes of the Gateway API that are attached to the service. */
-function routesOf(objects: readonly MeshObject[], namespace: string, service: string): string {
-  return objects
-    .filter(({ spec, metadata }) =>
-      ((spec as Partial<MeshRouteSpec> | undefined)?.parentRefs ?? []).some(
-        (ref) => ref.kind === 'Service' && ref.name === service && (ref.namespace ?? metadata.namespace) === namespace,
-      ),
-    )
-    .map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`)
-    .join(', ');
-}
-
 /** The backends of the rule that takes every request: Services of their own, each by its selector. */
 function backendsOf(
   vs: MeshObject<VirtualServiceSpec>,
   selectorOf: (host: string) => Record<string, string>,
-  entries: readonly MeshObject[],
+  workloadsOf: (labels: Record<string, string>) => string[],
 ): SplitRule['destinations'] {
   const takesAll = (match: object): boolean => Object.entries(match).every(([key, value]) => key === 'port' || (key === 'uri' && value.prefix === '/'));
   const routes = vs.spec.http?.find((r) => (r.match ?? []).length === 0 || (r.match ?? []).some(takesAll))?.route ?? [];
   const sum = routes.reduce((all, r) => all + (r.weight ?? 1), 0);
   return routes.map((r) => {
     const labels = selectorOf(r.destination.host);
-    const workloads = entries.filter((e) => selects(labels, labelsOf(e))).map((e) => e.metadata.name);
-    return { subset: r.destination.host.split('.')[0] ?? '', labels, weight: sum === 0 ? 0 : Math.round(((r.weight ?? 1) / sum) * 10_000) / 100, workloads };
+    const weight = sum === 0 ? 0 : Math.round(((r.weight ?? 1) / sum) * 10_000) / 100;
+    return { subset: r.destination.host.split('.')[0] ?? '', labels, weight, workloads: workloadsOf(labels) };
   });
 }
 

@@ -46,6 +46,7 @@ export interface ConfigStore {
   sourceYaml(ref: ObjectRef): string | undefined;
   /** Text the object had at that resourceVersion; undefined when it had none or it is too long ago. */
   sourceAt?(ref: ObjectRef, resourceVersion: string): string | undefined;
+  /** Without a filter the same list, not to be changed, until something is written. */
   list(filter?: { kind?: string; namespace?: string }): { items: readonly StoredObject[]; revision: string };
   /**
    * All ops or none; resolves after fsync. An op that changes nothing makes no revision of that object.

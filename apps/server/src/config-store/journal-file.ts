@@ -78,7 +78,7 @@ export async function openJournalFile<Entry>(dir: string, log: (message: string)
         );
       const body = JSON.stringify(entry);
       hash = chain(hash, body);
-      const line = `${JSON.stringify({ hash, entry })}\n`;
+      const line = `{"hash":"${hash}","entry":${body}}\n`;
       return new Promise<void>((resolve, reject) => {
         queue.push({
           line,

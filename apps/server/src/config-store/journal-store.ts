@@ -30,7 +30,18 @@ export async function openJournalStore(options: JournalOptions): Promise<ConfigS
   let sequence = 0;
   const watchers = new Set<(event: WatchEvent) => void>();
 
+  /** Keys in order, and the objects in theirs, until they change: what asks for everything asks often. */
+  let keys: string[] | undefined;
+  let items: readonly StoredObject[] | undefined;
+  const sorted = (): readonly StoredObject[] => {
+    keys ??= [...objects.keys()].toSorted();
+    items ??= keys.map((key) => objects.get(key)).filter((o) => o !== undefined);
+    return items;
+  };
+
   const apply = (entry: Entry): void => {
+    items = undefined;
+    if (entry.changes.some(({ verb }) => verb !== 'update')) keys = undefined;
     for (const change of entry.changes) {
       const key = refKey(change.ref);
       if (change.after === undefined) {
@@ -78,12 +89,12 @@ export async function openJournalStore(options: JournalOptions): Promise<ConfigS
     sourceYaml: (ref) => sources.get(refKey(ref)),
     sourceAt: (ref, resourceVersion) => commits.find((c) => c.revision === resourceVersion)?.sources[refKey(ref)],
     list: (filter = {}) => ({
-      items: [...objects]
-        .filter(
-          ([, o]) => (filter.kind === undefined || o.kind === filter.kind) && (filter.namespace === undefined || o.metadata.namespace === filter.namespace),
-        )
-        .toSorted(([a], [b]) => (a < b ? -1 : 1))
-        .map(([, o]) => o),
+      items:
+        filter.kind === undefined && filter.namespace === undefined
+          ? sorted()
+          : sorted().filter(
+              (o) => (filter.kind === undefined || o.kind === filter.kind) && (filter.namespace === undefined || o.metadata.namespace === filter.namespace),
+            ),
       revision: String(sequence),
     }),
     write: (ops, context) => {

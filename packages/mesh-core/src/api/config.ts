@@ -91,5 +91,8 @@ export const revisionSchema = z.object({
 });
 /** One commit of the journal; `before` and `after` are YAML (absent in lists). */
 export type Revision = z.infer<typeof revisionSchema>;
+/** GET /api/v1/revisions/:revision/propagation: for who waits, without what was changed; nothing = no proxy was told anything (yet). */
+export const revisionPropagationSchema = z.object({ propagation: propagationSchema.optional() });
+export type RevisionPropagation = z.infer<typeof revisionPropagationSchema>;
 /** GET /api/v1/revisions?limit=&namespace=  newest first. POST /api/v1/revisions/:revision/undo answers a configApplySchema. */
 export const revisionListSchema = z.object({ items: z.array(revisionSchema) });

@@ -2,7 +2,7 @@ export type { Health, GraphType, Badge, GraphNode, GraphEdge, GraphSnapshot, Gra
 export { HEALTH, graphTypeSchema, NODE_COLUMNS, EDGE_COLUMNS, graphSnapshotSchema } from './graph.ts';
 export type { Propagation, TrafficSplit } from './traffic.ts';
 export { trafficSplitSchema, trafficSplitChangeSchema } from './traffic.ts';
-export type { ConfigApply, ConfigSummary, ConfigObject, ConfigCheck, Problem, Revision } from './config.ts';
+export type { ConfigApply, ConfigSummary, ConfigObject, ConfigCheck, Problem, Revision, RevisionPropagation } from './config.ts';
 export {
   problemListSchema,
   configListSchema,
@@ -13,6 +13,7 @@ export {
   configApplySchema,
   revisionSchema,
   revisionListSchema,
+  revisionPropagationSchema,
 } from './config.ts';
 export type { TraceQuery, TraceSummary, Span, Trace, RequestQuery, RecordedRequest } from './traces.ts';
 export { traceQuerySchema, traceListSchema, traceSchema, traceServicesSchema, requestQuerySchema, recordedRequestListSchema } from './traces.ts';
