@@ -178,16 +178,16 @@ export function isSameList(a: readonly unknown[], b: readonly unknown[]): boolea
   return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
-/** Names are found by themselves; only wildcards are tried one by one. */
-function hostIndex(entries: readonly EntryHost[]): Mesh['entriesOf'] {
-  const named = new Map<string, { entry: EntryHost; at: number }[]>();
-  const wild: { entry: EntryHost; at: number }[] = [];
-  for (const [at, entry] of entries.entries()) {
-    if (entry.host.startsWith('*')) wild.push({ entry, at });
-    else push(named, entry.host, { entry, at });
+/** Finds those whose host, a name or a wildcard, covers one, in the order given. Names are found by themselves; only wildcards are tried one by one. */
+export function hostIndex<T extends { readonly host: string }>(items: readonly T[]): (host: string) => readonly T[] {
+  const named = new Map<string, { item: T; at: number }[]>();
+  const wild: { item: T; at: number }[] = [];
+  for (const [at, item] of items.entries()) {
+    if (item.host.startsWith('*')) wild.push({ item, at });
+    else push(named, item.host, { item, at });
   }
   return (host) =>
-    [...(named.get(host) ?? []), ...wild.filter(({ entry }) => hostMatches(entry.host, host))].toSorted((a, b) => a.at - b.at).map(({ entry }) => entry);
+    [...(named.get(host) ?? []), ...wild.filter(({ item }) => hostMatches(item.host, host))].toSorted((a, b) => a.at - b.at).map(({ item }) => item);
 }
 
 export function problem(object: MeshObject, severity: Problem['severity'], code: string, path: string, message: string, fix?: Problem['fix']): Problem {

@@ -22,7 +22,7 @@ import { sidecarProblems } from './analyze-sidecars.ts';
 import { telemetryProblems } from './analyze-telemetry.ts';
 import { protocolConflicts, serviceEntryProblems } from './analyze-service-entries.ts';
 
-export { MESH, gatewayKey, hostMatches, publicity, resolveHost, visible } from './analyze-mesh.ts';
+export { MESH, gatewayKey, hostIndex, hostMatches, publicity, resolveHost, visible } from './analyze-mesh.ts';
 
 /** Finds {@link analyzeObjects} again and again, in meshes that differ little: what single objects depend on is looked at anew only where it changed. */
 export type Analysis = (objects: readonly MeshObject[], proxies: readonly ConnectedProxy[]) => Problem[];

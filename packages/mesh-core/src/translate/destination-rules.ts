@@ -1,6 +1,6 @@
 // DestinationRules: which is in force for a service, as a client sees it.
 
-import { type DestinationRuleSpec, type TrafficPolicySpec, hostMatches, matches, resolveHost, visible } from '../config/index.ts';
+import { type DestinationRuleSpec, type TrafficPolicySpec, hostIndex, matches, resolveHost, visible } from '../config/index.ts';
 import { type MeshObject, configPath } from '../model/index.ts';
 import { grouped } from './common.ts';
 import { isBackendTlsRule } from './gateway-api/backend-tls.ts';
@@ -15,12 +15,7 @@ import type { Mesh, MeshService } from './mesh.ts';
 export function destinationRuleFor(mesh: Mesh, service: MeshService, client: RuleClient): EffectiveRule | undefined {
   const { host, namespace } = service;
   const from = client.namespace;
-  const selective = derived(
-    mesh,
-    `rule selectors|${from}|${host}`,
-    (m) => rulesIn(m, from).some((r) => hasSelector(r) && hostMatches(r.host, host)),
-    Object.is,
-  );
+  const selective = derived(mesh, `rule selectors|${from}|${host}`, (m) => rulesFor(m, from, host).some(hasSelector), Object.is);
   // Proxies that differ in labels share a result unless a rule looks at them.
   const labels = selective ? client.labels : {};
   const key = `rule|${from}|${namespace}|${host}|${JSON.stringify(labels)}`;
@@ -45,14 +40,13 @@ interface HostRule {
   host: string;
 }
 
-function rulesIn(mesh: Mesh, namespace: string): readonly HostRule[] {
-  const byNamespace = once(mesh, 'rules by namespace', () =>
-    grouped(
-      mesh.destinationRules.map((rule) => ({ rule, host: resolveHost(rule.spec.host, rule.metadata.namespace, mesh.settings.domainSuffix) })),
-      (r) => r.rule.metadata.namespace,
-    ),
-  );
-  return byNamespace.get(namespace) ?? [];
+/** Rules of a namespace that cover a host. */
+function rulesFor(mesh: Mesh, namespace: string, host: string): readonly HostRule[] {
+  const byNamespace = once(mesh, 'rules by namespace', () => {
+    const rules = mesh.destinationRules.map((rule) => ({ rule, host: resolveHost(rule.spec.host, rule.metadata.namespace, mesh.settings.domainSuffix) }));
+    return new Map([...grouped(rules, (r) => r.rule.metadata.namespace)].map(([name, list]) => [name, hostIndex(list)]));
+  });
+  return byNamespace.get(namespace)?.(host) ?? [];
 }
 
 function hasSelector({ rule }: HostRule): boolean {
@@ -61,8 +55,7 @@ function hasSelector({ rule }: HostRule): boolean {
 
 function findDestinationRule(mesh: Mesh, service: { host: string; namespace: string }, client: RuleClient): EffectiveRule | undefined {
   for (const namespace of [client.namespace, service.namespace, mesh.settings.rootNamespace]) {
-    const candidates = rulesIn(mesh, namespace).filter((r) => {
-      if (!hostMatches(r.host, service.host)) return false;
+    const candidates = rulesFor(mesh, namespace, service.host).filter((r) => {
       if (hasSelector(r)) return namespace === client.namespace && matches(client.labels, r.rule.spec.workloadSelector?.matchLabels);
       return visible(r.rule.spec.exportTo, namespace, client.namespace);
     });
