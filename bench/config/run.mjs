@@ -55,7 +55,7 @@ async function startServer() {
 async function call(method, path, body, headers = {}) {
   const response = await fetch(`${url}${path}`, {
     method,
-    headers: { 'content-type': 'application/json', 'x-weft-client': 'bench', ...headers },
+    headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();

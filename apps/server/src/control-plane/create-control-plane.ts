@@ -2,7 +2,7 @@
 
 import { refKey, refOf } from '@weft/mesh-core/model';
 import type { MeshObject, MeshSettings } from '@weft/mesh-core/model';
-import { buildMesh, proxyClass, proxyFacts, translate as translateMesh } from '@weft/mesh-core/translate';
+import { buildMesh, prepare, proxyClass, proxyFacts, translate as translateMesh } from '@weft/mesh-core/translate';
 import type { Mesh } from '@weft/mesh-core/translate';
 import type { CertificateAuthority } from '../certificates/ca.ts';
 import type { SecretProvider } from '../certificates/secret-provider.ts';
@@ -24,6 +24,7 @@ import { ProxyRegistry } from './proxy-registry.ts';
 import { keepServerCertificate } from './server-certificate.ts';
 import { createSnapshots } from './snapshots.ts';
 import type { Translator } from './snapshots.ts';
+import { createPreparation } from './preparation.ts';
 import { followStore } from './store-follower.ts';
 import type { StoreFollower } from './store-follower.ts';
 import { startServers } from './xds-servers.ts';
@@ -52,12 +53,18 @@ export interface ControlPlaneOptions<M> {
   log?: ControlPlaneLog;
 }
 
+/** From so many changes at once on proxies are told when what is made of them has been worked out in turns. */
+const MANY_CHANGES = 200;
+
 /** Builds a control plane; it serves from `start()` on. Ports are known after `start()`. */
 export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): ControlPlane & { ports(): { plain: number; tls: number } } {
   const { store, settings, ca, secrets, clock = Date.now, log = () => undefined } = options;
-  const translator = (options.translate ?? { buildMesh, translate: translateMesh, proxyClass, proxyFacts }) as Translator<M>;
+  const translator = (options.translate ?? { buildMesh, translate: translateMesh, prepare, proxyClass, proxyFacts }) as Translator<M>;
   const snapshots = createSnapshots(translator, settings);
   const registry = new ProxyRegistry(clock);
+  const preparation = createPreparation(snapshots.prepare, snapshots.mesh);
+  /** Commits whose push is being prepared. */
+  let held: Commit[] = [];
   const propagation = new PropagationLog(clock);
   const feed = createChangeFeed();
   const metrics = createPilotMetrics(() => {
@@ -73,7 +80,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   const loads = new Map<string, LoadRow>();
   let stopCertificate: () => void = () => undefined;
 
-  const settled = (): boolean => propagation.settled && pushes.size === 0;
+  const settled = (): boolean => propagation.settled && pushes.size === 0 && held.length === 0;
 
   const moved = (connection: ProxyConnection): void => {
     const revisions = propagation.refresh(connection);
@@ -117,7 +124,15 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       });
       return;
     }
-    pushes.add(registry.live(), commits);
+    const changes = commits.reduce((sum, commit) => sum + commit.changes.length, 0);
+    if (changes < MANY_CHANGES && held.length === 0) return pushes.add(registry.live(), commits);
+    held.push(...commits);
+    if (changes < MANY_CHANGES) return;
+    preparation.reset();
+    void Promise.all(registry.live().map(({ node }) => preparation.of(node))).then(() => {
+      pushes.add(registry.live(), held);
+      held = [];
+    });
   };
 
   const keySets = createKeySets({ onChange: () => apply([], 0), log });
@@ -128,8 +143,9 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       let connection: ProxyConnection | undefined;
       // Only what a certificate has proved may have a key.
       const lease = peer === undefined ? undefined : await secrets.acquire(peer.identity, () => connection?.renewSecrets());
-      follower?.flush();
       try {
+        await preparation.of(node);
+        follower?.flush();
         connection = new ProxyConnection({
           node,
           dialect,
@@ -173,14 +189,14 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
   return {
     ports: () => servers?.ports ?? { plain: 0, tls: 0 },
     proxies: () => registry.connections().map((connection) => ({ ...connection.status(), ...snapshots.factsOf(connection.node) })),
-    propagation: (revision) =>
-      propagation.get(
-        revision,
-        pushes.holds((commit) => commit.revision === revision),
-      ),
+    propagation: (revision) => {
+      const waits = (commit: Commit): boolean => commit.revision === revision;
+      if (held.some(waits)) return { revision, proxies: [] };
+      return propagation.get(revision, pushes.holds(waits));
+    },
     connections: () => registry.live().map((c) => ({ status: c.status(), peerAddress: c.peerAddress, nonces: c.nonces() })),
     loads: () => [...loads.values()],
-    waiting: () => pushes.size,
+    waiting: () => pushes.size + (held.length === 0 ? 0 : registry.live().length),
     metrics: metrics.text,
     onChange: feed.listen,
     configDump: (proxyId) => {

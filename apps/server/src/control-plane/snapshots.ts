@@ -11,6 +11,8 @@ export interface Translator<Mesh> {
   /** `previous` hands over what it has encoded already. */
   buildMesh(objects: readonly MeshObject[], settings: MeshSettings, previous?: Mesh): Mesh;
   translate(mesh: Mesh, node: ProxyNode, settings: MeshSettings): ResourceSet;
+  /** Makes piece by piece what takes longest for a proxy; `translate` finds it then. */
+  prepare?(mesh: Mesh, node: ProxyNode): Iterator<void>;
   /** Proxies with the same class get the same resources. */
   proxyClass(node: ProxyNode): string;
   /** What a proxy's status says about its translation. */
@@ -21,6 +23,10 @@ export interface Snapshots {
   /** Resources of a proxy from the current mesh. */
   of(node: ProxyNode): ResourceSet;
   factsOf(node: ProxyNode): ProxyFacts;
+  /** The work of {@link of} that takes longest, piece by piece. */
+  prepare(node: ProxyNode): Iterator<void>;
+  /** Another after each `rebuild`. */
+  mesh(): unknown;
   /** Starts over with these objects. */
   rebuild(objects: Iterable<MeshObject>): void;
   /** What proxies would get if these were the objects; nothing is kept. */
@@ -46,6 +52,8 @@ export function createSnapshots<Mesh>(translator: Translator<Mesh>, settings: Me
   let current = build([], true);
   return {
     of: (node) => current(node),
+    prepare: (node) => (last === undefined ? undefined : translator.prepare?.(last, node)) ?? [][Symbol.iterator](),
+    mesh: () => last,
     factsOf: (node) => (last === undefined ? {} : (translator.proxyFacts?.(last, node, settings) ?? {})),
     rebuild: (objects) => {
       current = build(objects, true);

@@ -6,7 +6,7 @@ import { DEFAULT_MESH_SETTINGS, type MeshObject, type MeshSettings, type ProxyNo
 import { type ResourceSet, TYPE_URL } from '../xds/index.ts';
 import { type KeySource, keySetObject } from './key-sets.ts';
 import { type Mesh, buildMesh } from './mesh.ts';
-import { translate } from './translate.ts';
+import { prepare, translate } from './translate.ts';
 
 const NAMES = ['a', 'b', 'c'];
 const object = (apiVersion: string, kind: string, name: string, spec: object): MeshObject => ({ apiVersion, kind, metadata: { name, namespace: 'ns' }, spec });
@@ -236,6 +236,8 @@ test('any series of edits ends in what a fresh translation gives', () => {
           }
           objects = edited;
           mesh = next;
+          // Piece by piece, or at once.
+          if (i % 2 === 0) for (const client of NODES) for (const _ of prepare(mesh, client));
           // A proxy that is away for some edits comes back to what was remembered for others.
           for (const [n, client] of NODES.entries()) if (absent[i] !== n) translate(mesh, client, SETTINGS);
         }

@@ -8,6 +8,6 @@ export { gatewayApiStatus } from './gateway-api/status.ts';
 export { gatewayWorld } from './gateway-api/world.ts';
 export type { KeySet, KeySource } from './key-sets.ts';
 export { keySetObject, keySourceName, keySources } from './key-sets.ts';
-export { proxyClass, proxyFacts, translate } from './translate.ts';
+export { prepare, proxyClass, proxyFacts, translate } from './translate.ts';
 export { registry } from './registry.ts';
 export { workloadsOf } from './service-workloads.ts';

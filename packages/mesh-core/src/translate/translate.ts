@@ -277,19 +277,29 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): Parts {
   return { listeners: byName(listeners), routes };
 }
 
+/** Makes for a proxy what takes longest, service by service; {@link translate} finds it then. */
+export function* prepare(mesh: Mesh, node: ProxyNode): Generator<void> {
+  for (const { host } of visibleServices(mesh, node)) {
+    clustersOf(mesh, node, host, encodeIn(mesh));
+    yield;
+  }
+}
+
+function clustersOf(mesh: Mesh, node: ProxyNode, host: string, encode: Encode): readonly { cluster: Resource; endpoints: readonly Resource[] }[] {
+  return onceFor(mesh, `clusters|${host}`, node, (client) => {
+    // Read by name: made again only when this service changes.
+    const service = serviceOf(mesh, host, client);
+    return service === undefined
+      ? []
+      : serviceClusters(mesh, service, client).map((p) => ({
+          cluster: encode(TYPE_URL.cluster, p.cluster),
+          endpoints: p.endpoints === undefined ? [] : [encode(TYPE_URL.endpoint, p.endpoints, 'clusterName')],
+        }));
+  });
+}
+
 function sharedClusters(mesh: Mesh, node: ProxyNode, encode: Encode): Base['shared'] {
-  const pairs = visibleServices(mesh, node).flatMap(({ host }) =>
-    onceFor(mesh, `clusters|${host}`, node, (client) => {
-      // Read by name: made again only when this service changes.
-      const service = serviceOf(mesh, host, client);
-      return service === undefined
-        ? []
-        : serviceClusters(mesh, service, client).map((p) => ({
-            cluster: encode(TYPE_URL.cluster, p.cluster),
-            endpoints: p.endpoints === undefined ? [] : [encode(TYPE_URL.endpoint, p.endpoints, 'clusterName')],
-          }));
-    }),
-  );
+  const pairs = visibleServices(mesh, node).flatMap(({ host }) => clustersOf(mesh, node, host, encode));
   return { clusters: byName(pairs.map((p) => p.cluster)), endpoints: byName(pairs.flatMap((p) => p.endpoints)) };
 }
 

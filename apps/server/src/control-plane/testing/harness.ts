@@ -14,7 +14,7 @@ import { openJournalStore } from '../../config-store/journal-store.ts';
 import { createControlPlane } from '../create-control-plane.ts';
 import type { Translator } from '../snapshots.ts';
 
-const fakeTranslator: Translator<readonly MeshObject[]> = {
+export const fakeTranslator: Translator<readonly MeshObject[]> = {
   buildMesh: (objects) => objects,
   proxyClass: (node) => node.workload,
   translate: (objects, node): ResourceSet => {
