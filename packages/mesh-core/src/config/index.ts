@@ -3,7 +3,7 @@ export type { AuthorizationPolicySpec } from './authorization-policy.ts';
 export { isDryRun, isPathTemplate } from './authorization-policy.ts';
 export type { BackendTlsPolicySpec } from './backend-tls-policy.ts';
 export { type Analysis, MESH, analyzeObjects, createAnalysis, gatewayKey, hostIndex, hostMatches, publicity, resolveHost, visible } from './analyze.ts';
-export { labelIndex, matches } from './label-index.ts';
+export { type Select, labelIndex, matches } from './label-index.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';
 export type { EnvoyFilterSpec } from './envoy-filter.ts';
 export { providerErrors } from './extension-providers.ts';

@@ -1,6 +1,6 @@
 // What configuration and the list of proxies say exists: services, their workloads, and which of those are gateways.
 
-import { matches, resolveHost, type ServiceEntrySpec, type ServiceSpec, type WorkloadEntrySpec } from '../config/index.ts';
+import { type Select, labelIndex, resolveHost, type ServiceEntrySpec, type ServiceSpec, type WorkloadEntrySpec } from '../config/index.ts';
 import { hasSidecar, isHealthy, type MeshObject } from '../model/index.ts';
 
 /** What the graph needs to know of a proxy; `ProxyStatus` of the API has all of it. */
@@ -109,10 +109,15 @@ function addProxy(workloads: Map<string, CatalogWorkload>, proxy: GraphProxy): v
 }
 
 function services(objects: readonly MeshObject[], workloads: readonly CatalogWorkload[], domainSuffix: string): Omit<Catalog, 'workloads'> {
+  const select = labelIndex(
+    workloads,
+    (w) => w.namespace,
+    (w) => w.labels,
+  );
   const byName = new Map<string, CatalogService>();
   const byHost = new Map<string, CatalogService>();
   const ofWorkload = new Map<string, CatalogService>();
-  for (const service of entryServices(objects, workloads)) {
+  for (const service of entryServices(objects, select)) {
     byName.set(`${service.namespace}/${service.name}`, service);
     byHost.set(service.host, service);
   }
@@ -120,8 +125,7 @@ function services(objects: readonly MeshObject[], workloads: readonly CatalogWor
     if (object.kind !== 'Service') continue;
     const { namespace, name } = object.metadata;
     const spec = object.spec as ServiceSpec;
-    const selected =
-      Object.keys(spec.selector ?? {}).length === 0 ? [] : workloads.filter((w) => w.namespace === namespace && matches(w.labels, spec.selector));
+    const selected = Object.keys(spec.selector ?? {}).length === 0 ? [] : select(namespace, spec.selector);
     const service: CatalogService = { namespace, name, host: resolveHost(name, namespace, domainSuffix), protocol: protocolOf(spec), workloads: selected };
     byName.set(`${namespace}/${name}`, service);
     byHost.set(service.host, service);
@@ -131,12 +135,12 @@ function services(objects: readonly MeshObject[], workloads: readonly CatalogWor
 }
 
 /** Each host of a ServiceEntry is a service of that name, as its metrics say. */
-function entryServices(objects: readonly MeshObject[], workloads: readonly CatalogWorkload[]): CatalogService[] {
+function entryServices(objects: readonly MeshObject[], select: Select<CatalogWorkload>): CatalogService[] {
   return objects.flatMap((object) => {
     if (object.kind !== 'ServiceEntry') return [];
     const { namespace } = object.metadata;
     const { hosts, ports = [], location, workloadSelector } = object.spec as ServiceEntrySpec;
-    const selected = workloadSelector === undefined ? [] : workloads.filter((w) => w.namespace === namespace && matches(w.labels, workloadSelector.labels));
+    const selected = workloadSelector === undefined ? [] : select(namespace, workloadSelector.labels);
     const protocol = (ports[0]?.protocol ?? '').toUpperCase();
     return hosts.map((host): CatalogService => {
       const name = host.toLowerCase();
