@@ -2,12 +2,14 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Agent } from 'node:http';
+import { Agent, createServer } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import type { Child } from '../src/agent/child.ts';
 import { findEnvoy, startEnvoy } from '../src/agent/envoy.ts';
+import type { ControlClient } from '../src/agent/control-client.ts';
+import { startProxy } from '../src/agent/start-proxy.ts';
 import { parseIstioStats } from '../src/agent/envoy-stats.ts';
 import type { ProxySpec } from '../src/proxy/config/proxy-spec.ts';
 import { freePort } from '../src/proxy/listener/testing/free-port.ts';
@@ -155,3 +157,34 @@ async function isLive(port: number): Promise<boolean> {
   const answer = await fetch(`http://127.0.0.1:${port}/ready`).catch(() => undefined);
   return answer?.status === 200;
 }
+
+/** Starts one more Envoy of the same mesh, as `weft run` does. */
+function startAnother(spec: ProxySpec): ReturnType<typeof startProxy> {
+  const control = { getJson: () => Promise.resolve({ items: [] }), list: () => Promise.resolve([]) } as unknown as ControlClient;
+  return startProxy({ name: 'another', spec, binary, secondAdminPort: undefined, stateDir: client.dir, client: control, log: () => undefined });
+}
+
+test.skipIf(!available)('an Envoy whose admin port another Envoy has did not start, whatever that one answers, and leaves it alone', async () => {
+  const asked: (string | undefined)[] = [];
+  const other = createServer((request, response) => {
+    asked.push(request.url);
+    response.end(request.url === '/ready' ? 'LIVE\n' : JSON.stringify({ state: 'LIVE', command_line_options: { base_id: '0' } }));
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void other.close());
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  await expect(startAnother({ ...client.spec, workload: 'late', adminPort: port, upstreams: [] })).rejects.toThrow(
+    new RegExp(`^envoy of late ended with 1: .*cannot bind '127\\.0\\.0\\.1:${port}'.*Its log: .*another\\.log$`),
+  );
+  expect([...new Set(asked)]).toEqual(['/server_info']);
+});
+
+test.skipIf(!available)('an Envoy that cannot open a listener is told with the reason', async () => {
+  const taken = createTcpServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void taken.close());
+  await once(taken, 'listening');
+  const { port: listenPort } = taken.address() as AddressInfo;
+  const upstreams = [{ host: 'echo.a.svc.cluster.local', port: 7, listenPort }];
+  const spec = { ...client.spec, workload: 'late', adminPort: await freePort(), upstreams };
+  await expect(startAnother(spec)).rejects.toThrow(new RegExp(`the proxy of late does not serve: .*cannot bind '127\\.0\\.0\\.1:${listenPort}'`));
+});

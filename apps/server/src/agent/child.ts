@@ -4,6 +4,7 @@ import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, createWriteStream, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, type WriteStream } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { KEEPS_SOCKETS, type SocketMessage } from '../proxy/listener/listening-sockets.ts';
 import { StartError } from './errors.ts';
 
@@ -14,8 +15,10 @@ export interface ChildOptions {
   env?: NodeJS.ProcessEnv;
   /** Where stdout and stderr go. */
   logFile: string;
-  /** Resolves `ready` on the first stdout line this accepts. Absent = ready once spawned. */
+  /** Resolves `ready` on the first stdout line this accepts. */
   readyLine?: (line: string) => boolean;
+  /** Of a program that prints no such line: asked until it is true. Without both it is ready once spawned. */
+  isReady?: () => Promise<boolean>;
   readyTimeoutMs?: number;
   /** Copies of the sockets it listens on are kept here and handed to the next process after a crash: nobody is refused meanwhile. */
   keepSockets?: boolean;
@@ -39,7 +42,8 @@ export interface Child {
 const READY_WITHIN_MS = 60_000;
 const FIRST_BACK_OFF_MS = 200;
 const MAX_BACK_OFF_MS = 5_000;
-/** A process without a ready line counts as having served from then on. */
+const ASK_MS = 100;
+/** A process that cannot say whether it is ready counts as having served from then on. */
 const SERVED_MS = 1_000;
 
 export function startChild(options: ChildOptions): Child {
@@ -94,6 +98,17 @@ export function startChild(options: ChildOptions): Child {
         options.readyTimeoutMs ?? READY_WITHIN_MS,
       );
       limit.unref();
+      const serves = (): void => {
+        clearTimeout(limit);
+        backOff = FIRST_BACK_OFF_MS;
+        wasReady = true;
+        resolve();
+      };
+      let over = false;
+      const ask = async (isReady: () => Promise<boolean>): Promise<void> => {
+        while (!over && !(await isReady())) await delay(ASK_MS);
+        if (!over) serves();
+      };
       let buffered = '';
       current.stdout?.on('data', (chunk: Buffer) => {
         keep(chunk);
@@ -101,37 +116,33 @@ export function startChild(options: ChildOptions): Child {
         buffered += chunk.toString('utf8');
         const lines = buffered.split('\n');
         buffered = lines.pop() ?? '';
-        if (lines.some(options.readyLine)) {
-          clearTimeout(limit);
-          backOff = FIRST_BACK_OFF_MS;
-          wasReady = true;
-          resolve();
-        }
+        if (lines.some(options.readyLine)) serves();
       });
       current.once('spawn', () => {
-        if (options.readyLine === undefined) {
-          clearTimeout(limit);
-          resolve();
-        }
+        if (options.isReady !== undefined) return void ask(options.isReady);
+        if (options.readyLine !== undefined) return;
+        clearTimeout(limit);
+        resolve();
       });
       const failed = (reason: string): void => {
         clearTimeout(limit);
         const last = (own === undefined ? tail : contentOf(options.logFile)).trim().split('\n').at(-1) ?? '';
         reject(new StartError('WEFT_CHILD_FAILED', `${options.name} ${reason}${last === '' ? '' : `: ${last}`}. Its log: ${options.logFile}`));
       };
-      const over = (reason: string): void => {
+      const end = (reason: string): void => {
+        over = true;
         failed(reason);
         if (stopping) return;
         options.onExit?.(reason);
         // Only one that fails before it serves has to wait longer and longer.
-        const served = wasReady || (options.readyLine === undefined && Date.now() - started > SERVED_MS);
+        const served = wasReady || (options.readyLine === undefined && options.isReady === undefined && Date.now() - started > SERVED_MS);
         if (served || Date.now() - started > 10_000) backOff = FIRST_BACK_OFF_MS;
         timer = setTimeout(launch, served ? 0 : backOff);
         backOff = Math.min(backOff * 2, MAX_BACK_OFF_MS);
       };
       // Of a process that could not be made there is no exit to hear of.
-      current.once('error', (error) => current.pid === undefined && over(`could not start (${error.message})`));
-      current.once('exit', (code, signal) => over(`ended with ${signal ?? code}`));
+      current.once('error', (error) => current.pid === undefined && end(`could not start (${error.message})`));
+      current.once('exit', (code, signal) => end(`ended with ${signal ?? code}`));
     });
     // Awaited by callers that care; a restart that fails is told through onExit.
     ready.catch(() => undefined);

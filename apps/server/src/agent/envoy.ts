@@ -16,6 +16,8 @@ import { startStatsForwarder } from './envoy-stats.ts';
 import { StartError } from './errors.ts';
 
 const DRAIN_MS = 5_000;
+/** Without hot restart a base id does nothing but tell our Envoys from those of another agent that was given the same ports. */
+const OWN_ID = String(process.pid);
 
 export interface EnvoyOptions {
   spec: ProxySpec;
@@ -121,6 +123,8 @@ async function startProcess({ spec, binary, dir, logFile, log, filters }: EnvoyO
     '-c',
     bootstrapFile,
     '--disable-hot-restart',
+    '--base-id',
+    OWN_ID,
     '--concurrency',
     '1',
     '--log-level',
@@ -138,20 +142,23 @@ async function startProcess({ spec, binary, dir, logFile, log, filters }: EnvoyO
     args: setpriv === undefined ? args : ['--pdeathsig', 'TERM', '--', binary, ...args],
     logFile,
     ipc: false,
+    isReady: () => isLive(spec),
+    readyTimeoutMs: 20_000,
     onExit: (reason) => log(`${name} ${reason}; starting it again (log: ${logFile})`),
   });
+  try {
+    await child.ready();
+  } catch (error) {
+    // Not drained, and no statistics before: who answers at its admin port may be the Envoy of somebody else.
+    await child.stop();
+    throw error;
+  }
   const stopStats = startStatsForwarder(spec);
   const stop = async (graceMs?: number): Promise<void> => {
     await drainEnvoy(spec.adminPort, DRAIN_MS);
     await stopStats();
     await child.stop(graceMs);
   };
-  try {
-    await untilReady(spec, child);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
   return {
     get pid() {
       return child.pid;
@@ -162,16 +169,24 @@ async function startProcess({ spec, binary, dir, logFile, log, filters }: EnvoyO
   };
 }
 
-/** Envoy answers /ready with LIVE once the first configuration is in place. */
-async function untilReady(spec: ProxySpec, child: Child): Promise<void> {
-  await child.ready();
-  const deadline = Date.now() + 20_000;
-  while (Date.now() < deadline) {
-    const live = await fetch(`http://127.0.0.1:${spec.adminPort}/ready`, { signal: AbortSignal.timeout(1_000) })
-      .then(async (response) => response.ok && (await response.text()).startsWith('LIVE'))
-      .catch(() => false);
-    if (live) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+/** True once the first configuration is in place. */
+async function isLive({ adminPort }: ProxySpec): Promise<boolean> {
+  const info = (await askAdmin(adminPort, '/server_info')) as { state: string; command_line_options: { base_id: string } } | undefined;
+  return info?.state === 'LIVE' && info.command_line_options.base_id === OWN_ID;
+}
+
+/** Why one of its listeners could not be opened; Envoy itself goes on without. */
+export async function bindFailure({ adminPort }: ProxySpec): Promise<string | undefined> {
+  const dump = (await askAdmin(adminPort, '/config_dump?resource=dynamic_listeners')) as { configs?: { error_state?: { details: string } }[] } | undefined;
+  return dump?.configs?.map((listener) => listener.error_state?.details).find((details) => details?.includes('cannot bind'));
+}
+
+/** Undefined when there is no answer yet, or that of another program. */
+async function askAdmin(port: number, path: string): Promise<unknown> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(1_000) });
+    return await response.json();
+  } catch {
+    return undefined;
   }
-  throw new StartError('WEFT_CHILD_FAILED', `Envoy of ${spec.workload} was not live after 20 s; see its log`);
 }

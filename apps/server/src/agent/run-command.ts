@@ -32,7 +32,7 @@ export function registerRun(program: Command): void {
     .passThroughOptions()
     .addHelpText(
       'after',
-      "\nThe program finds its upstreams in <SERVICE>_URL (http, or what the port is declared as: https, tcp, mongodb ...), <SERVICE>_SERVICE_HOST, <SERVICE>_SERVICE_PORT and WEFT_UPSTREAM_<SERVICE>. They are of a service's first port; of another one: <SERVICE>_<PORT>_URL and so on. A service of another namespace is <SERVICE>_<NAMESPACE>. WEFT_HTTP_PROXY is a proxy for every host.\n\nExamples: weft run --service hello --port 9000 -- node app.js\n          weft run --service curl -- bash",
+      "\nThe program finds its upstreams in <SERVICE>_URL (http, or what the port is declared as: https, tcp, mongodb ...), <SERVICE>_SERVICE_HOST, <SERVICE>_SERVICE_PORT and WEFT_UPSTREAM_<SERVICE>. They are of a service's first port; of another one: <SERVICE>_<PORT>_URL and so on. A service of another namespace is <SERVICE>_<NAMESPACE>. WEFT_HTTP_PROXY is a proxy for every host.\n\nPorts, the proxy's files and logs are kept in ~/.weft, or where WEFT_HOME says: that of this mesh's weft up, or one of its own; two meshes must not share one.\n\nExamples: weft run --service hello --port 9000 -- node app.js\n          weft run --service curl -- bash",
     )
     .action(async (words: string[], flags: Record<string, unknown>, command: Command) => {
       const [first, ...rest] = words;

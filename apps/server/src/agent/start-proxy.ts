@@ -7,7 +7,7 @@ import type { ProxyStatus } from '@weft/mesh-core/api';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import { type Child, startChild } from './child.ts';
 import type { ControlClient } from './control-client.ts';
-import { startEnvoy } from './envoy.ts';
+import { bindFailure, startEnvoy } from './envoy.ts';
 import { StartError } from './errors.ts';
 import { PROXY_FLAGS, proxyEnv } from './proxy-flags.ts';
 
@@ -33,8 +33,10 @@ export async function startProxy({ name, spec, binary, secondAdminPort, stateDir
     throw new StartError('WEFT_USAGE', `${spec.workload}.${spec.namespace} is in the mesh already: stop it, or choose another name or version`);
   const logFile = join(stateDir, 'logs', `${name}.log`);
   const onExit = (reason: string): void => log(`the proxy ${reason}; starting it again (log: ${logFile})`);
-  if (binary !== undefined)
-    return startEnvoy({
+  const doesNotServe = (reason: string): StartError =>
+    new StartError('WEFT_CHILD_FAILED', `the proxy of ${spec.workload} does not serve: ${reason}. Its log: ${logFile}`);
+  if (binary !== undefined) {
+    const envoy = await startEnvoy({
       spec,
       ...(secondAdminPort === undefined ? {} : { secondAdminPort }),
       binary,
@@ -43,6 +45,11 @@ export async function startProxy({ name, spec, binary, secondAdminPort, stateDir
       log,
       filters: await client.list('EnvoyFilter'),
     });
+    const failure = await bindFailure(spec);
+    if (failure === undefined) return envoy;
+    await envoy.stop();
+    throw doesNotServe(failure);
+  }
   const specFile = join(stateDir, 'run', `${name}.json`);
   mkdirSync(dirname(specFile), { recursive: true });
   writeFileSync(specFile, JSON.stringify([spec]), { mode: 0o600 });
@@ -64,7 +71,7 @@ export async function startProxy({ name, spec, binary, secondAdminPort, stateDir
   try {
     await child.ready();
     // Registered without it, peers would be sent to whoever has its ports.
-    if (failure !== undefined) throw new StartError('WEFT_CHILD_FAILED', `the proxy of ${spec.workload} does not serve: ${failure}. Its log: ${logFile}`);
+    if (failure !== undefined) throw doesNotServe(failure);
   } catch (error) {
     await child.stop();
     throw error;
