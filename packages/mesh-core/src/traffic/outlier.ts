@@ -73,10 +73,12 @@ export interface OutlierEnvironment {
 export class OutlierDetector {
   readonly rules: OutlierRules;
   /** Ejections by what led to them; `overflow` = too many were out already. */
-  readonly ejections: Map<EjectionReason | 'overflow', number> = new Map();
+  readonly ejections: Map<EjectionReason | 'overflow', number>;
   private readonly environment: OutlierEnvironment;
 
-  constructor(rules: OutlierRules, environment: OutlierEnvironment) {
+  /** `ejections` so far count on. */
+  constructor(rules: OutlierRules, environment: OutlierEnvironment, ejections: OutlierDetector['ejections'] = new Map()) {
+    this.ejections = ejections;
     this.rules = rules;
     this.environment = environment;
   }

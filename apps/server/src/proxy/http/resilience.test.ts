@@ -2,7 +2,8 @@ import { type ClientRequest, request, type ServerResponse } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { expect, test } from 'vitest';
 import { collectStats } from '../admin/stats-text.ts';
-import type { RetryPolicy } from '../config/model.ts';
+import type { ClusterConfig, LoadAssignment, RetryPolicy } from '../config/model.ts';
+import type { ClusterStats } from './hooks.ts';
 import { cluster, endpoint, exchangeRaw, outlierRules, route, routes, startRaw, startRig } from '../listener/testing/rig.ts';
 import { listening, startApp, track } from '../listener/testing/app.ts';
 
@@ -149,6 +150,34 @@ test('requests that wait for a connection do not count; those beyond the limit f
   held.shift()?.();
   expect((await first).status).toBe(200);
   expect(wide.runtime.stats().clusters[0]).toMatchObject({ pendingRequests: 0, activeRequests: 0, overflow: 1 });
+});
+
+test('a changed cluster lets ejected hosts back and counts anew, new endpoints alone do not; ejections are counted on', async () => {
+  const bad = await startApp((_, response) => response.writeHead(500).end());
+  const good = await startApp((_, response) => response.end());
+  const another = await startApp((_, response) => response.end());
+  const outlier = outlierRules({ consecutive5xx: 3, maxEjectionPercent: 100 });
+  const found = ({ endpoints }: ClusterConfig): LoadAssignment => endpoints as LoadAssignment;
+  const { endpoints: _, ...discovered } = cluster([], { outlier, discovery: 'eds' });
+  const rig = track(await startRig({ clusters: [discovered] }));
+  const stats = (): ClusterStats | undefined => rig.runtime.stats().clusters[0];
+  const out = (): number | undefined => stats()?.endpoints.filter((endpoint) => endpoint.ejected).length;
+  const askTimes = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) await ask(rig.port);
+  };
+  rig.runtime.applyEndpoints(found(cluster([bad, good])));
+  await askTimes(6);
+  expect(out()).toBe(1);
+  rig.runtime.applyEndpoints(found(cluster([bad, good, another])));
+  expect(out()).toBe(1);
+  for (const connectTimeoutMs of [2000, 3000]) {
+    rig.runtime.applyCluster({ ...discovered, connectTimeoutMs });
+    expect(out()).toBe(0);
+    // Two errors: one short, each time.
+    await askTimes(6);
+    expect(out()).toBe(0);
+  }
+  expect(stats()?.ejections.get('consecutive_5xx')).toBe(1);
 });
 
 test('consecutive errors eject a host and it comes back', async () => {

@@ -10,6 +10,7 @@ import {
   CircuitBreaker,
   compileStringMatch,
   OutlierDetector,
+  OutlierState,
   type PriorityLoads,
 } from '@weft/mesh-core/traffic';
 import type { ClusterConfig, Endpoint, LoadAssignment } from '../config/model.ts';
@@ -103,12 +104,12 @@ export class ClusterRuntime implements TimerTarget {
     this.wheel.clear(this.timer);
     const { outlier } = config;
     this.isError = config.http.errorStatus === undefined ? undefined : compileStringMatch(config.http.errorStatus);
-    if (outlier === undefined) {
-      this.detector = undefined;
-      for (const endpoint of this.endpoints.values()) endpoint.outlier.ejected = false;
-    } else {
+    // As Envoy, to which a cluster that changed is a new one: its hosts have done nothing wrong yet. New endpoints alone change nothing.
+    for (const endpoint of this.endpoints.values()) Object.assign(endpoint.outlier, new OutlierState());
+    if (outlier === undefined) this.detector = undefined;
+    else {
       const { clock, random } = this.deps;
-      this.detector = new OutlierDetector(outlier, { clock, random, hosts: () => this.endpoints.values() });
+      this.detector = new OutlierDetector(outlier, { clock, random, hosts: () => this.endpoints.values() }, this.detector?.ejections);
       this.wheel.set(this.timer, outlier.intervalMs);
     }
     this.discovery?.stop();
