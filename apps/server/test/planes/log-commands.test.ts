@@ -2,10 +2,11 @@
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { createServer as createHttp2 } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { PLANES, object, runPlane } from './planes.ts';
+import { PATIENT, PLANES, object, runPlane } from './planes.ts';
 
 const COMMANDS = [
   'START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)',
@@ -37,7 +38,7 @@ const ask = (port: number, text: string): Promise<void> =>
       .resume();
   });
 
-test.each(PLANES)('%s', async (plane) => {
+test.each(PLANES)('%s: times, answers', async (plane) => {
   process.env['WEFT_TEST_LOG'] = 'here';
   const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 5\r\ncontent-length: 2\r\n\r\no';
   const app = createServer((socket) =>
@@ -82,4 +83,70 @@ test.each(PLANES)('%s', async (plane) => {
     ...['-', 'NotFound', 'NOT_FOUND', '5', '127.0.0.1', true, 'here', '-', 'DownstreamEnd'],
   ]);
   expect(refused.slice(3)).toEqual(['-', '-', '-', '0', 'DownstreamProtocolError', ...['-', '-', '-', '-', '-'], 'here', '-', 'DownstreamEnd']);
+});
+
+const PLACES = [
+  ...['PATH', 'PATH(NQ)', 'PATH(WQ:ORIG)', 'PATH(NQ:PATH)', 'PATH(WQ:ORIG_OR_PATH)'],
+  ...['UPSTREAM_PROTOCOL', 'UPSTREAM_HOST_NAME', 'UPSTREAM_HOST_NAME_WITHOUT_PORT', 'FILTER_CHAIN_NAME', 'LISTENER_NAME', 'TRACE_ID'],
+];
+
+test.each(PLANES)('%s: paths, places, traces that are not recorded', async (plane) => {
+  const traceparents: string[] = [];
+  const app = createServer((socket) =>
+    socket.on('data', (bytes) => {
+      traceparents.push(/traceparent: (\S+)/.exec(bytes.toString())?.[1] ?? '');
+      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+    }),
+  );
+  const app2 = createHttp2((_, response) => response.end());
+  const [port1, port2] = await Promise.all(
+    [app, app2].map((server) => new Promise<number>((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)))),
+  );
+  const dir = mkdtempSync(join(tmpdir(), 'weft-log-'));
+  onTestFinished(() => {
+    app.close();
+    app2.close();
+    rmSync(dir, { recursive: true });
+  });
+  const entry = (name: string, resolution: string, protocol: string, endpoint: object) =>
+    object('ServiceEntry', name, { hosts: [`${name}.test`], resolution, ports: [{ number: 80, name: 'p', protocol }], endpoints: [endpoint] });
+  const objects = [
+    entry('app', 'STATIC', 'HTTP', { address: '127.0.0.1', ports: { p: port1 } }),
+    entry('app2', 'DNS', 'HTTP2', { address: 'localhost', ports: { p: port2 } }),
+    entry('raw', 'STATIC', 'TCP', { address: '127.0.0.1', ports: { p: port1 } }),
+    object('VirtualService', 'app', {
+      hosts: ['app.test'],
+      http: [
+        { match: [{ uri: { prefix: '/old' } }], rewrite: { uri: '/new' }, route: [{ destination: { host: 'app.test' } }] },
+        { match: [{ uri: { prefix: '/gone' } }], directResponse: { status: 410 } },
+        { route: [{ destination: { host: 'app.test' } }] },
+      ],
+    }),
+  ];
+  const upstreams = ['app', 'app2', 'raw'].map((name, i) => ({ host: `${name}.test`, port: 80, listenPort: i + 1 }));
+  const settings = { tracingSamplingPercent: 0, accessLogFile: join(dir, 'log'), accessLogFormat: `${PLACES.map((command) => `%${command}%`).join('\t')}\n` };
+  const { port, stop } = await runPlane(plane, objects, { node: { upstreams }, settings });
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const get = (path: string, name = 'app', lines = ''): Promise<void> =>
+    ask(port(`${name}.test_80`), `GET ${path} HTTP/1.1\r\nhost: ${name}.test\r\n${lines}connection: close\r\n\r\n`);
+  await get('/old/x?a=1&b=%20', 'app');
+  await get('/same?');
+  await get('/gone', 'app', `traceparent: 00-${traceId}-00f067aa0ba902b7-00\r\n`);
+  await get('/two', 'app2', `traceparent: 00-${traceId}-00f067aa0ba902b7-01\r\n`);
+  await ask(port('raw.test_80'), 'GET / HTTP/1.1\r\n\r\n');
+  const lines = (): string[] => readFileSync(settings.accessLogFile, 'utf8').trim().split('\n');
+  await expect.poll(lines, PATIENT).toHaveLength(5);
+  await stop();
+  const [old, same, gone, two, raw] = lines().map((line) => line.split('\t'));
+  const [own = '', next = ''] = traceparents.map((text) => text.slice(3, 35));
+  const places = (name: string): string[] => [`${name}.test_80`, `${name}.test_80`];
+  const here = [`127.0.0.1:${port1}`, '127.0.0.1'];
+  expect(own).toMatch(/^[0-9a-f]{32}$/);
+  expect([old, same, gone, two, raw]).toEqual([
+    ['/old/x?a=1&b=%20', '/old/x', '/old/x?a=1&b=%20', '/new/x', '/old/x?a=1&b=%20', 'HTTP/1.1', ...here, ...places('app'), own],
+    ['/same?', '/same', '-', '/same', '/same?', 'HTTP/1.1', ...here, ...places('app'), next],
+    ['/gone', '/gone', '-', '/gone', '/gone', '-', '-', '-', ...places('app'), traceId],
+    ['/two', '/two', '-', '/two', '/two', 'HTTP/2', 'localhost', 'localhost', ...places('app2'), traceId],
+    ['-', '-', '-', '-', '-', '-', ...here, ...places('raw'), '-'],
+  ]);
 });

@@ -16,8 +16,9 @@ async function logged(request: string, formats: readonly (LogFormat | undefined)
   const accessLog = formats.map((format, i): AccessLog => ({ kind: 'file', path: paths[i] ?? '', ...(format === undefined ? {} : { format }) }));
   const logs = openAccessLogs(() => undefined);
   const upstream = await startRaw((_, socket) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-shelf: 7\r\n\r\nok'));
+  const elsewhere = chain({ name: 'elsewhere', match: { ...chain().match, destinationPort: 1 } });
   const rig = await startRig({
-    listener: listener({ chains: [chain({ http: manager({ accessLog }) })] }),
+    listener: listener({ chains: [elsewhere, chain({ http: manager({ accessLog }) })] }),
     clusters: [cluster([upstream.port])],
     deps: { onRequestEnd: (record, source) => logs.onRequest(record.manager.accessLog, source) },
   });
@@ -42,6 +43,7 @@ test('Istio’s text, and JSON of the same, have every operator in place; nothin
       requested_server_name: '%REQUESTED_SERVER_NAME%',
       path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
       line: '%REQ(:METHOD)% %REQ(X-NONE)%',
+      chain: '%FILTER_CHAIN_NAME%',
       shelf: '%RESP(X-SHELF)%',
       version: 1,
     },
@@ -52,7 +54,7 @@ test('Istio’s text, and JSON of the same, have every operator in place; nothin
   );
   // Keys sorted, as Envoy writes them.
   expect(object).toBe(
-    '{"bytes":{"received":3,"sent":2},"line":"POST -","path":"/p?q=\\"x\\"","requested_server_name":null,"response_code":200,"shelf":"7","version":1}\n',
+    '{"bytes":{"received":3,"sent":2},"chain":"plain","line":"POST -","path":"/p?q=\\"x\\"","requested_server_name":null,"response_code":200,"shelf":"7","version":1}\n',
   );
 });
 

@@ -1,10 +1,10 @@
 // Values of added headers: Envoy's %COMMAND% formats over what is known of a request when its header is written.
 
 import { hostname } from 'node:os';
-import { parsePeerHeader } from '@weft/mesh-core/telemetry';
+import { parseB3, parsePeerHeader, parseTraceparent } from '@weft/mesh-core/telemetry';
 import { compileSubstitution, type DynamicMetadata, pathWithoutQuery, type CommandResolver } from '@weft/mesh-core/traffic';
 import { connectionCommand } from './connection-commands.ts';
-import type { RequestRecord } from './hooks.ts';
+import type { RequestRecord, TcpRecord } from './hooks.ts';
 import { compileTime } from './time-format.ts';
 
 /** A request, or a TCP connection in the form of one: it has no manager and no protocol, but a transport that failed. */
@@ -14,6 +14,7 @@ export interface ReportedRecord extends Omit<RequestRecord, 'manager' | 'protoco
   transportFailure?: string;
   downstreamFailure?: string;
   terminationDetails?: string;
+  proxy?: TcpRecord['proxy'];
 }
 
 export interface HeaderValueSource {
@@ -36,6 +37,32 @@ const clean = (text: string): string => text.replaceAll(/[^\t -~\u00a0-\u00ff]/g
 const withoutPort = (address: string): string | undefined => some(address.replace(/:\d+$/, ''));
 const portOf = (address: string): string | undefined => /:(\d+)$/.exec(address)?.[1];
 const localAddress = ({ record }: HeaderValueSource): string => record.localAddress;
+const hostName = ({ record }: HeaderValueSource): string => record.endpoint?.hostname || record.upstreamAddress;
+
+/** Of a trace that is not recorded, that of what goes on. */
+function traceId(source: HeaderValueSource): string | undefined {
+  const { trace } = source.record;
+  if (trace === undefined || trace.traceId !== '') return trace?.traceId;
+  const request = (name: string): string | undefined => source.request(name);
+  return (parseTraceparent(trace.traceparent ?? request('traceparent')) ?? parseB3(request))?.traceId;
+}
+
+/** Agreed on in the handshake where the cluster leaves it open. */
+function upstreamProtocol({ record }: HeaderValueSource): string | undefined {
+  const { upstreamSocket: socket, cluster, protocol } = record;
+  if (socket === undefined || cluster === undefined || protocol === '') return undefined;
+  const { protocol: wanted } = cluster.http;
+  const http2 =
+    wanted === 'auto' ? 'alpnProtocol' in socket && socket.alpnProtocol === 'h2' : wanted === 'http2' || (wanted === 'downstream' && protocol === 'HTTP/2');
+  return http2 ? 'HTTP/2' : 'HTTP/1.1';
+}
+
+/** Of the chain that took the connection. */
+function chainName({ record }: HeaderValueSource): string | undefined {
+  const { chains, defaultChain } = record.listener;
+  const own = [...chains, defaultChain].find((chain) => (record.manager === undefined ? chain?.tcp === record.proxy : chain?.http === record.manager));
+  return own === undefined ? undefined : some(own.name);
+}
 
 const COMMANDS: Readonly<Record<string, Read>> = {
   PROTOCOL: ({ record }) => record.protocol,
@@ -60,7 +87,13 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   DOWNSTREAM_LOCAL_ADDRESS: localAddress,
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (source) => withoutPort(localAddress(source)),
   DOWNSTREAM_LOCAL_PORT: (source) => portOf(localAddress(source)),
-  TRACE_ID: ({ record }) => some(record.trace?.traceId ?? ''),
+  DOWNSTREAM_DIRECT_REMOTE_PORT: ({ record }) => portOf(record.directAddress),
+  UPSTREAM_HOST_NAME: (source) => some(hostName(source)),
+  UPSTREAM_HOST_NAME_WITHOUT_PORT: (source) => withoutPort(hostName(source)),
+  UPSTREAM_PROTOCOL: upstreamProtocol,
+  LISTENER_NAME: ({ record }) => some(record.listener.name),
+  FILTER_CHAIN_NAME: chainName,
+  TRACE_ID: traceId,
 };
 
 /** Header of `REQ(X?Y)`; pseudo headers by their names. */
@@ -117,6 +150,9 @@ function startTime(format: string | undefined): Read | undefined {
   return told && (({ record }) => told(performance.timeOrigin + record.startedAt));
 }
 
+/** Headers that tell it, where a route has changed it. */
+const PATHS: Readonly<Record<string, string>> = { ORIG: 'x-envoy-original-path', PATH: ':path', ORIG_OR_PATH: 'x-envoy-original-path?:path' };
+
 export const resolveCommand: CommandResolver<HeaderValueSource> = (command, argument) => {
   switch (command) {
     case 'REQ':
@@ -126,6 +162,10 @@ export const resolveCommand: CommandResolver<HeaderValueSource> = (command, argu
     case 'REQ_WITHOUT_QUERY': {
       const read = readHeader(argument, requestHeader);
       return read === undefined ? undefined : (source) => pathWithoutQuery(read(source) ?? '');
+    }
+    case 'PATH': {
+      const [, query, of = 'ORIG_OR_PATH'] = /^(WQ|NQ)(?::(ORIG|PATH|ORIG_OR_PATH))?$/.exec(argument ?? 'WQ') ?? [];
+      return query === undefined ? undefined : resolveCommand(query === 'NQ' ? 'REQ_WITHOUT_QUERY' : 'REQ', PATHS[of]);
     }
     case 'START_TIME':
       return startTime(argument);
