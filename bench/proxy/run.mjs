@@ -46,8 +46,16 @@ try {
   const control = await startControlPlane(rig);
   const plans = await planMesh(control.client, { http, grpc }, ['weft', 'envoy', 'quiet', 'single', ...IDLE]);
   const memory = [];
-  const weigh = (what, pids) => memory.push(`| ${what} | ${residentMb(pids).toFixed(0)} | ${residentMb(pids, 'RssAnon').toFixed(0)} |`);
-  const settle = () => new Promise((resolve) => setTimeout(resolve, 3_000));
+  const weigh = (what, pids) => memory.push([what, residentMb(pids).toFixed(0), residentMb(pids, 'RssAnon').toFixed(0), '']);
+  const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  /** Weighs what does nothing, and the CPU it takes for that. */
+  const weighIdle = async (what, pids) => {
+    await sleep(3_000);
+    weigh(what, pids);
+    const before = cpuSeconds(pids);
+    await sleep(10_000);
+    memory.at(-1)[3] = ((cpuSeconds(pids) - before) * 100).toFixed(1);
+  };
   if ('memory'.includes(only)) {
     const idle = await startEmbedded(
       rig,
@@ -55,8 +63,7 @@ try {
       IDLE.flatMap((kind) => plans[kind]),
       { name: 'idle' },
     );
-    await settle();
-    weigh('eight embedded sidecars in one process, idle', idle);
+    await weighIdle('eight embedded sidecars in one process, idle', idle);
     await rig.stop(idle[0]);
     const single = await startEmbedded(rig, control.client, plans.single.slice(0, 1), { name: 'single' });
     for (let round = 0; round <= rounds; round++) await wrk(plans.single[0].upstreams[0].listenPort, { seconds });
@@ -67,8 +74,7 @@ try {
   envoys = await startEnvoys(rig, control.client, plans.envoy);
   const [clientEnvoy] = envoys?.pids ?? [];
   if (clientEnvoy !== undefined) {
-    await settle();
-    weigh('one Envoy, idle', [clientEnvoy]);
+    await weighIdle('one Envoy, idle', [clientEnvoy]);
   }
   const listen = (kind, i) => plans[kind][0].upstreams[i].listenPort;
   const peer = {
@@ -161,7 +167,8 @@ try {
   }
   weigh('embedded client and server sidecar in one process, after all of this run', weft);
   if (envoys !== undefined) weigh('two Envoys after all of this run', envoys.pids);
-  console.log(`\n| memory | MB RSS | of it no pages of files |\n|---|---|---|\n${memory.join('\n')}`);
+  console.log('\n| memory | MB RSS | of it no pages of files | CPU when idle, ms a second |\n|---|---|---|---|');
+  for (const row of memory) console.log(`| ${row.join(' | ')} |`);
 } finally {
   await envoys?.stop();
   await rig.end();
