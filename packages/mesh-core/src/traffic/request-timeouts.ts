@@ -8,8 +8,8 @@ export interface TimeoutSpec {
   timeoutMs: number;
   perTryTimeoutMs: number;
   /** Set: `grpc-timeout` of gRPC requests counts in the route timeout's stead, at most this (0 = any). */
-  maxGrpcTimeoutMs?: number;
-  grpcTimeoutOffsetMs?: number;
+  maxGrpcTimeoutMs?: number | undefined;
+  grpcTimeoutOffsetMs?: number | undefined;
   hedgeOnPerTryTimeout: boolean;
 }
 

@@ -7,11 +7,17 @@ export interface WeightedChoice<T> {
   at(value: number): T | undefined;
 }
 
+/** Apart from the rest, which it would keep alive: most routes have one target. */
+function certain<T>(only: T): WeightedChoice<T> {
+  const choose = (): T => only;
+  return { pick: choose, at: choose };
+}
+
 /** Weights are relative to their sum; entries of weight 0 are never chosen. */
 export function compileWeightedChoice<T extends { readonly weight: number }>(entries: readonly T[]): WeightedChoice<T> {
   const usable = entries.filter((entry) => entry.weight > 0);
   const only = usable[0];
-  if (only !== undefined && usable.length === 1) return { pick: () => only, at: () => only };
+  if (only !== undefined && usable.length === 1) return certain(only);
   const bounds: number[] = [];
   let total = 0;
   for (const entry of usable) bounds.push((total += entry.weight));

@@ -5,6 +5,7 @@ import { isFinalStatus } from '../http/heads.ts';
 import { headerValueProblem } from '../http/header-values.ts';
 import type { Fields } from './fields.ts';
 import type { HeaderAddition, HeaderOps, StringMatch } from './model.ts';
+import { shared } from './shared.ts';
 
 /** `of`: of a message's octets, or of text. */
 export function decodeStringMatch(fields: Fields, of: 'octets' | 'text' = 'text'): StringMatch {
@@ -31,7 +32,7 @@ const APPEND_ACTIONS: Readonly<Record<string, HeaderAddition['action']>> = {
 
 /** Header mutations of a route configuration, virtual host, route or weighted cluster. */
 export function decodeHeaderOps(fields: Fields, side: 'request' | 'response'): HeaderOps {
-  return { add: decodeHeaderList(fields, `${side}HeadersToAdd`), remove: fields.texts(`${side}HeadersToRemove`).map((name) => name.toLowerCase()) };
+  return shared({ add: decodeHeaderList(fields, `${side}HeadersToAdd`), remove: fields.texts(`${side}HeadersToRemove`).map((name) => name.toLowerCase()) });
 }
 
 /** A list of HeaderValueOption. */

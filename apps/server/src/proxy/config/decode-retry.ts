@@ -3,6 +3,7 @@
 import { decodeHeaderMatch } from './decode-route-match.ts';
 import type { Fields } from './fields.ts';
 import type { RetryPolicy } from './model.ts';
+import { shared } from './shared.ts';
 
 /** Envoy's cap on pauses a response may ask for. */
 const RATE_LIMITED_MAX_MS = 300_000;
@@ -43,7 +44,7 @@ export function decodeRetry(fields: Fields): RetryPolicy {
   backOff?.end();
   limited?.end();
   fields.end();
-  return policy;
+  return shared(policy);
 }
 
 function decodePriority(fields: Fields | undefined): Pick<RetryPolicy, 'avoidPriorities'> {

@@ -15,8 +15,8 @@ export function decodeMatch(fields: Fields | undefined): RouteMatchSpec {
   const match: RouteMatchSpec = {
     path: decodePath(fields),
     caseSensitive: fields.flag('caseSensitive', true),
-    headers: fields.list('headers').map(decodeHeaderMatch),
-    query: fields.list('queryParameters').map((q) => {
+    headers: fields.each('headers', decodeHeaderMatch),
+    query: fields.each('queryParameters', (q) => {
       const string = q.object('stringMatch');
       const name = q.text('name');
       const match = string === undefined ? (q.flag('presentMatch', true) ? 'present' : 'absent') : decodeStringMatch(string, 'octets');

@@ -3,6 +3,8 @@
 
 import type { JsonObject, JsonValue } from '@weft/mesh-core/wire';
 
+const nothing: readonly never[] = [];
+
 export class Fields {
   readonly path: string;
   readonly problems: string[];
@@ -77,6 +79,12 @@ export class Fields {
           (item, i) => new Fields(typeof item === 'object' && item !== null && !Array.isArray(item) ? item : {}, `${this.path}.${key}[${i}]`, this.problems),
         )
       : [];
+  }
+
+  /** What the messages of a list say; one array for all that say nothing. */
+  each<T>(key: string, decode: (fields: Fields) => T): readonly T[] {
+    const list = this.list(key);
+    return list.length === 0 ? nothing : list.map(decode);
   }
 
   texts(key: string): string[] {

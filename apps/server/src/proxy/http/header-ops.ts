@@ -1,6 +1,7 @@
 // Header changes of route configuration, virtual host, route and weighted cluster, compiled to "names to drop" and "lines to add".
 
 import type { HeaderAddition, HeaderOps } from '../config/model.ts';
+import { once } from '../config/shared.ts';
 import { compileHeaderValue, type HeaderValueSource } from './header-values.ts';
 
 /** A message that is changed, with what its values may speak of. */
@@ -43,6 +44,18 @@ const noOps: CompiledHeaderOps = { drop: undefined, names: new Set(), lines: () 
  * whose fields "exists" and "absent" are about.
  */
 export function compileHeaderOps(levels: readonly HeaderOps[], side: 'request' | 'response' = 'request'): CompiledHeaderOps {
+  const saying = levels.filter(({ add, remove }) => add.length > 0 || remove.length > 0);
+  const [first, ...more] = saying;
+  if (first === undefined) return noOps;
+  return more.length === 0 ? ofOneLevel[side](first) : compileLevels(saying, side);
+}
+
+const ofOneLevel = {
+  request: once((level: HeaderOps) => compileLevels([level], 'request')),
+  response: once((level: HeaderOps) => compileLevels([level], 'response')),
+};
+
+function compileLevels(levels: readonly HeaderOps[], side: 'request' | 'response'): CompiledHeaderOps {
   const drop = new Set<string>();
   let entries: Entry[] = [];
   for (const level of levels) {

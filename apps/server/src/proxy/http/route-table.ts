@@ -22,6 +22,7 @@ import {
   type WeightedChoice,
 } from '@weft/mesh-core/traffic';
 import type { ForwardAction, HeaderOps, HostRewrite, RedirectAction, Route, RouteConfig, VirtualHost, WeightedCluster } from '../config/model.ts';
+import { once } from '../config/shared.ts';
 import { filterFactories } from './filters/all.ts';
 import { compileFilters, type RouteFilterFactory, type RouteFilters } from './filters/chain.ts';
 import { compileHeaderOps, type CompiledHeaderOps } from './header-ops.ts';
@@ -161,6 +162,8 @@ function leadsHere(action: Route['action']): boolean {
   return action.kind === 'direct-response' && (action.status === 201 || (action.status >= 300 && action.status < 400));
 }
 
+const retryRules = once(compileRetry);
+
 function compileForward(
   action: ForwardAction,
   route: Route,
@@ -177,13 +180,14 @@ function compileForward(
     requestHeaders: levels('request', cluster),
     responseHeaders: levels('response', cluster),
   }));
-  const timeoutSpec: TimeoutSpec = { ...action, perTryTimeoutMs: retry?.perTryTimeoutMs ?? 0 };
+  const { timeoutMs, maxGrpcTimeoutMs, grpcTimeoutOffsetMs, hedgeOnPerTryTimeout } = action;
+  const timeoutSpec: TimeoutSpec = { timeoutMs, maxGrpcTimeoutMs, grpcTimeoutOffsetMs, hedgeOnPerTryTimeout, perTryTimeoutMs: retry?.perTryTimeoutMs ?? 0 };
   const requestHeaders = retry?.requestHeaders.map(compileHeaderMatch) ?? [];
   return {
     action,
     targets: compileWeightedChoice(targets),
     rewritePath: pathRewriter(route, action),
-    retry: retry === undefined ? undefined : compileRetry(retry),
+    retry: retry === undefined ? undefined : retryRules(retry),
     retriable: requestHeaders.length === 0 ? undefined : (request) => requestHeaders.some((matches) => matches(request)),
     hash: compileHashPolicies(action.hashPolicies),
     timeouts: requestTimeouts(timeoutSpec, { get: () => undefined }, false, undefined),
