@@ -55,5 +55,6 @@ test('the time to live holds where it is respected, the failure rate after a fai
 
 test('the system resolves: addresses stay, hosts file included, a name that is not there is empty', async () => {
   expect(await resolveName('10.1.2.3', settings)).toEqual({ addresses: ['10.1.2.3'] });
-  expect((await resolveName('localhost', { ...settings, family: 'v4' })).addresses).toEqual(['127.0.0.1']);
+  for (const name of ['localhost', 'api.localhost', 'a.b.LOCALHOST'])
+    expect((await resolveName(name, { ...settings, family: 'v4' })).addresses).toEqual(['127.0.0.1']);
 });

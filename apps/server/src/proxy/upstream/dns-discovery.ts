@@ -4,6 +4,7 @@
 import { lookup, resolve4, resolve6 } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { DnsSettings, Endpoint, LoadAssignment } from '../config/model.ts';
+import { resolvable } from './host-and-port.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
 
 export interface DnsAnswer {
@@ -94,7 +95,8 @@ export const resolveName: ResolveName = async (name, { family, respectTtl }) => 
   if (isIP(name) !== 0) return { addresses: [name] };
   const four = family !== 'v6';
   const six = family !== 'v4';
-  const found = await lookup(name, { all: true, order: 'verbatim' }).catch((error: unknown) => {
+  const asked = resolvable(name);
+  const found = await lookup(asked, { all: true, order: 'verbatim' }).catch((error: unknown) => {
     const { code } = error as { code?: string };
     if (code === 'ENOTFOUND' || code === 'ENODATA') return [];
     throw error;
@@ -105,7 +107,7 @@ export const resolveName: ResolveName = async (name, { family, respectTtl }) => 
   const second = family === 'v4-preferred' ? lists.v6 : lists.v4;
   const addresses = family === 'all' ? [...lists.v6, ...lists.v4] : first.length > 0 ? first : four && six ? second : [];
   if (!respectTtl || addresses.length === 0) return { addresses };
-  const records = await (isIP(addresses[0] ?? '') === 6 ? resolve6 : resolve4)(name, { ttl: true }).catch(() => []);
+  const records = await (isIP(addresses[0] ?? '') === 6 ? resolve6 : resolve4)(asked, { ttl: true }).catch(() => []);
   const ttls = records.map((record) => record.ttl * 1_000);
   return ttls.length === 0 ? { addresses } : { addresses, ttlMs: Math.min(...ttls) };
 };

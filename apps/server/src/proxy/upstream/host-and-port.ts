@@ -11,8 +11,13 @@ export type SocketTarget = { host: string; port: number } | { path: string };
 
 /** Where a socket connects to for an endpoint; `@name` is an abstract unix socket. */
 export function socketTarget({ address, port }: { address: string; port: number }): SocketTarget {
-  if (!isSocketPath(address)) return { host: address, port };
+  if (!isSocketPath(address)) return { host: resolvable(address), port };
   return { path: address.startsWith('@') ? `\0${address.slice(1)}` : address };
+}
+
+/** What to ask the system for a name: it need not know those under localhost (RFC 6761 §6.3), Envoy's resolver does. */
+export function resolvable(name: string): string {
+  return /\.localhost$/i.test(name) ? 'localhost' : name;
 }
 
 export function isSocketPath(address: string): boolean {
