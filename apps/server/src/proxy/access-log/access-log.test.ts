@@ -33,7 +33,7 @@ async function logged(request: string, formats: readonly (LogFormat | undefined)
 
 test('Istio’s text, and JSON of the same, have every operator in place; nothing a client sends forges a line', async () => {
   const request =
-    'POST /p?q="x" HTTP/1.1\r\nhost: shelf\r\nuser-agent: a"b [2026] "GET /forged\r\nx-request-id: r\r\nx-forwarded-for: 10.0.0.1\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc';
+    'POST /p?q="x" HTTP/1.1\r\nhost: shelf\r\nuser-agent: a"b [2026] "GET /forged\r\nx-empty:\r\nx-request-id: r\r\nx-forwarded-for: 10.0.0.1\r\ncontent-length: 3\r\nconnection: close\r\n\r\nabc';
   const json: LogFormat = {
     kind: 'json',
     omitEmpty: false,
@@ -42,7 +42,8 @@ test('Istio’s text, and JSON of the same, have every operator in place; nothin
       bytes: { sent: '%BYTES_SENT%', received: '%BYTES_RECEIVED%' },
       requested_server_name: '%REQUESTED_SERVER_NAME%',
       path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
-      line: '%REQ(:METHOD)% %REQ(X-NONE)%',
+      line: '%REQ(:METHOD)% %REQ(X-NONE)% <%REQ(X-EMPTY)%>',
+      empty: '%REQ(X-EMPTY)%',
       chain: '%FILTER_CHAIN_NAME%',
       shelf: '%RESP(X-SHELF)%',
       version: 1,
@@ -54,7 +55,7 @@ test('Istio’s text, and JSON of the same, have every operator in place; nothin
   );
   // Keys sorted, as Envoy writes them.
   expect(object).toBe(
-    '{"bytes":{"received":3,"sent":2},"chain":"plain","line":"POST -","path":"/p?q=\\"x\\"","requested_server_name":null,"response_code":200,"shelf":"7","version":1}\n',
+    '{"bytes":{"received":3,"sent":2},"chain":"plain","empty":"","line":"POST - <>","path":"/p?q=\\"x\\"","requested_server_name":null,"response_code":200,"shelf":"7","version":1}\n',
   );
 });
 

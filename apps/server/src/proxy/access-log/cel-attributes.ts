@@ -19,7 +19,7 @@ const http =
   (read: Read): Read =>
   (source) =>
     source.record.method === '' ? undefined : read(source);
-const header = (name: string): Read => http((source) => some(source.request(name)));
+const header = (name: string): Read => http((source) => source.request(name));
 const metadata = (owner: { metadata: object } | undefined): CelValue => (owner === undefined ? undefined : { filter_metadata: owner.metadata });
 
 const ATTRIBUTES: Readonly<Record<CelAttribute, Read>> = {

@@ -13,6 +13,8 @@ type Read = (source: HeaderValueSource) => string | undefined;
 /** In JSON these are numbers. */
 const NUMBERS =
   /^%(RESPONSE_CODE|BYTES_RECEIVED|BYTES_SENT|(\w+_)?DURATION|(UPSTREAM_)?CONNECTION_ID|UPSTREAM_REQUEST_ATTEMPT_COUNT|\w+_PORT|GRPC_STATUS_NUMBER)%$/;
+/** No value has this character in it. */
+const NO_VALUE = '\0';
 const ONE_COMMAND = /^%[A-Z0-9_]+(\([^)]*\))?(:\d+)?%$/;
 
 /** Headers this proxy writes itself are not among those that came. */
@@ -40,13 +42,16 @@ function ownHeader(command: string, argument: string | undefined): Read | undefi
 
 function resolver(change: (value: string) => string): CommandResolver<HeaderValueSource> {
   return (command, argument) => {
-    const read = ownHeader(command, argument) ?? logCommand(command, argument) ?? resolveCommand(command, argument);
+    const own = ownHeader(command, argument);
+    const read = own ?? logCommand(command, argument) ?? resolveCommand(command, argument);
     if (read === undefined) return undefined;
+    // A header that came without a value is there, as in Envoy.
+    const mayBeEmpty = own === undefined && /^(REQ|RESP|TRAILER)\([^:]/.test(`${command}(${argument}`);
     // RFC 2253 has escaped what needs it.
     const changed = command.endsWith('_SUBJECT') || command.endsWith('_PEER_ISSUER') ? (name: string) => name : change;
     return (source) => {
       const value = read(source);
-      return value === undefined || value === '' ? undefined : changed(value);
+      return value === undefined || (value === '' && !mayBeEmpty) ? undefined : changed(value);
     };
   };
 }
@@ -91,14 +96,14 @@ function compileValue(value: JsonFormatValue, omitEmpty: boolean): (source: Head
   if (typeof value === 'object' && value !== null) return compileObject(value, omitEmpty);
   if (typeof value !== 'string') return () => value;
   const alone = ONE_COMMAND.test(value);
-  const read = compileSubstitution(value, forJson, alone || omitEmpty ? '' : '-');
+  const read = compileSubstitution(value, forJson, alone ? NO_VALUE : omitEmpty ? '' : '-');
   if (typeof read === 'string') return () => read;
   if (!alone) return read;
   const none = omitEmpty ? undefined : null;
   const number = NUMBERS.test(value);
   return (source) => {
     const text = read(source);
-    return text === '' ? none : number ? Number(text) : text;
+    return text === NO_VALUE ? none : number ? Number(text) : text;
   };
 }
 
