@@ -96,6 +96,38 @@ export const HEALTH: readonly Case[] = [
   },
   {
     area,
+    name: 'outlier detection: a change of the cluster lets everybody back and counts anew, one of its endpoints does not',
+    random: true,
+    services: [service('outlier-edited', a, b)],
+    objects: outliers('outlier-edited', 'consecutive5xxErrors: 2, maxEjectionPercent: 50'),
+    steps: [
+      http({ times: 4, do: { status: 500, only: 'a' }, expect: { statuses: { 200: 2, 500: 2 } } }),
+      until(http({ times: 8, expect: { apps: { b: 8 } } })),
+      {
+        kind: 'apply',
+        objects: `
+kind: WorkloadEntry
+metadata: { name: outlier-edited-more }
+spec: { address: 127.0.0.1, ports: { http: $PORT(c) }, labels: { app: outlier-edited }, serviceAccount: observed }
+`,
+      },
+      until(http({ times: 8, expect: { apps: { b: 4, c: 4 } } })),
+      // One short of an ejection.
+      http({ times: 2, do: { status: 500, only: 'c' }, expect: { statuses: { 200: 1, 500: 1 } } }),
+      {
+        kind: 'apply',
+        objects: policy(
+          'outlier-edited',
+          '{ loadBalancer: { simple: ROUND_ROBIN }, connectionPool: { http: { maxRetries: 7 } }, outlierDetection: { interval: 300ms, baseEjectionTime: 60s, consecutive5xxErrors: 2, maxEjectionPercent: 50 } }',
+        ),
+      },
+      until(http({ times: 12, expect: { apps: { a: 4, b: 4, c: 4 } } })),
+      http({ times: 3, do: { status: 500, only: 'c' }, expect: { statuses: { 200: 2, 500: 1 } } }),
+      http({ times: 12, expect: { apps: { a: 4, b: 4, c: 4 } } }),
+    ],
+  },
+  {
+    area,
     name: 'outlier detection: maxEjectionPercent leaves the others in; the default of 10 % is nobody of four',
     random: true,
     services: [service('outlier-few', a, b, c, d), service('outlier-half', a, b, c, d)],
