@@ -6,7 +6,8 @@ import { getCiphers } from 'node:tls';
 import { decodeStringMatch } from './decode-common.ts';
 import type { Fields } from './fields.ts';
 import type { KeyPair, PeerTrust, SanMatch, TlsParams, TlsVersion } from './model.ts';
-import { mustLoad } from '../transport/secure-context.ts';
+import { digestOf } from '../transport/peer-identity.ts';
+import { mustLoad, sharedContext } from '../transport/secure-context.ts';
 
 const SAN_TYPES: Readonly<Record<string, NonNullable<SanMatch['san']>>> = { URI: 'uri', DNS: 'dns', EMAIL: 'email', IP_ADDRESS: 'ip' };
 const VERSIONS: Readonly<Record<string, TlsVersion>> = { TLSv1_0: 'TLSv1', TLSv1_1: 'TLSv1.1', TLSv1_2: 'TLSv1.2', TLSv1_3: 'TLSv1.3' };
@@ -49,20 +50,10 @@ export function decodeTlsParams(params: Fields | undefined): TlsParams {
     ...(curves.length === 0 ? {} : { ecdhCurve: curves.join(':') }),
     ...(algorithms.length === 0 ? {} : { sigalgs: algorithms.join(':') }),
   };
-  if (params !== undefined && params.problems.length === 0) check(params, 'ecdhCurves', () => mustAgree(result));
+  // Clusters of a mesh agree, and a context of OpenSSL for each of thousands takes seconds.
+  if (params !== undefined && params.problems.length === 0) check(params, 'ecdhCurves', () => sharedContext({ ca: [], ...result }));
   params?.end();
   return result;
-}
-
-/** What has loaded loads again. Clusters of a mesh agree, and a context of OpenSSL for each of thousands takes seconds. */
-const loaded = new Set<string>();
-const MOST_LOADED = 64;
-
-function mustAgree(params: TlsParams): void {
-  const key = JSON.stringify(params);
-  if (loaded.has(key)) return;
-  mustLoad(params);
-  if (loaded.size < MOST_LOADED) loaded.add(key);
 }
 
 export function decodeTrust(context: Fields | undefined): PeerTrust & { acceptUntrusted: boolean } {
@@ -84,7 +75,7 @@ export function decodeTrust(context: Fields | undefined): PeerTrust & { acceptUn
     }),
     ...(checks?.list('matchSubjectAltNames') ?? []).map((san): SanMatch => ({ ...decodeStringMatch(san), san: 'any' })),
   ];
-  const hashes = (checks?.texts('verifyCertificateHash') ?? []).map((hash) => hash.replaceAll(':', '').toLowerCase());
+  const hashes = (checks?.texts('verifyCertificateHash') ?? []).map(digestOf);
   const keys = checks?.texts('verifyCertificateSpki') ?? [];
   const acceptUntrusted = checks?.text('trustChainVerification') === 'ACCEPT_UNTRUSTED';
   checks?.end();

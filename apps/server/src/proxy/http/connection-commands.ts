@@ -2,7 +2,7 @@
 
 import type { X509Certificate } from 'node:crypto';
 import { SocketAddress, type Socket } from 'node:net';
-import { distinguishedName, sansOf } from '../transport/peer-identity.ts';
+import { digestOf, distinguishedName, sansOf } from '../transport/peer-identity.ts';
 import { type TlsFacts, tlsFacts } from '../transport/tls-facts.ts';
 import type { HeaderValueSource } from './header-values.ts';
 import { compileTime } from './time-format.ts';
@@ -12,9 +12,8 @@ type ReadTls = (facts: TlsFacts) => string | undefined;
 type ReadCertificate = (certificate: X509Certificate) => string;
 
 const joined = (names: readonly string[]): string => names.join(',');
-const digest = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase();
-const sha1: ReadCertificate = ({ fingerprint }) => digest(fingerprint);
-const sha256: ReadCertificate = ({ fingerprint256 }) => digest(fingerprint256);
+const sha1: ReadCertificate = ({ fingerprint }) => digestOf(fingerprint);
+const sha256: ReadCertificate = ({ fingerprint256 }) => digestOf(fingerprint256);
 const serial: ReadCertificate = ({ serialNumber }) => serialNumber.toLowerCase();
 
 const SANS: Readonly<Record<string, ReadCertificate>> = {

@@ -64,9 +64,14 @@ export function namesHost(subjectAltName: string | undefined, host: string): boo
 }
 
 /** Accepts a certificate with one of the hashes, or a key with one. */
+/** A fingerprint as Envoy writes it: hex in lower case, without colons. */
+export function digestOf(fingerprint: string): string {
+  return fingerprint.replaceAll(':', '').toLowerCase();
+}
+
 export function compilePins({ hashes, keys }: CertificatePins): (certificate: X509Certificate) => boolean {
   return (certificate) =>
-    hashes.includes(certificate.fingerprint256.replaceAll(':', '').toLowerCase()) ||
+    hashes.includes(digestOf(certificate.fingerprint256)) ||
     (keys.length > 0 &&
       keys.includes(
         createHash('sha256')

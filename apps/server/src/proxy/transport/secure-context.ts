@@ -41,15 +41,18 @@ let roots: string[] | undefined;
 /** What the system trusts, else what Node does, and NODE_EXTRA_CA_CERTS. */
 export function systemRoots(env: NodeJS.ProcessEnv = process.env): string[] {
   if (roots !== undefined) return roots;
-  const [system] = [env['WEFT_SSL_CERT_FILE'] ?? env['SSL_CERT_FILE'], ...bundles].flatMap(readIfThere);
-  const extra = readIfThere(env['WEFT_NODE_EXTRA_CA_CERTS'] ?? env['NODE_EXTRA_CA_CERTS']);
-  return (roots = [...(system === undefined ? rootCertificates : [system]), ...extra]);
+  const system = firstOf([env['WEFT_SSL_CERT_FILE'] ?? env['SSL_CERT_FILE'], ...bundles]);
+  const extra = firstOf([env['WEFT_NODE_EXTRA_CA_CERTS'] ?? env['NODE_EXTRA_CA_CERTS']]);
+  return (roots = [...(system === undefined ? rootCertificates : [system]), ...(extra === undefined ? [] : [extra])]);
 }
 
-function readIfThere(file: string | undefined): string[] {
-  try {
-    return file === undefined ? [] : [readFileSync(file, 'utf8')];
-  } catch {
-    return [];
-  }
+/** The first file that can be read. */
+function firstOf(files: readonly (string | undefined)[]): string | undefined {
+  for (const file of files)
+    try {
+      if (file !== undefined) return readFileSync(file, 'utf8');
+    } catch {
+      // The next is tried.
+    }
+  return undefined;
 }

@@ -5,7 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import type { DownstreamTls, KeyPair } from '../config/model.ts';
-import { compilePeerSans, compilePins, distinguishedName, namesHost, sansOf } from './peer-identity.ts';
+import { compilePeerSans, compilePins, digestOf, distinguishedName, namesHost, sansOf } from './peer-identity.ts';
 import { type SecretStore, contextParams } from './secrets.ts';
 
 export interface TlsClient {
@@ -88,7 +88,7 @@ export class TlsTerminator {
       principal: uriNames[0],
       uriNames,
       trusted,
-      certificateHash: certificate === undefined ? '' : certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      certificateHash: certificate === undefined ? '' : digestOf(certificate.fingerprint256),
       subject: certificate === undefined ? '' : distinguishedName(certificate.subject),
       dnsNames: certificate === undefined ? [] : sansOf(certificate.subjectAltName, 'dns'),
       ownNames: sansOf(socket.getX509Certificate()?.subjectAltName, 'uri'),
