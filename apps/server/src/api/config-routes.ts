@@ -14,7 +14,7 @@ import {
   trafficSplitSchema,
 } from '@weft/mesh-core/api';
 import { MAX_YAML_BYTES, toYaml } from '@weft/mesh-core/config';
-import { type MeshObject, type Problem, type ObjectRef, findKind, namespaceOf, refKey, refOf, refusesWrite } from '@weft/mesh-core/model';
+import { type MeshObject, type Problem, type ObjectRef, findKind, namespaceOf, push, refKey, refOf, refusesWrite } from '@weft/mesh-core/model';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Commit, WriteOp } from '../config-store/config-store.ts';
@@ -45,11 +45,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
   const problemsByObject = (): Map<string, Problem[]> => {
     const found = new Map<string, Problem[]>();
     for (const problem of queries.problems()) {
-      if (problem.ref === undefined) continue;
-      const key = refKey(problem.ref);
-      const own = found.get(key);
-      if (own === undefined) found.set(key, [problem]);
-      else own.push(problem);
+      if (problem.ref !== undefined) push(found, refKey(problem.ref), problem);
     }
     return found;
   };

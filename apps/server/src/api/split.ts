@@ -11,7 +11,7 @@ import {
   resolveHost,
   toYaml,
 } from '@weft/mesh-core/config';
-import { type MeshObject, byAge } from '@weft/mesh-core/model';
+import { type MeshObject, byAge, push } from '@weft/mesh-core/model';
 import { virtualServicesOfRoutes } from '@weft/mesh-core/translate';
 
 export interface SplitRule {
@@ -62,12 +62,7 @@ function splitIndex(objects: readonly MeshObject[], domainSuffix: string): Split
 
 function byHosts<T>(items: readonly T[], hostsOf: (item: T) => Iterable<string>): Map<string, T[]> {
   const groups = new Map<string, T[]>();
-  for (const item of items)
-    for (const host of hostsOf(item)) {
-      const group = groups.get(host);
-      if (group === undefined) groups.set(host, [item]);
-      else group.push(item);
-    }
+  for (const item of items) for (const host of hostsOf(item)) push(groups, host, item);
   return groups;
 }
 

@@ -1,6 +1,7 @@
 // One line of the list of traces, from the trace's spans.
 
 import type { Span, TraceSummary } from '@weft/mesh-core/api';
+import { grouped } from '@weft/mesh-core/model';
 
 /** Summary of a trace with at least one span. The span without a parent names it; while that is not here, the earliest one whose parent is not. */
 export function summarize(traceId: string, spans: readonly Span[]): TraceSummary {
@@ -11,7 +12,7 @@ export function summarize(traceId: string, spans: readonly Span[]): TraceSummary
   const start = Math.min(...spans.map((span) => span.startUs));
   const end = Math.max(...spans.map((span) => span.startUs + span.durationUs));
   const errors = spans.filter((span) => span.error).length;
-  const children = groupByParent(spans);
+  const children = grouped(spans, (span) => span.parentId);
   const services = new Map<string, { service: string; spans: number; selfUs: number }>();
   for (const span of spans) {
     const entry = services.get(span.service) ?? { service: span.service, spans: 0, selfUs: 0 };
@@ -30,16 +31,6 @@ export function summarize(traceId: string, spans: readonly Span[]): TraceSummary
     recovered: errors > 0 && !root.error,
     services: [...services.values()].toSorted((a, b) => b.selfUs - a.selfUs || (a.service < b.service ? -1 : 1)),
   };
-}
-
-function groupByParent(spans: readonly Span[]): Map<string, Span[]> {
-  const children = new Map<string, Span[]>();
-  for (const span of spans) {
-    const siblings = children.get(span.parentId);
-    if (siblings === undefined) children.set(span.parentId, [span]);
-    else siblings.push(span);
-  }
-  return children;
 }
 
 /** Time of a span in which none of its children ran, microseconds; children outside of it are cut to it. */

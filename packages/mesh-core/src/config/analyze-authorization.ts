@@ -1,7 +1,7 @@
 // AuthorizationPolicies against the workloads they are for and what they name: a rule that names what is not there never matches,
 // which in ALLOW means that somebody is shut out and in DENY that nobody is.
 
-import { type MeshObject, type Problem, unresolved } from '../model/index.ts';
+import { type MeshObject, type Problem, unresolved, oncePer } from '../model/index.ts';
 import type { AuthorizationPolicySpec } from './authorization-policy.ts';
 import { type Mesh, hostMatches, problem, resolveHost, selectsAny } from './analyze-mesh.ts';
 import { matches } from './label-index.ts';
@@ -122,17 +122,8 @@ function eachOf({ path, values: list = [] }: Values): { at: string; value: strin
   return list.map((value, i) => ({ at: `${path}[${i}]`, value }));
 }
 
-/** What all policies of a mesh ask for is worked out once. */
-function perMesh<T>(make: (mesh: Mesh) => T): (mesh: Mesh) => T {
-  const known = new WeakMap<Mesh, T>();
-  return (mesh) => {
-    let made = known.get(mesh);
-    if (made === undefined) known.set(mesh, (made = make(mesh)));
-    return made;
-  };
-}
-
-const namespacesOf = perMesh((mesh) => {
+// What all policies of a mesh ask for is worked out once.
+const namespacesOf = oncePer((mesh: Mesh) => {
   const objects = [...mesh.services.values(), ...mesh.workloads, ...mesh.gateways.values()];
   return [...new Set([...mesh.proxies, ...objects.map((o) => o.metadata)].map((o) => o.namespace).concat(mesh.namespaces.map((n) => n.metadata.name)))];
 });
@@ -160,7 +151,7 @@ function methodProblems(of: Values, found: Found): Problem[] {
 }
 
 /** Hosts a client may ask for: of Services, entries, VirtualServices and Gateways. */
-const hostsOf = perMesh((mesh) => {
+const hostsOf = oncePer((mesh: Mesh) => {
   const all = [
     ...mesh.services.keys(),
     ...mesh.entries.map((e) => e.host),
@@ -184,8 +175,8 @@ function hostProblems(of: Values, namespace: string, mesh: Mesh, found: Found): 
 }
 
 /** Of workloads and of connected proxies: `/ns/<namespace>/sa/<service account>`. */
-const accountsOf = perMesh(
-  ({ workloads, proxies }) =>
+const accountsOf = oncePer(
+  ({ workloads, proxies }: Mesh) =>
     new Set([
       ...workloads.map((w) => `/ns/${w.metadata.namespace}/sa/${w.spec.serviceAccount ?? 'default'}`),
       ...proxies.map((p) => p.identity.replace(/^spiffe:\/\/[^/]*/, '')),

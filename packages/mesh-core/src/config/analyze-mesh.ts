@@ -1,11 +1,11 @@
 // The objects of a mesh by kind, indexed for the analysis.
 
-import { byAge, type MeshObject, type Problem, refOf } from '../model/index.ts';
+import { byAge, type MeshObject, type Problem, refOf, grouped, isSameList, push } from '../model/index.ts';
 import type { AuthorizationPolicySpec } from './authorization-policy.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import type { EnvoyFilterSpec } from './envoy-filter.ts';
 import type { GatewaySpec } from './gateway.ts';
-import { type Select, labelIndex, matches, push } from './label-index.ts';
+import { type Select, labelIndex, matches } from './label-index.ts';
 import type { IngressClassSpec, IngressSpec } from './ingress.ts';
 import type { TcpRouteSpec, TlsRouteSpec } from './l4-route.ts';
 import type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
@@ -120,7 +120,7 @@ const allLabels = ({ metadata, spec }: MeshObject<WorkloadEntrySpec>): Record<st
 /** `previous`: an earlier mesh; what is made of kinds that have not changed since is its own. */
 export function meshOf(objects: readonly MeshObject[], proxies: readonly ConnectedProxy[], previous?: Mesh): Mesh {
   const kinds = new Map<string, readonly MeshObject[]>();
-  for (const [kind, list] of grouped(objects)) {
+  for (const [kind, list] of grouped(objects, (object) => object.kind)) {
     const before = previous?.kinds.get(kind);
     kinds.set(kind, before !== undefined && isSameList(before, list) ? before : list);
   }
@@ -166,16 +166,6 @@ export function meshOf(objects: readonly MeshObject[], proxies: readonly Connect
     namespaces: of('Namespace'),
     proxies,
   };
-}
-
-function grouped(objects: readonly MeshObject[]): Map<string, MeshObject[]> {
-  const groups = new Map<string, MeshObject[]>();
-  for (const object of objects) push(groups, object.kind, object);
-  return groups;
-}
-
-export function isSameList(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
 /** Finds those whose host, a name or a wildcard, covers one, in the order given. Names are found by themselves; only wildcards are tried one by one. */

@@ -1,10 +1,10 @@
 // What only several objects together can tell: dangling references, contradicting rules, weights that do not add up.
 // Codes are Kiali's where it has one.
 
-import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem } from '../model/index.ts';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, isSameList } from '../model/index.ts';
 import { authorizationProblems } from './analyze-authorization.ts';
 import { destinationRulePairs, destinationRuleProblems } from './analyze-rules.ts';
-import { type ConnectedProxy, type Mesh, isSameList, meshOf } from './analyze-mesh.ts';
+import { type ConnectedProxy, type Mesh, meshOf } from './analyze-mesh.ts';
 import { envoyFilterProblems } from './analyze-envoy-filters.ts';
 import { extensionProviderProblems } from './analyze-extension-providers.ts';
 import { gatewayConflicts, subsetsPastGateways } from './analyze-gateways.ts';

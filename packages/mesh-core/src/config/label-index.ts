@@ -1,5 +1,7 @@
 // Finds what has some labels without looking at everything: thousands of services and rules each ask among thousands of workloads.
 
+import { push } from '../model/index.ts';
+
 type Labels = Readonly<Record<string, string>>;
 
 /** Those of a namespace that have all of some labels, in the order given; no labels = all of the namespace. */
@@ -31,9 +33,3 @@ export function labelIndex<T>(items: readonly T[], namespaceOf: (item: T) => str
 
 /** Lengths keep the parts apart, whatever they hold. */
 const labelKey = (namespace: string, name: string, value: string): string => `${namespace.length} ${name.length} ${namespace} ${name} ${value}`;
-
-export function push<K, V>(groups: Map<K, V[]>, key: K, value: V): void {
-  const group = groups.get(key);
-  if (group === undefined) groups.set(key, [value]);
-  else group.push(value);
-}

@@ -2,8 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { AuthorizationPolicySpec } from '../config/index.ts';
-import type { MeshObject, ProxyNode } from '../model/index.ts';
-import { grouped } from './common.ts';
+import { grouped, type MeshObject, type ProxyNode } from '../model/index.ts';
 import { derived, sameList } from './memo.ts';
 import { type Mesh, ofKind } from './mesh.ts';
 import { concerns } from './policy-targets.ts';

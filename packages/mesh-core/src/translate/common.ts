@@ -51,18 +51,6 @@ export function without(object: Record<string, JsonValue | undefined>): JsonObje
   return Object.fromEntries(Object.entries(object).filter((e): e is [string, JsonValue] => e[1] !== undefined));
 }
 
-/** `Map.groupBy`, which Node 20 does not have. */
-export function grouped<K, V>(items: Iterable<V>, keyOf: (item: V) => K): Map<K, V[]> {
-  const groups = new Map<K, V[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [item]);
-    else group.push(item);
-  }
-  return groups;
-}
-
 /** Whether an Envoy of this version has what came with `wanted`. */
 export function isAtLeast(version: string, [wantedMajor, wantedMinor]: readonly [number, number]): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);

@@ -1,8 +1,7 @@
 // DestinationRules: which is in force for a service, as a client sees it.
 
 import { type DestinationRuleSpec, type TrafficPolicySpec, hostIndex, matches, resolveHost, visible } from '../config/index.ts';
-import { type MeshObject, configPath } from '../model/index.ts';
-import { grouped } from './common.ts';
+import { type MeshObject, configPath, grouped } from '../model/index.ts';
 import { isBackendTlsRule } from './gateway-api/backend-tls.ts';
 import { derived, once, sameContent } from './memo.ts';
 import type { Mesh, MeshService } from './mesh.ts';

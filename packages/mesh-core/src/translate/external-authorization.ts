@@ -2,9 +2,9 @@
 // it asks the provider only where one is. What cannot be asked is denied.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import type { ProxyNode } from '../model/index.ts';
+import { grouped, type ProxyNode } from '../model/index.ts';
 import { type Policy, type PolicyPort, type RulesAt, namedRules, policiesFor } from './authorization-rules.ts';
-import { any, grouped } from './common.ts';
+import { any } from './common.ts';
 import { type Provider, providerOf } from './extension-providers.ts';
 import type { Mesh } from './mesh.ts';
 

@@ -2,8 +2,7 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type GatewaySpec, hostMatches } from '../config/index.ts';
-import type { MeshObject, ProxyNode } from '../model/index.ts';
-import { grouped } from './common.ts';
+import { grouped, type MeshObject, type ProxyNode } from '../model/index.ts';
 import type { Mesh } from './mesh.ts';
 import { withoutPeer } from './peer-header.ts';
 import { isCatchAll } from './route-match.ts';

@@ -2,9 +2,9 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type TrafficPolicySpec, hostMatches, matches } from '../config/index.ts';
-import type { ProxyNode } from '../model/index.ts';
+import { grouped, type ProxyNode } from '../model/index.ts';
 import { httpAuthorization, tcpAuthorization } from './authorization.ts';
-import { ADS, any, grouped, seconds, socketAddress } from './common.ts';
+import { ADS, any, seconds, socketAddress } from './common.ts';
 import { type Credential, caOf } from './credentials.ts';
 import { loadAssignment } from './endpoints.ts';
 import { httpExternalAuthorization } from './external-authorization.ts';

@@ -1,8 +1,7 @@
 // Ingresses as the Gateways and VirtualServices istiod makes of them: a Gateway each, a VirtualService for each host.
 
 import { type GatewaySpec, type HttpRouteSpec, type IngressBackend, type IngressSpec, type VirtualServiceSpec, ingressSelector } from '../config/index.ts';
-import type { MeshObject, MeshSettings } from '../model/index.ts';
-import { grouped } from './common.ts';
+import { grouped, type MeshObject, type MeshSettings } from '../model/index.ts';
 import { ROUTE_ANNOTATION } from './gateway-api/semantics.ts';
 
 type Ingress = MeshObject<IngressSpec>;

@@ -1,6 +1,7 @@
 // Remembers what was worked out from a mesh until something it was worked out from changes, so that an edit costs what it
 // touches and not what there is. What a result reads is noticed while it is made; nobody has to list it.
 
+import { isSameList } from '../model/index.ts';
 /** One thing a result was made from: how to look it up in a later mesh, and what it was. Results of one mesh share it. */
 interface Fact<M> {
   key: string;
@@ -371,10 +372,6 @@ export function sameElements<T>(old: readonly T[], now: readonly T[]): readonly 
 /** The old list where both have the same elements. */
 export function sameList<T>(old: readonly T[], now: readonly T[]): readonly T[] {
   return isSameList(old, now) ? old : now;
-}
-
-export function isSameList(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
 /** Entries that are equal in content keep their identity; when all do, so does the map. */

@@ -16,13 +16,12 @@ import {
   servedIngresses,
   visible,
 } from '../config/index.ts';
-import { byAge, type MeshObject, type MeshSettings } from '../model/index.ts';
-import { grouped } from './common.ts';
+import { byAge, type MeshObject, type MeshSettings, grouped, isSameList } from '../model/index.ts';
 import { withDelegates } from './delegates.ts';
 import { backendTlsRules } from './gateway-api/backend-tls.ts';
 import { gatewaysOfListeners, listenersByGateway, virtualServicesOfRoutes } from './gateway-api/index.ts';
 import { ingressGateways, ingressVirtualServices } from './ingress.ts';
-import { Memo, type Remembering, type Sources, derived, fact, isSameList, sameElements, sameEntries, source } from './memo.ts';
+import { Memo, type Remembering, type Sources, derived, fact, sameElements, sameEntries, source } from './memo.ts';
 import { type EntryFacts, entryServices } from './service-entries.ts';
 
 /** `https`: TLS that is passed on as it is. `auto`: not declared, told by the first bytes. */

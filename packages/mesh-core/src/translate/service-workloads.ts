@@ -2,8 +2,7 @@
 // made of hosts, ports and rules does not depend on them.
 
 import { type ServiceEntrySpec, type ServiceSpec, type WorkloadEntrySpec, labelIndex } from '../config/index.ts';
-import { hasSidecar, isHealthy, type MeshObject, type MeshSettings, spiffeId } from '../model/index.ts';
-import { grouped } from './common.ts';
+import { hasSidecar, isHealthy, type MeshObject, type MeshSettings, spiffeId, grouped } from '../model/index.ts';
 import { derived, fact, sameElements, sameEntries, sameList } from './memo.ts';
 import { type Mesh, type MeshService, type Workload, ofKind, serviceKey } from './mesh.ts';
 import { entryWorkloads } from './service-entries.ts';

@@ -2,9 +2,9 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type DestinationSpec, MESH, type TrafficPolicySpec, type VirtualServiceSpec, gatewayKey, matches, resolveHost } from '../config/index.ts';
-import type { ProxyNode } from '../model/index.ts';
+import { grouped, type ProxyNode } from '../model/index.ts';
 import { tcpClusterName } from './clusters.ts';
-import { any, clusterName, grouped, seconds, without } from './common.ts';
+import { any, clusterName, seconds, without } from './common.ts';
 import { isDynamic, sniForwardFilter } from './external-clusters.ts';
 import { tcpAccessLog } from './manager-telemetry.ts';
 import { destinationRuleFor } from './destination-rules.ts';

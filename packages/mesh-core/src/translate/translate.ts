@@ -1,7 +1,7 @@
 // Everything one proxy is told, as encoded resources.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import { type MeshSettings, type ProxyNode, refKey, refOf, spiffeId } from '../model/index.ts';
+import { type MeshSettings, type ProxyNode, refKey, refOf, spiffeId, isSameList } from '../model/index.ts';
 import { type Resource, type ResourceSet, LayeredView, ListView, type TypeUrl, TYPE_URL, type View } from '../xds/index.ts';
 import { serviceClusters } from './clusters.ts';
 import { contentHash, encodeFields, encodeResource, withFields } from './encode.ts';
@@ -14,7 +14,7 @@ import { inboundListener } from './inbound-listeners.ts';
 import { inboundPorts } from './inbound-ports.ts';
 import { type MissingKeys, missingKeys } from './key-sets.ts';
 import { apiListener, hostListener, upstreamListener } from './listeners.ts';
-import { type Entry, type Memo, constant, isSameList, once, onceEntry, onceEntryFor, onceFor, still } from './memo.ts';
+import { type Entry, type Memo, constant, once, onceEntry, onceEntryFor, onceFor, still } from './memo.ts';
 import { type Mesh, type MeshService, serviceOf } from './mesh.ts';
 import { ownClusters } from './own-clusters.ts';
 import { visibleService, visibleServices } from './sidecar-scope.ts';

@@ -1,8 +1,8 @@
 // Which VirtualService a host follows: Istio's precedence rules as look-ups.
 
 import { MESH, type VirtualServiceSpec, gatewayKey, hostMatches, publicity, resolveHost, visible } from '../config/index.ts';
-import type { MeshObject } from '../model/index.ts';
-import { derived, fact, isSameList, once } from './memo.ts';
+import { isSameList, push, type MeshObject } from '../model/index.ts';
+import { derived, fact, once } from './memo.ts';
 import type { Mesh } from './mesh.ts';
 
 type VirtualService = MeshObject<VirtualServiceSpec>;
@@ -50,12 +50,7 @@ interface HostIndex {
 
 function indexByHost(mesh: Mesh, clientNamespace: string): HostIndex {
   const byHost = new Map<string, VirtualService[]>();
-  for (const vs of virtualServicesFor(mesh, MESH, clientNamespace))
-    for (const host of hostsOf(mesh, vs)) {
-      const known = byHost.get(host);
-      if (known === undefined) byHost.set(host, [vs]);
-      else known.push(vs);
-    }
+  for (const vs of virtualServicesFor(mesh, MESH, clientNamespace)) for (const host of hostsOf(mesh, vs)) push(byHost, host, vs);
   const wildcards = [...byHost].filter(([host]) => host.startsWith('*')).toSorted(([a], [b]) => b.length - a.length);
   return { exact: byHost, wildcards: new Map(wildcards.map(([host, all]) => [host, all.slice(0, 1)])) };
 }

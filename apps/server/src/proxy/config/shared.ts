@@ -1,4 +1,4 @@
-// Most routes of a mesh say the same of retries and headers. What is equal is kept once, and so is what is compiled from it.
+// Most routes of a mesh say the same of retries and headers. What is equal is kept once.
 
 const kept = new Map<string, object>();
 const mostKept = 1_000;
@@ -12,14 +12,4 @@ export function shared<T extends object>(value: T): T {
   if (kept.size >= mostKept) kept.clear();
   kept.set(key, value);
   return value;
-}
-
-/** A function of such values that works each out once. */
-export function once<T extends object, R>(compile: (value: T) => R): (value: T) => R {
-  const known = new WeakMap<T, R>();
-  return (value) => {
-    let result = known.get(value);
-    if (result === undefined) known.set(value, (result = compile(value)));
-    return result;
-  };
 }

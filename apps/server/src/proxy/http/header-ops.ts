@@ -1,7 +1,7 @@
 // Header changes of route configuration, virtual host, route and weighted cluster, compiled to "names to drop" and "lines to add".
 
+import { oncePer } from '@weft/mesh-core/model';
 import type { HeaderAddition, HeaderOps } from '../config/model.ts';
-import { once } from '../config/shared.ts';
 import { compileHeaderValue, type HeaderValueSource } from './header-values.ts';
 
 /** A message that is changed, with what its values may speak of. */
@@ -51,8 +51,8 @@ export function compileHeaderOps(levels: readonly HeaderOps[], side: 'request' |
 }
 
 const ofOneLevel = {
-  request: once((level: HeaderOps) => compileLevels([level], 'request')),
-  response: once((level: HeaderOps) => compileLevels([level], 'response')),
+  request: oncePer((level: HeaderOps) => compileLevels([level], 'request')),
+  response: oncePer((level: HeaderOps) => compileLevels([level], 'response')),
 };
 
 function compileLevels(levels: readonly HeaderOps[], side: 'request' | 'response'): CompiledHeaderOps {

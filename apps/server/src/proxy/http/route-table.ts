@@ -1,5 +1,6 @@
 // A route configuration compiled: virtual hosts to look up, routes to test in order, and everything a request needs once chosen.
 
+import { oncePer } from '@weft/mesh-core/model';
 import {
   compileHeaderMatch,
   compileHashPolicies,
@@ -22,7 +23,6 @@ import {
   type WeightedChoice,
 } from '@weft/mesh-core/traffic';
 import type { ForwardAction, HeaderOps, HostRewrite, RedirectAction, Route, RouteConfig, VirtualHost, WeightedCluster } from '../config/model.ts';
-import { once } from '../config/shared.ts';
 import { filterFactories } from './filters/all.ts';
 import { compileFilters, type RouteFilterFactory, type RouteFilters } from './filters/chain.ts';
 import { compileHeaderOps, type CompiledHeaderOps } from './header-ops.ts';
@@ -162,7 +162,7 @@ function leadsHere(action: Route['action']): boolean {
   return action.kind === 'direct-response' && (action.status === 201 || (action.status >= 300 && action.status < 400));
 }
 
-const retryRules = once(compileRetry);
+const retryRules = oncePer(compileRetry);
 
 function compileForward(
   action: ForwardAction,

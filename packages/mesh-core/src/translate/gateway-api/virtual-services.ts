@@ -1,8 +1,7 @@
 // HTTPRoutes and GRPCRoutes as the VirtualServices they amount to: of Gateways, and of Services of the mesh (GAMMA).
 
 import { type GrpcRouteSpec, type HttpRouteSpec, type MeshRouteSpec, type ReferenceGrantSpec, type VirtualServiceSpec } from '../../config/index.ts';
-import { byAgeAndPath, type MeshObject } from '../../model/index.ts';
-import { grouped } from '../common.ts';
+import { byAgeAndPath, type MeshObject, grouped } from '../../model/index.ts';
 import type { Listener } from './listeners.ts';
 import { attachmentsOf, hostnamesOf, isolated, meshParentsOf } from './parents.ts';
 import { type HttpRoute, asHttp, bySpecificity, httpRules, withPaths } from './rules.ts';
