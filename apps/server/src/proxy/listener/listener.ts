@@ -3,80 +3,26 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { compileWeightedChoice, type RbacConnection, type WeightedChoice } from '@weft/mesh-core/traffic';
 import { startCompiling } from '../compiling.ts';
-import { compileChainMatch, type ChainMatcher } from '../config/chain-match.ts';
-import type { ChainMatch, FilterChain, HttpConnectionManager, ListenerConfig, TcpProxy, WeightedCluster } from '../config/model.ts';
+import type { ListenerConfig } from '../config/model.ts';
+import type { ConnectionContext } from '../http/downstream.ts';
+import type { CheckedConnection } from '../http/ext-authz/check-request.ts';
 import type { ListenerStats } from '../http/hooks.ts';
-import type { RouteFilter } from '../http/filters/chain.ts';
-import { compileManagerFilters } from '../http/filters/manager-filters.ts';
-import { compileRouteTable, type RouteSlot } from '../http/route-table.ts';
 import { Http2ServerConnection } from '../http/http2-server-connection.ts';
 import { ServerConnection } from '../http/server-connection.ts';
-import type { CheckedConnection } from '../http/ext-authz/check-request.ts';
-import { compileGuard, type ConnectionGuard } from '../tcp/connection-guard.ts';
+import type { ConnectionGuard } from '../tcp/connection-guard.ts';
 import { refuseOnFirstBytes } from '../tcp/refuse.ts';
 import { clusterOf, type TcpContext, TcpConnection, tcpRecord } from '../tcp/tcp-proxy.ts';
 import { awaitPreface } from '../transport/preface.ts';
 import { WheelTimer } from '../transport/timer-wheel.ts';
 import { tlsFacts } from '../transport/tls-facts.ts';
-import { TlsTerminator, type TlsClient } from '../transport/tls-terminator.ts';
-import { inspect, nothingFound, type Found, type Inspection } from './inspect.ts';
+import { addressesOf, type Arrival, arrivalOf, type Downstream, downstreamOf, httpContext, plain, tcpContext } from './arrival.ts';
+import { type CompiledChain, FilterChains } from './chains.ts';
+import { inspect, nothingFound, type Found } from './inspect.ts';
 import type { RuntimeParts } from './parts.ts';
-import type { ConnectionContext } from '../http/downstream.ts';
-
-interface CompiledChain {
-  config: FilterChain;
-  routes: RouteSlot | undefined;
-  tls: TlsTerminator | undefined;
-  pick: WeightedChoice<WeightedCluster>;
-  filters: readonly RouteFilter[];
-  guard: ConnectionGuard | undefined;
-}
-
-/** A listener's configuration, compiled. */
-interface Setup {
-  config: ListenerConfig;
-  chains: readonly CompiledChain[];
-  fallback: CompiledChain | undefined;
-  matcher: ChainMatcher;
-  /** Index of the one chain that takes everything. */
-  only: number | undefined;
-  inspection: Inspection;
-  /** First bytes are looked at. */
-  looks: boolean;
-}
-
-/** What is known of a client before its bytes are served. */
-interface Downstream {
-  listener: ListenerConfig;
-  address: string;
-  port: number;
-  serverName: string;
-  /** `ip:port` it connected to. */
-  localAddress: string;
-  /** The peer of the socket, where `address` is whom a PROXY header names. */
-  directAddress: string;
-  directPort: number;
-  /** Why its handshake failed, once it has. */
-  failure?: string;
-}
-
-/** A client on the chain that was picked for it. */
-interface Arrival {
-  socket: Socket;
-  chain: CompiledChain;
-  downstream: Downstream;
-  client: TlsClient;
-  tls: boolean;
-  /** What rules look at; undefined where there are none. */
-  checked: CheckedConnection | undefined;
-}
 
 /** What one slow reader may have unsent; smaller makes every large read wait for its write. */
 const unsentBytes = 128 * 1024;
-const matchAll: ChainMatch = { transportProtocol: 'any', applicationProtocols: [], serverNames: [] };
-const plain: TlsClient = { principal: undefined, uriNames: [], trusted: false, certificateHash: '', subject: '', dnsNames: [], ownNames: [] };
 
 export class ListenerRuntime {
   config: ListenerConfig;
@@ -89,7 +35,7 @@ export class ListenerRuntime {
   private readonly accepted = new Set<Socket>();
   /** Clients of TLS, by their connection: Node does not tell which socket is under a finished handshake. */
   private readonly arriving = new Map<string, Downstream>();
-  private setup: Setup;
+  private chains: FilterChains;
   private totalConnections = 0;
   private totalRequests = 0;
   private refused = 0;
@@ -98,7 +44,7 @@ export class ListenerRuntime {
   constructor(config: ListenerConfig, parts: RuntimeParts) {
     this.config = config;
     this.parts = parts;
-    this.setup = this.setUp(config);
+    this.chains = this.compile(config);
     this.server = createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: unsentBytes }, (socket) => this.accept(socket));
   }
 
@@ -119,10 +65,10 @@ export class ListenerRuntime {
 
   update(config: ListenerConfig): void {
     if (isDeepStrictEqual(this.config, config)) return;
-    const setup = this.setUp(config);
-    this.closeTls();
+    const chains = this.compile(config);
+    this.chains.close();
     this.config = config;
-    this.setup = setup;
+    this.chains = chains;
     this.endConnections();
   }
 
@@ -154,7 +100,7 @@ export class ListenerRuntime {
       this.parts.deps.sockets?.release(this.socketKey);
       this.server.close(() => resolve());
     });
-    this.closeTls();
+    this.chains.close();
     for (const connection of this.http) connection.close();
     for (const connection of this.tcp) connection.close();
     for (const socket of this.accepted) socket.destroy();
@@ -179,54 +125,21 @@ export class ListenerRuntime {
     return `${this.config.address}:${this.config.port}`;
   }
 
-  private closeTls(): void {
-    for (const chain of this.setup.chains) chain.tls?.close();
-    this.setup.fallback?.tls?.close();
-  }
-
-  private setUp(config: ListenerConfig): Setup {
-    const chains = config.chains.map((chain) => this.compile(chain));
-    const fallback = config.defaultChain === undefined ? undefined : this.compile(config.defaultChain);
-    // As Envoy, which puts the inspector in by itself where a chain asks for it.
-    const inspectTls = config.inspectTls || [...chains, fallback].some((chain) => chain !== undefined && needsHello(chain.config));
-    const [first] = config.chains;
-    return {
-      config,
-      chains,
-      fallback,
-      matcher: compileChainMatch(config.chains.map((chain) => chain.match)),
-      only: config.chains.length === 1 && first !== undefined && isDeepStrictEqual(first.match, matchAll) ? 0 : undefined,
-      inspection: { ...config, inspectTls },
-      looks: inspectTls || config.inspectHttp === true || config.proxyProtocol !== undefined,
-    };
-  }
-
-  private compile(config: FilterChain): CompiledChain {
-    const source = config.http?.routes;
-    const routes = source === undefined ? undefined : 'rds' in source ? this.parts.routeSlot(source.rds) : { table: compileRouteTable(source.inline) };
-    const filters = config.http === undefined ? [] : compileManagerFilters(config.http, this.parts.counters);
-    const guard = compileGuard(config.guards ?? [], this.parts.counters);
-    const chain: CompiledChain = { config, routes, tls: undefined, pick: compileWeightedChoice(config.tcp?.clusters ?? []), filters, guard };
-    if (config.tls !== undefined) {
-      chain.tls = new TlsTerminator(
-        config.tls,
-        this.parts.secrets,
-        (socket, client) => {
-          const key = connectionKey(socket);
-          const downstream = this.arriving.get(key);
-          this.arriving.delete(key);
-          if (downstream === undefined) socket.destroy();
-          else this.serve(socket, chain, downstream, client, true);
-        },
-        (socket, reason) => {
-          this.refused++;
-          const downstream = this.arriving.get(connectionKey(socket));
-          if (downstream !== undefined) downstream.failure = reason;
-        },
-        config.handshakeTimeoutMs,
-      );
-    }
-    return chain;
+  private compile(config: ListenerConfig): FilterChains {
+    return new FilterChains(config, this.parts, {
+      secured: (socket, chain, client) => {
+        const key = connectionKey(socket);
+        const downstream = this.arriving.get(key);
+        this.arriving.delete(key);
+        if (downstream === undefined) socket.destroy();
+        else this.serve(arrivalOf(socket, chain, downstream, client, true));
+      },
+      refused: (socket, reason) => {
+        this.refused++;
+        const downstream = this.arriving.get(connectionKey(socket));
+        if (downstream !== undefined) downstream.failure = reason;
+      },
+    });
   }
 
   private accept(socket: Socket): void {
@@ -235,15 +148,15 @@ export class ListenerRuntime {
     socket.on('error', () => socket.destroy());
     this.accepted.add(socket);
     socket.once('close', () => this.accepted.delete(socket));
-    const { setup } = this;
-    if (!setup.looks) return this.dispatch(socket, nothingFound, setup);
+    const { chains } = this;
+    if (!chains.looks) return this.dispatch(socket, nothingFound, chains);
     this.undecided.add(socket);
     // Node remembers it; once its client has reset the connection nobody can tell any more.
     addressesOf(socket, nothingFound);
-    const stop = inspect(socket, setup.inspection, (found) => {
+    const stop = inspect(socket, chains.inspection, (found) => {
       this.undecided.delete(socket);
       if (found === undefined) this.refuse(socket);
-      else this.dispatch(socket, found, setup);
+      else this.dispatch(socket, found, chains);
     });
     socket.once('close', () => {
       stop();
@@ -251,29 +164,11 @@ export class ListenerRuntime {
     });
   }
 
-  private dispatch(socket: Socket, found: Found, setup: Setup): void {
-    const client = addressesOf(socket, found);
-    const index =
-      setup.only ??
-      setup.matcher.find({
-        destinationAddress: client.destination,
-        destinationPort: client.destinationPort,
-        serverName: found.serverName,
-        transportProtocol: found.tls ? 'tls' : 'raw_buffer',
-        applicationProtocols: found.protocols,
-        directSourceAddress: plainAddress(socket.remoteAddress),
-        sourceAddress: client.source,
-        sourcePort: client.sourcePort,
-      });
-    const chain = index === undefined ? setup.fallback : setup.chains[index];
+  private dispatch(socket: Socket, found: Found, chains: FilterChains): void {
+    const chain = chains.find(socket, found);
     if (chain === undefined) return this.refuse(socket);
-    const downstream: Downstream = {
-      ...{ listener: setup.config, address: client.source, port: client.sourcePort, serverName: found.serverName },
-      localAddress: `${client.destination}:${client.destinationPort}`,
-      directAddress: plainAddress(socket.remoteAddress),
-      directPort: socket.remotePort ?? 0,
-    };
-    if (chain.tls === undefined) return this.serve(socket, chain, downstream, plain, false);
+    const downstream = downstreamOf(socket, found, chains.config);
+    if (chain.tls === undefined) return this.serve(arrivalOf(socket, chain, downstream, plain, false));
     const key = connectionKey(socket);
     this.arriving.set(key, downstream);
     socket.once('close', () => {
@@ -288,48 +183,17 @@ export class ListenerRuntime {
     socket.resetAndDestroy();
   }
 
-  private serve(socket: Socket, chain: CompiledChain, downstream: Downstream, client: TlsClient, tls: boolean): void {
+  private serve(arrival: Arrival): void {
+    const { socket, chain, checked } = arrival;
     const { http, tcp } = chain.config;
-    const access = chain.filters.length > 0 || chain.guard !== undefined ? accessOf(downstream, client, tls) : undefined;
-    const checked = access === undefined ? undefined : { access, sourcePort: downstream.port, ownIdentity: client.ownNames[0] ?? '' };
     if (tcp === undefined && checked !== undefined && this.refuses(chain.guard, checked)) {
       this.refused++;
       return refuseOnFirstBytes(socket, this.parts.wheel);
     }
-    const arrival: Arrival = { socket, chain, downstream, client, tls, checked };
     if (http?.readsTls === true || tcp?.readsTls === true) tlsFacts(socket);
-    if (http !== undefined && chain.routes !== undefined) this.serveManager(socket, this.contextOf(arrival, http, chain.routes));
-    else if (tcp !== undefined) this.serveTcp(socket, arrival, tcp);
+    if (http !== undefined && chain.routes !== undefined) this.serveManager(socket, httpContext(arrival, http, chain.routes, this.parts));
+    else if (tcp !== undefined) this.serveTcp(socket, tcpContext(arrival, tcp, this.parts));
     else this.refuse(socket);
-  }
-
-  /** Without a spread: objects made by one differ in shape, and every look at them on the request path is slow. */
-  private contextOf({ socket, chain, downstream, client, tls, checked }: Arrival, manager: HttpConnectionManager, routes: RouteSlot): ConnectionContext {
-    const { deps, wheel, clusters } = this.parts;
-    return {
-      socket,
-      listener: downstream.listener,
-      manager,
-      routes,
-      filters: chain.filters,
-      deps,
-      wheel,
-      clusters,
-      tls,
-      principal: client.principal,
-      certificateHash: client.certificateHash,
-      subject: client.subject,
-      dnsNames: client.dnsNames,
-      uriNames: client.uriNames,
-      ownNames: client.ownNames,
-      remoteAddress: downstream.address,
-      remotePort: downstream.port,
-      downstreamAddress: `${downstream.address}:${downstream.port}`,
-      directAddress: `${downstream.directAddress}:${downstream.directPort}`,
-      localAddress: downstream.localAddress,
-      serverName: downstream.serverName,
-      access: checked?.access,
-    };
   }
 
   /** By what the handshake has agreed, else by the first bytes. */
@@ -353,38 +217,16 @@ export class ListenerRuntime {
     });
   }
 
-  private tcpContextOf({ socket, chain, downstream, client, tls, checked }: Arrival, proxy: TcpProxy): TcpContext {
-    const { deps, wheel, clusters } = this.parts;
-    return {
-      socket,
-      listener: downstream.listener,
-      proxy,
-      pick: chain.pick,
-      deps,
-      wheel,
-      clusters,
-      peer: { principal: client.principal, header: undefined },
-      tls,
-      downstreamAddress: `${downstream.address}:${downstream.port}`,
-      directAddress: `${downstream.directAddress}:${downstream.directPort}`,
-      localAddress: downstream.localAddress,
-      serverName: downstream.serverName,
-      guard: chain.guard,
-      checked,
-    };
-  }
-
   /** Of a TCP chain it is a connection like others, but for its end. */
   private handshakeFailed(socket: Socket, chain: CompiledChain, downstream: Downstream): void {
     const { tcp } = chain.config;
     if (tcp === undefined) return;
-    const { deps } = this.parts;
-    const context = this.tcpContextOf({ socket, chain, downstream, client: plain, tls: true, checked: undefined }, tcp);
-    deps.onTcp?.({ ...tcpRecord(context), phase: 'refused', cluster: clusterOf(context)?.config, downstreamFailure: downstream.failure ?? '' });
+    const context = tcpContext({ socket, chain, downstream, client: plain, tls: true, checked: undefined }, tcp, this.parts);
+    context.deps.onTcp?.({ ...tcpRecord(context), phase: 'refused', cluster: clusterOf(context)?.config, downstreamFailure: downstream.failure ?? '' });
   }
 
-  private serveTcp(socket: Socket, arrival: Arrival, proxy: TcpProxy): void {
-    const connection = new TcpConnection(socket, this.tcpContextOf(arrival, proxy));
+  private serveTcp(socket: Socket, context: TcpContext): void {
+    const connection = new TcpConnection(socket, context);
     this.tcp.add(connection);
     socket.once('close', () => this.tcp.delete(connection));
   }
@@ -414,44 +256,6 @@ export class ListenerRuntime {
   }
 }
 
-/** Whether the client's TLS hello decides about this chain. */
-function needsHello({ tls, match }: FilterChain): boolean {
-  return tls !== undefined || match.transportProtocol === 'tls' || match.serverNames.length > 0 || match.applicationProtocols.length > 0;
-}
-
-/** A certificate that is not trusted has no names. */
-function accessOf({ address, directAddress, localAddress, serverName }: Downstream, client: TlsClient, tls: boolean): RbacConnection {
-  const { uriNames } = client;
-  const colon = localAddress.lastIndexOf(':');
-  return {
-    tls,
-    uriNames,
-    dnsNames: client.trusted ? client.dnsNames : [],
-    subject: client.trusted ? client.subject : '',
-    serverName,
-    directAddress,
-    sourceAddress: address,
-    destinationAddress: localAddress.slice(0, colon),
-    destinationPort: Number(localAddress.slice(colon + 1)),
-  };
-}
-
 function connectionKey(socket: Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress}`;
-}
-
-function addressesOf(socket: Socket, found: Found): NonNullable<Found['addresses']> {
-  return (
-    found.addresses ?? {
-      source: plainAddress(socket.remoteAddress),
-      sourcePort: socket.remotePort ?? 0,
-      destination: plainAddress(socket.localAddress),
-      destinationPort: socket.localPort ?? 0,
-    }
-  );
-}
-
-/** Without the IPv6 form of an IPv4 address. */
-function plainAddress(address = ''): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

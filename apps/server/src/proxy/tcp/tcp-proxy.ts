@@ -37,8 +37,9 @@ export interface TcpContext {
   downstreamAddress: string;
   /** `ip:port` of who connected. */
   directAddress: string;
-  /** SNI, '' = none. */
+  /** `ip:port` the client connected to. */
   localAddress: string;
+  /** The client's SNI, '' = none. */
   serverName: string;
   /** Who is asked before an upstream is connected, and about what; undefined = nobody. */
   guard: ConnectionGuard | undefined;
