@@ -169,7 +169,7 @@ test('readers that stall cost a bounded amount each, over HTTP/1.1 and HTTP/2', 
         await new Promise((resolve) => setTimeout(resolve, 150));
         return sent === seen;
       },
-      { timeout: 15_000 },
+      { timeout: 25_000 },
     )
     .toBe(true);
   expect(memory() - before).toBeLessThan(60 * 128 * 1024 + 30 * 1024 * 1024);
