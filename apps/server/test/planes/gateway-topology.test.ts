@@ -91,9 +91,14 @@ describe.each(PLANES)('%s', (plane) => {
   });
 
   test('proxyProtocol: the header of the balancer tells the client', async () => {
-    const port = await gateway({ gatewayTopology: { proxyProtocol: {} } });
+    const file = join(mkdtempSync(join(dir, plane)), 'log');
+    const log = { accessLogFile: file, accessLogFormat: '%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_DIRECT_LOCAL_ADDRESS% %DOWNSTREAM_DIRECT_LOCAL_PORT%' };
+    const port = await gateway({ ...log, gatewayTopology: { proxyProtocol: {} } });
     const seen = await ask(port, {}, 'PROXY TCP4 9.9.9.9 10.0.0.1 1234 80\r\n');
     expect(seen).toMatchObject({ 'x-forwarded-for': '9.9.9.9', 'x-envoy-external-address': '9.9.9.9' });
+    await ask(port, {}, 'PROXY TCP6 2001:db8::1 2001:db8::2 1234 80\r\n');
+    const own = `127.0.0.1:${port} ${port}`;
+    await expect.poll(() => readFileSync(file, 'utf8'), PATIENT).toBe(`10.0.0.1:80 ${own}\n[2001:db8::2]:80 ${own}\n`);
   });
 
   test('accessLogFormat with JSON encoding', async () => {

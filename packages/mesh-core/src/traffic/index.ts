@@ -11,7 +11,7 @@ export * from './jwt-claims.ts';
 export { parseJsonObject } from './jwt-json.ts';
 export * from './jwt-status.ts';
 export * from './lb-policy.ts';
-export { compileIpRange, parseIpRange, type IpRangeSpec } from './ip-range.ts';
+export { blockOf, compileIpRange, parseIpRange, type IpRangeSpec } from './ip-range.ts';
 export * from './load-balancer.ts';
 export * from './metadata-match.ts';
 export * from './outlier.ts';

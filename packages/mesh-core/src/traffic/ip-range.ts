@@ -29,9 +29,26 @@ export function compileIpRange({ address, length }: IpRangeSpec): ((address: str
   }
   if (!readIpv6(address) || !Number.isInteger(length) || length < 0 || length > 128) return undefined;
   const wanted = Uint16Array.from(groups);
-  const masks = wanted.map((_, i) => (0xffff << (16 - Math.min(16, Math.max(0, length - i * 16)))) & 0xffff);
+  const masks = wanted.map((_, i) => maskOf(length, i));
   return (other) => readIpv6(other) && masks.every((mask, i) => ((wanted[i] ?? 0) & mask) === ((groups[i] ?? 0) & mask));
 }
+
+/** The block of so many bits an address is in, `address/length`; its groups are written out. Undefined for what is no address. */
+export function blockOf(address: string, length: number): string | undefined {
+  const four = readIpv4(address);
+  if (four >= 0) {
+    const bits = Math.min(length, 32);
+    const size = 2 ** (32 - bits);
+    const first = Math.floor(four / size) * size;
+    return `${[24, 16, 8, 0].map((shift) => (first >>> shift) & 0xff).join('.')}/${bits}`;
+  }
+  if (!readIpv6(address)) return undefined;
+  const bits = Math.min(length, 128);
+  return `${Array.from(groups, (group, i) => (group & maskOf(bits, i)).toString(16)).join(':')}/${bits}`;
+}
+
+/** Of a group of an IPv6 address, in a block of so many bits. */
+const maskOf = (length: number, group: number): number => (0xffff << (16 - Math.min(16, Math.max(0, length - group * 16)))) & 0xffff;
 
 /** As a number; -1 = none. */
 function readIpv4(text: string): number {

@@ -9,8 +9,16 @@ export type CommandResolver<S> = (command: string, argument: string | undefined)
 
 const commandAt = /%([A-Z0-9_]+)(?:\((.*?)\))?(?::(\d+))?%/y;
 
-/** A constant, or a function of the source. A command without a value gives `missing`. @throws SubstitutionError */
-export function compileSubstitution<S>(format: string, resolve: CommandResolver<S>, missing: string): string | ((source: S) => string) {
+/**
+ * A constant, or a function of the source. A command without a value gives `missing`; `finish` has the last word on the values of a
+ * command, once they are cut to their length. @throws SubstitutionError
+ */
+export function compileSubstitution<S>(
+  format: string,
+  resolve: CommandResolver<S>,
+  missing: string,
+  finish?: (command: string, argument: string | undefined) => (value: string) => string,
+): string | ((source: S) => string) {
   const parts: (string | ((source: S) => string))[] = [];
   let literal = '';
   let i = 0;
@@ -32,9 +40,12 @@ export function compileSubstitution<S>(format: string, resolve: CommandResolver<
     if (literal !== '') parts.push(literal);
     literal = '';
     const limit = length === undefined ? Number.POSITIVE_INFINITY : Number(length);
+    const finished = finish?.(command, argument);
     parts.push((source) => {
-      const value = read(source) ?? missing;
-      return value.length > limit ? value.slice(0, limit) : value;
+      const value = read(source);
+      if (value === undefined) return missing;
+      const cut = value.length > limit ? value.slice(0, limit) : value;
+      return finished === undefined ? cut : finished(cut);
     });
     i = percent + whole.length;
   }

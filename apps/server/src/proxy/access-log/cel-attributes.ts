@@ -1,6 +1,7 @@
 // Envoy's CEL over a finished request or connection: filters of access logs, tags of metrics.
 
 import { type CelAttribute, type CelAttributes, type CelValue, compileCel, pathWithoutQuery } from '@weft/mesh-core/traffic';
+import { shownAddress } from '../http/address-commands.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
 
 type Read = (source: HeaderValueSource) => CelValue;
@@ -49,9 +50,9 @@ const ATTRIBUTES: Readonly<Record<CelAttribute, Read>> = {
   'connection.mtls': ({ record }) => record.tls && record.peer.principal !== undefined,
   'connection.requested_server_name': ({ record }) => record.serverName,
   'connection.uri_san_peer_certificate': ({ record }) => record.peer.principal,
-  'source.address': ({ record }) => record.downstreamAddress,
+  'source.address': ({ record }) => shownAddress(record.downstreamAddress),
   'source.port': ({ record }) => portOf(record.downstreamAddress),
-  'destination.address': ({ record }) => record.localAddress,
+  'destination.address': ({ record }) => shownAddress(record.localAddress),
   'destination.port': ({ record }) => portOf(record.localAddress),
   'upstream.address': ({ record }) => some(record.upstreamAddress),
   'upstream.port': ({ record }) => portOf(record.upstreamAddress),
@@ -71,6 +72,11 @@ function pseudoHeader({ record }: HeaderValueSource, name: string): string | und
 }
 
 const attributes: CelAttributes<HeaderValueSource> = (name) => (Object.hasOwn(ATTRIBUTES, name) ? ATTRIBUTES[name as CelAttribute] : undefined);
+
+/** What an expression of a format says of a request; undefined where it cannot be evaluated. @throws CelError */
+export function compileLogValue(expression: string): (source: HeaderValueSource) => unknown {
+  return compileCel(expression, attributes);
+}
 
 /** Whether a request passes the filter; an expression that cannot be evaluated for it lets it not, as in Envoy. @throws CelError */
 export function compileLogFilter(expression: string): (source: HeaderValueSource) => boolean {

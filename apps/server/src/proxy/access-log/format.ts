@@ -1,9 +1,11 @@
 // Access log formats of text and JSON, compiled once. The default is Istio's text format.
 
+import { isUtf8 } from 'node:buffer';
 import { compileSubstitution, type CommandResolver } from '@weft/mesh-core/traffic';
 import type { JsonFormat, JsonFormatValue, LogFormat } from '../config/log-model.ts';
-import { type HeaderValueSource, resolveCommand } from '../http/header-values.ts';
+import { type HeaderValueSource, metadataCommand, resolveCommand } from '../http/header-values.ts';
 import type { TcpRecord } from '../http/hooks.ts';
+import { compileLogValue } from './cel-attributes.ts';
 import { logCommand } from './log-commands.ts';
 
 export type LogFormatter = (source: HeaderValueSource) => string;
@@ -12,10 +14,15 @@ type Read = (source: HeaderValueSource) => string | undefined;
 
 /** In JSON these are numbers. */
 const NUMBERS =
-  /^%(RESPONSE_CODE|BYTES_RECEIVED|BYTES_SENT|(\w+_)?DURATION|(UPSTREAM_)?CONNECTION_ID|UPSTREAM_REQUEST_ATTEMPT_COUNT|\w+_PORT|GRPC_STATUS_NUMBER)%$/;
+  /^%(RESPONSE_CODE|(BYTES|PACKETS)_\w+|(\w+_)?DURATION|(UPSTREAM_)?CONNECTION_ID|UPSTREAM_REQUEST_ATTEMPT_COUNT|(?!\w+_WITHOUT_)\w+_PORT|GRPC_STATUS_NUMBER)%$/;
 /** No value has this character in it. */
 const NO_VALUE = '\0';
-const ONE_COMMAND = /^%[A-Z0-9_]+(\([^)]*\))?(:\d+)?%$/;
+const ONE_COMMAND = /^%([A-Z0-9_]+)(?:\(((?:(?!\)(?::\d+)?%).)*)\))?(?::\d+)?%$/;
+const ALIASES: Readonly<Record<string, string>> = { REQUEST_HEADER: 'REQ', RESPONSE_HEADER: 'RESP', RESPONSE_TRAILER: 'TRAILER' };
+/** Those whose values no client has a say in; RFC 2253 has escaped what needs it in names of certificates. */
+const TRUSTED = /^(\w+_SUBJECT|\w+_PEER_ISSUER|ROUTE_NAME|((CLUSTER|UPSTREAM)_METADATA|METADATA\((?!DYNAMIC)).*)$/;
+/** What came without a value is there, as in Envoy. */
+const MAY_BE_EMPTY = /^((REQ|RESP|TRAILER)\([^:]|QUERY_PARAM|CUSTOM_FLAGS|LOCAL_REPLY_BODY)/;
 
 /** Headers this proxy writes itself are not among those that came. */
 function ownHeader(command: string, argument: string | undefined): Read | undefined {
@@ -40,28 +47,41 @@ function ownHeader(command: string, argument: string | undefined): Read | undefi
   }
 }
 
-function resolver(change: (value: string) => string): CommandResolver<HeaderValueSource> {
-  return (command, argument) => {
-    const own = ownHeader(command, argument);
-    const read = own ?? logCommand(command, argument) ?? resolveCommand(command, argument);
-    if (read === undefined) return undefined;
-    // A header that came without a value is there, as in Envoy.
-    const mayBeEmpty = own === undefined && /^(REQ|RESP|TRAILER)\([^:]/.test(`${command}(${argument}`);
-    // RFC 2253 has escaped what needs it.
-    const changed = command.endsWith('_SUBJECT') || command.endsWith('_PEER_ISSUER') ? (name: string) => name : change;
-    return (source) => {
+const resolve: CommandResolver<HeaderValueSource> = (written, argument) => {
+  const command = ALIASES[written] ?? written;
+  if (command === 'COALESCE') return coalesce(argument ?? '');
+  const own = ownHeader(command, argument);
+  const read = own ?? logCommand(command, argument) ?? resolveCommand(command, argument);
+  if (read === undefined || (own === undefined && MAY_BE_EMPTY.test(`${command}(${argument}`))) return read;
+  return (source) => read(source) || undefined;
+};
+
+/** The first of some commands that has a value: `{"operators": ["NAME", {"command", "param", "max_length"}]}`. */
+function coalesce(json: string): Read | undefined {
+  const { operators } = JSON.parse(json) as { operators: readonly (string | { command: string; param?: string; max_length?: number })[] };
+  const reads = operators.map((operator) => {
+    const { command, param, max_length } = typeof operator === 'string' ? { command: operator } : operator;
+    const read = resolve(command, param);
+    return read && ((source: HeaderValueSource) => read(source)?.slice(0, max_length));
+  });
+  if (!reads.every((read) => read !== undefined)) return undefined;
+  return (source) => {
+    for (const read of reads) {
       const value = read(source);
-      return value === undefined || (value === '' && !mayBeEmpty) ? undefined : changed(value);
-    };
+      if (value) return value;
+    }
+    return undefined;
   };
 }
-const forText = resolver(clean);
-const forJson = resolver((value) => value);
+
+const forText = (command: string, argument: string | undefined): ((value: string) => string) =>
+  TRUSTED.test(argument === undefined ? command : `${command}(${argument}`) ? decoded : (value) => clean(decoded(value));
+const forJson = () => decoded;
 
 /** @throws SubstitutionError */
 export function compileLogFormat(format: LogFormat): LogFormatter {
   if (format.kind === 'text') {
-    const line = compileSubstitution(format.template, forText, format.omitEmpty ? '' : '-');
+    const line = compileSubstitution(format.template, resolve, format.omitEmpty ? '' : '-', forText);
     return typeof line === 'string' ? () => line : line;
   }
   const value = compileObject(format.template, format.omitEmpty);
@@ -70,7 +90,7 @@ export function compileLogFormat(format: LogFormat): LogFormatter {
 
 /** The value of a span's tag; what has none leaves nothing. @throws SubstitutionError */
 export function compileTagFormat(format: string): LogFormatter {
-  const read = compileSubstitution(format, forJson, '');
+  const read = compileSubstitution(format, resolve, '', forJson);
   return typeof read === 'string' ? () => read : read;
 }
 
@@ -95,16 +115,24 @@ function compileValue(value: JsonFormatValue, omitEmpty: boolean): (source: Head
   }
   if (typeof value === 'object' && value !== null) return compileObject(value, omitEmpty);
   if (typeof value !== 'string') return () => value;
-  const alone = ONE_COMMAND.test(value);
-  const read = compileSubstitution(value, forJson, alone ? NO_VALUE : omitEmpty ? '' : '-');
+  const alone = ONE_COMMAND.exec(value);
+  const read = compileSubstitution(value, resolve, alone === null ? (omitEmpty ? '' : '-') : NO_VALUE, forJson);
   if (typeof read === 'string') return () => read;
-  if (!alone) return read;
+  if (alone === null) return read;
   const none = omitEmpty ? undefined : null;
   const number = NUMBERS.test(value);
+  const typed = typedCommand(alone[1] ?? '', alone[2]);
   return (source) => {
+    const whole = typed?.(source);
+    if (whole !== undefined && typeof whole !== 'string') return whole as JsonValue;
     const text = read(source);
     return text === NO_VALUE ? none : number ? Number(text) : text;
   };
+}
+
+/** What has more types than text; texts are cut to a length as others. */
+function typedCommand(command: string, argument: string | undefined): ((source: HeaderValueSource) => unknown) | undefined {
+  return command === 'TYPED_CEL' ? compileLogValue(argument ?? '') : metadataCommand(command, argument);
 }
 
 /** A TCP connection that is over, as a request that says nothing of HTTP. */
@@ -120,7 +148,6 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
         requestHeaderBytes: 0,
         responseHeaderBytes: 0,
         status: 0,
-        attempts: 0,
         requestId: '',
         callerOperation: '',
         grpcStatus: '',
@@ -137,6 +164,15 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
       trace: undefined,
     },
   };
+}
+
+const PLAIN = /^[ -~]*$/;
+/** Headers come as bytes: those of UTF-8 are read as such, as in Envoy. */
+function decoded(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  if (PLAIN.test(text) || /[^\0-\xff]/.test(text)) return text;
+  const bytes = Buffer.from(text, 'latin1');
+  return isUtf8(bytes) ? bytes.toString() : text;
 }
 
 /** What a client sends must not be able to forge a line or end a quoted field. */

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { GRPC_STATUS } from '@weft/mesh-core/model';
 import type { HeaderValueSource, ReportedRecord } from '../http/header-values.ts';
 import { compileTime } from '../http/time-format.ts';
+import { compileLogValue } from './cel-attributes.ts';
 
 type Read = (source: HeaderValueSource) => string | undefined;
 
@@ -51,12 +52,7 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   // Details of a failed try end in it: `upstream_reset_before_response_started{remote_connection_failure|...}`.
   UPSTREAM_TRANSPORT_FAILURE_REASON: ofRecord((record) => record.transportFailure ?? /\|([^}]+)\}$/.exec(record.details)?.[1]),
   DOWNSTREAM_TRANSPORT_FAILURE_REASON: ofRecord((record) => record.downstreamFailure),
-  UPSTREAM_LOCAL_ADDRESS: ofRecord((record) => record.upstreamLocalAddress),
-  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: ofRecord((record) => record.upstreamLocalAddress.replace(/:\d+$/, '')),
-  UPSTREAM_LOCAL_PORT: ofRecord((record) => /:(\d+)$/.exec(record.upstreamLocalAddress)?.[1]),
-  REQUESTED_SERVER_NAME: ofRecord((record) => record.serverName),
   GRPC_STATUS_NUMBER: ofRecord((record) => record.grpcStatus),
-  SPAN_ID: ofRecord((record) => record.trace?.spanId),
   UNIQUE_ID: () => randomUUID(),
   ACCESS_LOG_TYPE: ofRecord((record) => (record.protocol === '' ? 'TcpConnectionEnd' : 'DownstreamEnd')),
 };
@@ -74,23 +70,36 @@ function grpcStatus(form: string): Read | undefined {
   };
 }
 
+function textOf(read: (source: HeaderValueSource) => unknown): Read {
+  return (source) => {
+    const value = read(source) ?? undefined;
+    return value === undefined || typeof value === 'string' ? value : JSON.stringify(value);
+  };
+}
+
 function trailer(names: string): Read {
   const [first = '', second] = names.toLowerCase().split('?');
   return (source) => source.trailer?.(first) ?? (second === undefined ? undefined : source.trailer?.(second));
 }
 
-/** What has no value in Envoy either, as nothing here asks it to look. */
-const NEVER: ReadonlySet<string> = new Set(['VIRTUAL_CLUSTER_NAME', 'TLS_JA3_FINGERPRINT', 'TLS_JA4_FINGERPRINT']);
+/** What has no value in Envoy either, as nothing here asks it to look, or this is not QUIC. */
+const NEVER: ReadonlySet<string> = new Set(['VIRTUAL_CLUSTER_NAME', 'TLS_JA3_FINGERPRINT', 'TLS_JA4_FINGERPRINT', 'ROUNDTRIP_DURATION']);
+/** What is the same of all requests. */
+const ALWAYS: Readonly<Record<string, string>> = { BYTES_RETRANSMITTED: '0', PACKETS_RETRANSMITTED: '0', CUSTOM_FLAGS: '', LOCAL_REPLY_BODY: '' };
 
 /** Undefined = not known here. */
 export function logCommand(command: string, argument: string | undefined): Read | undefined {
   if (command === 'GRPC_STATUS') return grpcStatus(argument ?? 'CAMEL_STRING');
-  if (command === 'ENVIRONMENT' && argument !== undefined) return () => process.env[argument];
-  if (command === 'EMIT_TIME') {
-    const told = compileTime(argument);
+  if (command === 'ENVIRONMENT' && argument !== undefined) return () => process.env[argument] ?? '-';
+  if ((command === 'CEL' || command === 'TYPED_CEL') && argument !== undefined) return textOf(compileLogValue(argument));
+  if (command === 'RESPONSE_CODE_DETAILS' && argument === 'ALLOW_WHITESPACES') return ofRecord((record) => record.details);
+  if (command === 'EMIT_TIME' || command === 'EMIT_TIME_LOCAL') {
+    const told = compileTime(argument, command === 'EMIT_TIME_LOCAL');
     return told && (() => told(Date.now()));
   }
   if (argument === undefined && NEVER.has(command)) return () => undefined;
+  const always = argument === undefined && Object.hasOwn(ALWAYS, command) ? ALWAYS[command] : undefined;
+  if (always !== undefined) return () => always;
   if (command === 'TRAILER' && argument !== undefined) return trailer(argument);
   // Nobody here sets any; those of Envoy's own filters are not known.
   if ((command === 'FILTER_STATE' || command === 'UPSTREAM_FILTER_STATE') && argument !== undefined)

@@ -1,9 +1,10 @@
 // Commands of Envoy's formats about the two connections of a request: their numbers, their TLS, the certificates.
 
 import type { X509Certificate } from 'node:crypto';
-import { SocketAddress, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { digestOf, distinguishedName, sansOf } from '../transport/peer-identity.ts';
 import { type TlsFacts, tlsFacts } from '../transport/tls-facts.ts';
+import { shortAddress } from './address-commands.ts';
 import type { HeaderValueSource } from './header-values.ts';
 import { compileTime } from './time-format.ts';
 
@@ -22,8 +23,6 @@ const SANS: Readonly<Record<string, ReadCertificate>> = {
   EMAIL_SAN: ({ subjectAltName }) => joined(sansOf(subjectAltName, 'email')),
   IP_SAN: ({ subjectAltName }) => joined(sansOf(subjectAltName, 'ip').map(shortAddress)),
 };
-
-const shortAddress = (address: string): string => (address.includes(':') ? new SocketAddress({ address, family: 'ipv6' }).address : address);
 
 /** Of the peer's own certificate. */
 const PEER: Readonly<Record<string, ReadCertificate>> = {

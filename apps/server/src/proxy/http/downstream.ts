@@ -62,8 +62,9 @@ export interface ConnectionContext {
   downstreamAddress: string;
   /** `ip:port` of who connected, where the client is whom a PROXY header names. */
   directAddress: string;
-  /** `ip:port` the client connected to. */
+  /** `ip:port` the client connected to, and that of its socket where a PROXY header says otherwise. */
   localAddress: string;
+  directLocalAddress: string;
   /** The client's SNI, '' = none. */
   serverName: string;
   /** What rules look at; undefined where there are none. */

@@ -224,8 +224,11 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
       if (own !== undefined) return own;
     }
     if (target !== undefined && this.lines !== '' && target.requestHeaders.names.has(name)) return valuesIn(this.lines, name)[0];
-    if (name.startsWith('x-envoy-') && isUnwanted(name, this.internal, context.manager.useRemoteAddress)) return undefined;
-    return this.get(name);
+    if (name.startsWith('x-envoy-')) {
+      if (this.lines !== '') return valuesIn(this.lines, name)[0];
+      if (isUnwanted(name, this.internal, context.manager.useRemoteAddress)) return undefined;
+    }
+    return this.get(name) ?? (this.lines === '' ? undefined : valuesIn(this.lines, name)[0]);
   }
 
   response(name: string): string | undefined {

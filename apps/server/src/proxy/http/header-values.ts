@@ -1,10 +1,13 @@
 // Values of added headers: Envoy's %COMMAND% formats over what is known of a request when its header is written.
 
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { parseB3, parsePeerHeader, parseTraceparent } from '@weft/mesh-core/telemetry';
 import { compileSubstitution, type DynamicMetadata, pathWithoutQuery, type CommandResolver } from '@weft/mesh-core/traffic';
+import { addressCommand, withoutPort } from './address-commands.ts';
 import { connectionCommand } from './connection-commands.ts';
 import type { RequestRecord, TcpRecord } from './hooks.ts';
+import { requestCommand } from './request-commands.ts';
 import { compileTime } from './time-format.ts';
 
 /** A request, or a TCP connection in the form of one: it has no manager and no protocol, but a transport that failed. */
@@ -32,19 +35,19 @@ export interface HeaderValueSource {
 type Read = (source: HeaderValueSource) => string | undefined;
 
 const some = (text: string): string | undefined => (text === '' ? undefined : text);
-/** What does not come from a header may hold anything. */
-const clean = (text: string): string => text.replaceAll(/[^\t -~\u00a0-\u00ff]/g, '');
-const withoutPort = (address: string): string | undefined => some(address.replace(/:\d+$/, ''));
-const portOf = (address: string): string | undefined => /:(\d+)$/.exec(address)?.[1];
-const localAddress = ({ record }: HeaderValueSource): string => record.localAddress;
+/** What does not come from a header may hold anything; its bytes, as of what does. */
+const clean = (text: string): string =>
+  Buffer.from(text)
+    .toString('latin1')
+    .replaceAll(/[^\t -~\u0080-\u00ff]/g, '');
 const hostName = ({ record }: HeaderValueSource): string => record.endpoint?.hostname || record.upstreamAddress;
 
-/** Of a trace that is not recorded, that of what goes on. */
-function traceId(source: HeaderValueSource): string | undefined {
+/** Of a trace that is not recorded, what goes on. */
+function traceContext(source: HeaderValueSource): { traceId: string; spanId: string } | undefined {
   const { trace } = source.record;
-  if (trace === undefined || trace.traceId !== '') return trace?.traceId;
+  if (trace === undefined || trace.traceId !== '') return trace;
   const request = (name: string): string | undefined => source.request(name);
-  return (parseTraceparent(trace.traceparent ?? request('traceparent')) ?? parseB3(request))?.traceId;
+  return parseTraceparent(trace.traceparent ?? request('traceparent')) ?? parseB3(request);
 }
 
 /** Agreed on in the handshake where the cluster leaves it open. */
@@ -66,7 +69,7 @@ function chainName({ record }: HeaderValueSource): string | undefined {
 
 const COMMANDS: Readonly<Record<string, Read>> = {
   PROTOCOL: ({ record }) => record.protocol,
-  STREAM_ID: ({ record }) => some(record.requestId),
+  STREAM_ID: ({ record }) => (record.protocol === '' ? randomUUID() : some(record.requestId)),
   ROUTE_NAME: ({ record }) => some(record.route?.name ?? ''),
   RESPONSE_CODE: ({ record }) => String(record.status),
   RESPONSE_CODE_DETAILS: ({ record }) => some(record.details.replaceAll(' ', '_')),
@@ -75,25 +78,14 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   UPSTREAM_CLUSTER: ({ record }) => record.cluster?.name,
   UPSTREAM_CLUSTER_RAW: ({ record }) => record.cluster?.name,
   UPSTREAM_HOST: ({ record }) => some(record.upstreamAddress),
-  UPSTREAM_REMOTE_ADDRESS: ({ record }) => some(record.upstreamAddress),
-  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: ({ record }) => withoutPort(record.upstreamAddress),
-  UPSTREAM_REMOTE_PORT: ({ record }) => portOf(record.upstreamAddress),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: ({ record }) => String(record.attempts),
-  DOWNSTREAM_REMOTE_ADDRESS: ({ record }) => record.downstreamAddress,
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: ({ record }) => withoutPort(record.downstreamAddress),
-  DOWNSTREAM_REMOTE_PORT: ({ record }) => portOf(record.downstreamAddress),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: ({ record }) => record.directAddress,
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: ({ record }) => withoutPort(record.directAddress),
-  DOWNSTREAM_LOCAL_ADDRESS: localAddress,
-  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (source) => withoutPort(localAddress(source)),
-  DOWNSTREAM_LOCAL_PORT: (source) => portOf(localAddress(source)),
-  DOWNSTREAM_DIRECT_REMOTE_PORT: ({ record }) => portOf(record.directAddress),
   UPSTREAM_HOST_NAME: (source) => some(hostName(source)),
-  UPSTREAM_HOST_NAME_WITHOUT_PORT: (source) => withoutPort(hostName(source)),
+  UPSTREAM_HOST_NAME_WITHOUT_PORT: (source) => some(withoutPort(hostName(source))),
   UPSTREAM_PROTOCOL: upstreamProtocol,
   LISTENER_NAME: ({ record }) => some(record.listener.name),
   FILTER_CHAIN_NAME: chainName,
-  TRACE_ID: traceId,
+  TRACE_ID: (source) => traceContext(source)?.traceId,
+  SPAN_ID: (source) => traceContext(source)?.spanId,
 };
 
 /** Header of `REQ(X?Y)`; pseudo headers by their names. */
@@ -111,9 +103,9 @@ function requestHeader(source: HeaderValueSource, name: string): string | undefi
       return source.request(name) ?? source.record.path;
     case ':authority':
     case 'host':
-      return source.record.authority;
+      return some(source.record.authority);
     case ':scheme':
-      return source.request(name) ?? (source.record.tls ? 'https' : 'http');
+      return source.request(name) ?? (source.record.method === '' ? undefined : source.record.tls ? 'https' : 'http');
     default:
       return source.request(name);
   }
@@ -123,6 +115,10 @@ const OWNERS: Readonly<Record<string, (source: HeaderValueSource) => DynamicMeta
   ROUTE: ({ record }) => record.route?.metadata,
   CLUSTER: ({ record }) => record.cluster?.metadata,
   UPSTREAM_HOST: ({ record }) => record.endpoint?.metadata,
+  // Their metadata is not read here, as nobody sets any.
+  LISTENER: () => undefined,
+  LISTENER_FILTER_CHAIN: () => undefined,
+  VIRTUAL_HOST: () => undefined,
   DYNAMIC: (source) => ({ ...source.metadata, 'weft.peer': peerFields(source) }),
 };
 
@@ -133,7 +129,25 @@ function peerFields({ record: { peer } }: HeaderValueSource): unknown {
   return { ...same, canonical_service: canonicalService, canonical_revision: canonicalRevision };
 }
 
-function metadata(argument: string | undefined): Read | undefined {
+type Metadata = (source: HeaderValueSource) => unknown;
+
+/** What a command about metadata names; undefined = not known here. */
+export function metadataCommand(command: string, argument: string | undefined): Metadata | undefined {
+  switch (command) {
+    case 'METADATA':
+      return metadata(argument);
+    case 'DYNAMIC_METADATA':
+      return metadata(`DYNAMIC:${argument}`);
+    case 'CLUSTER_METADATA':
+      return metadata(`CLUSTER:${argument}`);
+    case 'UPSTREAM_METADATA':
+      return metadata(`UPSTREAM_HOST:${/^\(?\["(.*)"\]\)?$/.exec(argument ?? '')?.[1]?.replaceAll(/",\s*"/g, ':') ?? argument ?? ''}`);
+    default:
+      return undefined;
+  }
+}
+
+function metadata(argument: string | undefined): Metadata | undefined {
   const [type = '', namespace = '', ...path] = argument?.split(':') ?? [];
   const owner = Object.hasOwn(OWNERS, type) ? OWNERS[type] : undefined;
   // What Envoy's own filters tell of a request is told here by those of tokens only.
@@ -141,12 +155,23 @@ function metadata(argument: string | undefined): Read | undefined {
   return (source) => {
     let value: unknown = owner(source)?.[namespace];
     for (const key of path) value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;
-    return value === undefined ? undefined : clean(typeof value === 'string' ? value : JSON.stringify(value));
+    return value;
   };
 }
 
-function startTime(format: string | undefined): Read | undefined {
-  const told = compileTime(format);
+function metadataText(command: string, argument: string | undefined): Read | undefined {
+  const read = metadataCommand(command, argument);
+  return (
+    read &&
+    ((source) => {
+      const value = read(source);
+      return value === undefined ? undefined : clean(typeof value === 'string' ? value : JSON.stringify(value));
+    })
+  );
+}
+
+function startTime(format: string | undefined, local = false): Read | undefined {
+  const told = compileTime(format, local);
   return told && (({ record }) => told(performance.timeOrigin + record.startedAt));
 }
 
@@ -156,8 +181,10 @@ const PATHS: Readonly<Record<string, string>> = { ORIG: 'x-envoy-original-path',
 export const resolveCommand: CommandResolver<HeaderValueSource> = (command, argument) => {
   switch (command) {
     case 'REQ':
+    case 'REQUEST_HEADER':
       return readHeader(argument, requestHeader);
     case 'RESP':
+    case 'RESPONSE_HEADER':
       return readHeader(argument, (source, name) => source.response(name) ?? (name === ':status' ? some(String(source.record.status || '')) : undefined));
     case 'REQ_WITHOUT_QUERY': {
       const read = readHeader(argument, requestHeader);
@@ -168,17 +195,16 @@ export const resolveCommand: CommandResolver<HeaderValueSource> = (command, argu
       return query === undefined ? undefined : resolveCommand(query === 'NQ' ? 'REQ_WITHOUT_QUERY' : 'REQ', PATHS[of]);
     }
     case 'START_TIME':
-      return startTime(argument);
-    case 'METADATA':
-      return metadata(argument);
-    case 'DYNAMIC_METADATA':
-      return metadata(`DYNAMIC:${argument}`);
-    case 'CLUSTER_METADATA':
-      return metadata(`CLUSTER:${argument}`);
-    case 'UPSTREAM_METADATA':
-      return metadata(`UPSTREAM_HOST:${/^\(?\["(.*)"\]\)?$/.exec(argument ?? '')?.[1]?.replaceAll(/",\s*"/g, ':') ?? argument ?? ''}`);
+    case 'START_TIME_LOCAL':
+      return startTime(argument, command === 'START_TIME_LOCAL');
     default:
-      return connectionCommand(command, argument) ?? (argument === undefined ? COMMANDS[command] : undefined);
+      return (
+        metadataText(command, argument) ??
+        requestCommand(command, argument) ??
+        addressCommand(command, argument) ??
+        connectionCommand(command, argument) ??
+        (argument === undefined ? COMMANDS[command] : undefined)
+      );
   }
 };
 

@@ -113,8 +113,9 @@ export interface RequestRecord {
   downstreamAddress: string;
   /** `ip:port` of who connected, whatever trusted proxies and a PROXY header say of their client. */
   directAddress: string;
-  /** `ip:port` the client connected to. */
+  /** `ip:port` the client connected to, and that of its socket where a PROXY header says otherwise. */
   localAddress: string;
+  directLocalAddress: string;
   /** The client's SNI, '' = none. */
   serverName: string;
   userAgent: string;
@@ -132,6 +133,8 @@ export interface RequestRecord {
  */
 export interface TcpRecord {
   phase: 'opened' | 'bytes' | 'closed' | 'refused';
+  /** Endpoints it has asked. */
+  attempts: number;
   direction: 'inbound' | 'outbound' | 'unspecified';
   listener: ListenerConfig;
   proxy: TcpProxy;
@@ -165,8 +168,9 @@ export interface TcpRecord {
   upstreamLocalAddress: string;
   downstreamSocket: Socket;
   upstreamSocket: Socket | undefined;
-  /** `ip:port` the client connected to. */
+  /** `ip:port` the client connected to, and that of its socket where a PROXY header says otherwise. */
   localAddress: string;
+  directLocalAddress: string;
   /** The client's SNI, '' = none. */
   serverName: string;
 }

@@ -49,6 +49,7 @@ export function newRecord(context: ConnectionContext): RequestRecord {
     downstreamAddress: context.downstreamAddress,
     directAddress: context.directAddress,
     localAddress: context.localAddress,
+    directLocalAddress: context.directLocalAddress,
     serverName: context.serverName,
     userAgent: '',
     contentType: '',

@@ -18,8 +18,9 @@ export interface Downstream {
   address: string;
   port: number;
   serverName: string;
-  /** `ip:port` it connected to. */
+  /** `ip:port` it connected to, and that of its socket. */
   localAddress: string;
+  directLocalAddress: string;
   /** The peer of the socket, where `address` is whom a PROXY header names. */
   directAddress: string;
   directPort: number;
@@ -46,6 +47,7 @@ export function downstreamOf(socket: Socket, found: Found, listener: ListenerCon
   return {
     ...{ listener, address: source, port: sourcePort, serverName: found.serverName },
     localAddress: `${destination}:${destinationPort}`,
+    directLocalAddress: `${plainAddress(socket.localAddress)}:${socket.localPort}`,
     directAddress: plainAddress(socket.remoteAddress),
     directPort: socket.remotePort ?? 0,
   };
@@ -82,6 +84,7 @@ export function httpContext(arrival: Arrival, manager: HttpConnectionManager, ro
     downstreamAddress: `${downstream.address}:${downstream.port}`,
     directAddress: `${downstream.directAddress}:${downstream.directPort}`,
     localAddress: downstream.localAddress,
+    directLocalAddress: downstream.directLocalAddress,
     serverName: downstream.serverName,
     access: checked?.access,
   };
@@ -103,6 +106,7 @@ export function tcpContext(arrival: Arrival, proxy: TcpProxy, parts: RuntimePart
     downstreamAddress: `${downstream.address}:${downstream.port}`,
     directAddress: `${downstream.directAddress}:${downstream.directPort}`,
     localAddress: downstream.localAddress,
+    directLocalAddress: downstream.directLocalAddress,
     serverName: downstream.serverName,
     guard: chain.guard,
     checked,

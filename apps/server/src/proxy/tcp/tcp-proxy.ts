@@ -37,8 +37,9 @@ export interface TcpContext {
   downstreamAddress: string;
   /** `ip:port` of who connected. */
   directAddress: string;
-  /** `ip:port` the client connected to. */
+  /** `ip:port` the client connected to, and that of its socket where a PROXY header says otherwise. */
   localAddress: string;
+  directLocalAddress: string;
   /** The client's SNI, '' = none. */
   serverName: string;
   /** Who is asked before an upstream is connected, and about what; undefined = nobody. */
@@ -146,7 +147,7 @@ export class TcpConnection implements TimerTarget {
     const named = sniForwardPort === undefined || context.serverName === '' ? '' : `${context.serverName}:${sniForwardPort}`;
     const endpoint = cluster.pick(this.tried, this.tried.length === 0 ? 0 : 3, hash, named);
     if (endpoint === undefined) return this.fail('UH');
-    this.tried.push(endpoint);
+    record.attempts = this.tried.push(endpoint);
     record.endpoint = endpoint.config;
     record.upstreamAddress = endpoint.address;
     this.endpoint = endpoint;
@@ -305,6 +306,7 @@ export function tcpRecord(context: TcpContext): TcpRecord {
   const { listener, proxy, peer, tls } = context;
   return {
     phase: 'opened',
+    attempts: 0,
     direction: listener.direction,
     listener,
     proxy,
@@ -330,6 +332,7 @@ export function tcpRecord(context: TcpContext): TcpRecord {
     downstreamSocket: context.socket,
     upstreamSocket: undefined,
     localAddress: context.localAddress,
+    directLocalAddress: context.directLocalAddress,
     serverName: context.serverName,
   };
 }
