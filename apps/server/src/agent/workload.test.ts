@@ -17,15 +17,17 @@ test('the names of a service are those of its first port; further ones have thei
     { host: echo, port: 9000 },
     { host: echo, port: 9001 },
     { host: 'reviews.bookinfo.svc.cluster.local', port: 9080 },
+    { host: '*.example.com', port: 443, protocol: 'TLS' },
   ];
   const plan = await planWorkload({ ...own, servicePort: 80, upstreams }, ports);
-  const [first, second, third] = plan.upstreams.map((u) => u.listenPort);
+  const [first, second, third, wildcard] = plan.upstreams.map((u) => u.listenPort);
   expect(upstreamEnvironment(plan)).toMatchObject({
     TCP_ECHO_URL: `http://127.0.0.1:${first}`,
     TCP_ECHO_SERVICE_PORT: String(first),
     TCP_ECHO_9001_URL: `http://127.0.0.1:${second}`,
     WEFT_UPSTREAM_TCP_ECHO_9001: `127.0.0.1:${second}`,
     WEFT_UPSTREAM_REVIEWS_BOOKINFO: `127.0.0.1:${third}`,
+    ANY_EXAMPLE_COM_URL: `tls://127.0.0.1:${wildcard}`,
   });
 });
 

@@ -162,10 +162,10 @@ export function upstreamEnvironment(plan: WorkloadPlan): Record<string, string> 
   const environment: Record<string, string> = { WEFT_HTTP_PROXY: `http://127.0.0.1:${plan.httpProxyPort}` };
   for (const upstream of plan.upstreams) {
     const [service = upstream.host, namespace = '', kind] = upstream.host.split('.');
-    // A host of a ServiceEntry is named in full: API_EXAMPLE_COM.
+    // A host of a ServiceEntry is named in full: API_EXAMPLE_COM, and ANY_EXAMPLE_COM for *.example.com, which no shell takes as a name.
     const plain = kind !== 'svc' ? upstream.host : namespace === plan.namespace ? service : `${service}_${namespace}`;
     const first = plan.upstreams.find(({ host }) => host === upstream.host) === upstream;
-    const name = `${plain.toUpperCase().replaceAll(/[-.]/g, '_')}${first ? '' : `_${upstream.port}`}`;
+    const name = `${plain.replace(/^\*/, 'any').toUpperCase().replaceAll(/[-.]/g, '_')}${first ? '' : `_${upstream.port}`}`;
     const address = `127.0.0.1:${upstream.listenPort}`;
     environment[`${name}_URL`] = `${schemeOf(upstream.protocol)}://${address}`;
     environment[`${name}_SERVICE_HOST`] = '127.0.0.1';
