@@ -18,7 +18,7 @@ export function registerRun(program: Command): void {
     .option('--label <label...>', 'further labels, like tier=gold: subsets, selectors and failoverPriority read them', [])
     .option('--locality <locality>', 'where it runs, for locality load balancing: region, region/zone or region/zone/subzone', '')
     .option('--service-account <name>', 'identity; default = the service name')
-    .option('--protocol <name>', 'port name, which tells the protocol: http, grpc, tcp ...', 'http')
+    .option('--protocol <name>', 'port name, which tells the protocol: http, grpc, tcp ...; a Service that is there says it itself', 'http')
     .option(
       '--upstream <service...>',
       'services it calls (<service>.<namespace>[:port]) and hosts of ServiceEntries (<host>[:port]); default = all services',

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import type { MeshObject } from '@weft/mesh-core/model';
 import { expect, test } from 'vitest';
 import { holdPort, isFree } from './ports.ts';
-import { chooseUpstreams, runInMesh } from './run.ts';
+import { chooseUpstreams, leave, runInMesh, servedPort } from './run.ts';
 import { planWorkload, upstreamEnvironment } from './workload.ts';
 
 const listening = async () => {
@@ -59,4 +60,35 @@ test('the address of an upstream has the scheme of what is spoken there, as far 
     'http',
     'tls',
   ]);
+});
+
+test('a program serves the port of its Service that leads to it: by target port, number, name, or as the only one', () => {
+  const service = (ports: object[]) => ({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'x', namespace: 'y' }, spec: { ports } });
+  const served = (port: number, ...ports: object[]) => servedPort({ service: 'x', namespace: 'y', protocol: 'http' }, port, [service(ports)]);
+  const [web, admin] = [
+    { name: 'http-web', port: 80, targetPort: 9000 },
+    { name: 'tcp-admin', port: 9001 },
+  ];
+  expect(servedPort({ service: 'x', namespace: 'z', protocol: 'tcp' }, 9000, [service([web])])).toEqual({ servicePort: 9000, portName: 'tcp' });
+  expect(served(9000, admin, web)).toEqual({ servicePort: 80, portName: 'http-web' });
+  expect(served(9001, admin, web)).toEqual({ servicePort: 9001, portName: 'tcp-admin' });
+  expect(served(9002, admin, { name: 'http', port: 8000 })).toEqual({ servicePort: 8000, portName: 'http' });
+  expect(served(9002, web)).toEqual({ servicePort: 80, portName: 'http-web' });
+  expect(() => served(9002, admin, web)).toThrow('--port 9002: which port of Service y/x is it? It has tcp-admin 9001, http-web 80 -> 9000.');
+  expect(() => served(9002, { port: 9002 })).toThrow('It has (without a name) 9002. Give that one a name');
+});
+
+test('the Service a program got goes with it, unless somebody has applied another in its place', async () => {
+  const own = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'x', namespace: 'y' }, spec: { ports: [{ name: 'http', port: 9000 }] } };
+  const removed = async (stored: MeshObject) => {
+    const kinds: string[] = [];
+    await leave({ namespace: 'y', workload: 'x-v1', service: 'x' }, own, {
+      remove: async ({ kind }) => void kinds.push(kind),
+      list: async (kind) => (kind === 'Service' ? [stored] : []),
+      untilAcknowledged: async () => undefined,
+    });
+    return kinds;
+  };
+  expect(await removed(structuredClone(own))).toEqual(['WorkloadEntry', 'Service']);
+  expect(await removed({ ...own, spec: { ports: [{ name: 'http', port: 80 }] } })).toEqual(['WorkloadEntry']);
 });

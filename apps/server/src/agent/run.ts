@@ -2,6 +2,8 @@
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { ServiceSpec } from '@weft/mesh-core/config';
 import type { MeshObject } from '@weft/mesh-core/model';
 import { type ControlClient, createControlClient } from './control-client.ts';
 import { untilApplicationIdle } from './drain.ts';
@@ -57,8 +59,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
       labels: options.labels,
       locality: options.locality,
       ...(options.serviceAccount === undefined ? {} : { serviceAccount: options.serviceAccount }),
-      ...(options.port === undefined ? {} : { servicePort: options.port, appPort: options.port }),
-      portName: options.protocol,
+      ...(options.port === undefined ? {} : { ...servedPort(options, options.port, services), appPort: options.port }),
       upstreams: chooseUpstreams(options, services, await client.list('ServiceEntry')),
     },
     ports,
@@ -139,14 +140,42 @@ function hasServiceOf({ service, namespace }: WorkloadPlan, services: readonly M
   return services.some((s) => s.metadata.name === service && s.metadata.namespace === namespace);
 }
 
-/** Takes the workload out; the Service goes too when this run made it and nothing else serves it. */
-async function leave(plan: WorkloadPlan, ownService: MeshObject | undefined, client: ControlClient): Promise<void> {
+/** Takes the workload out; the Service goes too when this run made it, nobody has made it another since and nothing else serves it. */
+export async function leave(
+  plan: Pick<WorkloadPlan, 'namespace' | 'workload' | 'service'>,
+  ownService: MeshObject | undefined,
+  client: Pick<ControlClient, 'remove' | 'untilAcknowledged' | 'list'>,
+): Promise<void> {
   await client.remove({ kind: 'WorkloadEntry', namespace: plan.namespace, name: plan.workload });
   await client.untilAcknowledged(FINISH_MS);
-  if (ownService === undefined) return;
+  const services = ownService === undefined ? [] : await client.list('Service', plan.namespace);
+  if (!services.some((s) => s.metadata.name === plan.service && isDeepStrictEqual(s.spec, ownService?.spec))) return;
   const entries = await client.list('WorkloadEntry', plan.namespace);
   const served = entries.some((e) => (e.spec as { labels?: Record<string, string> }).labels?.['app'] === plan.service);
   if (!served) await client.remove({ kind: 'Service', namespace: plan.namespace, name: plan.service });
+}
+
+/** Which port of its Service the program serves; peers find its sidecar by that port's name. Without a Service the one it will get. */
+export function servedPort(
+  { service, namespace, protocol }: Pick<RunOptions, 'service' | 'namespace' | 'protocol'>,
+  port: number,
+  services: readonly MeshObject[],
+): { servicePort: number; portName: string } {
+  const own = services.find((s) => s.metadata.name === service && s.metadata.namespace === namespace);
+  const all = (own?.spec as ServiceSpec | undefined)?.ports ?? [];
+  if (all.length === 0) return { servicePort: port, portName: protocol };
+  const named = all.filter((p) => p.name);
+  const found =
+    named.find((p) => p.targetPort === port) ??
+    named.find((p) => p.port === port) ??
+    named.find((p) => p.name === protocol) ??
+    (all.length === 1 ? named[0] : undefined);
+  if (found?.name !== undefined) return { servicePort: found.port, portName: found.name };
+  const there = all.map((p) => `${p.name ?? '(without a name)'} ${p.port}${p.targetPort === undefined ? '' : ` -> ${p.targetPort}`}`).join(', ');
+  throw new StartError(
+    'WEFT_USAGE',
+    `--port ${port}: which port of Service ${namespace}/${service} is it? It has ${there}. Give that one a name and targetPort: ${port}, or its name as --protocol.`,
+  );
 }
 
 /** Without a choice all services of the mesh; hosts of ServiceEntries (`--upstream api.example.com:443`) only when they are asked for. */

@@ -14,6 +14,7 @@ export type Policy = MeshObject<AuthorizationPolicySpec>;
 export interface PolicyPort {
   listenPort: number;
   servicePort?: number;
+  targetPort?: number | string;
   appPort?: number;
 }
 
@@ -27,7 +28,7 @@ export interface RulesAt {
 /** By name, the rules of policies with one action. `before` stands in front of the names. */
 export function namedRules(policies: readonly Policy[], action: Place['action'], { mesh, port, tcp }: RulesAt, before = ''): JsonObject {
   const trustDomains = [mesh.settings.trustDomain, ...(mesh.settings.trustDomainAliases ?? [])];
-  const portOf = (named: number): number => (named === port.servicePort || named === port.appPort ? port.listenPort : named);
+  const portOf = (named: number): number => ([port.servicePort, port.targetPort, port.appPort].includes(named) ? port.listenPort : named);
   const all: JsonObject = {};
   for (const { metadata, spec } of policies) {
     const nameOf = (i: number): string => `${before}ns[${metadata.namespace}]-policy[${metadata.name}]-rule[${i}]`;

@@ -35,7 +35,7 @@ export function loadAssignment({ mesh, name, port, workloads, policy, client }: 
 /** Its sidecar takes the mesh's TLS on this port. */
 export function speaksMtls(mesh: Mesh, workload: Workload, port: ServicePort): boolean {
   const { labels, namespace } = workload;
-  return hasSidecar(labels) && mtlsModeOf(mesh, namespace, labels, endpointPort(workload, port), port.port) !== 'DISABLE';
+  return hasSidecar(labels) && mtlsModeOf(mesh, namespace, labels, endpointPort(workload, port), port.port, port.targetPort) !== 'DISABLE';
 }
 
 function lbEndpoint(mesh: Mesh, workload: Workload, port: ServicePort): JsonValue {

@@ -20,7 +20,7 @@ const MESH_HTTP = ['h2', 'http/1.1', 'http/1.0'];
  */
 export function inboundListener(mesh: Mesh, node: ProxyNode, port: Inbound): JsonObject {
   const service = serviceBehind(mesh, node, port);
-  const mode = mtlsModeOf(mesh, node.namespace, node.labels, port.listenPort, port.servicePort);
+  const mode = mtlsModeOf(mesh, node.namespace, node.labels, port.listenPort, port.servicePort, port.targetPort);
   const declared = service?.ports.find((p) => p.port === port.servicePort)?.protocol;
   // TLS of its own ends here only where the mesh's does not.
   const ends = port.tls !== undefined && mode === 'DISABLE';

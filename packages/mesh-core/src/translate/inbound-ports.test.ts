@@ -35,3 +35,31 @@ test('ingress opens ports only where something can come and go; a port of the ag
   const ingress = [at(1, { defaultEndpoint: '127.0.0.1:2' }), at(3), at(4, { defaultEndpoint: '127.0.0.1:5', captureMode: 'IPTABLES' }), at(80)];
   expect(names({ ingress }).toSorted()).toEqual(['virtualInbound_1', 'virtualInbound_21000']);
 });
+
+test('the numbers policies may call a port by are those its Service has now, the same for the sidecar and for who calls it', () => {
+  const of = (number: number): [boolean, boolean, boolean] => {
+    const set = translate(
+      buildMesh(
+        [
+          object('Service', 'a', { selector: { app: 'a' }, ports: [{ name: 'http', port: 8000, targetPort: 8443 }] }, 'v1'),
+          object('WorkloadEntry', 'a-0', { address: '10.0.0.1', ports: { http: 21_000 }, labels: { app: 'a', 'security.istio.io/tlsMode': 'istio' } }),
+          object(
+            'PeerAuthentication',
+            'a',
+            { selector: { matchLabels: { app: 'a' } }, portLevelMtls: { [number]: { mode: 'DISABLE' } } },
+            'security.istio.io/v1',
+          ),
+          object('AuthorizationPolicy', 'a', { action: 'DENY', rules: [{ to: [{ operation: { ports: [`${number}`] } }] }] }, 'security.istio.io/v1'),
+        ],
+        DEFAULT_MESH_SETTINGS,
+      ),
+      NODE,
+      DEFAULT_MESH_SETTINGS,
+    );
+    const listener = JSON.stringify(decoded(set, TYPE_URL.listener, 'virtualInbound_21000'));
+    const endpoints = JSON.stringify(decoded(set, TYPE_URL.endpoint, 'outbound|8000||a.shop.svc.cluster.local'));
+    return [!listener.includes('transportSocket'), !endpoints.includes('tlsMode'), listener.includes('"destinationPort":21000')];
+  };
+  for (const number of [8000, 8443, 21_000]) expect([number, ...of(number)]).toEqual([number, true, true, true]);
+  expect(of(80)).toEqual([false, false, false]);
+});

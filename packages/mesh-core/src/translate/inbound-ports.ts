@@ -16,6 +16,8 @@ export interface Inbound extends InboundPort {
   bind: string;
   /** Where the application is. */
   application: JsonObject;
+  /** The Service's own, also of the numbers policies may call the port by. */
+  targetPort?: number | string;
   /** In place of what its name or its Service says. */
   protocol?: Protocol;
   /** Its own TLS, and what is spoken inside it. */
@@ -26,6 +28,13 @@ export interface Inbound extends InboundPort {
 
 export function inboundCluster({ servicePort }: InboundPort): string {
   return `inbound|${servicePort}||`;
+}
+
+/** The port's number in its Service is what that says now, whatever it was when the agent started. */
+function asInService(mesh: Mesh, node: ProxyNode, port: InboundPort): Pick<Inbound, 'servicePort' | 'targetPort'> {
+  const ports = serviceBehind(mesh, node, port)?.ports ?? [];
+  const found = ports.find((p) => p.name === port.name) ?? ports.find((p) => p.port === port.servicePort);
+  return found === undefined ? { servicePort: port.servicePort } : { servicePort: found.port, targetPort: found.targetPort };
 }
 
 /** The service peers reach this port by. */
@@ -44,7 +53,8 @@ export function inboundPorts(mesh: Mesh, node: ProxyNode): readonly Inbound[] {
   const ingress = sidecar?.ingress ?? [];
   const pool = sidecar?.inboundConnectionPool;
   const shared = pool === undefined ? {} : { connectionPool: pool };
-  const own = node.inbound.map((port): Inbound => {
+  const own = node.inbound.map((told): Inbound => {
+    const port = { ...told, ...asInService(mesh, node, told) };
     const listener = ingress.find((l) => matchesPort(l, port));
     const base = { ...port, bind: node.ip, application: hostAddress('127.0.0.1', port.appPort), ...shared };
     return listener === undefined ? base : { ...base, ...changes(node, listener) };

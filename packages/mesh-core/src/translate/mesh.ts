@@ -247,9 +247,9 @@ export type MtlsMode = 'DISABLE' | 'PERMISSIVE' | 'STRICT';
 
 /**
  * Effective PeerAuthentication of a workload's port: port > workload > namespace > root namespace > PERMISSIVE; the oldest
- * wins per scope. `ports` are the numbers the port is known by: where its sidecar listens, and the one its Service names.
+ * wins per scope. `ports` are the numbers the port is known by: where its sidecar listens, and the two its Service names.
  */
-export function mtlsModeOf(mesh: Mesh, namespace: string, labels: Readonly<Record<string, string>>, ...ports: number[]): MtlsMode {
+export function mtlsModeOf(mesh: Mesh, namespace: string, labels: Readonly<Record<string, string>>, ...ports: (number | string | undefined)[]): MtlsMode {
   const { rootNamespace } = mesh.settings;
   const inScope = (ns: string, withSelector: boolean) =>
     mesh.peerAuthentications.find((p) => {
