@@ -27,13 +27,6 @@ const MAY_BE_EMPTY = /^((REQ|RESP|TRAILER)\([^:]|QUERY_PARAM|CUSTOM_FLAGS|LOCAL_
 /** Headers this proxy writes itself are not among those that came. */
 function ownHeader(command: string, argument: string | undefined): Read | undefined {
   switch (`${command}(${argument?.toLowerCase()})`) {
-    case 'REQ(x-forwarded-for)':
-      return (source) => {
-        const { record } = source;
-        const given = source.request('x-forwarded-for');
-        const client = record.downstreamAddress.replace(/:\d+$/, '');
-        return record.manager?.useRemoteAddress !== true ? given : given === undefined ? client : `${given},${client}`;
-      };
     case 'REQ(x-request-id)':
       return ({ record }) => record.requestId;
     case 'REQ(x-envoy-original-path?:path)':

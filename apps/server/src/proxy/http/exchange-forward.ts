@@ -9,6 +9,7 @@ import type { ClusterRuntime } from '../upstream/cluster.ts';
 import { union } from './exchange-state.ts';
 import { ExchangeTries } from './exchange-tries.ts';
 import { requestLines } from './heads.ts';
+import { ownAddress } from './own-address.ts';
 import { startMirrors } from './policy/mirror.ts';
 import type { CompiledForward, Target } from './route-table.ts';
 
@@ -44,7 +45,7 @@ export abstract class ExchangeForward extends ExchangeTries {
   private mirror(mirrors: readonly Mirror[]): void {
     const { context, method, scheme, body } = this;
     const { contentLength } = (this.head as RequestHead).framing;
-    const clients = [...valuesIn(this.lines, 'x-forwarded-for').filter((value) => value !== ''), context.listener.address].join(',');
+    const clients = [...valuesIn(this.lines, 'x-forwarded-for').filter((value) => value !== ''), ownAddress()].join(',');
     const lines = `${without(this.lines, ['x-forwarded-for'])}${this.tryLines(1)}x-envoy-internal: true\r\nx-forwarded-for: ${clients}\r\n`;
     const request = {
       ...{ method, scheme, body, lines, upgrade: '', path: this.upstreamPath },

@@ -15,6 +15,7 @@ import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { BodyTap, FilteredRequest, RequestCompanion } from './filters/chain.ts';
 import { KeptBody } from './kept-body.ts';
 import { isGrpcContentType, MessageCounter } from './grpc.ts';
+import { clientsAtEdge } from './heads.ts';
 import type { RequestRecord, TraceDecision, Tracer } from './hooks.ts';
 import { newRequestId } from './random-ids.ts';
 import { newRecord } from './record.ts';
@@ -224,6 +225,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
       if (own !== undefined) return own;
     }
     if (target !== undefined && this.lines !== '' && target.requestHeaders.names.has(name)) return valuesIn(this.lines, name)[0];
+    if (name === 'x-forwarded-for' && context.manager.useRemoteAddress && this.head !== undefined) return clientsAtEdge(this.head.fields, context);
     if (name.startsWith('x-envoy-')) {
       if (this.lines !== '') return valuesIn(this.lines, name)[0];
       if (isUnwanted(name, this.internal, context.manager.useRemoteAddress)) return undefined;

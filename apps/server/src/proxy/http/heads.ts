@@ -5,6 +5,7 @@ import { tokens } from '../../http-wire/codec-h1/framing.ts';
 import type { HeaderBlock } from '../../http-wire/codec-h1/header-block.ts';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ConnectionContext } from './downstream.ts';
+import { clientAddress } from './own-address.ts';
 import { isOneOf, unwantedHeaders } from './policy/external-headers.ts';
 
 /** Kinds that are never passed on as they came: hop-by-hop, framing, or written anew. */
@@ -120,10 +121,7 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   let added = extra.keepRequestId || extra.requestId === '' ? '' : `x-request-id: ${extra.requestId}\r\n`;
   // All that is passed on of it; gRPC servers look for it.
   if (takesTrailers(head.fields)) added += 'te: trailers\r\n';
-  if (edge) {
-    const before = clientsBefore(head.fields);
-    added += `x-forwarded-for: ${before === '' ? '' : `${before},`}${context.remoteAddress}\r\n`;
-  }
+  if (edge) added += `x-forwarded-for: ${clientsAtEdge(head.fields, context)}\r\n`;
   if ((edge && manager.trustedHops === undefined) || head.fields.indexOf(Field.forwardedProto) < 0)
     added += context.tls ? 'x-forwarded-proto: https\r\n' : 'x-forwarded-proto: http\r\n';
   if (extra.internal) added += 'x-envoy-internal: true\r\n';
@@ -135,6 +133,12 @@ export function requestLines(head: RequestHead, context: ConnectionContext, extr
   const certificate = clientCertificateHeader(head.fields.known(Field.clientCert) ?? '', context);
   if (certificate !== '') added += `x-forwarded-client-cert: ${certificate}\r\n`;
   return text + added + extra.lines;
+}
+
+/** `x-forwarded-for` behind an edge. */
+export function clientsAtEdge(fields: HeaderBlock, { remoteAddress }: ConnectionContext): string {
+  const before = clientsBefore(fields);
+  return `${before === '' ? '' : `${before},`}${clientAddress(remoteAddress)}`;
 }
 
 /** What a request says of whom it is from, in one line or several; '' = nothing. */

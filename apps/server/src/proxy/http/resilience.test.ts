@@ -180,6 +180,33 @@ test('a changed cluster lets ejected hosts back and counts anew, new endpoints a
   expect(stats()?.ejections.get('consecutive_5xx')).toBe(1);
 });
 
+test('an endpoint keeps its state over a change of weight, metadata, health or priority; in another place, or by another name, it begins anew', async () => {
+  const bad = await startApp((_, response) => response.writeHead(500).end());
+  const good = await startApp((_, response) => response.end());
+  const config = cluster([bad, good], { outlier: outlierRules({ consecutive5xx: 2, maxEjectionPercent: 100 }), discovery: 'eds' });
+  const { endpoints: _, ...discovered } = config;
+  const rig = track(await startRig({ clusters: [discovered] }));
+  const told = (place: object, change: object): { ejected: boolean; totalRequests: number } | undefined => {
+    const localities = (config.endpoints as LoadAssignment).localities.map((locality) => ({
+      ...{ ...locality, ...place },
+      endpoints: locality.endpoints.map((one) => ({ ...one, ...change })),
+    }));
+    rig.runtime.applyEndpoints({ ...(config.endpoints as LoadAssignment), localities });
+    return rig.runtime.stats().clusters[0]?.endpoints[0];
+  };
+  const eject = async (): Promise<void> => {
+    for (let i = 0; i < 4; i++) await ask(rig.port);
+  };
+  told({}, {});
+  await eject();
+  for (const change of [{ weight: 5 }, { metadata: { 'envoy.lb': { a: 'b' } } }, { health: 'degraded' }, {}])
+    expect(told({ priority: 1 }, change)).toMatchObject({ ejected: true, totalRequests: 2 });
+  expect(told({ zone: 'elsewhere' }, {})).toMatchObject({ ejected: false, totalRequests: 0 });
+  await eject();
+  expect(told({ zone: 'elsewhere' }, {})).toMatchObject({ ejected: true, totalRequests: 2 });
+  expect(told({ zone: 'elsewhere' }, { hostname: 'other.test' })).toMatchObject({ ejected: false, totalRequests: 0 });
+});
+
 test('consecutive errors eject a host and it comes back', async () => {
   let broken = true;
   const bad = await startApp((_, response) => {

@@ -141,17 +141,22 @@ export class ClusterRuntime implements TimerTarget {
     return config.health !== 'unhealthy' && this.endpoints.get(addressOf(config))?.checker?.health.failed !== true;
   }
 
-  /** A new set of endpoints; those of the same address keep pool and health. */
+  /** A new set of endpoints; those of the same address, name and place keep pool and health. */
   private take(assignment: LoadAssignment): void {
     this.assignment = assignment;
     const kept = new Set<string>();
     for (const locality of assignment.localities) {
       for (const config of locality.endpoints) {
         const key = addressOf(config);
+        // Of one that is listed twice the first counts.
+        if (kept.has(key)) continue;
         kept.add(key);
         let state = this.endpoints.get(key);
-        if (state === undefined) this.endpoints.set(key, (state = new EndpointState(this, config, this.deps.clock())));
-        else state.update(config);
+        if (state?.isOf(config, locality) === true) state.update(config);
+        else {
+          state?.remove();
+          this.endpoints.set(key, (state = new EndpointState(this, config, this.deps.clock())));
+        }
         state.priority = locality.priority;
         state.locality = locality;
       }

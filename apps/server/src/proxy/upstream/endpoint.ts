@@ -104,6 +104,12 @@ export class EndpointState implements BalancedHost {
     if (of !== undefined && this.connectionCount === 0 && of.endpoint.variants?.get(of.key) === this) of.endpoint.variants.delete(of.key);
   }
 
+  /** In another place, or by another name, what has its address is another endpoint, as in Envoy. */
+  isOf({ hostname }: Endpoint, { region, zone, subZone }: Locality): boolean {
+    const { locality } = this;
+    return hostname === this.config.hostname && region === locality.region && zone === locality.zone && subZone === locality.subZone;
+  }
+
   /** What discovery says of it now. */
   update(config: Endpoint): void {
     if (!isDeepStrictEqual(this.config.metadata, config.metadata)) this.closeIdle();

@@ -3,7 +3,7 @@
 
 import type { DynamicMetadata, RbacConnection, RbacSubject, RequestView, StringPredicate } from '@weft/mesh-core/traffic';
 import type { FilteredRequest } from '../filters/chain.ts';
-import { clientCertificateHeader } from '../heads.ts';
+import { clientCertificateHeader, clientsAtEdge } from '../heads.ts';
 import { Field } from '../../../http-wire/codec-h1/field-kinds.ts';
 import { isUnwanted } from './external-headers.ts';
 import { managerPolicy } from './manager-policy.ts';
@@ -116,13 +116,12 @@ export class SeenRequest implements RequestView, RbacSubject {
 
   private arrived(name: string, test: StringPredicate): boolean | undefined {
     const request = this.asked;
-    const { manager, tls, remoteAddress } = request.context;
+    const { manager, tls } = request.context;
     const edge = manager.useRemoteAddress;
     switch (name) {
       case 'x-forwarded-for': {
         if (!edge) break;
-        const before = request.get(name);
-        return test(before === undefined ? remoteAddress : `${before},${remoteAddress}`);
+        return test(clientsAtEdge(request.fields, request.context));
       }
       case 'x-forwarded-proto': {
         const told = edge && manager.trustedHops === undefined ? undefined : request.get(name);
