@@ -26,6 +26,11 @@ export class HeaderBlock {
   readonly at: Uint16Array = new Uint16Array(4 * (maxFields + maxAdded));
   readonly kinds: Uint8Array = new Uint8Array(maxFields + maxAdded);
 
+  /** What Envoy counts of the lines: its parser leaves one byte of each out. */
+  get lineBytes(): number {
+    return this.count === 0 ? 0 : this.end - (this.at[0] as number) - this.count;
+  }
+
   value(index: number): string {
     return this.text.slice(this.at[index * 4 + 2], this.at[index * 4 + 3]);
   }

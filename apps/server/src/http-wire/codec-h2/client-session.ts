@@ -60,6 +60,7 @@ export abstract class Http2ClientSession extends Http2Session {
       if (this.discardBlock(bytes, start, end) && !this.wasReset(id)) this.onFrameError(ErrorCode.streamClosed, 'HEADERS on a closed stream');
       return;
     }
+    stream.chargeHeaders(end - start);
     if (stream.headRead) {
       trailerFields.start();
       if (!this.decode(bytes, start, end, trailerFields)) return;

@@ -97,6 +97,7 @@ export abstract class Http2ServerSession extends Http2Session {
     trailerFields.start();
     if (!this.decode(bytes, start, end, trailerFields)) return;
     if (stream.remoteClosed) return stream.breakOff(ErrorCode.streamClosed);
+    stream.chargeHeaders(end - start);
     if (!endStream || trailerFields.fault !== Fault.none) return stream.breakOff();
     stream.receiveEnd(trailerFields.lines);
   }

@@ -1,6 +1,7 @@
 // One HTTP/2 stream, either role: its windows, what it still has to send, and how it ends.
 
-import { defaultWindow, ErrorCode, Flag, frameHead, FrameType, headersFrames } from './frames.ts';
+import { defaultWindow, ErrorCode, Flag, frameHead, frameHeadBytes, FrameType, headersFrames } from './frames.ts';
+import { WireMeter } from '../socket/wire-meter.ts';
 import type { Http2Session } from './session.ts';
 
 /** What a peer may send on a stream before it is read on; also what a stalled reader costs at most. */
@@ -18,8 +19,8 @@ export abstract class Http2Stream {
   receiveWindow: number = streamWindow;
   localClosed = false;
   remoteClosed = false;
-  /** Bytes on the wire for this stream. */
-  bytesSent = 0;
+  /** Of this stream. */
+  meter: WireMeter = new WireMeter();
   /** In the list of those the read at hand has touched. */
   touched = false;
   protected readonly session: Http2Session;
@@ -54,7 +55,7 @@ export abstract class Http2Stream {
     this.sendWindow = this.session.peerWindow;
     this.receiveWindow = streamWindow;
     this.localClosed = this.remoteClosed = this.touched = this.paused = this.wantsDrain = false;
-    this.bytesSent = this.unacknowledged = this.queued = 0;
+    this.unacknowledged = this.queued = 0;
     this.expected = -1;
     this.tail = '';
     this.queue = [];
@@ -69,7 +70,14 @@ export abstract class Http2Stream {
   charge(length: number): boolean {
     this.receiveWindow -= length;
     this.unacknowledged += length;
+    this.meter.received += length + frameHeadBytes;
     return this.receiveWindow >= 0;
+  }
+
+  /** A header block of so many bytes. */
+  chargeHeaders(length: number): void {
+    this.meter.received += length + frameHeadBytes;
+    this.meter.headersReceived += length + frameHeadBytes;
   }
 
   receive(bytes: Buffer, start: number, end: number): void {
@@ -109,7 +117,9 @@ export abstract class Http2Stream {
 
   protected sendHeaders(block: string, endStream: boolean): void {
     if (this.localClosed) return;
-    this.write(headersFrames(this.id, block, endStream, this.session.peerMaxFrame));
+    const frames = headersFrames(this.id, block, endStream, this.session.peerMaxFrame);
+    this.meter.headersSent += frames.length;
+    this.write(frames);
     if (endStream) this.closeLocal();
   }
 
@@ -128,7 +138,7 @@ export abstract class Http2Stream {
       this.take(length);
       this.write(frameHead(length, FrameType.data, 0, this.id));
       this.session.out.data(bytes, from, from + length);
-      this.bytesSent += length;
+      this.meter.sent += length;
       from += length;
     }
     if (from < end) this.enqueue(shared ? Buffer.from(bytes.subarray(from, end)) : bytes.subarray(from, end));
@@ -178,7 +188,7 @@ export abstract class Http2Stream {
       this.take(length);
       this.write(frameHead(length, FrameType.data, 0, this.id));
       this.session.out.data(first, 0, length);
-      this.bytesSent += length;
+      this.meter.sent += length;
       this.queued -= length;
       if (length === first.length) this.queue.shift();
       else this.queue[0] = first.subarray(length);
@@ -261,7 +271,7 @@ export abstract class Http2Stream {
   }
 
   private write(frames: string): void {
-    this.bytesSent += frames.length;
+    this.meter.sent += frames.length;
     this.session.out.add(frames);
     this.session.schedule();
   }

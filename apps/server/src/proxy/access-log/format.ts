@@ -1,6 +1,7 @@
 // Access log formats of text and JSON, compiled once. The default is Istio's text format.
 
 import { isUtf8 } from 'node:buffer';
+import { noWire } from '../../http-wire/socket/wire-meter.ts';
 import { compileSubstitution, type CommandResolver } from '@weft/mesh-core/traffic';
 import type { JsonFormat, JsonFormatValue, LogFormat } from '../config/log-model.ts';
 import { type HeaderValueSource, metadataCommand, resolveCommand } from '../http/header-values.ts';
@@ -14,7 +15,7 @@ type Read = (source: HeaderValueSource) => string | undefined;
 
 /** In JSON these are numbers. */
 const NUMBERS =
-  /^%(RESPONSE_CODE|(BYTES|PACKETS)_\w+|(\w+_)?DURATION|(UPSTREAM_)?CONNECTION_ID|UPSTREAM_REQUEST_ATTEMPT_COUNT|(?!\w+_WITHOUT_)\w+_PORT|GRPC_STATUS_NUMBER)%$/;
+  /^%(RESPONSE_CODE|(BYTES|PACKETS)_\w+|\w+_BYTES_(SENT|RECEIVED)|(\w+_)?DURATION|(UPSTREAM_)?CONNECTION_ID|UPSTREAM_REQUEST_ATTEMPT_COUNT|(?!\w+_WITHOUT_)\w+_PORT|GRPC_STATUS_NUMBER)%$/;
 /** No value has this character in it. */
 const NO_VALUE = '\0';
 const ONE_COMMAND = /^%([A-Z0-9_]+)(?:\(((?:(?!\)(?::\d+)?%).)*)\))?(?::\d+)?%$/;
@@ -151,6 +152,8 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
         requestMessages: 0,
         responseMessages: 0,
       },
+      downstreamWire: { ...noWire, received: record.receivedBytes, sent: record.sentBytes },
+      upstreamWire: record.upstreamSocket === undefined ? noWire : { ...noWire, received: record.sentBytes, sent: record.receivedBytes },
       requestBodyBytes: record.receivedBytes,
       responseBodyBytes: record.sentBytes,
       route: undefined,

@@ -87,6 +87,14 @@ const NEVER: ReadonlySet<string> = new Set(['VIRTUAL_CLUSTER_NAME', 'TLS_JA3_FIN
 /** What is the same of all requests. */
 const ALWAYS: Readonly<Record<string, string>> = { BYTES_RETRANSMITTED: '0', PACKETS_RETRANSMITTED: '0', CUSTOM_FLAGS: '', LOCAL_REPLY_BODY: '' };
 
+/** Of both connections, `WIRE` with all framing; undefined = not known here. */
+function wireBytes(command: string): Read | undefined {
+  const [, side, kind, way] = /^(DOWNSTREAM|UPSTREAM)_(WIRE|HEADER)_BYTES_(SENT|RECEIVED)$/.exec(command) ?? [];
+  if (side === undefined) return undefined;
+  const name = kind === 'WIRE' ? (way === 'SENT' ? 'sent' : 'received') : way === 'SENT' ? 'headersSent' : 'headersReceived';
+  return ({ record }) => String((side === 'UPSTREAM' ? record.upstreamWire : record.downstreamWire)[name]);
+}
+
 /** Undefined = not known here. */
 export function logCommand(command: string, argument: string | undefined): Read | undefined {
   if (command === 'GRPC_STATUS') return grpcStatus(argument ?? 'CAMEL_STRING');
@@ -104,5 +112,5 @@ export function logCommand(command: string, argument: string | undefined): Read 
   // Nobody here sets any; those of Envoy's own filters are not known.
   if ((command === 'FILTER_STATE' || command === 'UPSTREAM_FILTER_STATE') && argument !== undefined)
     return argument.startsWith('envoy.') ? undefined : () => undefined;
-  return argument === undefined ? COMMANDS[command] : undefined;
+  return argument === undefined ? (COMMANDS[command] ?? wireBytes(command)) : undefined;
 }

@@ -1,6 +1,7 @@
 // One try of a request at one endpoint: waits for a stream, passes on what it says, gives back what it counted. Reused for the
 // next try.
 
+import type { WireMeter } from '../../http-wire/socket/wire-meter.ts';
 import type { CircuitBreaker } from '@weft/mesh-core/traffic';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { TimerTarget, TimerWheel } from '../transport/timer-wheel.ts';
@@ -13,6 +14,8 @@ export type AttemptTimeout = 'total' | 'idle' | 'duration';
 
 /** What the request is told about its tries. */
 export interface AttemptOwner {
+  /** Where the bytes of all its tries are counted. */
+  readonly upstreamWire?: WireMeter;
   onAttemptStream(attempt: Attempt, stream: UpstreamStream): void;
   /** `why`: as in access logs, '' = there is nothing more to say. */
   onAttemptUnconnected(attempt: Attempt, reason: ConnectFailure, why: string): void;
@@ -31,6 +34,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
   endpoint: EndpointState | undefined;
   stream: UpstreamStream | undefined;
   tunnel = false;
+  readonly meter: WireMeter | undefined;
   startedAt = 0;
   private readonly owner: AttemptOwner;
   private readonly wheel: TimerWheel;
@@ -49,6 +53,7 @@ export class Attempt implements UpstreamEvents, StreamWaiter, TimerTarget {
 
   constructor(owner: AttemptOwner, wheel: TimerWheel) {
     this.owner = owner;
+    this.meter = owner.upstreamWire;
     this.wheel = wheel;
   }
 

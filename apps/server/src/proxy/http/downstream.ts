@@ -1,5 +1,6 @@
 // The client's side of one request, whatever its protocol, and what all requests of a connection share.
 
+import type { WireMeter } from '../../http-wire/socket/wire-meter.ts';
 import type { Socket } from 'node:net';
 import type { RbacConnection } from '@weft/mesh-core/traffic';
 import type { HttpConnectionManager, ListenerConfig } from '../config/model.ts';
@@ -34,6 +35,8 @@ export interface DownstreamStream {
   tunnelEnd(): void;
   /** Wire bytes sent so far. */
   readonly bytesSent: number;
+  /** Of the request at hand; what is sent only once it is over. */
+  readonly meter: WireMeter;
 }
 
 export interface ConnectionContext {

@@ -150,6 +150,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
     this.limits?.clear();
     if (this.admitted) context.deps.overload?.release();
     this.admitted = false;
+    this.down.meter.sent = this.down.bytesSent - this.sentBefore;
     this.leaveTries();
     if (cluster !== undefined && this.retrying) cluster.breaker.retries--;
     if (this.tap !== undefined && !this.requestDone) this.tap.abort();

@@ -8,6 +8,7 @@ import { Body } from '../../http-wire/codec-h1/framing.ts';
 import type { HeaderBlock } from '../../http-wire/codec-h1/header-block.ts';
 import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
+import { WireMeter } from '../../http-wire/socket/wire-meter.ts';
 import type { ClusterRuntime } from '../upstream/cluster.ts';
 import type { EndpointState } from '../upstream/endpoint.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
@@ -48,6 +49,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   requestDrop: Set<string> | undefined;
   readonly record: RequestRecord;
   readonly context: ConnectionContext;
+  readonly upstreamWire: WireMeter = new WireMeter();
   protected readonly policy: ManagerPolicy;
   /** Tells peers who this proxy is, '' = nothing. */
   protected readonly peerLine: string;
@@ -129,6 +131,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     const told = peerHeader !== '' && peerIdentity !== '' && context.listener.direction !== 'inbound';
     this.peerLine = told ? `${peerHeader}: ${peerIdentity}\r\n` : '';
     this.record = newRecord(context);
+    this.record.downstreamWire = down.meter;
+    this.record.upstreamWire = this.upstreamWire;
   }
 
   get(name: string): string | undefined {
@@ -345,6 +349,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     record.virtualHost = record.routeConfig = record.upstreamAddress = record.grpcStatus = record.details = '';
     record.upstreamLocalAddress = this.responseTrailers = '';
     record.upstreamSocket = undefined;
+    this.upstreamWire.clear();
     record.tryMs = record.upstreamServiceMs = record.responseMs = -1;
     record.requestMs = head.framing.contentLength > 0 || head.framing.chunked ? -1 : 0;
     record.responseFlags = '-';

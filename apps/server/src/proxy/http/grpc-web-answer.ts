@@ -1,5 +1,6 @@
 // The client's side of a gRPC-Web request: what an exchange answers in gRPC leaves as gRPC-Web.
 
+import type { WireMeter } from '../../http-wire/socket/wire-meter.ts';
 import type { DownstreamStream } from './downstream.ts';
 import { FrameEncoder, trailerFrame, webAnswerLines, withType } from './grpc-web.ts';
 import { grpcStatusOf, percentEncode } from './grpc.ts';
@@ -31,6 +32,10 @@ export class GrpcWebAnswer implements DownstreamStream {
     this.status = '';
     this.foreign = undefined;
     this.frames.reset();
+  }
+
+  get meter(): WireMeter {
+    return this.down.meter;
   }
 
   get bytesSent(): number {

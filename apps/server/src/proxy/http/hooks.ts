@@ -1,6 +1,7 @@
 // The seam between the data path and everything else in the proxy process: what the runtime needs (RuntimeDeps), what it
 // offers (ProxyRuntime), and what it tells about each request (RequestRecord). Telemetry, tracing and admin know only this file.
 
+import type { WireBytes } from '../../http-wire/socket/wire-meter.ts';
 import type { Socket } from 'node:net';
 import type { ClusterConfig, Endpoint, HttpConnectionManager, ListenerConfig, LoadAssignment, Route, RouteConfig, Secret, TcpProxy } from '../config/model.ts';
 import type { CircuitBreaker, OutlierDetector } from '@weft/mesh-core/traffic';
@@ -68,6 +69,9 @@ export interface RequestRecord {
   requestBodyBytes: number;
   responseHeaderBytes: number;
   responseBodyBytes: number;
+  /** On the client's connection, and on those of all tries. */
+  downstreamWire: WireBytes;
+  upstreamWire: WireBytes;
   /** gRPC messages; 0 for other requests. */
   requestMessages: number;
   responseMessages: number;

@@ -23,8 +23,13 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     this.onFree = onFree;
   }
 
+  get bytesSent(): number {
+    return this.meter.sent;
+  }
+
   begin(id: number): void {
     this.open(id);
+    this.meter.clear();
     this.tunneling = false;
     this.early = [];
   }
@@ -34,6 +39,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     const { framing } = this.request;
     const tunnel = framing.upgrade !== '';
     this.session.touch(this);
+    this.chargeHeaders(this.request.bytes);
     this.exchange.reading = true;
     this.remoteClosed = endStream;
     if (!tunnel) this.expect(framing.contentLength);

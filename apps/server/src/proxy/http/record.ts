@@ -1,3 +1,4 @@
+import { noWire } from '../../http-wire/socket/wire-meter.ts';
 import type { ConnectionContext } from './downstream.ts';
 import type { RequestRecord } from './hooks.ts';
 
@@ -19,6 +20,8 @@ export function newRecord(context: ConnectionContext): RequestRecord {
     requestBodyBytes: 0,
     responseHeaderBytes: 0,
     responseBodyBytes: 0,
+    downstreamWire: noWire,
+    upstreamWire: noWire,
     requestMessages: 0,
     responseMessages: 0,
     status: 0,

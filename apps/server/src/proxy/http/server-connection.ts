@@ -7,6 +7,7 @@ import { codecError } from '../../http-wire/codec-h1/header-block.ts';
 import { parseRequestHead, RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import { readBuffer, readShared } from '../../http-wire/socket/direct-reads.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
+import { WireMeter } from '../../http-wire/socket/wire-meter.ts';
 import { WireWriter, writeChunk } from '../../http-wire/socket/wire-writer.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { Exchange } from './exchange.ts';
@@ -21,6 +22,7 @@ const headTimeoutMs = 60_000;
 const httpsOnPlaintext = 'http1.https_url_on_plaintext_connection';
 
 export class ServerConnection implements DownstreamStream, BodySink, TimerTarget {
+  readonly meter: WireMeter = new WireMeter();
   private closing = false;
   private readonly socket: Socket;
   private readonly context: ConnectionContext;
@@ -113,6 +115,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     // What nobody has said the length of ends an HTTP/1.0 connection, even if it is nothing.
     if (!http11 && length < 0) this.last = true;
     const connection = this.last ? 'connection: close\r\n' : http11 ? '' : 'connection: keep-alive\r\n';
+    this.meter.headersSent = lines.length + framing.length + connection.length;
     this.out.add(`${statusLine(this.request.minor, status)}${lines}${framing}${connection}\r\n`);
   }
 
@@ -211,8 +214,9 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
 
   private onData(chunk: Buffer): void {
     if (this.state === 'closed') return;
-    if (this.state === 'tunnel') return this.exchange.onTunnelData(chunk, 0, chunk.length);
-    this.run(chunk);
+    if (this.state !== 'tunnel') return this.run(chunk);
+    this.meter.received += chunk.length;
+    this.exchange.onTunnelData(chunk, 0, chunk.length);
   }
 
   private run(chunk: Buffer): void {
@@ -247,7 +251,9 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
         this.beginRequest();
         continue;
       }
+      const before = i;
       i = this.body.feed(bytes, i, bytes.length, this);
+      this.meter.received += i - before;
       if (this.body.failed) {
         this.refuse(400, codecError);
         break;
@@ -277,6 +283,9 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     const { framing } = this.request;
     this.context.wheel.clear(this.timer);
     this.headBegun = false;
+    this.meter.clear();
+    this.meter.received = this.request.bytes;
+    this.meter.headersReceived = this.request.fields.lineBytes;
     if (this.request.minor === 0 && !this.context.manager.acceptHttp10) return this.refuse(426, 'low_version');
     // As in Envoy, where the client is whoever connects.
     if (this.request.scheme === 'https' && !this.context.tls && this.context.manager.useRemoteAddress) return this.refuse(403, httpsOnPlaintext);

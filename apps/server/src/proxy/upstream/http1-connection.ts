@@ -6,6 +6,7 @@ import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import { Body } from '../../http-wire/codec-h1/framing.ts';
 import { parseResponseHead, ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
+import { unread } from '../../http-wire/socket/wire-meter.ts';
 import { WireWriter, writeChunk } from '../../http-wire/socket/wire-writer.ts';
 import type { Reader } from './dial.ts';
 import { discardLimit, discardMs, PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
@@ -54,6 +55,8 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
   private requestSent = false;
   private discarded = 0;
   private interims = 0;
+  private counted = 0;
+  private meter = unread;
   private shared = false;
   private paused = false;
 
@@ -95,21 +98,34 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
           ? noLength(request.method)
           : '';
     const upgrade = request.upgrade === '' || request.upgrade === PLAIN_CONNECT ? '' : `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`;
-    this.out.add(`${request.method} ${request.path} HTTP/1.1\r\nhost: ${request.authority}\r\n${request.lines}${framing}${upgrade}\r\n`);
+    const fields = `host: ${request.authority}\r\n${request.lines}${framing}${upgrade}`;
+    this.meter = events.meter ?? unread;
+    this.meter.headersSent += fields.length;
+    this.counted = this.out.bytes;
+    this.out.add(`${request.method} ${request.path} HTTP/1.1\r\n${fields}\r\n`);
+    this.count();
   }
 
   data(bytes: Buffer, start: number, end: number): void {
     if (this.chunked && this.state === 'busy') writeChunk(this.out, bytes, start, end);
     else this.out.data(bytes, start, end);
+    this.count();
   }
 
   text(body: string): void {
     if (body !== '') this.out.add(this.chunked ? `${body.length.toString(16)}\r\n${body}\r\n` : body);
+    this.count();
   }
 
   end(trailers: string): void {
     if (this.chunked) this.out.add(`0\r\n${trailers}\r\n`);
     this.requestSent = true;
+    this.count();
+  }
+
+  private count(): void {
+    this.meter.sent += this.out.bytes - this.counted;
+    this.counted = this.out.bytes;
   }
 
   flush(): boolean {
@@ -161,6 +177,11 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
   }
 
   read(bytes: Buffer, start: number, end: number, shared: boolean): void {
+    if (this.events !== undefined) this.meter.received += end - start;
+    this.readOn(bytes, start, end, shared);
+  }
+
+  private readOn(bytes: Buffer, start: number, end: number, shared: boolean): void {
     if (this.state === 'tunnel') {
       this.events?.onUpstreamData(bytes, start, end, shared);
       this.events?.onUpstreamFlush();
@@ -190,12 +211,13 @@ export class Http1Connection implements UpstreamStream, BodySink, Reader, TimerT
       i = next;
       if (this.head.status >= 200) {
         this.headRead = true;
+        this.meter.headersReceived += this.head.fields.lineBytes;
         this.body.start(this.head.body, this.head.framing.contentLength);
         this.events?.onUpstreamHead(this.head);
-        if (this.inTunnel()) return i < limit ? this.read(source, i, limit, this.shared) : undefined;
+        if (this.inTunnel()) return i < limit ? this.readOn(source, i, limit, this.shared) : undefined;
       } else if (this.head.status === 101) {
         this.events?.onUpstreamHead(this.head);
-        if (this.inTunnel()) return i < limit ? this.read(source, i, limit, this.shared) : undefined;
+        if (this.inTunnel()) return i < limit ? this.readOn(source, i, limit, this.shared) : undefined;
         return this.isOpen() ? this.fail('protocol') : undefined;
       } else if (++this.interims > maxInterims) {
         return this.fail('protocol');

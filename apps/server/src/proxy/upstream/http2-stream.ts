@@ -6,6 +6,7 @@ import { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import { ErrorCode } from '../../http-wire/codec-h2/frames.ts';
 import type { RequestStream } from '../../http-wire/codec-h2/client-session.ts';
 import { Http2Stream, type StreamEnd } from '../../http-wire/codec-h2/stream.ts';
+import { unread } from '../../http-wire/socket/wire-meter.ts';
 import { type TimerTarget, WheelTimer } from '../transport/timer-wheel.ts';
 import type { Http2ClientConnection } from './http2-connection.ts';
 import { discardLimit, discardMs, PLAIN_CONNECT, type StreamFailure, type UpstreamEvents, type UpstreamRequest, type UpstreamStream } from './stream.ts';
@@ -43,6 +44,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
   }
 
   start(request: UpstreamRequest, events: UpstreamEvents): void {
+    this.meter = events.meter ?? unread;
     this.open(this.client.add(this));
     this.events = events;
     this.headRead = this.tunneling = false;
@@ -75,6 +77,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream, Re
 
   discard(): void {
     this.events = undefined;
+    this.meter = unread;
     this.resume();
     if (this.id === 0) return;
     if (!this.localClosed) return this.cancel(ErrorCode.cancel);

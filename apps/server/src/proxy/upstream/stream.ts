@@ -1,5 +1,6 @@
 // One request on its way to one endpoint, whatever the protocol: HTTP/1.1 connections and HTTP/2 streams implement it.
 
+import type { WireMeter } from '../../http-wire/socket/wire-meter.ts';
 import type { Socket } from 'node:net';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 
@@ -60,6 +61,8 @@ export type StreamFailure = 'connection' | 'remote-reset' | 'connect-error' | 'r
 export type ConnectFailure = 'connection' | 'refused' | 'unresolved' | 'no-resolver' | 'timeout' | 'tls' | 'overflow';
 
 export interface UpstreamEvents {
+  /** Where its bytes are counted. */
+  readonly meter?: WireMeter | undefined;
   onUpstreamInterim(head: ResponseHead): void;
   /** Final head, or 101. `head` is valid during the call only. */
   onUpstreamHead(head: ResponseHead): void;
