@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DEFAULT_MESH_SETTINGS } from '@weft/mesh-core/model';
 import { createControlClient } from '../../apps/server/dist/agent/control-client.js';
 import { findEnvoy, startEnvoy } from '../../apps/server/dist/agent/envoy.js';
-import { PROXY_FLAGS, proxyEnv } from '../../apps/server/dist/agent/proxy-flags.js';
+import { PROXY_FLAGS, PROXY_PROGRAM, proxyEnv } from '../../apps/server/dist/agent/proxy-flags.js';
 import { proxySpec, workloadEntry } from '../../apps/server/dist/agent/workload.js';
 import { LOAD_CORE, PROXY_CORE, freePorts } from '../lib/rig.mjs';
 
@@ -142,7 +142,7 @@ export async function startEmbedded(rig, client, plans, { name = 'proxies', buil
   const file = join(rig.dir, `${name}.json`);
   writeFileSync(file, JSON.stringify(specs));
   return [
-    await rig.start(PROXY_CORE, process.execPath, [...flags, join(build, 'proxy/main.js'), file], {
+    await rig.start(PROXY_CORE, process.execPath, [...flags, join(build, PROXY_PROGRAM), file], {
       ready: (line) => line.startsWith('{"ready"'),
       env: proxyEnv(process.env),
     }),

@@ -86,21 +86,26 @@ export function ensureGenerated() {
   );
 }
 
-/** Compiles server and core (tsc) and the console (vite). */
+function viteBuild(workspace) {
+  run(process.execPath, [bin('vite', 'bin/vite.js'), 'build', workspace, '--logLevel', 'error'], { quiet: true });
+}
+
+/** Compiles server and core (tsc), puts the proxy's program together and builds the console (vite). */
 export function ensureBuilt() {
   step(
     'server',
-    ['packages/mesh-core/src', 'packages/mesh-core/package.json', 'apps/server/src', 'tsconfig.base.json', '.cache/protos.stamp'],
-    ['apps/server/dist/cli/main.js'],
+    ['packages/mesh-core/src', 'packages/mesh-core/package.json', 'apps/server/src', 'apps/server/vite.config.ts', 'tsconfig.base.json', '.cache/protos.stamp'],
+    ['apps/server/dist/cli/main.js', 'apps/server/dist/proxy-program/main.cjs'],
     () => {
       process.stderr.write('weft: compiling the server\n');
       run(process.execPath, [bin('typescript', 'bin/tsc'), '-b', 'apps/server'], { quiet: true });
+      viteBuild('apps/server');
     },
   );
   if (!existsSync(join(root, 'apps/web/src/app/main.tsx'))) return;
   step('web', ['packages/mesh-core/src/api', 'packages/mesh-core/src/config', 'packages/mesh-core/src/model', 'apps/web'], ['apps/web/dist/index.html'], () => {
     process.stderr.write('weft: building the console\n');
-    run(process.execPath, [bin('vite', 'bin/vite.js'), 'build', 'apps/web', '--logLevel', 'error'], { quiet: true });
+    viteBuild('apps/web');
   });
 }
 

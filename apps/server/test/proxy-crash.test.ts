@@ -4,10 +4,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type Child, startChild } from '../src/agent/child.ts';
+import { PROXY_PROGRAM } from '../src/agent/proxy-flags.ts';
 import { type ClientMesh, startClientMesh } from './testing/client-mesh.ts';
 import { type Clients, startClients } from './testing/clients.ts';
 
-const main = join(import.meta.dirname, '../dist/proxy/main.js');
+const main = join(import.meta.dirname, '../dist', PROXY_PROGRAM);
 const built = existsSync(main);
 if (!built) console.warn('skipped: the server is not compiled; run "npm run build"');
 /** `WEFT_CRASHES=30` for the long run. */

@@ -7,6 +7,9 @@
  */
 export const PROXY_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--no-opt', '--no-sparkplug', '--use-openssl-ca'];
 
+/** Below the compiled server: all of the proxy in CommonJS (vite.config.ts). */
+export const PROXY_PROGRAM = 'proxy-program/main.cjs';
+
 /** Files of roots that Node would read at every start. */
 const ROOT_FILES = ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS'];
 

@@ -9,7 +9,7 @@ import { type Child, startChild } from './child.ts';
 import type { ControlClient } from './control-client.ts';
 import { bindFailure, startEnvoy } from './envoy.ts';
 import { StartError } from './errors.ts';
-import { PROXY_FLAGS, proxyEnv } from './proxy-flags.ts';
+import { PROXY_FLAGS, PROXY_PROGRAM, proxyEnv } from './proxy-flags.ts';
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -57,7 +57,7 @@ export async function startProxy({ name, spec, binary, secondAdminPort, stateDir
   const child = startChild({
     name: `proxy of ${spec.workload}`,
     command: process.execPath,
-    args: [...PROXY_FLAGS, join(dist, 'proxy/main.js'), specFile],
+    args: [...PROXY_FLAGS, join(dist, PROXY_PROGRAM), specFile],
     env: proxyEnv(process.env),
     logFile,
     readyLine: (line) => {

@@ -11,7 +11,7 @@ import { type ControlClient, createControlClient } from '../agent/control-client
 import { findEnvoy, startEnvoy } from '../agent/envoy.ts';
 import { StartError } from '../agent/errors.ts';
 import { openPortBook } from '../agent/ports.ts';
-import { PROXY_FLAGS, proxyEnv } from '../agent/proxy-flags.ts';
+import { PROXY_FLAGS, PROXY_PROGRAM, proxyEnv } from '../agent/proxy-flags.ts';
 import { proxySpec, workloadEntry } from '../agent/workload.ts';
 import type { ProxySpec } from '../proxy/config/proxy-spec.ts';
 import { SERVER_ENV, type ServerOptions } from '../server-options.ts';
@@ -59,7 +59,7 @@ export async function up(options: UpOptions, log: (line: string) => void, interr
       interrupt.throwIfAborted();
       const specFile = join(run, `${name}.json`);
       writeFileSync(specFile, JSON.stringify(spec, null, 2), { mode: 0o600 });
-      const isProxy = script === 'proxy/main.js';
+      const isProxy = script === PROXY_PROGRAM;
       const child = startChild({
         name,
         command: process.execPath,
@@ -97,7 +97,7 @@ export async function up(options: UpOptions, log: (line: string) => void, interr
     if (unknown !== undefined)
       throw new StartError('WEFT_USAGE', `--envoy ${unknown}: the demo has no such workload. It has ${specs.map((s) => s.workload).join(', ')}.`);
     const embedded = specs.filter((s) => !onEnvoy(s.workload));
-    const proxies = embedded.length === 0 ? undefined : node('proxies', 'proxy/main.js', embedded, isReady);
+    const proxies = embedded.length === 0 ? undefined : node('proxies', PROXY_PROGRAM, embedded, isReady);
     const envoyFilters = envoyBinary === undefined ? [] : await client.list('EnvoyFilter');
     for (const spec of specs.filter((s) => onEnvoy(s.workload))) {
       interrupt.throwIfAborted();

@@ -12,8 +12,7 @@ let engine: typeof RE2JS | undefined;
 export function regexEngine(): typeof RE2JS {
   if (engine === undefined) {
     const { process } = globalThis as unknown as { process: Node };
-    const { url } = import.meta as unknown as { url: string };
-    engine = process.getBuiltinModule('node:module').createRequire(url)('re2js').RE2JS;
+    engine = process.getBuiltinModule('node:module').createRequire((import.meta as unknown as { url: string }).url)('re2js').RE2JS;
   }
   return engine;
 }
