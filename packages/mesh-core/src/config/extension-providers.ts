@@ -4,14 +4,14 @@
 import { z } from 'zod';
 import type { ExtensionProvider, HttpCheck } from '../model/index.ts';
 import { headerName } from './http-headers.ts';
-import { durationMs, ipAddress, uint32 } from './schema-parts.ts';
+import { durationMs, ipAddress, orQuoted, uint32 } from './schema-parts.ts';
 
 const timeout = z.string().refine((text) => durationMs(text) !== undefined, 'must be a duration with its unit, like 2s or 0.5s');
-const body = z.strictObject({ maxRequestBytes: uint32.optional(), allowPartialMessage: z.boolean().optional(), packAsBytes: z.boolean().optional() });
+const body = z.strictObject({ maxRequestBytes: orQuoted(uint32).optional(), allowPartialMessage: z.boolean().optional(), packAsBytes: z.boolean().optional() });
 const names = z.array(z.string()).optional();
 const check = {
   service: z.string().default(''),
-  port: uint32.default(0),
+  port: orQuoted(uint32).default(0),
   timeout: timeout.optional(),
   failOpen: z.boolean().optional(),
   clearRouteCache: z.boolean().optional(),

@@ -27,6 +27,17 @@ test('the MeshConfig of the ConfigMap istio is in force for the keys Weft reads'
   expect(effectiveSettings(DEFAULT_MESH_SETTINGS, [])).toBe(DEFAULT_MESH_SETTINGS);
 });
 
+test('numbers may be quoted, as on Istio’s page on external authorization', () => {
+  const provider = (port: string) => `extensionProviders: [{ name: a, envoyExtAuthzHttp: { service: a.b.svc.cluster.local, port: ${port} } }]\n`;
+  const { object, problems } = checked(`${provider('"8000"')}defaultConfig: { gatewayTopology: { numTrustedProxies: "2" } }`);
+  expect(problems).toEqual([]);
+  expect(effectiveSettings(DEFAULT_MESH_SETTINGS, object === undefined ? [] : [object])).toMatchObject({
+    extensionProviders: [{ envoyExtAuthzHttp: { port: 8000 } }],
+    gatewayTopology: { numTrustedProxies: 2 },
+  });
+  expect(checked(provider('http')).problems).toMatchObject([{ severity: 'error' }]);
+});
+
 test('what stands in front of gateways, and the access log, are read; other defaults of proxies are told', () => {
   const mesh =
     'accessLogEncoding: JSON\naccessLogFormat: \'{"a": "%PROTOCOL%"}\'\ndefaultConfig: { concurrency: 2, gatewayTopology: { numTrustedProxies: 1 } }';
@@ -83,7 +94,7 @@ test('extension providers that are asked about requests are read, bad ones too; 
   expect(told(mesh).map((p) => p.message)).toEqual(
     expect.arrayContaining(['[0].zipkin', '[1] (a is there again)'].map((which) => `extensionProviders${which} of MeshConfig has no effect here`)),
   );
-  for (const check of [{ timeout: 'soon' }, { port: '80' }, { failopen: true }])
+  for (const check of [{ timeout: 'soon' }, { port: 'http' }, { failopen: true }])
     expect(checked(JSON.stringify({ extensionProviders: [{ name: 'a', envoyExtAuthzGrpc: check }] })).problems).toMatchObject([{ severity: 'error' }]);
   expect(checked(JSON.stringify({ extensionProviders: [{ ...bad, ...asked }] })).problems).toMatchObject([{ severity: 'error' }]);
 });

@@ -4,16 +4,16 @@ import { z } from 'zod';
 import type { MeshObject, MeshSettings } from '../model/index.ts';
 import { extensionProviders, readProviders } from './extension-providers.ts';
 import { localityLb } from './locality-settings.ts';
-import { duration, durationMs, durationOrZero, uint32 } from './schema-parts.ts';
+import { duration, durationMs, durationOrZero, orQuoted, uint32 } from './schema-parts.ts';
 import { parseYaml } from './yaml-text.ts';
 
 const FORWARD = ['UNDEFINED', 'SANITIZE', 'FORWARD_ONLY', 'APPEND_FORWARD', 'SANITIZE_SET', 'ALWAYS_FORWARD_ONLY'] as const;
 const NORMALIZATION = ['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'] as const;
 const defaultConfig = z.looseObject({
-  tracing: z.looseObject({ sampling: z.number().min(0).max(100).optional() }).optional(),
+  tracing: z.looseObject({ sampling: orQuoted(z.number().min(0).max(100)).optional() }).optional(),
   gatewayTopology: z
     .strictObject({
-      numTrustedProxies: uint32.optional(),
+      numTrustedProxies: orQuoted(uint32).optional(),
       forwardClientCertDetails: z.enum(FORWARD).optional(),
       proxyProtocol: z.strictObject({}).optional(),
     })

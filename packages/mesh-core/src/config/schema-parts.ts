@@ -67,6 +67,9 @@ export function labelProblem(key: string, value: string): string | undefined {
   return [labelKey.safeParse(key), labelValue.safeParse(value)].find((r) => !r.success)?.error?.issues[0]?.message;
 }
 export const uint32 = z.number().int().min(0).max(4_294_967_295);
+/** Numbers of MeshConfig may be quoted, as in Istio, which reads it as JSON of protobuf; CRDs take no such text. */
+export const orQuoted = <T extends z.ZodType>(number: T) =>
+  z.preprocess((value) => (typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value), number);
 export const positiveInt32 = z.number().int().min(0).max(2_147_483_647);
 export const selector = z.strictObject({ matchLabels: labels.optional() });
 /** DNS name, short name, wildcard (`*`, `*.example.com`, `*-x.example.com`) or address. */
