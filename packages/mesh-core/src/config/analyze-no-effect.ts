@@ -22,6 +22,11 @@ const PROBE = 'whether a workload is healthy is asked by the agent that runs it,
 const NETWORK = 'all workloads are in one network here';
 const TARGETS = 'no waypoint runs here: name a Gateway of the Gateway API, or use a selector';
 const PROVIDER = 'there is one provider of each kind here, and it answers to any name';
+/** Istio's own names of what is here. */
+const BUILT_IN: ReadonlyMap<string, string> = new Map([
+  ['metrics', 'prometheus'],
+  ['accessLogging', 'envoy'],
+]);
 const INBOUND = 'to the application its own port says what is spoken';
 
 const isGateway = (value: unknown): boolean => isGatewayTarget(value as TargetRef);
@@ -78,7 +83,11 @@ const FIELDS: Readonly<Record<string, readonly Entry[]>> = {
   RequestAuthentication: ['targetRef', 'targetRefs[]'].map((path): Entry => ({ path, why: TARGETS, unless: isGateway })),
   Telemetry: [
     ...['targetRef', 'targetRefs[]'].map((path): Entry => ({ path, why: TARGETS, unless: isGateway })),
-    ...['tracing', 'metrics', 'accessLogging'].map((part): Entry => ({ path: `${part}[].providers`, why: PROVIDER })),
+    ...['tracing', 'metrics', 'accessLogging'].map((part): Entry => ({
+      path: `${part}[].providers[]`,
+      why: PROVIDER,
+      unless: (provider) => (provider as { name?: string }).name === BUILT_IN.get(part),
+    })),
     { path: 'metrics[].reportingInterval', why: 'metrics are pushed every second, those of open TCP connections every 5 s' },
   ],
 };

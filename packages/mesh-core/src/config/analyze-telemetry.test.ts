@@ -21,3 +21,12 @@ test('a selector of workloads that are not there yet is told, and refuses no wri
   expect(analyzeObjects([object]).map((p) => [p.code, refusesWrite(p)])).toEqual([['KIA0004', false]]);
   expect(analyzeObjects([object], [proxy])).toEqual([]);
 });
+
+test('the provider of metrics and that of logs go by the names they have in Istio; of others it is told that they are these', () => {
+  const providers = (...names: string[]) => ({ providers: names.map((name) => ({ name })) });
+  expect(told({ metrics: [providers('prometheus')], accessLogging: [providers('envoy')] })).toEqual([]);
+  expect(told({ metrics: [providers('prometheus', 'envoy')], tracing: [providers('otel')] }).map((text) => text.split(':')[0])).toEqual([
+    'WEFT_NO_EFFECT spec.tracing[0].providers[0]',
+    'WEFT_NO_EFFECT spec.metrics[0].providers[1]',
+  ]);
+});
