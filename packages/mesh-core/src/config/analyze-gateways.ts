@@ -1,7 +1,7 @@
 // Gateways against each other, and against the VirtualServices bound to them.
 
 import type { MeshObject, Problem } from '../model/index.ts';
-import { type Mesh, hostMatches, problem } from './analyze-mesh.ts';
+import { MESH, type Mesh, hostMatches, problem, resolveHost } from './analyze-mesh.ts';
 import type { GatewaySpec } from './gateway.ts';
 import type { VirtualServiceSpec } from './virtual-service.ts';
 import { matches } from './label-index.ts';
@@ -54,15 +54,19 @@ export function hostsInGateway(vs: VirtualService, key: string, path: string, { 
 /** A subset that another VirtualService chooses for sidecars, while this one takes the whole service in from a gateway. */
 export function subsetsPastGateways(all: readonly VirtualService[]): Problem[] {
   const chosen = new Map<string, string>();
-  for (const { spec, metadata } of all)
+  for (const { spec, metadata } of all) {
+    if (!(spec.gateways ?? [MESH]).includes(MESH)) continue;
+    const full = (host: string): string => resolveHost(host, metadata.namespace);
+    const hosts = new Set((spec.hosts ?? []).map(full));
     for (const { destination } of (spec.http ?? []).flatMap((rule) => rule.route ?? []))
-      if (destination.subset && (spec.hosts ?? []).includes(destination.host)) chosen.set(destination.host, `${metadata.namespace}/${metadata.name}`);
+      if (destination.subset && hosts.has(full(destination.host))) chosen.set(full(destination.host), `${metadata.namespace}/${metadata.name}`);
+  }
   return all
     .filter((vs) => (vs.spec.gateways?.length ?? 0) > 0)
     .flatMap((vs) =>
       (vs.spec.http ?? []).flatMap((rule, i) =>
         (rule.route ?? []).flatMap(({ destination }, j) => {
-          const other = chosen.get(destination.host);
+          const other = chosen.get(resolveHost(destination.host, vs.metadata.namespace));
           if (destination.subset || other === undefined) return [];
           const message = `The subsets VirtualService ${other} chooses for ${destination.host} do not count for requests from this gateway. Choose them here.`;
           return [problem(vs, 'warning', 'IST0140', `spec.http[${i}].route[${j}].destination`, message)];

@@ -168,6 +168,17 @@ test('the newer of two VirtualServices for a host is told, whatever their order'
   ]);
 });
 
+test('subsets that do not count behind a gateway are those sidecars choose for the same service', () => {
+  const gateway = object('Gateway', '{ selector: { a: b }, servers: [{ port: { number: 80, name: http, protocol: HTTP }, hosts: [x.example.com] }] }', 'gw');
+  const through = object('VirtualService', '{ hosts: [x.example.com], gateways: [gw], http: [{ route: [{ destination: { host: reviews } }] }] }');
+  const told = (...texts: string[]) => analyse(gateway, through, ...texts).filter((p) => p.code === 'IST0140');
+  const elsewhere = object('VirtualService', `{ hosts: [reviews], http: [{ route: [${to('v1')}] }] }`).replace('namespace: bookinfo', 'namespace: other');
+  const full = object('VirtualService', `{ hosts: [reviews.bookinfo.svc.cluster.local], http: [{ route: [${to('v1')}] }] }`, 'full');
+  const atGateway = object('VirtualService', `{ hosts: [reviews], gateways: [gw], http: [{ route: [${to('v1')}] }] }`);
+  expect(told(elsewhere, atGateway)).toEqual([]);
+  expect(told(full, elsewhere)).toMatchObject([{ message: expect.stringContaining('VirtualService bookinfo/full chooses for reviews') as string }]);
+});
+
 test('two PeerAuthentications for one namespace contradict', () => {
   const strict = '{ mtls: { mode: STRICT } }';
   expect(analyse(object('PeerAuthentication', strict, 'a'), object('PeerAuthentication', strict, 'b'))).toMatchObject([
