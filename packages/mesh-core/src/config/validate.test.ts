@@ -186,6 +186,13 @@ test('a kind of the same name in another group is refused as that, not field by 
   ]);
 });
 
+test('a kind nobody serves is answered with the one that was meant, with what takes its place, or with those there are', () => {
+  const told = (kind: string) => validateObject({ apiVersion: 'v1', kind, metadata: { name: 'x' }, spec: {} }).problems.map((p) => p.message);
+  expect(told('VirtualServcie')).toEqual(['kind VirtualServcie is not served here; did you mean VirtualService?']);
+  expect(told('Deployment')).toEqual(['kind Deployment is not served here: programs and their identities come into the mesh by weft run, leave it out']);
+  expect(told('PodMonitorings')).toEqual([expect.stringMatching(/^kind PodMonitorings is not served here; it is one of Service, /)]);
+});
+
 test('two groups have a Gateway, and a class of Gateways has no namespace', () => {
   const gateway = (apiVersion: string, spec: object) => validateObject({ apiVersion, kind: 'Gateway', metadata: { name: 'a', namespace: 'n' }, spec });
   const api = gateway('gateway.networking.k8s.io/v1', { gatewayClassName: 'istio', listeners: [{ name: 'http', port: 80, protocol: 'HTTP' }] });

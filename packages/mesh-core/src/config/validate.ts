@@ -77,6 +77,15 @@ const namespaceMetadata = metadataSchema.extend({ name: dnsLabel });
 
 const TOP_LEVEL = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
 
+/** What stands beside Services in the files of Istio's samples. */
+const OF_PROGRAMS = new Set(['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Pod', 'Job', 'CronJob', 'ServiceAccount']);
+
+function insteadOf(kind: string): string {
+  if (OF_PROGRAMS.has(kind)) return ': programs and their identities come into the mesh by weft run, leave it out';
+  const served = [...new Set(KINDS.map(manifestKind))];
+  return didYouMean(kind, served) || `; it is one of ${served.join(', ')}`;
+}
+
 /** Validates `input`; `object` is there only when no problem is an error. `at` gives problems their lines. */
 export function validateObject(input: unknown, at?: ParsedDocument): { object?: MeshObject; problems: Problem[] } {
   const problems: Problem[] = [];
@@ -92,9 +101,7 @@ export function validateObject(input: unknown, at?: ParsedDocument): { object?: 
   if (kind === undefined) {
     add(
       ['kind'],
-      record['kind'] === undefined
-        ? 'kind is required'
-        : `kind ${String(record['kind'])} is not served here; it is one of ${[...new Set(KINDS.map(manifestKind))].join(', ')}`,
+      record['kind'] === undefined ? 'kind is required' : `kind ${String(record['kind'])} is not served here${insteadOf(String(record['kind']))}`,
       'WEFT_UNKNOWN_KIND',
     );
     return { problems };
