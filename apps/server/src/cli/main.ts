@@ -11,6 +11,7 @@ import { registerDiff } from './diff-command.ts';
 import { registerObjects } from './objects-commands.ts';
 import { registerObserve } from './observe-commands.ts';
 import { registerProxy } from './proxy-commands.ts';
+import { serverOption } from './server-option.ts';
 import { registerTraffic } from './traffic-commands.ts';
 
 // `weft ... | head` closes our output: that is not an error.
@@ -19,7 +20,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 const program = new Command('weft')
   .description('A service mesh and the console that runs it')
   .version(VERSION)
-  .option('--server <url>', 'address of the Weft server', process.env['WEFT_SERVER'] ?? 'http://127.0.0.1:20001')
+  .addOption(serverOption(process.env))
   .enablePositionalOptions()
   .exitOverride();
 registerUp(program);

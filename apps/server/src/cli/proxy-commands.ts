@@ -1,4 +1,4 @@
-// weft proxy status, weft proxy config.
+// weft proxy status, weft proxy config, weft proxy admin.
 
 import { type ProxyStatus, compareProxies, proxyName } from '@weft/mesh-core/api';
 import { Argument, type Command, Option } from 'commander';
@@ -101,10 +101,22 @@ export function registerProxy(program: Command): void {
       const { filter } = options;
       const asJson = shape === undefined || options.output === 'json';
       if (asJson && filter !== undefined) throw new StartError('WEFT_USAGE', `--filter is for lines of a table: ${part} is JSON here`);
-      const json = await ofAdmin(proxyNamed(name, items), path);
+      const json: unknown = await (await ofAdmin(proxyNamed(name, items), path)).json();
       if (asJson) return print(JSON.stringify(json, undefined, 2));
       const { head, rows } = shape(json);
       return print(table(head, filter === undefined ? rows : rows.filter((row) => row.join('  ').includes(filter))));
+    });
+
+  proxy
+    .command('admin')
+    .description('a page of the admin interface of a proxy, as it is: as pilot-agent request GET')
+    .argument('<proxy>', 'as proxy status names it (reviews-v1.bookinfo); the namespace may be left out')
+    .argument('[page]', "like 'stats?filter=pending', clusters, config_dump, server_info", 'help')
+    .option('--post', "for pages that change something, like 'logging?level=debug', reset_counters", false)
+    .action(async (name: string, page: string, { post }: { post: boolean }, command: Command) => {
+      const { items } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
+      const answer = await ofAdmin(proxyNamed(name, items), page.replace(/^\/?/, '/'), post ? 'POST' : 'GET');
+      print((await answer.text()).trimEnd());
     });
 }
 
@@ -118,14 +130,14 @@ function proxyNamed(name: string, proxies: readonly ProxyStatus[], which: 'conne
   throw new StartError('WEFT_USAGE', `${found.length === 0 ? 'no' : 'more than one'} ${which} proxy is called ${name}; use one of ${names || 'none'}`);
 }
 
-async function ofAdmin(proxy: ProxyStatus, path: string): Promise<unknown> {
+async function ofAdmin(proxy: ProxyStatus, path: string, method: 'GET' | 'POST' = 'GET'): Promise<Response> {
   const address = `http://127.0.0.1:${proxy.adminPort}`;
   const admin = `the admin interface of ${proxyName(proxy.id)}.${proxy.namespace}`;
-  const response = await fetch(`${address}${path}`, { signal: AbortSignal.timeout(10_000) }).catch((error: unknown) => {
+  const response = await fetch(`${address}${path}`, { method, signal: AbortSignal.timeout(10_000) }).catch((error: unknown) => {
     throw new StartError('WEFT_PROXY_UNREACHABLE', `${admin} does not answer at ${address}: it is reachable from the proxy's own machine only`, {
       cause: error,
     });
   });
-  if (!response.ok) throw new StartError('WEFT_REFUSED', `${admin} answered ${response.status} to ${path}`);
-  return response.json();
+  if (!response.ok) throw new StartError('WEFT_REFUSED', `${admin} answered ${response.status} to ${method} ${path}: ${(await response.text()).trimEnd()}`);
+  return response;
 }
