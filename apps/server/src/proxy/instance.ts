@@ -4,6 +4,7 @@ import { DEFAULT_MESH_SETTINGS, canonicalRevision, canonicalService, spiffeId } 
 import type { PeerLabels } from '@weft/mesh-core/telemetry';
 import { openAccessLogs } from './access-log/access-log.ts';
 import { type Admin, type ProxyState, startAdmin } from './admin/admin.ts';
+import { processStats } from './admin/process-stats.ts';
 import { type ProxySpec, xdsNode } from './config/proxy-spec.ts';
 import type { ProxyRuntime, RuntimeDeps } from './http/hooks.ts';
 import { keepIdentity } from './identity/keep-identity.ts';
@@ -125,12 +126,13 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
     return stopped;
   };
 
+  const told = (): ProxyState => (unhealthy && state === 'LIVE' ? 'DRAINING' : state);
   admin = await startAdmin({
     port: spec.adminPort,
     runtime,
     configuration,
     prometheus: createPrometheus(metrics, tcpMetrics),
-    state: () => (unhealthy && state === 'LIVE' ? 'DRAINING' : state),
+    state: told,
     info: () => ({
       version: VERSION,
       uptime_current_epoch: `${Math.round(process.uptime())}s`,
@@ -141,8 +143,7 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
       certificate_expires: identity.current() === undefined ? null : new Date(identity.current()?.notAfter ?? 0).toISOString(),
     }),
     stats: () => ({
-      'control_plane.connected_state': xds?.state().connected === true ? 1 : 0,
-      'server.uptime': Math.round(process.uptime()),
+      ...processStats(told(), xds, identity.current()?.notAfter),
       'weft.requests_total': requests,
       'weft.spans_dropped': exporter.droppedSpans(),
       'weft.access_log_dropped': accessLogs.dropped(),

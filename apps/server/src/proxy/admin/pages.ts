@@ -3,6 +3,7 @@
 import { compileRegex } from '@weft/mesh-core/traffic';
 import type { AdminOptions } from './admin.ts';
 import { dumpConfiguration } from './config-dump.ts';
+import { addressOf } from '../upstream/endpoint.ts';
 import { StatsView, clustersText, collectStats } from './stats-text.ts';
 import { certificates, clusterStatuses, listenerStatuses } from './status-json.ts';
 
@@ -68,7 +69,7 @@ export function pagesOf(o: AdminOptions): ReadonlyMap<string, Page> {
       return text(
         o.runtime
           .stats()
-          .listeners.map((l) => `${l.name}::${l.address}:${l.port}${l.listening ? '' : ' (not bound)'}\n`)
+          .listeners.map((l) => `${l.name}::${addressOf(l)}${l.listening ? '' : ' (not bound)'}\n`)
           .join(''),
       );
     }),

@@ -5,7 +5,7 @@ import type { Endpoint } from '../config/model.ts';
 import { startApp, track } from '../listener/testing/app.ts';
 import { cluster, endpoint, startRig } from '../listener/testing/rig.ts';
 import { clustersText, collectStats } from './stats-text.ts';
-import { clusterStatuses } from './status-json.ts';
+import { clusterStatuses, listenerStatuses } from './status-json.ts';
 
 const words: readonly Endpoint['health'][] = ['unhealthy', 'degraded', 'draining', 'healthy', 'unknown'];
 
@@ -40,4 +40,13 @@ test('the health of discovery, of active checks, and of hosts that are paths', a
     { eds_health_status: 'HEALTHY' },
   ]);
   expect(statuses[0]?.host_statuses[5]?.address).toEqual({ pipe: { path: '/run/app.sock' } });
+});
+
+test('addresses of IPv6', async () => {
+  const { runtime } = track(await startRig({ clusters: [cluster([], { name: 'six' })] }));
+  const [l] = runtime.stats().listeners;
+  if (l === undefined) throw new Error('no listener');
+  const stats = { ...runtime.stats(), listeners: [{ ...l, address: '::1', port: 80 }] };
+  expect([...collectStats(stats, {}).keys()].filter((name) => name.startsWith('listener.'))).toContain('listener.[__1]_80.downstream_cx_total');
+  expect(listenerStatuses(stats)).toMatchObject({ listener_statuses: [{ local_address: { socket_address: { address: '::1', port_value: 80 } } }] });
 });

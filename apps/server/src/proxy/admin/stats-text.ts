@@ -1,5 +1,6 @@
 // Runtime counters as /stats prints them, under Envoy's names where Envoy has one.
 
+import { addressOf } from '../upstream/endpoint.ts';
 import type { ClusterStats, EndpointStats, RuntimeStats } from '../http/hooks.ts';
 
 /** Which to show. */
@@ -29,7 +30,14 @@ export function collectStats(stats: RuntimeStats, extra: Readonly<Record<string,
     put('upstream_rq_timeout', c.timeouts);
     put('upstream_rq_per_try_timeout', c.tryTimeouts);
     put('upstream_rq_per_try_idle_timeout', c.tryIdleTimeouts);
+    let completed = 0;
+    for (const [hundreds, count] of c.answers.entries()) {
+      completed += count;
+      if (count > 0) put(`upstream_rq_${hundreds}xx`, count);
+    }
+    put('upstream_rq_completed', completed);
     put('membership_total', c.endpoints.length);
+    put('membership_degraded', c.endpoints.filter((e) => /^(\/degraded_\w+)+$/.test(healthFlags(e))).length);
     put('membership_healthy', c.endpoints.filter((e) => healthFlags(e) === '').length);
     put('outlier_detection.ejections_active', c.endpoints.filter((e) => e.ejected).length);
     let ejections = 0;
@@ -39,11 +47,14 @@ export function collectStats(stats: RuntimeStats, extra: Readonly<Record<string,
     }
     put('outlier_detection.ejections_enforced_total', ejections);
   }
+  lines.set('cluster_manager.active_clusters', stats.clusters.length);
+  lines.set('listener_manager.total_listeners_active', stats.listeners.filter((l) => l.listening).length);
   for (const l of stats.listeners) {
-    lines.set(`listener.${l.address}_${l.port}.downstream_cx_active`, l.activeConnections);
-    lines.set(`listener.${l.address}_${l.port}.downstream_cx_total`, l.totalConnections);
-    lines.set(`listener.${l.address}_${l.port}.downstream_rq_total`, l.totalRequests);
-    lines.set(`listener.${l.address}_${l.port}.downstream_cx_refused`, l.refusedConnections);
+    const listener = `listener.${addressOf(l).replaceAll(':', '_')}`;
+    lines.set(`${listener}.downstream_cx_active`, l.activeConnections);
+    lines.set(`${listener}.downstream_cx_total`, l.totalConnections);
+    lines.set(`${listener}.downstream_rq_total`, l.totalRequests);
+    lines.set(`${listener}.downstream_cx_refused`, l.refusedConnections);
   }
   return new Map([...lines].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -66,7 +77,7 @@ function breakerGauges({ breaker }: ClusterStats): [string, number][] {
 
 /** What a reset does not touch. */
 function isGauge(name: string): boolean {
-  return /(_active|_state|\.membership_\w+|\.circuit_breakers\.\S+|\.uptime)$/.test(name);
+  return /(_active|_state|_active_clusters|^server\.\w+|\.workers_started|\.membership_\w+|\.circuit_breakers\.\S+)$/.test(name);
 }
 
 /** Counters since the last reset. */

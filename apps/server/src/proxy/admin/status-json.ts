@@ -5,6 +5,7 @@ import type { JsonObject } from '@weft/mesh-core/wire';
 import { TYPE_URL } from '@weft/mesh-core/xds-types';
 import { decodeSecret } from '../config/decode.ts';
 import type { EndpointStats, RuntimeStats } from '../http/hooks.ts';
+import { addressOf } from '../upstream/endpoint.ts';
 import { isSocketPath } from '../upstream/host-and-port.ts';
 import type { Configuration } from '../xds-client/configuration.ts';
 
@@ -69,13 +70,13 @@ function hostStatus(e: EndpointStats): JsonObject {
 }
 
 export function listenerStatuses({ listeners }: RuntimeStats): JsonObject {
-  return { listener_statuses: listeners.map((l) => ({ name: l.name, local_address: socketAddress(`${l.address}:${l.port}`) })) };
+  return { listener_statuses: listeners.map((l) => ({ name: l.name, local_address: socketAddress(addressOf(l)) })) };
 }
 
 function socketAddress(address: string): JsonObject {
   if (isSocketPath(address)) return { pipe: { path: address } };
   const colon = address.lastIndexOf(':');
-  return { socket_address: { address: address.slice(0, colon), port_value: Number(address.slice(colon + 1)) } };
+  return { socket_address: { address: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port_value: Number(address.slice(colon + 1)) } };
 }
 
 /** Certificates in use, those of trust and its own; never keys. */

@@ -107,6 +107,7 @@ function decodeDns(fields: Fields): DnsSettings {
   return {
     refreshMs,
     respectTtl: fields.flag('respectDnsTtl'),
+    jitterMs: fields.ms('dnsJitter'),
     ...(failure === undefined ? {} : { failureRefresh: { baseMs, maxMs: failure.ms('maxInterval', baseMs * 10) } }),
     family: FAMILIES[fields.text('dnsLookupFamily')] ?? 'auto',
   };

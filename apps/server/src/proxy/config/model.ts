@@ -530,6 +530,8 @@ export type HealthProbe =
 export interface DnsSettings {
   refreshMs: number;
   respectTtl: boolean;
+  /** As much is added to it, at random. */
+  jitterMs: number;
   /** Jittered back-off after a failure; undefined = `refreshMs`. */
   failureRefresh?: { baseMs: number; maxMs: number };
   /** `auto` = IPv6, or else IPv4. */

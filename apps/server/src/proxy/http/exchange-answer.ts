@@ -86,6 +86,7 @@ export abstract class ExchangeAnswer extends ExchangeState {
   protected writeHead(status: number, lines: string, length: number, hasBody: boolean): void {
     this.headSent = true;
     this.record.status = status;
+    if (this.started) this.cluster?.answered(status);
     this.down.head(status, lines, length, hasBody);
     this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
   }

@@ -310,6 +310,7 @@ export class Exchange extends ExchangeForward {
     if (this.upgrade === '' || head.framing.upgrade === '') return;
     this.headSent = true;
     this.record.status = 101;
+    this.cluster?.answered(101);
     this.record.details = 'via_upstream';
     this.context.wheel.clear(this.routeTimer);
     attempt.stream?.tunnel();

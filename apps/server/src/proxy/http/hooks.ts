@@ -236,6 +236,8 @@ export interface ClusterStats {
   timeouts: number;
   tryTimeouts: number;
   tryIdleTimeouts: number;
+  /** Of requests that were answered, by the first digit of their status. */
+  answers: readonly number[];
   /** Its endpoints come by EDS. */
   discovered: boolean;
   breaker: CircuitBreaker;

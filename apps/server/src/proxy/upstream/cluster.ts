@@ -41,6 +41,8 @@ export class ClusterRuntime implements TimerTarget {
   timeouts = 0;
   tryTimeouts = 0;
   tryIdleTimeouts = 0;
+  /** Requests answered, by the first digit of their status. */
+  readonly answers: number[] = [0, 0, 0, 0, 0, 0];
   readonly deps: RuntimeDeps;
   private readonly endpoints = new Map<string, EndpointState>();
   private readonly request: PickRequest<EndpointState>;
@@ -75,6 +77,12 @@ export class ClusterRuntime implements TimerTarget {
   }
 
   readonly random = (): number => this.deps.random();
+
+  /** A request for it has been answered so, by an endpoint or in its place. */
+  answered(status: number): void {
+    const hundreds = Math.floor(status / 100);
+    this.answers[hundreds] = (this.answers[hundreds] ?? 0) + 1;
+  }
 
   /** A health check has a result. */
   checked(endpoint: EndpointState, changed: boolean, passed: boolean): void {
@@ -295,7 +303,7 @@ export class ClusterRuntime implements TimerTarget {
       activeRequests: breaker.requests,
       pendingRequests: breaker.pending,
       ...{ totalConnections, connectFailures, totalRequests, retries, retryOverflow, overflow, connectionOverflow, pendingTotal },
-      ...{ timeouts, tryTimeouts, tryIdleTimeouts },
+      ...{ timeouts, tryTimeouts, tryIdleTimeouts, answers: this.answers },
       discovered: this.config.endpoints === undefined && this.config.onDemand === undefined,
       breaker,
       ejections: this.detector?.ejections ?? new Map(),

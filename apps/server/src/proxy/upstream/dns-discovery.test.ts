@@ -4,7 +4,7 @@ import { endpoint } from '../listener/testing/rig.ts';
 import { TimerWheel } from '../transport/timer-wheel.ts';
 import { type DnsAnswer, DnsDiscovery, resolveName } from './dns-discovery.ts';
 
-const settings: DnsSettings = { refreshMs: 20, respectTtl: false, family: 'auto' };
+const settings: DnsSettings = { refreshMs: 20, respectTtl: false, jitterMs: 0, family: 'auto' };
 const names = (...hosts: string[]): LoadAssignment => ({
   clusterName: 'c',
   overprovisioning: 140,
@@ -46,7 +46,11 @@ test('the time to live holds where it is respected, the failure rate after a fai
   const timeless = discover(['a'], [{ addresses: ['10.0.0.1'], ttlMs: 0 }], { respectTtl: true, refreshMs: 60_000 });
   const failing = discover(['a'], [new Error('SERVFAIL')], { refreshMs: 60_000, failureRefresh: { baseMs: 5, maxMs: 10 } });
   await expect.poll(() => failing.asked.length).toBeGreaterThan(2);
+  const jittered = discover(['a'], [{ addresses: ['10.0.0.1'] }], { jitterMs: 120_000 });
+  await expect.poll(() => failing.asked.length).toBeGreaterThan(5);
   expect(slow.asked).toHaveLength(1);
+  expect(jittered.asked).toHaveLength(1);
+  jittered.discovery.stop();
   expect(timeless.asked).toHaveLength(1);
   slow.discovery.stop();
   timeless.discovery.stop();

@@ -67,7 +67,9 @@ export class DnsDiscovery implements TimerTarget {
     if (this.stopped) return;
     this.deps.changed(this.assignment());
     this.failures = failed ? this.failures + 1 : 0;
-    this.deps.wheel.set(this.timer, failed ? this.afterFailure() : this.settings.respectTtl && ttlMs > 0 && ttlMs < Infinity ? ttlMs : this.settings.refreshMs);
+    const { respectTtl, refreshMs, jitterMs } = this.settings;
+    const rate = respectTtl && ttlMs > 0 && ttlMs < Infinity ? ttlMs : refreshMs;
+    this.deps.wheel.set(this.timer, failed ? this.afterFailure() : rate + this.deps.random() * jitterMs);
   }
 
   /** Without a failure rate of its own the refresh rate holds. */

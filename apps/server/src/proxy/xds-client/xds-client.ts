@@ -27,8 +27,15 @@ export interface XdsClientOptions {
   log: (message: string) => void;
 }
 
+export interface Updates {
+  accepted: number;
+  refused: number;
+}
+
 export interface XdsClient {
   state(): { connected: boolean; lastNack: string | undefined };
+  /** Messages of this type so far. */
+  updates(typeUrl: TypeUrl): Updates;
   stop(): void;
 }
 
@@ -37,6 +44,12 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
   let stopped = false;
   let connected = false;
   let lastNack: string | undefined;
+  const updates = new Map<TypeUrl, Updates>();
+  const updatesOf = (typeUrl: TypeUrl): Updates => {
+    const of = updates.get(typeUrl) ?? { accepted: 0, refused: 0 };
+    updates.set(typeUrl, of);
+    return of;
+  };
   let backOff = FIRST_BACK_OFF_MS;
   let timer: NodeJS.Timeout | undefined;
   let call: GrpcCall | undefined;
@@ -62,9 +75,11 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
     const typeUrl = response.typeUrl as TypeUrl;
     try {
       await configuration.apply(typeUrl, response.resources, response.removed);
+      updatesOf(typeUrl).accepted++;
       send(typeUrl, { nonce: response.nonce });
       backOff = FIRST_BACK_OFF_MS;
     } catch (error) {
+      updatesOf(typeUrl).refused++;
       lastNack = `${typeUrl.split('.').at(-1)}: ${(error as Error).message}`;
       options.log(`refused ${lastNack}`);
       const cause = error instanceof DecodeError ? error.cause : error;
@@ -111,6 +126,7 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
 
   return {
     state: () => ({ connected, lastNack }),
+    updates: updatesOf,
     stop: () => {
       stopped = true;
       clearTimeout(timer);

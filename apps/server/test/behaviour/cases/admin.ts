@@ -20,6 +20,31 @@ export const ADMIN: readonly Case[] = [
       http({ expect: { status: 200 } }),
       text('/ready', 'LIVE\n'),
       text('/stats', /^cluster\.outbound\|80\|\|admin-text\.<ns>\.svc\.cluster\.local;?\.upstream_rq_total: [1-9]\d*$/m),
+      text(
+        '/stats',
+        allOf(
+          ...[
+            'cluster_manager\\.active_clusters: [1-9]\\d*',
+            'cluster_manager\\.cds\\.update_success: [1-9]\\d*',
+            'cluster_manager\\.cds\\.update_rejected: 0',
+            'listener_manager\\.lds\\.update_success: [1-9]\\d*',
+            'listener_manager\\.total_listeners_active: [1-9]\\d*',
+            'listener_manager\\.workers_started: 1',
+            'server\\.live: 1',
+            'server\\.state: 0',
+            'server\\.memory_allocated: [1-9]\\d*',
+            'server\\.days_until_first_cert_expiring: 0',
+          ].map((line) => new RegExp(`^${line}$`, 'm')),
+        ),
+      ),
+      text(
+        '/stats?filter=admin-text',
+        allOf(
+          ...['upstream_rq_2xx: 1', 'upstream_rq_completed: 1', 'membership_degraded: 0'].map(
+            (line) => new RegExp(`^cluster\\.outbound\\|80\\|\\|admin-text\\.<ns>\\.svc\\.cluster\\.local;?\\.${line}$`, 'm'),
+          ),
+        ),
+      ),
       text('/stats?filter=upstream_rq_total', /^(cluster\.[^\n]+\.upstream_rq_total: \d+\n)+$/),
       text('/stats?usedonly', /upstream_cx_total: [1-9]\d*$/m),
       text('/clusters', /^outbound\|80\|\|admin-text\.<ns>\.svc\.cluster\.local::<local>::rq_total::[1-9]/m),
@@ -90,6 +115,8 @@ export const ADMIN: readonly Case[] = [
             'upstream_rq_pending_active: 1',
             'upstream_rq_pending_overflow: 5',
             'upstream_rq_pending_total: 2',
+            'upstream_rq_5xx: 5',
+            'upstream_rq_completed: 5',
             'upstream_cx_overflow: [1-9]\\d*',
           ].map((line) => new RegExp(`^cluster\\.outbound\\|80\\|\\|admin-breaker\\.<ns>\\.svc\\.cluster\\.local;?\\.${line}$`, 'm')),
         ),
