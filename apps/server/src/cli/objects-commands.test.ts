@@ -93,6 +93,16 @@ test('apply says what became of each object; a dry run says it of what it does n
   await api.close();
 });
 
+test('get has the columns kubectl has', async () => {
+  const { api, run, file } = await weft();
+  await run('apply', '-f', file(REVIEWS_YAML));
+  expect((await run('get', 'vs', '-A')).map((line) => line.trim().split(/ +/).slice(0, 4))).toEqual([
+    ['NAMESPACE', 'NAME', 'GATEWAYS', 'HOSTS'],
+    ['bookinfo', 'reviews', '[]', '["reviews"]'],
+  ]);
+  await api.close();
+});
+
 test('diff shows what an apply would change, and its exit code whether there is anything', async () => {
   const { api, run, file } = await weft();
   const secret = 'kind: Secret\napiVersion: v1\nmetadata: { name: token, namespace: bookinfo }\nstringData: { value: hunter2 }\n';

@@ -86,7 +86,7 @@ export function registerObjects(program: Command): void {
         );
         return;
       }
-      print(show(wanted, options.output, name !== undefined));
+      print(show(kind.kind, wanted, options.output, name !== undefined));
     });
 
   program

@@ -2,6 +2,7 @@
 
 import { toYaml } from '@weft/mesh-core/config';
 import type { MeshObject } from '@weft/mesh-core/model';
+import { tableOf } from '../api/kube/table.ts';
 
 /** Columns as wide as their widest cell, two spaces apart. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -16,17 +17,14 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     .join('\n');
 }
 
-export function show(objects: readonly MeshObject[], output: string, single: boolean): string {
+/** As a table these are the columns of `kubectl get`. */
+export function show(kind: string, objects: readonly MeshObject[], output: string, single: boolean): string {
   if (output === 'json') return JSON.stringify(single ? objects[0] : { kind: 'List', apiVersion: 'v1', items: objects }, undefined, 2);
   if (output === 'yaml') return objects.map(toYaml).join('---\n').trimEnd();
+  const { columnDefinitions, rows } = tableOf(kind, objects, '', Date.now());
   return table(
-    ['NAMESPACE', 'NAME', 'VERSION', 'CREATED'],
-    objects.map((o) => [
-      (o.metadata as { namespace?: string }).namespace ?? '',
-      o.metadata.name,
-      o.metadata.resourceVersion ?? '',
-      o.metadata.creationTimestamp ?? '',
-    ]),
+    ['NAMESPACE', ...columnDefinitions.map(({ name }) => name.toUpperCase())],
+    rows.map(({ cells, object }) => [(object.metadata as { namespace?: string }).namespace ?? '', ...cells]),
   );
 }
 

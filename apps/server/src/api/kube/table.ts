@@ -64,8 +64,16 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   AuthorizationPolicy: [['Action', (s) => text(s['action'] ?? '')]],
 };
 
+interface KubeTable {
+  kind: 'Table';
+  apiVersion: string;
+  metadata: { resourceVersion: string };
+  columnDefinitions: { name: string; type: string; format: string; description: string; priority: number }[];
+  rows: { cells: string[]; object: Pick<MeshObject, 'kind' | 'apiVersion' | 'metadata'> }[];
+}
+
 /** A meta.k8s.io/v1 Table. `now` = Unix ms, for ages. */
-export function tableOf(kind: string, objects: readonly MeshObject[], resourceVersion: string, now: number): unknown {
+export function tableOf(kind: string, objects: readonly MeshObject[], resourceVersion: string, now: number): KubeTable {
   const columns = COLUMNS[kind] ?? [];
   const definition = (name: string, format = '') => ({ name, type: 'string', format, description: name, priority: 0 });
   return {
