@@ -108,7 +108,7 @@ export function parseRequestHead(bytes: Buffer, from: number, limit: number, hea
   head.bytes = end - from;
   head.method = text.startsWith('GET ') ? 'GET' : text.slice(0, methodEnd - start);
   const target = text.slice(targetStart - start, targetEnd - start);
-  if (head.method !== 'GET' && !knownMethods.has(head.method)) return head.method === 'CONNECT' ? refuseConnect(fields, target) : -400;
+  if (head.method !== 'GET' && !knownMethods.has(head.method)) return head.method === 'CONNECT' ? refuseConnect(head, target) : -400;
   head.minor = minor;
   head.protocol = minor === 1 ? 'HTTP/1.1' : 'HTTP/1.0';
   const refused = readFraming(fields, head.framing) || readHost(head) || readTarget(head, target);
@@ -119,8 +119,10 @@ export function parseRequestHead(bytes: Buffer, from: number, limit: number, hea
 }
 
 /** Where there are no tunnels nothing leads to the host; what is no host is no target. */
-function refuseConnect(fields: HeaderBlock, target: string): number {
-  return /:\d+$/.test(target) && isAuthority(target) ? refuse(fields, 404, 'route_not_found') : refuse(fields, 400, invalidUrl);
+function refuseConnect(head: RequestHead, target: string): number {
+  if (!/:\d+$/.test(target) || !isAuthority(target)) return refuse(head.fields, 400, invalidUrl);
+  head.authority = target;
+  return refuse(head.fields, 404, 'route_not_found');
 }
 
 /** The one expectation that is met here; any other is the upstream's. */

@@ -59,6 +59,11 @@ test('Istio’s text, and JSON of the same, have every operator in place; nothin
   );
 });
 
+test('a CONNECT that leads nowhere is told with its host and its fields', async () => {
+  const [text] = await logged('CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\nuser-agent: agent\r\n\r\n', [undefined]);
+  expect(text).toMatch(/"CONNECT - HTTP\/1\.1" 404 NR route_not_found - "-" 0 0 \d+ - "-" "agent" "[0-9a-f-]{36}" "a\.test:443" "-" - - /);
+});
+
 /** Of a connection that is over. */
 function tcpRecord(path: string) {
   return {

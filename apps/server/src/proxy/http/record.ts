@@ -1,11 +1,12 @@
 import { noWire } from '../../http-wire/socket/wire-meter.ts';
+import type { HeaderBlock } from '../../http-wire/codec-h1/header-block.ts';
 import type { ConnectionContext } from './downstream.ts';
 import type { RequestRecord } from './hooks.ts';
 
-/** What never became a request is reported all the same. */
-export function tellRefused(context: ConnectionContext, refused: Partial<RequestRecord>): void {
+/** What never became a request is reported all the same, with the fields it had where they could be read. */
+export function tellRefused(context: ConnectionContext, refused: Partial<RequestRecord>, fields?: HeaderBlock): void {
   const record = { ...newRecord(context), startedAt: context.deps.clock(), ...refused };
-  context.deps.onRequestEnd(record, { record, request: () => undefined, response: () => undefined });
+  context.deps.onRequestEnd(record, { record, request: (name) => fields?.get(name), response: () => undefined });
 }
 
 /** The record of a connection's requests, with what all of them share filled in. */
