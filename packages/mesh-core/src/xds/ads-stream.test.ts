@@ -44,6 +44,18 @@ test.each(['sotw', 'delta'] as const)('%s: endpoints come again after an update 
   expect(client.ack('endpoint')).toEqual(['endpoint +a@1']);
 });
 
+test.each(['sotw', 'delta'] as const)('%s: endpoints do not overtake a change of clusters that waits; alone they go at once', (dialect) => {
+  const client = settled(dialect);
+  const edit = (cluster: string, endpoint: string) =>
+    client.update({ cluster: { a: cluster }, endpoint: { a: endpoint }, listener: { l: '1' }, route: { r: '1' } });
+  expect(edit('2', '2')).toEqual(['cluster +a@2', 'endpoint +a@2']);
+  expect(client.ack('endpoint')).toEqual([]);
+  expect(edit('3', '3')).toEqual([]);
+  expect(client.ack('cluster')).toEqual(['cluster +a@3', 'endpoint +a@3']);
+  expect(client.ack('endpoint')).toEqual([]);
+  expect(edit('3', '4')).toEqual(['endpoint +a@4']);
+});
+
 test('removals come last: the route first lets go of the cluster', () => {
   const client = settled();
   expect(client.update({ cluster: { b: '1' }, endpoint: { b: '1' }, listener: { l: '1' }, route: { r: '2' } })).toEqual(['cluster +b@1']);

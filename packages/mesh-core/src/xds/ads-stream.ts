@@ -14,7 +14,7 @@ export type Dialect = 'sotw' | 'delta';
 const REMOVED_LATE = [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE_URL.route, TYPE_URL.secret] as const;
 
 /**
- * The state machine of one stream. Additions go out as clusters, endpoints, listeners, routes, secrets; removals of
+ * The state machine of one stream. Additions and changes go out as clusters, endpoints, listeners, routes, secrets; removals of
  * clusters, endpoints and routes follow when nothing refers to them any more. Listeners and routes wait until new
  * clusters are acknowledged, because proxies warm clusters but not routes. Endpoint resources are named like their cluster.
  */
@@ -94,7 +94,7 @@ export class AdsStream {
 
   #advance(out: XdsResponse[]): void {
     this.#sendClusters(out);
-    this.#send(TYPE_URL.endpoint, out);
+    this.#sendEndpoints(out);
     const endpoints = this.#types.get(TYPE_URL.endpoint);
     if (this.#gate === 'open' && endpoints?.outstanding !== true) this.#endpointsBarrier = false;
     // New clusters that wait behind an unanswered response are on their way no less than those sent.
@@ -111,7 +111,7 @@ export class AdsStream {
       for (const typeUrl of Object.values(TYPE_URL)) this.#views.set(typeUrl, this.#target[typeUrl]);
       this.#send(TYPE_URL.route, out);
       this.#sendClusters(out);
-      this.#send(TYPE_URL.endpoint, out);
+      this.#sendEndpoints(out);
       this.#send(TYPE_URL.secret, out);
     }
   }
@@ -141,6 +141,13 @@ export class AdsStream {
     }
     // A proxy warms an updated cluster until it gets endpoints again, even when they did not change.
     this.#types.get(TYPE_URL.endpoint)?.force(step.updated);
+  }
+
+  /** Not before clusters that wait behind an unanswered response: a cluster as it was may not know how to speak to what is new. */
+  #sendEndpoints(out: XdsResponse[]): void {
+    const clusters = this.#types.get(TYPE_URL.cluster);
+    if (clusters?.outstanding === true && clusters.isBehind(this.#view(TYPE_URL.cluster))) return;
+    this.#send(TYPE_URL.endpoint, out);
   }
 
   #send(typeUrl: string, out: XdsResponse[]): Step | undefined {

@@ -52,6 +52,8 @@ export interface Subscription {
   held(name: string): Resource | undefined;
   /** Whether the last response was about this name: with {@link nack} it is the one refused, with {@link outstanding} on its way. */
   lastSent(name: string): boolean;
+  /** Whether the client would get something new, or anew, from `view`. */
+  isBehind(view: View): boolean;
   /** Whether the client would get something from `view` that it does not hold in any version. */
   lacks(view: View): boolean;
   /** Whether it refused something it still asks for and `view` still has. */

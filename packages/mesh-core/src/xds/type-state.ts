@@ -61,6 +61,10 @@ export abstract class TypeState implements Subscription {
     return this.#lastSentNames.has(name);
   }
 
+  isBehind(view: View): boolean {
+    return diffViews(this.base, view).changed.some((name) => this.wants(name));
+  }
+
   lacks(view: View): boolean {
     return diffViews(this.base, view).changed.some((name) => this.wants(name) && this.held(name) === undefined);
   }
