@@ -1,4 +1,4 @@
-// `npm run fuzz -- [--seconds N] [--target NAME] [--seed N] [--one] [--group NAME]`: the fuzz targets of apps/server/test/fuzz (`planes` and `connections` are the embedded proxy beside Envoy), N seconds in all, and
+// `npm run fuzz -- [--seconds N] [--target NAME] [--seed N] [--one] [--group NAME]`: the fuzz targets of apps/server/test/fuzz (`planes` and `connections` are the embedded proxy beside Envoy, `edits` both under traffic while everything changes), N seconds in all, and
 // `wire`, the embedded proxy beside Envoy (apps/server/test/wire), N seconds.
 // `--one` runs the one case of that seed, as a failure prints it; `--group`, those of one name among the cases of `wire`.
 import { spawnSync } from 'node:child_process';

@@ -4,6 +4,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { configTargets } from './config.ts';
 import { connectionsTarget } from './connections.ts';
+import { editsTarget } from './edits.ts';
 import { requestTarget, responseTarget } from './http1.ts';
 import { framesTarget, hpackTarget, hpackEncodeTarget } from './http2.ts';
 import { planesTarget } from './planes.ts';
@@ -29,7 +30,7 @@ const targets: readonly Target[] = [
   tokenTarget(),
   ...configTargets(),
   // Of their own seeds `npm test` has tests elsewhere.
-  ...(given !== undefined && PLANES.length > 1 ? [planesTarget(120), connectionsTarget(60)] : []),
+  ...(given !== undefined && PLANES.length > 1 ? [planesTarget(120), connectionsTarget(60), editsTarget(60)] : []),
 ];
 const chosen = targets.filter((target) => target.name.includes(wanted));
 const seconds = Number(process.env.FUZZ_SECONDS ?? 8) / Math.max(1, chosen.length);

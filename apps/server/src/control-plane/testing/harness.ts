@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_MESH_SETTINGS } from '@weft/mesh-core/model';
-import type { MeshObject } from '@weft/mesh-core/model';
+import type { MeshObject, MeshSettings } from '@weft/mesh-core/model';
 import { TYPE_URL, shortTypeName } from '@weft/mesh-core/xds';
 import type { Resource, ResourceSet, TypeUrl } from '@weft/mesh-core/xds';
 import { createCertificateAuthority, createSecretProvider } from '../../certificates/ca.ts';
@@ -63,7 +63,14 @@ export const perTypeTranslator: Translator<readonly MeshObject[]> = {
 
 /** Ends with `close()`. */
 export async function startHarness<M = readonly MeshObject[]>(
-  options: { realTranslator?: boolean; translate?: Translator<M>; secretTtlMs?: number; maxConnectionAgeMs?: number; onSettled?: () => void } = {},
+  options: {
+    realTranslator?: boolean;
+    translate?: Translator<M>;
+    settings?: Partial<MeshSettings>;
+    secretTtlMs?: number;
+    maxConnectionAgeMs?: number;
+    onSettled?: () => void;
+  } = {},
 ) {
   const stateDir = await mkdtemp(join(tmpdir(), 'weft-cp-'));
   const store = await openJournalStore({ dir: join(stateDir, 'config'), now: Date.now, log: () => undefined });
@@ -71,7 +78,7 @@ export async function startHarness<M = readonly MeshObject[]>(
   const secrets = createSecretProvider({ ca, ...(options.secretTtlMs === undefined ? {} : { ttlMs: options.secretTtlMs }) });
   const base = {
     store,
-    settings: DEFAULT_MESH_SETTINGS,
+    settings: { ...DEFAULT_MESH_SETTINGS, ...options.settings },
     ca,
     secrets,
     ports: { plain: 0, tls: 0, host: '127.0.0.1' },

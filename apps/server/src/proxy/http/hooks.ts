@@ -294,7 +294,8 @@ export interface ProxyRuntime {
   applyListeners(listeners: readonly ListenerConfig[]): Promise<void>;
   applyRoutes(routes: RouteConfig): void;
   removeRoutes(name: string): void;
-  applyCluster(cluster: ClusterConfig): void;
+  /** `endpoints`: those that come with a change of it, by which they are not used one without the other. */
+  applyCluster(cluster: ClusterConfig, endpoints?: LoadAssignment): void;
   removeCluster(name: string): void;
   applyEndpoints(assignment: LoadAssignment): void;
   removeEndpoints(clusterName: string): void;

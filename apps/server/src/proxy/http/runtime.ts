@@ -97,11 +97,11 @@ class Runtime implements ProxyRuntime {
     this.slot(name).table = undefined;
   }
 
-  applyCluster(config: ClusterConfig): void {
+  applyCluster(config: ClusterConfig, endpoints?: LoadAssignment): void {
     const existing = this.clusters.get(config.name);
     if (existing !== undefined) {
       this.unlink(existing);
-      existing.update(config);
+      existing.update(config, endpoints);
       return this.link(existing);
     }
     const cluster = new ClusterRuntime(config, this.deps, this.secrets, this.wheel);

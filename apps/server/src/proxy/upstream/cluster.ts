@@ -66,14 +66,17 @@ export class ClusterRuntime implements TimerTarget {
     this.configure(config);
   }
 
-  update(config: ClusterConfig): void {
+  /** `assignment`: the endpoints that go with it, where they are discovered; none = those there are. */
+  update(config: ClusterConfig, assignment?: LoadAssignment): void {
     const before = this.config;
     if (isDeepStrictEqual(before, config)) return;
     this.config = config;
+    if (assignment !== undefined) this.announced = assignment;
     const sockets = ({ tls, tlsMatches, http, proxyProtocol }: ClusterConfig): unknown[] => [tls, tlsMatches, http, proxyProtocol];
     const sameSockets = isDeepStrictEqual(sockets(before), sockets(config));
     if (!sameSockets) for (const endpoint of this.endpoints.values()) endpoint.closeIdle();
     this.configure(config);
+    for (const endpoint of this.endpoints.values()) endpoint.settings = config;
   }
 
   readonly random = (): number => this.deps.random();

@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type BalancedHost, type HostHealth, OutlierState, PeakEwma } from '@weft/mesh-core/traffic';
-import type { Endpoint } from '../config/model.ts';
+import type { ClusterConfig, Endpoint } from '../config/model.ts';
 import type { ClientAddresses } from './announced.ts';
 import type { ClusterRuntime } from './cluster.ts';
 import type { HealthChecker } from './health/health-checker.ts';
@@ -56,6 +56,7 @@ export class EndpointState implements BalancedHost {
   /** Counts, one for all that stand for one endpoint. */
   readonly load: Load;
   private readonly pools: Partial<Record<PoolProtocol, Pool>> = {};
+  private chosenBy: ClusterConfig;
   private removed = false;
 
   constructor(cluster: ClusterRuntime, config: Endpoint, now: number, of?: VariantOf) {
@@ -63,6 +64,7 @@ export class EndpointState implements BalancedHost {
     this.config = config;
     this.address = addressOf(config);
     this.healthySince = now;
+    this.chosenBy = cluster.config;
     this.of = of;
     this.client = of?.client;
     this.serverName = of?.serverName ?? config.hostname;
@@ -73,6 +75,15 @@ export class EndpointState implements BalancedHost {
 
   get active(): number {
     return this.load.active;
+  }
+
+  /** What its connections are made with. One that has gone keeps what it was chosen by: of what its cluster asks for now it knows nothing. */
+  get settings(): ClusterConfig {
+    return this.of?.endpoint.settings ?? this.chosenBy;
+  }
+
+  set settings(config: ClusterConfig) {
+    this.chosenBy = config;
   }
 
   /** The endpoint's pool of connections that ask for this server name. */
@@ -145,7 +156,7 @@ export class EndpointState implements BalancedHost {
 
   /** Gives a stream now or later. False = the pending queue is full. `http2`: the request came by HTTP/2. */
   acquire(waiter: StreamWaiter, http2: boolean): boolean {
-    const { protocol } = this.cluster.config.http;
+    const { protocol } = this.settings.http;
     const pool = this.pool(protocol === 'downstream' ? (http2 ? 'http2' : 'http1') : protocol);
     return (waiter.tunnel && pool.refusesTunnels ? this.pool('http1') : pool).acquire(waiter);
   }

@@ -60,6 +60,17 @@ test('no request is given to an idle connection that has been told to close, or 
   expect(sockets.length).toBe(2);
 });
 
+test('requests of an endpoint that has gone are connected as the cluster asked for when it was chosen', async () => {
+  const [{ port }, { port: other }] = await Promise.all([application(), application()]);
+  const http = { ...cluster([]).http, protocol: 'auto' as const };
+  const runtime = runtimeOf(cluster([port], { http }));
+  // One connection is made for both; that each needs its own shows when it is there.
+  const asked = [ask(runtime), ask(runtime)];
+  const tls = { verify: false, minVersion: 'TLSv1.2' as const, maxVersion: 'TLSv1.3' as const, sni: '', alpn: [], peerSans: [] };
+  runtime.update(cluster([other], { http, tls }));
+  expect(await Promise.all(asked)).toEqual(['200', '200']);
+});
+
 test('a session whose socket is closing has no room', async () => {
   const { port } = await application();
   const socket = connect(port, '127.0.0.1');

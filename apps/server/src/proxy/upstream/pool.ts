@@ -49,7 +49,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
 
   /** Tunnels are to be asked for over HTTP/1.1, where that is not ruled out. */
   get refusesTunnels(): boolean {
-    const { protocol, allowConnect } = this.endpoint.cluster.config.http;
+    const { protocol, allowConnect } = this.endpoint.settings.http;
     return protocol !== 'http2' && (!allowConnect || this.sessions.some((session) => session.takesTunnels === false));
   }
 
@@ -103,7 +103,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     const { cluster } = this.endpoint;
     this.dials.delete(dial);
     this.speaks = http2 ? 'http2' : 'http1';
-    const { http, tcpKeepalive } = cluster.config;
+    const { http, tcpKeepalive } = this.endpoint.settings;
     if (tcpKeepalive !== undefined) keepAlive(socket, tcpKeepalive);
     if (http2) {
       const session = new Http2ClientConnection(socket, this, { clock: () => cluster.deps.clock(), wheel: cluster.wheel, http });
@@ -135,9 +135,9 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
   }
 
   onReleased(connection: Http1Connection): void {
-    const { config, deps } = this.endpoint.cluster;
-    const limit = config.http.maxRequestsPerConnection;
-    const old = connection.expiresAt > 0 && deps.clock() >= connection.expiresAt;
+    const { settings, cluster } = this.endpoint;
+    const limit = settings.http.maxRequestsPerConnection;
+    const old = connection.expiresAt > 0 && cluster.deps.clock() >= connection.expiresAt;
     if (this.removed || old || (limit > 0 && connection.served >= limit)) connection.close();
     // The request it comes from is over, but still counted.
     else this.offer(connection, 1);
@@ -182,7 +182,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
   }
 
   private dialMore(): void {
-    const { cluster, config } = this.endpoint;
+    const { cluster, config, settings } = this.endpoint;
     const { breaker } = cluster;
     const perDial = this.speaks === 'http1' ? 1 : expectedStreams;
     if (this.dials.size * perDial >= this.waiting.length) return;
@@ -192,7 +192,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
       if (this.connectionCount > 0) return;
     }
     const tls = this.tls();
-    const { autoSni, autoSanValidation } = cluster.config.http;
+    const { autoSni, autoSanValidation } = settings.http;
     const plan = tls === undefined ? undefined : planUpstreamTls(tls, cluster.secrets, autoSni ? this.endpoint.serverName : '', autoSanValidation);
     if (tls !== undefined && plan === undefined) {
       cluster.connectFailures++;
@@ -206,13 +206,14 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     breaker.connections++;
     cluster.totalConnections++;
     this.endpoint.load.connects++;
-    const { wheel, config: of } = cluster;
-    const announce = of.proxyProtocol === undefined ? undefined : { version: of.proxyProtocol, client: this.endpoint.client };
-    this.dials.add(new Dial(this, { endpoint: config, tls: plan, protocol: this.protocol, timeoutMs: of.connectTimeoutMs || 5000, wheel, announce }));
+    const { proxyProtocol: version, connectTimeoutMs } = settings;
+    const announce = version === undefined ? undefined : { version, client: this.endpoint.client };
+    const timeoutMs = connectTimeoutMs || 5000;
+    this.dials.add(new Dial(this, { endpoint: config, tls: plan, protocol: this.protocol, timeoutMs, wheel: cluster.wheel, announce }));
   }
 
   private tls(): ReturnType<typeof chooseUpstreamTls> {
-    return chooseUpstreamTls(this.endpoint.cluster.config, this.endpoint.config);
+    return chooseUpstreamTls(this.endpoint.settings, this.endpoint.config);
   }
 
   private serve(session: Http2ClientConnection): void {
@@ -227,7 +228,7 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
 
   /** Where HTTP/2 is all there is, the peer has to take what it gets. */
   private awaitsSettings(session: Http2ClientConnection): boolean {
-    return session.takesTunnels === undefined && this.endpoint.cluster.config.http.protocol !== 'http2';
+    return session.takesTunnels === undefined && this.endpoint.settings.http.protocol !== 'http2';
   }
 
   private hold(waiter: StreamWaiter): boolean {
@@ -247,8 +248,8 @@ export class Pool implements DialOwner, ConnectionOwner, Http2ClientOwner {
     if (waiter !== undefined) return waiter.onStream(connection);
     if (this.removed) return connection.close();
     this.idle.push(connection);
-    const { cluster } = this.endpoint;
-    const own = cluster.config.http.idleTimeoutMs || Infinity;
+    const { cluster, settings } = this.endpoint;
+    const own = settings.http.idleTimeoutMs || Infinity;
     // A second earlier than the peer, so that a request does not meet its close.
     const peer = connection.peerKeepAliveMs > 0 ? Math.max(connection.peerKeepAliveMs - 1000, 100) : own;
     const left = connection.expiresAt > 0 ? connection.expiresAt - cluster.deps.clock() : own;

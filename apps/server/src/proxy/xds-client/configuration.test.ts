@@ -1,4 +1,6 @@
 import { type JsonObject, fromJson, toBinary } from '@bufbuild/protobuf';
+import { ClusterSchema } from '@weft/mesh-core/gen/envoy/config/cluster/v3/cluster_pb';
+import { ClusterLoadAssignmentSchema } from '@weft/mesh-core/gen/envoy/config/endpoint/v3/endpoint_pb';
 import { ListenerSchema } from '@weft/mesh-core/gen/envoy/config/listener/v3/listener_pb';
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
@@ -52,6 +54,42 @@ test('a listener that comes back waits for its routes again, also when their end
   expect(named()).toEqual([]);
   await configuration.apply(TYPE_URL.route, [routes], []);
   expect(named()).toEqual(['l']);
+});
+
+test('a changed cluster is used together with its endpoints, which come again; without the stream they came by at once', async () => {
+  const applied: string[] = [];
+  const configuration = createConfiguration(
+    {
+      ...runtime,
+      applyCluster: ({ name, connectTimeoutMs }) => applied.push(`${name} ${connectTimeoutMs}`),
+      removeCluster: (name) => applied.push(`-${name}`),
+      applyEndpoints: ({ clusterName }) => applied.push(`endpoints of ${clusterName}`),
+    },
+    { changed: nothing, live: nothing },
+  );
+  const cluster = (seconds: number) => {
+    const json = { name: 'c', type: 'EDS', edsClusterConfig: { edsConfig: { ads: {} } }, connectTimeout: `${seconds}s` };
+    return configuration.apply(TYPE_URL.cluster, [{ name: 'c', version: '', body: toBinary(ClusterSchema, fromJson(ClusterSchema, json)) }], []);
+  };
+  const body = toBinary(ClusterLoadAssignmentSchema, fromJson(ClusterLoadAssignmentSchema, { clusterName: 'c' }));
+  const endpoints = () => configuration.apply(TYPE_URL.endpoint, [{ name: 'c', version: '', body }], []);
+
+  await cluster(1);
+  await endpoints();
+  expect(applied.splice(0)).toEqual(['c 1000', 'endpoints of c']);
+  await cluster(2);
+  await cluster(3);
+  expect(applied).toEqual([]);
+  await endpoints();
+  expect(applied.splice(0)).toEqual(['c 3000', 'endpoints of c']);
+  await cluster(4);
+  configuration.disconnected();
+  configuration.disconnected();
+  expect(applied.splice(0)).toEqual(['c 4000']);
+  await cluster(5);
+  await configuration.apply(TYPE_URL.cluster, [], ['c']);
+  await endpoints();
+  expect(applied).toEqual(['-c', 'endpoints of c']);
 });
 
 test('what cannot be put to use is refused by its name, and keeps nothing else from being used', async () => {

@@ -3,7 +3,7 @@
 
 import { TYPE_URL, type TypeUrl } from '@weft/mesh-core/xds-types';
 import { DecodeError, decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../config/decode.ts';
-import type { ClusterConfig, ListenerConfig, RouteConfig, Secret } from '../config/model.ts';
+import type { ClusterConfig, ListenerConfig, LoadAssignment, RouteConfig, Secret } from '../config/model.ts';
 import type { ProxyRuntime } from '../http/hooks.ts';
 import { clustersOf, clustersOfListener, managersOf, routesNamedBy, secretsNamedBy, secretsOfCluster } from './references.ts';
 
@@ -25,6 +25,8 @@ export interface Configuration {
   references(typeUrl: TypeUrl): Set<string>;
   versions(typeUrl: TypeUrl): Record<string, string>;
   forget(typeUrl: TypeUrl, names: readonly string[]): void;
+  /** The stream has ended: what waits for the rest of an update will not hear it. */
+  disconnected(): void;
   /** Tries again to bind the listeners that could not be. */
   rebind(): Promise<void>;
   raw(typeUrl: TypeUrl): RawResource[];
@@ -47,6 +49,11 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
   const clusters = new Map<string, ClusterConfig>();
   const routes = new Map<string, RouteConfig>();
   const condemned = new Set<string>();
+  /**
+   * Changed clusters that wait for the endpoints that go with them, as in Envoy: the control plane sends these again. What a cluster
+   * asks of its endpoints (identities, TLS) is not to be asked of those that have just left.
+   */
+  const warming = new Map<string, ClusterConfig>();
   let live = new Map<string, ListenerConfig>();
   let unbound = false;
   // Told that there are no listeners a proxy is as ready as it will be: a gateway of no Gateway yet.
@@ -55,19 +62,35 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
   const rawOf = (typeUrl: TypeUrl): Map<string, RawResource> => raw.get(typeUrl) ?? new Map<string, RawResource>();
   const isAnswered = (typeUrl: TypeUrl, name: string): boolean => answered.get(typeUrl)?.has(name) === true;
 
+  const warmUp = (edsName?: string, endpoints?: LoadAssignment): void => {
+    for (const [name, cluster] of warming) {
+      if (edsName !== undefined && cluster.edsName !== edsName) continue;
+      warming.delete(name);
+      runtime.applyCluster(cluster, endpoints);
+    }
+  };
+
   /** Decodes one resource and puts it to use; throws and changes nothing when it cannot be done. */
   const applyResource = (typeUrl: TypeUrl, { body, name }: RawResource): void => {
     switch (typeUrl) {
       case TYPE_URL.cluster: {
         const cluster = decodeCluster(body, name);
-        runtime.applyCluster(cluster);
+        const waits = clusters.get(name)?.edsName === cluster.edsName && cluster.discovery === 'eds' && isAnswered(TYPE_URL.endpoint, cluster.edsName);
+        if (waits) warming.set(name, cluster);
+        else {
+          runtime.applyCluster(cluster);
+          warming.delete(name);
+        }
         condemned.delete(name);
         clusters.set(name, cluster);
         return;
       }
-      case TYPE_URL.endpoint:
-        runtime.applyEndpoints(decodeEndpoints(body, name));
+      case TYPE_URL.endpoint: {
+        const endpoints = decodeEndpoints(body, name);
+        warmUp(name, endpoints);
+        runtime.applyEndpoints(endpoints);
         return;
+      }
       case TYPE_URL.route: {
         const config = decodeRouteConfig(body, name);
         runtime.applyRoutes(config);
@@ -90,6 +113,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
         condemned.add(name);
         return;
       case TYPE_URL.endpoint:
+        warmUp(name);
         runtime.removeEndpoints(name);
         return;
       case TYPE_URL.route:
@@ -143,6 +167,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
         if (named.has(name)) continue;
         condemned.delete(name);
         clusters.delete(name);
+        warming.delete(name);
         runtime.removeCluster(name);
       }
     }
@@ -214,6 +239,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
         }
       }
     },
+    disconnected: () => warmUp(),
     async rebind() {
       if (unbound) await settle();
     },

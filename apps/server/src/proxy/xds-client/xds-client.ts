@@ -111,6 +111,7 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
         if (connected && !stopped) options.log(`control plane lost (${error?.message ?? 'the stream ended'}); going on with the last good configuration`);
         connected = false;
         call = undefined;
+        configuration.disconnected();
         if (stopped) return;
         timer = setTimeout(connect, backOff * (0.5 + Math.random()));
         backOff = Math.min(backOff * 2, MAX_BACK_OFF_MS);

@@ -1,0 +1,13 @@
+// Random edits of a live mesh under traffic, the same seeds each time. `npm run fuzz -- --target edits` takes others.
+
+import { expect, test } from 'vitest';
+import { Random } from '../fuzz/random.ts';
+import { runEdits } from './run.ts';
+import { randomWorlds } from './worlds.ts';
+
+test('no request goes wrong while endpoints, subsets, routes and policies change', { timeout: 120_000 }, async () => {
+  const { problems, answered } = await runEdits(randomWorlds(new Random(1), 40));
+  process.stderr.write(`40 edits, ${answered} requests answered\n`);
+  expect(problems).toEqual([]);
+  expect(answered).toBeGreaterThan(0);
+});
