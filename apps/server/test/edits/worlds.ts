@@ -39,7 +39,8 @@ function randomWorld(random: Random): Manifest[] {
       return ['Sidecar', 'default', { egress: [{ hosts }] }];
     }),
     ...some(random, 3, () => elsewhere(random)),
-    ...some(random, 4, (): Manifest => ['security.istio.io/v1 PeerAuthentication', 'default', { mtls: { mode: 'PERMISSIVE' } }]),
+    // Clients of the mesh speak mutual TLS to sidecars in both modes.
+    ...some(random, 2, (): Manifest => ['security.istio.io/v1 PeerAuthentication', 'default', { mtls: { mode: random.pick(['PERMISSIVE', 'STRICT']) } }]),
   ];
 }
 
