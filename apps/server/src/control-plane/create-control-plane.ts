@@ -152,6 +152,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
           peerAddress,
           ...(peer === undefined ? {} : { peerCertificate: { serial: peer.serial, notAfter: peer.notAfter } }),
           ...(lease === undefined ? {} : { secrets: lease }),
+          aggregated: scope === 'ads',
           resources: snapshots.of(node),
           clock,
           send,

@@ -15,7 +15,7 @@ function connected(clock: () => number, sent: XdsResponse[] = []): ProxyConnecti
   if ('problem' in node) throw new Error(node.problem);
   return new ProxyConnection({
     ...{ node, dialect: 'delta', peerAddress: '127.0.0.1:1', clock, send: (response) => sent.push(response), congested: () => false },
-    resources: resources({}),
+    ...{ aggregated: true, resources: resources({}) },
   });
 }
 

@@ -33,6 +33,8 @@ export interface ConnectionOptions {
   peerCertificate?: { serial: string; notAfter: number };
   /** Present on mTLS streams only: plaintext never carries secrets. */
   secrets?: SecretLease;
+  /** All types may come by this stream. */
+  aggregated: boolean;
   resources: ResourceSet;
   clock: () => number;
   send: (response: XdsResponse) => void;
@@ -45,6 +47,9 @@ type Progress = { state: 'pending' | 'sent' | 'acked' } | { state: 'nacked'; err
 const PENDING: Progress = { state: 'pending' };
 const SENT: Progress = { state: 'sent' };
 const ACKED: Progress = { state: 'acked' };
+
+/** Who comes back and has not asked for clusters by then has them from elsewhere. */
+const CLUSTERS_WITHIN_MS = 5_000;
 
 const NO_SECRETS: ReadonlyMap<string, Resource> = new Map();
 
@@ -59,13 +64,14 @@ export class ProxyConnection {
   readonly #times = new Map<string, TypeTimes>();
   #config: ResourceSet;
   #snapshot: ResourceSet;
+  #clustersTimer: NodeJS.Timeout | undefined;
 
   constructor(options: ConnectionOptions) {
     this.node = options.node;
     this.#options = options;
     this.#config = options.resources;
     this.#snapshot = this.#withSecrets(options.resources);
-    this.#stream = new AdsStream(options.dialect, this.#snapshot);
+    this.#stream = new AdsStream(options.dialect, this.#snapshot, options.aggregated);
     this.connectedAt = options.clock();
     this.lastSeenAt = this.connectedAt;
   }
@@ -75,6 +81,7 @@ export class ProxyConnection {
     const now = this.#options.clock();
     this.lastSeenAt = now;
     const { fact, responses } = this.#stream.onRequest(request);
+    if (this.#stream.clustersDue) this.#clustersTimer ??= setTimeout(() => this.#waiveClusters(), CLUSTERS_WITHIN_MS).unref();
     const times = this.#timesOf(request.typeUrl);
     if (fact.kind === 'ack') times.ackedAt = now;
     if (fact.kind === 'nack') times.nackAt = now;
@@ -102,6 +109,7 @@ export class ProxyConnection {
   }
 
   release(): void {
+    clearTimeout(this.#clustersTimer);
     this.disconnectedAt = this.#options.clock();
     this.#options.secrets?.release();
   }
@@ -195,6 +203,10 @@ export class ProxyConnection {
       types: types.map(({ outstanding: _, ...rest }) => rest),
       protocol: this.#options.dialect,
     };
+  }
+
+  #waiveClusters(): void {
+    if (this.#stream.clustersDue) this.#send(this.#stream.waiveClusters());
   }
 
   #push(): Map<string, string[]> {

@@ -32,6 +32,8 @@ interface Client {
 const ANSWER_WITHIN_MS = 60_000;
 /** Certificates are renewed at half of it, while edits go on. */
 const SECRET_TTL_MS = 20_000;
+/** Streams end and come back all the time. */
+const CONNECTION_AGE_MS = 1_500;
 const LOG = '%START_TIME% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER% %UPSTREAM_HOST% %RESPONSE_CODE_DETAILS%\n';
 
 /** What went wrong, a text each; and how many requests were answered. */
@@ -47,7 +49,12 @@ export async function runEdits(worlds: Worlds): Promise<{ problems: string[]; an
 
 async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promise<{ problems: string[]; answered: number }> {
   const accessLogFile = join(dir, 'access.log');
-  const mesh = await startHarness({ realTranslator: true, secretTtlMs: SECRET_TTL_MS, settings: { accessLogFile, accessLogFormat: LOG } });
+  const mesh = await startHarness({
+    realTranslator: true,
+    secretTtlMs: SECRET_TTL_MS,
+    maxConnectionAgeMs: CONNECTION_AGE_MS,
+    settings: { accessLogFile, accessLogFormat: LOG },
+  });
   stops.push(() => mesh.close());
   const apps = new Map<string, number>();
   for (const name of [...VERSIONS, 'stable']) {

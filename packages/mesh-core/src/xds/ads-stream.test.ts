@@ -71,6 +71,51 @@ test('SotW removals come last too: the full set keeps the old cluster until the 
   expect(client.ack('route')).toEqual(['cluster +b@1']);
 });
 
+test('what has gone while a client was away goes last, too: not before its routes let go of it', () => {
+  const client = new TestClient('delta', { cluster: { b: '1' }, endpoint: { b: '1' }, listener: { l: '1' }, route: { r: '2' } });
+  const holds = (name: string) => ({ initialVersions: new Map([[name, '1']]) });
+  expect(client.send('cluster', holds('a'))).toEqual(['cluster +b@1']);
+  expect(client.send('endpoint', { subscribe: ['a'], ...holds('a') })).toEqual([]);
+  expect(client.send('listener', holds('l'))).toEqual([]);
+  expect(client.send('route', { subscribe: ['r'], ...holds('r') })).toEqual([]);
+  expect(client.send('endpoint', { subscribe: ['b'] })).toEqual(['endpoint +b@1']);
+  expect(client.ack('cluster')).toEqual([]);
+  expect(client.ack('endpoint')).toEqual(['listener', 'route +r@2']);
+  expect(client.ack('route')).toEqual([]);
+  expect(client.ack('listener')).toEqual(['cluster -a', 'endpoint -a']);
+});
+
+test('who comes back and asks for clusters last is sent them first; who never does is not kept waiting for ever', () => {
+  const content = { cluster: { b: '1' }, endpoint: { b: '1' }, listener: { l: '2' }, route: { r: '2' }, secret: { s: '2' } };
+  const holds = (name: string) => ({ initialVersions: new Map([[name, '1']]) });
+  const back = (client: TestClient): void => {
+    expect(client.send('endpoint', { subscribe: ['a'], ...holds('a') })).toEqual([]);
+    expect(client.send('secret', { subscribe: ['s'], ...holds('s') })).toEqual(['secret +s@2']);
+    expect(client.send('listener', holds('l'))).toEqual([]);
+    expect(client.send('route', { subscribe: ['r'], ...holds('r') })).toEqual([]);
+    expect(client.stream.clustersDue).toBe(true);
+  };
+  const client = new TestClient('delta', content);
+  back(client);
+  expect(client.send('cluster', holds('a'))).toEqual(['cluster +b@1']);
+  expect(client.send('endpoint', { subscribe: ['b'] })).toEqual(['endpoint +b@1']);
+  expect(client.ack('cluster')).toEqual([]);
+  expect(client.ack('endpoint')).toEqual(['listener +l@2', 'route +r@2']);
+  expect(client.ack('listener')).toEqual([]);
+  expect(client.ack('route')).toEqual(['cluster -a', 'endpoint -a']);
+
+  const without = new TestClient('delta', content);
+  back(without);
+  expect(without.stream.waiveClusters().map(({ resources, removed }) => [...resources.map(({ name }) => name), ...removed])).toEqual([['a'], ['l'], ['r']]);
+});
+
+test('endpoints come again after an update of their cluster that a client learns of as it comes back', () => {
+  const client = new TestClient('delta', { cluster: { a: '2' }, endpoint: { a: '1' } });
+  const initialVersions = new Map([['a', '1']]);
+  expect(client.send('cluster', { initialVersions })).toEqual(['cluster +a@2']);
+  expect(client.send('endpoint', { subscribe: ['a'], initialVersions })).toEqual(['endpoint +a@1']);
+});
+
 test('a refused new cluster keeps routes as they are until the next edit; then an unrelated edit gets through', () => {
   const client = settled();
   client.update({ cluster: { a: '1', bad: '1' }, endpoint: { a: '1' }, listener: { l: '1' }, route: { r: '2' } });

@@ -5,11 +5,12 @@ import type { ResourceSet, TypeUrl } from './resource.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { RequestFact, Step, Subscription, XdsRequest, XdsResponse } from './subscription.ts';
-import { EMPTY_VIEW, LayeredView, diffViews } from './view.ts';
+import { EMPTY_VIEW, LayeredView } from './view.ts';
 import type { View } from './view.ts';
 
 export type Dialect = 'sotw' | 'delta';
 
+const OF_CLUSTERS = [TYPE_URL.endpoint, TYPE_URL.listener, TYPE_URL.route] as const;
 /** A client may still use what a snapshot takes away of these. */
 const REMOVED_LATE = [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE_URL.route, TYPE_URL.secret] as const;
 
@@ -20,6 +21,7 @@ const REMOVED_LATE = [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE_URL.route, TYPE_
  */
 export class AdsStream {
   readonly dialect: Dialect;
+  readonly #aggregated: boolean;
   readonly #types = new Map<string, Subscription>();
   readonly #views = new Map<string, View>();
   #target: ResourceSet;
@@ -32,9 +34,16 @@ export class AdsStream {
   #gate: 'open' | 'waiting' | 'refused' = 'open';
   #endpointsBarrier = false;
   #holdsRemovals = false;
+  /** It came back with clusters that have gone since, and has answered nothing yet: its routes, which may name them, have not been asked for. */
+  #returning = false;
+  #clustersDue = false;
+  /** Updated clusters whose endpoints it has not asked for yet. */
+  #unwarmed: string[] = [];
 
-  constructor(dialect: Dialect, snapshot: ResourceSet) {
+  /** `aggregated`: clusters may come by this stream. */
+  constructor(dialect: Dialect, snapshot: ResourceSet, aggregated = true) {
     this.dialect = dialect;
+    this.#aggregated = aggregated;
     this.#target = snapshot;
     for (const typeUrl of Object.values(TYPE_URL)) this.#views.set(typeUrl, snapshot[typeUrl]);
   }
@@ -44,15 +53,28 @@ export class AdsStream {
     return this.#types;
   }
 
+  /** A client that comes back has asked for what belongs to clusters before it has asked for these, as Envoy does while some of them warm. */
+  get clustersDue(): boolean {
+    return this.#clustersDue;
+  }
+
+  /** It does not ask for clusters here: the rest is sent without them. */
+  waiveClusters(): XdsResponse[] {
+    const responses: XdsResponse[] = [];
+    this.#clustersDue = false;
+    this.#advance(responses);
+    return responses;
+  }
+
   /** Takes one request in; returns what it meant and the responses to send now, in order. */
   onRequest(request: XdsRequest): { fact: RequestFact; responses: XdsResponse[] } {
-    let subscription = this.#types.get(request.typeUrl);
-    if (subscription === undefined) {
-      subscription = this.dialect === 'sotw' ? new SotwSubscription(request.typeUrl) : new DeltaSubscription(request.typeUrl);
-      this.#types.set(request.typeUrl, subscription);
-    }
+    const known = this.#types.get(request.typeUrl);
+    const subscription = known ?? (this.dialect === 'sotw' ? new SotwSubscription(request.typeUrl) : new DeltaSubscription(request.typeUrl));
+    if (known === undefined) this.#types.set(request.typeUrl, subscription);
     const ackedBefore = subscription.ackedVersion;
     const fact = subscription.receive(request, this.#view(request.typeUrl));
+    if (known === undefined) this.#begin(request, subscription);
+    if (fact.kind === 'ack' || fact.kind === 'nack') this.#returning = false;
     if (request.typeUrl === TYPE_URL.cluster && this.#gate === 'waiting') {
       if (fact.kind === 'ack') this.#gate = 'open';
       // A proxy that never had clusters has no good state to protect: let it start with what it accepted.
@@ -63,6 +85,18 @@ export class AdsStream {
     if (!this.#views.has(request.typeUrl)) this.#send(request.typeUrl, responses);
     this.#advance(responses);
     return { fact, responses };
+  }
+
+  #begin({ typeUrl, initialVersions }: XdsRequest, subscription: Subscription): void {
+    if (typeUrl === TYPE_URL.endpoint) subscription.force(this.#unwarmed.splice(0));
+    if (typeUrl === TYPE_URL.cluster) {
+      this.#clustersDue = false;
+      // These are answered in any case, and so is the answer.
+      this.#returning = subscription.heldBeyond(this.#view(typeUrl)).length > 0;
+      this.#holdsRemovals ||= this.#returning;
+    } else if (this.#aggregated && initialVersions.size > 0 && OF_CLUSTERS.some((type) => type === typeUrl) && !this.#types.has(TYPE_URL.cluster))
+      this.#clustersDue = true;
+    if (this.#returning) for (const late of REMOVED_LATE) this.#views.set(late, this.#keepHeld(late, this.#view(late)));
   }
 
   /** Takes a new snapshot; returns the responses to send now. The rest follows as the client answers. */
@@ -93,25 +127,30 @@ export class AdsStream {
   }
 
   #advance(out: XdsResponse[]): void {
+    if (this.#clustersDue) {
+      this.#send(TYPE_URL.secret, out);
+      return;
+    }
     this.#sendClusters(out);
-    this.#sendEndpoints(out);
+    // Clusters that wait behind an unanswered response are on their way no less than those sent, and as they were
+    // they may not know how to speak to endpoints that are new.
+    const clusters = this.#types.get(TYPE_URL.cluster);
+    const clustersWait = clusters?.outstanding === true && clusters.isBehind(this.#view(TYPE_URL.cluster));
+    if (!clustersWait) this.#send(TYPE_URL.endpoint, out);
     const endpoints = this.#types.get(TYPE_URL.endpoint);
     if (this.#gate === 'open' && endpoints?.outstanding !== true) this.#endpointsBarrier = false;
-    // New clusters that wait behind an unanswered response are on their way no less than those sent.
-    const clusters = this.#types.get(TYPE_URL.cluster);
-    const clustersWait = clusters?.outstanding === true && clusters.lacks(this.#view(TYPE_URL.cluster));
     const held = this.#gate !== 'open' || this.#endpointsBarrier || clustersWait;
     if (!held) {
       this.#send(TYPE_URL.listener, out);
       this.#send(TYPE_URL.route, out);
     }
     this.#send(TYPE_URL.secret, out);
-    if (this.#holdsRemovals && !held && this.#settled(TYPE_URL.listener) && this.#settled(TYPE_URL.route)) {
+    if (this.#holdsRemovals && !this.#returning && !held && this.#settled(TYPE_URL.listener) && this.#settled(TYPE_URL.route)) {
       this.#holdsRemovals = false;
       for (const typeUrl of Object.values(TYPE_URL)) this.#views.set(typeUrl, this.#target[typeUrl]);
       this.#send(TYPE_URL.route, out);
       this.#sendClusters(out);
-      this.#sendEndpoints(out);
+      this.#send(TYPE_URL.endpoint, out);
       this.#send(TYPE_URL.secret, out);
     }
   }
@@ -124,30 +163,21 @@ export class AdsStream {
 
   /** The target, and under it what the client still holds of what the target took away. */
   #keepHeld(typeUrl: string, target: View): View {
-    const subscription = this.#types.get(typeUrl);
-    if (subscription === undefined) return target;
-    const { removed } = diffViews(this.#view(typeUrl), target);
-    if (removed.length === 0) return target;
-    const gone = removed.flatMap((name) => subscription.held(name) ?? []);
+    const gone = this.#types.get(typeUrl)?.heldBeyond(target) ?? [];
     return gone.length === 0 ? target : new LayeredView([new Map(gone.map((r) => [r.name, r])), target]);
   }
 
   #sendClusters(out: XdsResponse[]): void {
     const step = this.#send(TYPE_URL.cluster, out);
     if (step === undefined) return;
-    if (step.added.length > 0) {
-      this.#gate = 'waiting';
+    const endpoints = this.#types.get(TYPE_URL.endpoint);
+    if (step.added.length > 0) this.#gate = 'waiting';
+    // One that was on its way out may have come back before it had any.
+    if (step.added.length > 0 || step.updated.some((name) => endpoints?.wants(name) === true && endpoints.held(name) === undefined))
       this.#endpointsBarrier = true;
-    }
     // A proxy warms an updated cluster until it gets endpoints again, even when they did not change.
-    this.#types.get(TYPE_URL.endpoint)?.force(step.updated);
-  }
-
-  /** Not before clusters that wait behind an unanswered response: a cluster as it was may not know how to speak to what is new. */
-  #sendEndpoints(out: XdsResponse[]): void {
-    const clusters = this.#types.get(TYPE_URL.cluster);
-    if (clusters?.outstanding === true && clusters.isBehind(this.#view(TYPE_URL.cluster))) return;
-    this.#send(TYPE_URL.endpoint, out);
+    if (endpoints === undefined) this.#unwarmed.push(...step.updated);
+    else endpoints.force(step.updated);
   }
 
   #send(typeUrl: string, out: XdsResponse[]): Step | undefined {

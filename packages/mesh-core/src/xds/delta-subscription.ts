@@ -7,6 +7,9 @@ import { TypeState } from './type-state.ts';
 import { LayeredView, diffViews, namesOf } from './view.ts';
 import type { View } from './view.ts';
 
+/** Of what a client has from another stream, and nobody has here any more. */
+const NOT_HERE = new Uint8Array();
+
 /** The delta state of one type on one stream. */
 export class DeltaSubscription extends TypeState {
   /** `names` are just those of a view, shared with other streams; they are copied before they are changed. */
@@ -39,6 +42,8 @@ export class DeltaSubscription extends TypeState {
     const { changed, removed: gone } = diffViews(this.base, view);
     for (const name of changed) if (this.wants(name)) due.add(name);
     for (const name of gone) if (this.wants(name)) due.add(name);
+    // It may keep them for now, and has them.
+    for (const name of due) if (view.get(name)?.body === NOT_HERE && this.held(name) !== undefined) due.delete(name);
     if (due.size === 0 && !this.#greet) {
       this.base = view;
       return undefined;
@@ -48,7 +53,7 @@ export class DeltaSubscription extends TypeState {
     const removed: string[] = [];
     for (const name of due) {
       const resource = this.wants(name) ? view.get(name) : undefined;
-      if (resource === undefined) removed.push(name);
+      if (resource === undefined || resource.body === NOT_HERE) removed.push(name);
       else resources.push(resource);
     }
     return this.respond(view, nonce(), { resources, removed }, due);
@@ -88,7 +93,7 @@ export class DeltaSubscription extends TypeState {
       const current = view.get(name);
       if (current !== undefined) missing -= 1;
       // Of an older version only the number is known; the diff replaces it at once.
-      if (current?.version !== version) old.set(name, { typeUrl: this.typeUrl as TypeUrl, name, version, body: new Uint8Array() });
+      if (current?.version !== version) old.set(name, { typeUrl: this.typeUrl as TypeUrl, name, version, body: NOT_HERE });
     }
     // Who holds all there is stands at the view that all others stand at, but for what is old.
     if (missing === 0) this.base = old.size === 0 ? view : new LayeredView([old, view]);

@@ -20,7 +20,7 @@ class ModelClient {
   readonly wants = new Map<Short, Set<string> | 'all'>();
   readonly #unanswered: XdsResponse[] = [];
   readonly #lastNonce = new Map<Short, string>();
-  readonly #stream: AdsStream;
+  #stream: AdsStream;
   readonly #dialect: Dialect;
   responses = 0;
 
@@ -83,6 +83,17 @@ class ModelClient {
     if (this.#dialect !== 'delta' || wanted === undefined || wanted === 'all' || !wanted.delete(name)) return;
     this.holds.get(short)?.delete(name);
     this.#send(short, { unsubscribe: [name] });
+  }
+
+  /** Loses its stream, with what was under way, and asks for everything anew before it reads anything; for clusters last only if it holds something of all. */
+  comeBack(stream: AdsStream, clustersFirst: boolean): void {
+    this.#stream = stream;
+    this.#unanswered.length = 0;
+    this.#lastNonce.clear();
+    const asks = [...this.wants];
+    const late = !clustersFirst && asks.every(([short]) => (this.holds.get(short)?.size ?? 0) > 0);
+    for (const [short, wanted] of late ? asks.toReversed() : asks)
+      this.#send(short, { subscribe: wanted === 'all' ? ['*'] : [...wanted], initialVersions: this.holds.get(short) ?? new Map<string, string>() });
   }
 
   stale(short: Short): void {
@@ -156,7 +167,7 @@ test('a delta client that comes back is told what differs from what it says it h
     ]);
   fc.assert(
     fc.property(fc.constantFrom('cluster' as const, 'endpoint' as const), versions, versions, versions, (short, held, now, later) => {
-      const stream = new AdsStream('delta', snapshot({ [short]: now }));
+      const stream = new AdsStream('delta', snapshot({ [short]: now }), short === 'cluster');
       const subscribe = short === 'cluster' ? [] : NAMES;
       const first = stream.onRequest(request(short, { subscribe, initialVersions: new Map(Object.entries(held)) })).responses;
       // A name that there is not is answered as removed, also when the client never had it.
@@ -172,19 +183,26 @@ test('no route is sent that names a cluster the client has not accepted', () => 
   // Routes named as the cluster they use, both in one version: a make-before-break order shows in what is held when.
   const same = versions.map((names) => ({ cluster: names, endpoint: names, route: names }));
   fc.assert(
-    fc.property(same, fc.array(fc.oneof(fc.record({ edit: same }), fc.record({ answer: fc.boolean() })), { maxLength: 30 }), (before, steps) => {
-      const stream = new AdsStream('delta', snapshot(before));
-      const client = new ModelClient('delta', stream);
-      client.subscribe('cluster', 'all');
-      while (client.waiting > 0) client.answer(true);
-      client.subscribe('endpoint', NAMES);
-      client.subscribe('route', NAMES);
-      for (const s of steps) {
-        if ('edit' in s) client.take(stream.onSnapshot(snapshot(s.edit)));
-        else client.answer(true);
-        for (const name of client.holds.get('route')?.keys() ?? []) expect(client.holds.get('cluster')?.has(name)).toBe(true);
-      }
-    }),
+    fc.property(
+      same,
+      fc.array(fc.oneof(fc.record({ edit: same }), fc.record({ answer: fc.boolean() }), fc.record({ away: same, clustersFirst: fc.boolean() })), {
+        maxLength: 30,
+      }),
+      (before, steps) => {
+        let stream = new AdsStream('delta', snapshot(before));
+        const client = new ModelClient('delta', stream);
+        client.subscribe('cluster', 'all');
+        while (client.waiting > 0) client.answer(true);
+        client.subscribe('endpoint', NAMES);
+        client.subscribe('route', NAMES);
+        for (const s of steps) {
+          if ('edit' in s) client.take(stream.onSnapshot(snapshot(s.edit)));
+          else if ('away' in s) client.comeBack((stream = new AdsStream('delta', snapshot(s.away))), s.clustersFirst);
+          else client.answer(true);
+          for (const name of client.holds.get('route')?.keys() ?? []) expect(client.holds.get('cluster')?.has(name)).toBe(true);
+        }
+      },
+    ),
     { numRuns: 400 },
   );
 });

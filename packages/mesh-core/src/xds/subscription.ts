@@ -50,12 +50,12 @@ export interface Subscription {
   readonly wildcard: boolean;
   /** As last sent (or as the client said it holds); undefined when the client does not have it. */
   held(name: string): Resource | undefined;
+  /** What it holds that `view` does not have. */
+  heldBeyond(view: View): Resource[];
   /** Whether the last response was about this name: with {@link nack} it is the one refused, with {@link outstanding} on its way. */
   lastSent(name: string): boolean;
   /** Whether the client would get something new, or anew, from `view`. */
   isBehind(view: View): boolean;
-  /** Whether the client would get something from `view` that it does not hold in any version. */
-  lacks(view: View): boolean;
   /** Whether it refused something it still asks for and `view` still has. */
   refuses(view: View): boolean;
   /** Names asked for one by one. */

@@ -57,16 +57,16 @@ export abstract class TypeState implements Subscription {
     return this.wants(name) && !this.awaits(name) ? this.base.get(name) : undefined;
   }
 
+  heldBeyond(view: View): Resource[] {
+    return diffViews(this.base, view).removed.flatMap((name) => this.held(name) ?? []);
+  }
+
   lastSent(name: string): boolean {
     return this.#lastSentNames.has(name);
   }
 
   isBehind(view: View): boolean {
     return diffViews(this.base, view).changed.some((name) => this.wants(name));
-  }
-
-  lacks(view: View): boolean {
-    return diffViews(this.base, view).changed.some((name) => this.wants(name) && this.held(name) === undefined);
   }
 
   refuses(view: View): boolean {

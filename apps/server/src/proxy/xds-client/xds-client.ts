@@ -73,10 +73,11 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
 
   const onResponse = async (response: DeltaResponse): Promise<void> => {
     const typeUrl = response.typeUrl as TypeUrl;
+    const stream = call;
+    let answer: DeltaRequest = { nonce: response.nonce };
     try {
       await configuration.apply(typeUrl, response.resources, response.removed);
       updatesOf(typeUrl).accepted++;
-      send(typeUrl, { nonce: response.nonce });
       backOff = FIRST_BACK_OFF_MS;
     } catch (error) {
       updatesOf(typeUrl).refused++;
@@ -85,9 +86,13 @@ export function startXdsClient(options: XdsClientOptions): XdsClient {
       const cause = error instanceof DecodeError ? error.cause : error;
       // None of those that say what is wrong with the configuration.
       if (cause instanceof Error && !('code' in cause)) options.log(cause.stack ?? '');
-      send(typeUrl, { nonce: response.nonce, error: (error as Error).message });
+      answer = { ...answer, error: (error as Error).message };
     }
+    // Another stream has nonces of its own.
+    if (call !== stream) return;
+    // First, as Envoy: routes to new clusters follow the answer, and are to find endpoints.
     subscribe();
+    send(typeUrl, answer);
   };
 
   const connect = (): void => {
