@@ -125,7 +125,7 @@ for (const area of new Set(together.map((c) => c.area)))
         for (const server of planes) {
           if (client !== server && behaviour.mixed !== true) continue;
           const column = client === server ? client : `${client} to ${server}`;
-          test(`${behaviour.name} [${column}]`, { timeout: 120_000 }, () => run(behaviour, client, server));
+          test(`${behaviour.name} [${column}]`, { timeout: 240_000 }, () => run(behaviour, client, server));
         }
   });
 
@@ -135,13 +135,13 @@ const compared = (those: readonly Case[]): Map<Case, Row> =>
 const objectsOfAll = (those: readonly Case[]): MeshObject[] => those.flatMap((c) => planes.flatMap((plane) => everyObjectOf(c, plane, mesh.layout)));
 
 // A change of the whole mesh is little work where the mesh is small. With a listener go its counters, in Envoy.
-test('what these report is in; their objects go', { timeout: 120_000 }, async () => {
+test('what these report is in; their objects go', { timeout: 240_000 }, async () => {
   if (planes.length === 2) await compareTelemetry(compared(together), outcomes, mesh);
   await mesh.remove(objectsOfAll(together.filter((c) => c.own === undefined)));
 });
 
 for (const behaviour of cases.filter((c) => c.alone === true))
-  test(`${behaviour.area} / ${behaviour.name} [alone]`, { timeout: 120_000 }, async () => {
+  test(`${behaviour.area} / ${behaviour.name} [alone]`, { timeout: 240_000 }, async () => {
     // Asked again it is on one plane after the other: what is said to the whole mesh is said to both.
     const first = planes.map((plane) => ask(behaviour, plane, plane));
     await Promise.all(first);

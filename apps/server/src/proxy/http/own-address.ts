@@ -13,7 +13,7 @@ export function ownAddress(): string {
   return own;
 }
 
-/** As proxies and applications behind this one are told of a client: one on this machine has the machine's address. */
+/** As proxies and applications behind this one are told of a client: one on loopback has the machine's address (to Envoy 127.0.0.2 is no loopback). */
 export function clientAddress(address: string): string {
-  return address.startsWith('127.') || address === '::1' ? ownAddress() : address;
+  return address === '127.0.0.1' || address === '::1' ? ownAddress() : address;
 }

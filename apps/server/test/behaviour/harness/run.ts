@@ -27,7 +27,7 @@ export interface Outcome {
 
 type Sendable = Exclude<Step, { kind: 'apply' | 'remove' | 'until' | 'arrivals' | 'status' | 'spread' | 'admin' }>;
 
-const BECOMES_WITHIN_MS = 25_000;
+const BECOMES_WITHIN_MS = 40_000;
 
 /** `client` is the plane that asks, `server` the one whose services are asked; `portOf` a listener of a client of the case's own. */
 export async function runSteps(behaviour: Case, client: Plane, server: Plane, mesh: SuiteMesh, portOf?: (listener: string) => number): Promise<Outcome> {
