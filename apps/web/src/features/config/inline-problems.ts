@@ -20,7 +20,8 @@ class Message extends WidgetType {
   override toDOM(): HTMLElement {
     const element = document.createElement('span');
     element.className = `cm-said ${this.problem.severity}`;
-    element.textContent = this.problem.message;
+    // Shown by the style sheet: a browser that types over a selection may leave a text node of ours in what was typed.
+    element.dataset['said'] = this.problem.message;
     return element;
   }
 }

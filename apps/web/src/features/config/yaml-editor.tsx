@@ -29,12 +29,24 @@ interface Props {
   onCheck(): void;
 }
 
-/** The lines a diff shows as deleted and the messages at line ends confuse how the editor reads what was typed over a selection: it keeps it selected, and the next key replaces it. */
-const typeOverSelection = EditorView.inputHandler.of((view, _from, _to, text) => {
+const replaceSelected = EditorView.inputHandler.of((view, _from, _to, text) => {
   const { main, ranges } = view.state.selection;
   if (main.empty || ranges.length > 1) return false;
   view.dispatch(view.state.replaceSelection(text), { userEvent: 'input.type', scrollIntoView: true });
   return true;
+});
+
+/**
+ * What is typed over a selection is taken before the browser changes the page: the lines a diff shows as deleted and the messages at
+ * line ends leave line ends and texts of their own in what the editor would read back.
+ */
+const typeOverSelection = EditorView.domEventHandlers({
+  beforeinput({ inputType, data, cancelable }, view) {
+    const { main, ranges } = view.state.selection;
+    if (inputType !== 'insertText' || data === null || !cancelable || view.composing || main.empty || ranges.length > 1) return false;
+    const insert = () => view.state.update(view.state.replaceSelection(data), { userEvent: 'input.type' });
+    return view.state.facet(EditorView.inputHandler).some((handle) => handle(view, main.from, main.to, data, insert));
+  },
 });
 
 /** A YAML editor that starts from `initial`; give it a new `key` for another text. Keys: Mod-Enter apply, Mod-S check, F8 next problem, F7 next change. */
@@ -82,6 +94,7 @@ export function YamlEditor({ initial: given, original, diff, problems, ref, onCh
           yamlLook,
           inlineProblems,
           compartment.of([]),
+          replaceSelected,
           typeOverSelection,
           EditorView.contentAttributes.of({ 'aria-label': 'YAML', tabindex: '0' }),
           EditorView.updateListener.of((u) => u.docChanged && handlers.current.onChange(u.state.doc.toString())),
