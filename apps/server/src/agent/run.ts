@@ -66,7 +66,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   );
   const secondAdminPort = binary !== undefined && options.envoyPair ? await ports.allocate(`${plan.workload}.${plan.namespace}/second admin`) : undefined;
   const adminPorts = [plan.adminPort, ...(secondAdminPort === undefined ? [] : [secondAdminPort])];
-  const hasService = options.port === undefined || hasServiceOf(plan, services);
+  const hasService = options.port === undefined || serviceOf(plan, services) !== undefined;
   const ownService = hasService ? undefined : serviceFor(plan);
 
   // The sidecar first, then the program, then the registration: no peer is sent to a port nobody serves.
@@ -96,7 +96,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
         registered = true;
         write(async () => {
           // Another instance may have made it meanwhile, with its own port: two of them must not take turns.
-          const missing = ownService !== undefined && !hasServiceOf(plan, await client.list('Service', plan.namespace));
+          const missing = ownService !== undefined && serviceOf(plan, await client.list('Service', plan.namespace)) === undefined;
           await client.apply([...(missing ? [ownService] : []), workloadEntry(plan)], `weft run ${plan.workload}`);
           log(`${plan.workload}.${plan.namespace} is in the mesh`);
         });
@@ -136,8 +136,8 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   }
 }
 
-function hasServiceOf({ service, namespace }: WorkloadPlan, services: readonly MeshObject[]): boolean {
-  return services.some((s) => s.metadata.name === service && s.metadata.namespace === namespace);
+function serviceOf({ service, namespace }: Pick<WorkloadPlan, 'service' | 'namespace'>, services: readonly MeshObject[]): MeshObject | undefined {
+  return services.find((s) => s.metadata.name === service && s.metadata.namespace === namespace);
 }
 
 /** Takes the workload out; the Service goes too when this run made it, nobody has made it another since and nothing else serves it. */
@@ -148,8 +148,9 @@ export async function leave(
 ): Promise<void> {
   await client.remove({ kind: 'WorkloadEntry', namespace: plan.namespace, name: plan.workload });
   await client.untilAcknowledged(FINISH_MS);
-  const services = ownService === undefined ? [] : await client.list('Service', plan.namespace);
-  if (!services.some((s) => s.metadata.name === plan.service && isDeepStrictEqual(s.spec, ownService?.spec))) return;
+  if (ownService === undefined) return;
+  const service = serviceOf(plan, await client.list('Service', plan.namespace));
+  if (!isDeepStrictEqual(service?.spec, ownService.spec)) return;
   const entries = await client.list('WorkloadEntry', plan.namespace);
   const served = entries.some((e) => (e.spec as { labels?: Record<string, string> }).labels?.['app'] === plan.service);
   if (!served) await client.remove({ kind: 'Service', namespace: plan.namespace, name: plan.service });
@@ -157,12 +158,12 @@ export async function leave(
 
 /** Which port of its Service the program serves; peers find its sidecar by that port's name. Without a Service the one it will get. */
 export function servedPort(
-  { service, namespace, protocol }: Pick<RunOptions, 'service' | 'namespace' | 'protocol'>,
+  options: Pick<RunOptions, 'service' | 'namespace' | 'protocol'>,
   port: number,
   services: readonly MeshObject[],
 ): { servicePort: number; portName: string } {
-  const own = services.find((s) => s.metadata.name === service && s.metadata.namespace === namespace);
-  const all = (own?.spec as ServiceSpec | undefined)?.ports ?? [];
+  const { service, namespace, protocol } = options;
+  const all = (serviceOf(options, services)?.spec as ServiceSpec | undefined)?.ports ?? [];
   if (all.length === 0) return { servicePort: port, portName: protocol };
   const named = all.filter((p) => p.name);
   const found =

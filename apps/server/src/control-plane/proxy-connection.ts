@@ -81,7 +81,7 @@ export class ProxyConnection {
     const now = this.#options.clock();
     this.lastSeenAt = now;
     const { fact, responses } = this.#stream.onRequest(request);
-    if (this.#stream.clustersDue) this.#clustersTimer ??= setTimeout(() => this.#waiveClusters(), CLUSTERS_WITHIN_MS).unref();
+    if (this.#stream.clustersDue) this.#clustersTimer ??= setTimeout(() => this.#send(this.#stream.waiveClusters()), CLUSTERS_WITHIN_MS).unref();
     const times = this.#timesOf(request.typeUrl);
     if (fact.kind === 'ack') times.ackedAt = now;
     if (fact.kind === 'nack') times.nackAt = now;
@@ -203,10 +203,6 @@ export class ProxyConnection {
       types: types.map(({ outstanding: _, ...rest }) => rest),
       protocol: this.#options.dialect,
     };
-  }
-
-  #waiveClusters(): void {
-    if (this.#stream.clustersDue) this.#send(this.#stream.waiveClusters());
   }
 
   #push(): Map<string, string[]> {

@@ -2,6 +2,7 @@
 // touches and not what there is. What a result reads is noticed while it is made; nobody has to list it.
 
 import { isSameList } from '../model/index.ts';
+
 /** One thing a result was made from: how to look it up in a later mesh, and what it was. Results of one mesh share it. */
 interface Fact<M> {
   key: string;

@@ -58,8 +58,9 @@ export class AdsStream {
     return this.#clustersDue;
   }
 
-  /** It does not ask for clusters here: the rest is sent without them. */
+  /** It does not ask for clusters here, unless it has by now: the rest is sent without them. */
   waiveClusters(): XdsResponse[] {
+    if (!this.#clustersDue) return [];
     const responses: XdsResponse[] = [];
     this.#clustersDue = false;
     this.#advance(responses);

@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import type { JsonObject } from '@weft/mesh-core/wire';
 import { TYPE_URL } from '@weft/mesh-core/xds-types';
 import { decodeSecret } from '../config/decode.ts';
+import { withoutPort } from '../http/address-commands.ts';
 import type { EndpointStats, RuntimeStats } from '../http/hooks.ts';
 import { addressOf } from '../upstream/endpoint.ts';
 import { isSocketPath } from '../upstream/host-and-port.ts';
@@ -76,7 +77,7 @@ export function listenerStatuses({ listeners }: RuntimeStats): JsonObject {
 function socketAddress(address: string): JsonObject {
   if (isSocketPath(address)) return { pipe: { path: address } };
   const colon = address.lastIndexOf(':');
-  return { socket_address: { address: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port_value: Number(address.slice(colon + 1)) } };
+  return { socket_address: { address: withoutPort(address), port_value: Number(address.slice(colon + 1)) } };
 }
 
 /** Certificates in use, those of trust and its own; never keys. */

@@ -7,7 +7,7 @@ import type { HeaderValueSource, ReportedRecord } from './header-values.ts';
 /** Each `ip:port`, `[ip]:port` or a path. */
 const ADDRESSES: Readonly<Record<string, (record: ReportedRecord) => string>> = {
   UPSTREAM_REMOTE: (record) => record.upstreamAddress,
-  UPSTREAM_LOCAL: (record) => record.upstreamLocalAddress || ownAddress(record.upstreamSocket),
+  UPSTREAM_LOCAL: (record) => record.upstreamLocalAddress || localAddressOf(record.upstreamSocket),
   DOWNSTREAM_REMOTE: (record) => record.downstreamAddress,
   DOWNSTREAM_LOCAL: (record) => record.localAddress,
   DOWNSTREAM_DIRECT_REMOTE: (record) => record.directAddress,
@@ -48,6 +48,6 @@ function shortBlock(block: string): string {
   return [shortAddress(address), ...length].join('/');
 }
 
-function ownAddress(socket: Socket | undefined): string {
+function localAddressOf(socket: Socket | undefined): string {
   return socket?.localAddress === undefined ? '' : `${socket.localAddress}:${socket.localPort}`;
 }
