@@ -8,10 +8,11 @@ const POLICIES = new Set(['AuthorizationPolicy', 'RequestAuthentication']);
 
 export function securityOf(objects: readonly MeshObject[], proxies: readonly ProxyStatus[], rootNamespace = 'istio-system'): WorkloadSecurity[] {
   const policies = objects.filter((o) => POLICIES.has(o.kind));
+  const peerAuthentications = objects.filter((o) => o.kind === 'PeerAuthentication');
   return [...buildCatalog(objects, proxies).workloads.values()].map((workload): WorkloadSecurity => {
     const proxy = proxies.find((p) => p.namespace === workload.namespace && p.workload === workload.name && p.state !== 'disconnected');
     const labels = { ...workload.labels, ...proxy?.labels };
-    const { mode, policy, ports } = mutualTlsOf({ namespace: workload.namespace, labels }, objects, rootNamespace);
+    const { mode, policy, ports } = mutualTlsOf({ namespace: workload.namespace, labels }, peerAuthentications, rootNamespace);
     return {
       namespace: workload.namespace,
       workload: workload.name,

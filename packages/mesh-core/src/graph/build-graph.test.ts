@@ -308,6 +308,23 @@ test('other namespaces appear only as neighbours', () => {
   expect(build(rows, { namespaces: ['ingress'] }).nodes.map((n) => n.id)).toEqual(['gw:ingress/ingressgateway', 'wl:bookinfo/productpage-v1']);
 });
 
+test.each(['versionedApp', 'app', 'service', 'workload'] as const)('%s: an object is looked at as often in a large mesh as in a small one', (graphType) => {
+  const looksOf = (services: number): number => {
+    let looks = 0;
+    const counted = (object: MeshObject): MeshObject => ({
+      ...object,
+      get kind() {
+        looks += 1;
+        return object.kind;
+      },
+    });
+    const all = Array.from({ length: services }, (_, i) => [service(`s${i}`), workload(`s${i}`, 'v1'), workload(`s${i}`, 'v2')]).flat();
+    build([], { graphType, includeIdle: true, objects: all.map(counted) });
+    return looks / all.length;
+  };
+  expect(looksOf(40)).toBe(looksOf(4));
+});
+
 test('a host of a ServiceEntry is a service of that name outside the mesh', () => {
   const entry: MeshObject = {
     apiVersion: 'networking.istio.io/v1',

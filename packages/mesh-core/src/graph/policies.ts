@@ -104,14 +104,13 @@ export interface MutualTls {
 /** What connections a workload takes: a PeerAuthentication with a selector before that of its namespace before that of the mesh. */
 export function mutualTlsOf(
   workload: Pick<CatalogWorkload, 'namespace' | 'labels'>,
-  objects: readonly MeshObject[],
+  peerAuthentications: readonly MeshObject[],
   rootNamespace = 'istio-system',
 ): MutualTls {
   let rank = 0;
   let found: MutualTls = { mode: 'PERMISSIVE', ports: {} };
   let ports: MutualTls['ports'] = {};
-  for (const object of objects) {
-    if (object.kind !== 'PeerAuthentication') continue;
+  for (const object of peerAuthentications) {
     const spec = object.spec as PeerAuthenticationSpec;
     const selector = spec.selector?.matchLabels ?? {};
     const selects = Object.keys(selector).length > 0;

@@ -99,12 +99,21 @@ export function ensureNode(topology: Topology, end: End, type: GraphType, side: 
   return id;
 }
 
+/** Whether there is one, whatever its protocol. */
+export function hasEdge({ edges }: Topology, source: string, target: string): boolean {
+  return PROTOCOLS.some((protocol) => edges.has(edgeId(source, target, protocol)));
+}
+
 export function ensureEdge(topology: Topology, source: string, target: string, protocol: GraphEdge['protocol']): EdgeBuild {
-  const id = `${source}>${target}:${protocol}`;
+  const id = edgeId(source, target, protocol);
   let build = topology.edges.get(id);
   if (build === undefined) topology.edges.set(id, (build = { edge: { id, source, target, protocol }, traffic: noTraffic() }));
   return build;
 }
+
+const PROTOCOLS: readonly GraphEdge['protocol'][] = ['http', 'grpc', 'tcp'];
+
+const edgeId = (source: string, target: string, protocol: GraphEdge['protocol']): string => `${source}>${target}:${protocol}`;
 
 function protocolOf(labels: Readonly<Record<string, string>>): GraphEdge['protocol'] {
   const protocol = labels['request_protocol'];
