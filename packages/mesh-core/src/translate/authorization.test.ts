@@ -13,6 +13,7 @@ import { TYPE_URL, diffResourceSets } from '../xds/index.ts';
 import { httpAuthorization, tcpAuthorization } from './authorization.ts';
 import { buildMesh } from './mesh.ts';
 import { registry } from './registry.ts';
+import { proxyNode } from './testing/proxy-node.ts';
 import { translate } from './translate.ts';
 
 const corpus = resolve(process.env['WEFT_CORPUS'] ?? resolve(dirname(fileURLToPath(import.meta.url)), '../../../../../shared/corpus'), 'istio/authz');
@@ -120,11 +121,8 @@ test('what asks for requests allows nothing on TCP and denies the more', () => {
 });
 
 test('an edit reaches those a policy is for as an update of their listeners, and nobody else', () => {
-  const node = (app: string, role: ProxyNode['role'] = 'sidecar'): ProxyNode => ({
-    ...{ id: app, role, dataPlane: 'envoy', ip: '127.0.0.1', workload: app, namespace: 'foo', labels: { app }, locality: '', adminPort: 0, version: '' },
-    ...{ identity: { trustDomain: 'cluster.local', namespace: 'foo', serviceAccount: app }, httpProxyPort: 0, upstreams: [] },
-    inbound: role === 'router' ? [] : [{ name: 'http', ...PORT }],
-  });
+  const node = (app: string, role: ProxyNode['role'] = 'sidecar'): ProxyNode =>
+    proxyNode(app, 'foo', { role, dataPlane: 'envoy', inbound: role === 'router' ? [] : [{ name: 'http', ...PORT }] });
   const gateway: MeshObject = {
     ...policy('gw', 'foo', { selector: { app: 'gw' }, servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }] }),
     ...{ apiVersion: 'networking.istio.io/v1', kind: 'Gateway' },
@@ -137,7 +135,7 @@ test('an edit reaches those a policy is for as an update of their listeners, and
       sets.map(({ n, set }) => {
         const changed = diffResourceSets(set, translate(after, n, DEFAULT_MESH_SETTINGS));
         expect([...changed.keys()].filter((type) => type !== TYPE_URL.listener)).toEqual([]);
-        return [n.id, changed.get(TYPE_URL.listener) ?? []];
+        return [n.workload, changed.get(TYPE_URL.listener) ?? []];
       }),
     );
   };

@@ -11,6 +11,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
 import { buildMesh } from './mesh.ts';
+import { proxyNode } from './testing/proxy-node.ts';
 import { envoyBinary, staticBootstrap } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
 
@@ -107,23 +108,8 @@ test.skipIf(envoy === undefined)(
     await once(app, 'listening');
     try {
       const [upstreamPort, inboundPort, httpProxyPort] = [await freePort(), await freePort(), await freePort()];
-      const node = (workload: string, changes: Partial<ProxyNode>): ProxyNode => ({
-        id: `sidecar~127.0.0.1~${workload}.shop~shop.svc.cluster.local`,
-        role: 'sidecar',
-        dataPlane: 'envoy',
-        ip: '127.0.0.1',
-        workload,
-        namespace: 'shop',
-        identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: workload },
-        labels: { app: workload, version: 'v1' },
-        locality: '',
-        httpProxyPort: 0,
-        inbound: [],
-        upstreams: [],
-        adminPort: 0,
-        version: '1.40.0',
-        ...changes,
-      });
+      const node = (workload: string, changes: Partial<ProxyNode>): ProxyNode =>
+        proxyNode(workload, 'shop', { dataPlane: 'envoy', labels: { app: workload, version: 'v1' }, ...changes });
       const objects: MeshObject[] = [
         {
           apiVersion: 'v1',

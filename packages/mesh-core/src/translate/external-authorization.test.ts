@@ -16,6 +16,7 @@ import { tcpAuthorization } from './authorization.ts';
 import { httpExternalAuthorization } from './external-authorization.ts';
 import { type Mesh, buildMesh } from './mesh.ts';
 import { registry } from './registry.ts';
+import { proxyNode } from './testing/proxy-node.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
 import { TYPE_URL } from '../xds/index.ts';
@@ -153,11 +154,7 @@ test('headers: the old name where the new says nothing; what cannot be sent or m
 
 test('a provider whose service comes later is asked from then on', () => {
   const settings = { ...DEFAULT_MESH_SETTINGS, extensionProviders: [{ name: 'g', envoyExtAuthzGrpc: GRPC }] };
-  const node: ProxyNode = {
-    ...{ id: 'a', role: 'sidecar', dataPlane: 'envoy', ip: '127.0.0.1', workload: 'a', namespace: 'foo', labels: {}, locality: '', adminPort: 0, version: '' },
-    ...{ identity: { trustDomain: 'cluster.local', namespace: 'foo', serviceAccount: 'a' }, httpProxyPort: 0, upstreams: [] },
-    inbound: [{ name: 'http', listenPort: 21_000, servicePort: 80, appPort: 8080 }],
-  };
+  const node = proxyNode('a', 'foo', { dataPlane: 'envoy', inbound: [{ name: 'http', listenPort: 21_000, servicePort: 80, appPort: 8080 }] });
   const asks = (mesh: Mesh): boolean =>
     JSON.stringify(decoded(translate(mesh, node, settings), TYPE_URL.listener, 'virtualInbound_21000')).includes('envoy.filters.http.ext_authz');
   const [custom, authz] = [policy('p', 'g'), service('my-custom-ext-authz', 'foo')];

@@ -2,25 +2,11 @@ import { expect, test } from 'vitest';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
 import { TYPE_URL } from '../xds/index.ts';
 import { buildMesh } from './mesh.ts';
+import { proxyNode } from './testing/proxy-node.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
 
-const NODE: ProxyNode = {
-  id: 'router~127.0.0.1~ingress.edge~edge.svc.cluster.local',
-  role: 'router',
-  dataPlane: 'embedded',
-  ip: '127.0.0.1',
-  workload: 'ingress',
-  namespace: 'edge',
-  identity: { trustDomain: 'cluster.local', namespace: 'edge', serviceAccount: 'ingress' },
-  labels: { istio: 'ingressgateway' },
-  locality: '',
-  httpProxyPort: 0,
-  inbound: [],
-  upstreams: [],
-  adminPort: 0,
-  version: '0.1.0',
-};
+const NODE = proxyNode('ingress', 'edge', { role: 'router', labels: { istio: 'ingressgateway' } });
 const object = (kind: string, name: string, spec: unknown, creationTimestamp = '2026-01-01T00:00:00Z', namespace = 'shop'): MeshObject => ({
   apiVersion: 'v1',
   kind,

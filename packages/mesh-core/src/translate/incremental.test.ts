@@ -6,6 +6,7 @@ import { DEFAULT_MESH_SETTINGS, type MeshObject, type MeshSettings, type ProxyNo
 import { type ResourceSet, TYPE_URL } from '../xds/index.ts';
 import { type KeySource, keySetObject } from './key-sets.ts';
 import { type Mesh, buildMesh } from './mesh.ts';
+import { proxyNode } from './testing/proxy-node.ts';
 import { prepare, translate } from './translate.ts';
 
 const NAMES = ['a', 'b', 'c'];
@@ -181,23 +182,13 @@ function objectOf({ kind, name, shape }: Edit): MeshObject {
   }
 }
 
-const node = (workload: string, part: Partial<ProxyNode> = {}): ProxyNode => ({
-  id: `sidecar~127.0.0.1~${workload}-v1.ns~ns.svc.cluster.local`,
-  role: 'sidecar',
-  dataPlane: 'embedded',
-  ip: '127.0.0.1',
-  workload: `${workload}-v1`,
-  namespace: 'ns',
-  identity: { trustDomain: 'cluster.local', namespace: 'ns', serviceAccount: 'default' },
-  labels: { app: workload },
-  locality: '',
-  httpProxyPort: 0,
-  inbound: [{ name: 'http', servicePort: 9080, listenPort: 21_000, appPort: 9000 }],
-  upstreams: NAMES.map((name, i) => ({ host: `${name}.ns.svc.cluster.local`, port: 9080, listenPort: 22_000 + i })),
-  adminPort: 0,
-  version: '',
-  ...part,
-});
+const node = (name: string, part: Partial<ProxyNode> = {}): ProxyNode =>
+  proxyNode(`${name}-v1`, 'ns', {
+    labels: { app: name },
+    inbound: [{ name: 'http', servicePort: 9080, listenPort: 21_000, appPort: 9000 }],
+    upstreams: NAMES.map((upstream, i) => ({ host: `${upstream}.ns.svc.cluster.local`, port: 9080, listenPort: 22_000 + i })),
+    ...part,
+  });
 const NODES = [
   node('a'),
   node('b'),

@@ -6,6 +6,7 @@ import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model
 import { TYPE_URL } from '../xds/index.ts';
 import { keySetObject, keySources } from './key-sets.ts';
 import { buildMesh } from './mesh.ts';
+import { proxyNode } from './testing/proxy-node.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { proxyFacts, translate } from './translate.ts';
 
@@ -22,12 +23,13 @@ const WORLD = [
   object('WorkloadEntry', 'a-0', { address: '10.0.0.1', ports: { http: 21_000 }, labels: { app: 'a' } }),
   object('Gateway', 'gw', { selector: { app: 'gw' }, servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }] }),
 ];
-const SIDECAR: ProxyNode = {
-  ...{ id: 's', role: 'sidecar', dataPlane: 'embedded', ip: '10.0.0.1', workload: 'a-0', namespace: 'shop', labels: { app: 'a' }, locality: '', adminPort: 0 },
-  ...{ identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'a' }, version: '', httpProxyPort: 15_001 },
+const SIDECAR = proxyNode('a-0', 'shop', {
+  ip: '10.0.0.1',
+  labels: { app: 'a' },
+  httpProxyPort: 15_001,
   inbound: ['http', 'tcp', 'grpc-web'].map((name, i) => ({ name, servicePort: [80, 90, 81][i] ?? 0, listenPort: 21_000 + i, appPort: 8080 + i })),
   upstreams: [{ host: 'a.shop.svc.cluster.local', port: 80, listenPort: 8000 }],
-};
+});
 const ROUTER: ProxyNode = { ...SIDECAR, role: 'router', labels: { app: 'gw' }, httpProxyPort: 0, inbound: [], upstreams: [] };
 
 /** Names of the HTTP filters of each chain, by listener. */

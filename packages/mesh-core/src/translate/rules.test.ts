@@ -4,6 +4,7 @@ import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model
 import { type ResourceSet, TYPE_URL } from '../xds/index.ts';
 import { destinationRuleFor } from './destination-rules.ts';
 import { buildMesh, serviceOf } from './mesh.ts';
+import { proxyNode } from './testing/proxy-node.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
 import { claimants } from './virtual-services.ts';
@@ -21,23 +22,8 @@ const entry = (name: string, labels: Record<string, string>, extra: object = {})
 const route = (name: string, spec: object, created?: string, namespace = 'shop'): MeshObject =>
   object('VirtualService', namespace, name, { hosts: [HOST], ...spec }, created);
 const to = (subset: string): object => ({ http: [{ route: [{ destination: { host: HOST, subset } }] }] });
-const client = (changes: Partial<ProxyNode> = {}): ProxyNode => ({
-  id: 'sidecar~127.0.0.1~web.shop~shop.svc.cluster.local',
-  role: 'sidecar',
-  dataPlane: 'embedded',
-  ip: '127.0.0.1',
-  workload: 'web',
-  namespace: 'shop',
-  identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'web' },
-  labels: { app: 'web' },
-  locality: '',
-  httpProxyPort: 15_001,
-  inbound: [],
-  upstreams: [{ host: HOST, port: 9080, listenPort: 21_010 }],
-  adminPort: 0,
-  version: '0.1.0',
-  ...changes,
-});
+const client = (changes: Partial<ProxyNode> = {}): ProxyNode =>
+  proxyNode('web', 'shop', { httpProxyPort: 15_001, upstreams: [{ host: HOST, port: 9080, listenPort: 21_010 }], ...changes });
 
 const translated = (objects: MeshObject[], node = client()): ResourceSet => translate(buildMesh(objects, SETTINGS), node, SETTINGS);
 function routesOf(objects: MeshObject[], node = client()): Record<string, JsonObject>[] {

@@ -4,27 +4,13 @@ import type { TrafficPolicySpec } from '../config/index.ts';
 import { DEFAULT_MESH_SETTINGS as SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
 import { TYPE_URL } from '../xds/index.ts';
 import { buildMesh } from './mesh.ts';
+import { proxyNode } from './testing/proxy-node.ts';
 import { decoded } from './testing/static-envoy.ts';
 import { effectivePolicy, withMeshLocality } from './traffic-policy.ts';
 import { translate } from './translate.ts';
 
 const HOST = 'reviews.shop.svc.cluster.local';
-const NODE: ProxyNode = {
-  id: 'sidecar~127.0.0.1~web.shop~shop.svc.cluster.local',
-  role: 'sidecar',
-  dataPlane: 'envoy',
-  ip: '127.0.0.1',
-  workload: 'web',
-  namespace: 'shop',
-  identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'web' },
-  labels: { app: 'web' },
-  locality: 'us-west/a/x',
-  httpProxyPort: 0,
-  inbound: [],
-  upstreams: [],
-  adminPort: 0,
-  version: '1.40.0',
-};
+const NODE = proxyNode('web', 'shop', { dataPlane: 'envoy', locality: 'us-west/a/x' });
 const object = (kind: string, name: string, spec: object, annotations?: Record<string, string>): MeshObject => ({
   apiVersion: 'v1',
   kind,

@@ -8,6 +8,7 @@ import { parseYaml, validateObject } from '../config/index.ts';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../model/index.ts';
 import { type ResourceSet, TYPE_URL } from '../xds/index.ts';
 import { buildMesh, mtlsModeOf } from './mesh.ts';
+import { proxyNode } from './testing/proxy-node.ts';
 import { decoded, envoyBinary, staticBootstrap } from './testing/static-envoy.ts';
 import { translate } from './translate.ts';
 
@@ -41,22 +42,15 @@ const BOOKINFO = [
 ];
 
 function node(dataPlane: ProxyNode['dataPlane'], role: ProxyNode['role'] = 'sidecar'): ProxyNode {
-  return {
-    id: `${role}~127.0.0.1~productpage-v1.bookinfo~bookinfo.svc.cluster.local`,
-    role,
-    dataPlane,
-    ip: '127.0.0.1',
-    workload: 'productpage-v1',
-    namespace: 'bookinfo',
-    identity: { trustDomain: 'cluster.local', namespace: 'bookinfo', serviceAccount: 'bookinfo-productpage' },
-    labels: role === 'router' ? { istio: 'ingressgateway' } : { app: 'productpage', version: 'v1' },
-    locality: '',
-    httpProxyPort: role === 'router' ? 0 : 15_001,
-    inbound: role === 'router' ? [] : [{ name: 'http', servicePort: 9080, listenPort: 21_001, appPort: 9999 }],
-    upstreams: role === 'router' ? [] : [{ host: 'reviews.bookinfo.svc.cluster.local', port: 9080, listenPort: 21_010 }],
-    adminPort: 15_000,
-    version: '1.40.0',
+  const gateway = { labels: { istio: 'ingressgateway' } };
+  const sidecar = {
+    labels: { app: 'productpage', version: 'v1' },
+    httpProxyPort: 15_001,
+    inbound: [{ name: 'http', servicePort: 9080, listenPort: 21_001, appPort: 9999 }],
+    upstreams: [{ host: 'reviews.bookinfo.svc.cluster.local', port: 9080, listenPort: 21_010 }],
   };
+  const identity = { trustDomain: 'cluster.local', namespace: 'bookinfo', serviceAccount: 'bookinfo-productpage' };
+  return proxyNode('productpage-v1', 'bookinfo', { role, dataPlane, identity, adminPort: 15_000, ...(role === 'router' ? gateway : sidecar) });
 }
 
 const all = (objects: MeshObject[], dataPlane: ProxyNode['dataPlane'] = 'embedded', role: ProxyNode['role'] = 'sidecar'): ResourceSet =>

@@ -9,6 +9,7 @@ import { parseYaml, validateObject } from '../../config/index.ts';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../../model/index.ts';
 import { TYPE_URL } from '../../xds/index.ts';
 import { buildMesh } from '../mesh.ts';
+import { proxyNode } from '../testing/proxy-node.ts';
 import { decoded, envoyBinary, staticBootstrap } from '../testing/static-envoy.ts';
 import { envoyFilterOutcomes, translate } from '../translate.ts';
 import { patchBootstrap } from './bootstrap.ts';
@@ -30,24 +31,13 @@ const MESH = [
   object('WorkloadEntry', 'networking.istio.io/v1', 'web-v1', { address: '127.0.0.1', ports: { http: 21_001 }, labels: { app: 'web' } }),
   object('WorkloadEntry', 'networking.istio.io/v1', 'reviews-v1', { address: '127.0.0.1', ports: { http: 21_002 }, labels: { app: 'reviews' } }),
 ];
-const NODE: ProxyNode = {
-  ...{
-    id: 'sidecar~127.0.0.1~web-v1.shop~shop.svc.cluster.local',
-    role: 'sidecar',
-    dataPlane: 'envoy',
-    ip: '127.0.0.1',
-    workload: 'web-v1',
-    namespace: 'shop',
-  },
-  identity: { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'web' },
+const NODE = proxyNode('web-v1', 'shop', {
+  dataPlane: 'envoy',
   labels: { app: 'web' },
-  httpProxyPort: 0,
-  locality: '',
   inbound: [{ name: 'http', servicePort: 9080, listenPort: 21_001, appPort: 9_999 }],
   upstreams: [{ host: HOST, port: 9080, listenPort: 21_010 }],
   adminPort: 15_000,
-  version: '1.40.0',
-};
+});
 const INBOUND = 'virtualInbound_21001';
 const OUTBOUND = `${HOST}_9080`;
 

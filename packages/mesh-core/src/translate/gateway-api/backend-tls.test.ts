@@ -3,6 +3,7 @@ import { parseYaml, validateObject } from '../../config/index.ts';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../../model/index.ts';
 import { TYPE_URL } from '../../xds/index.ts';
 import { buildMesh } from '../mesh.ts';
+import { proxyNode } from '../testing/proxy-node.ts';
 import { decoded } from '../testing/static-envoy.ts';
 import { translate } from '../translate.ts';
 import { gatewayApiProblems } from './problems.ts';
@@ -35,10 +36,7 @@ const policy = ({ name = 'p', target = 'kind: Service, name: db', trust = BUNDLE
 const rule = (trafficPolicy: string, namespace = 'shop'): string =>
   `{ kind: DestinationRule, metadata: { name: r, namespace: ${namespace}, creationTimestamp: "2020-01-01T00:00:00Z" }, spec: { host: db.shop.svc.cluster.local, trafficPolicy: ${trafficPolicy} } }`;
 
-const NODE: ProxyNode = {
-  ...{ id: 'sidecar', role: 'sidecar', dataPlane: 'embedded', ip: '10.0.0.1', workload: 'web', namespace: 'shop', labels: {}, locality: '' },
-  ...{ identity: { trustDomain: SUFFIX, namespace: 'shop', serviceAccount: 'web' }, httpProxyPort: 0, inbound: [], upstreams: [], adminPort: 0, version: '' },
-};
+const NODE = proxyNode('web', 'shop');
 const set = (node: Partial<ProxyNode>, ...texts: string[]) =>
   translate(buildMesh(objects(SERVICE, ...texts), DEFAULT_MESH_SETTINGS), { ...NODE, ...node }, DEFAULT_MESH_SETTINGS);
 interface Socket {

@@ -5,22 +5,15 @@ import { parseYaml, validateObject } from '../../config/index.ts';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../../model/index.ts';
 import { type ResourceSet, TYPE_URL } from '../../xds/index.ts';
 import { buildMesh } from '../mesh.ts';
+import { proxyNode } from '../testing/proxy-node.ts';
 import { decoded } from '../testing/static-envoy.ts';
 import { translate } from '../translate.ts';
 
-const NODE: ProxyNode = {
-  ...{ id: 'router~127.0.0.1~web.edge~edge.svc.cluster.local', role: 'router', dataPlane: 'embedded', ip: '127.0.0.1', workload: 'web', namespace: 'edge' },
-  ...{
-    identity: { trustDomain: 'cluster.local', namespace: 'edge', serviceAccount: 'web' },
-    locality: '',
-    httpProxyPort: 0,
-    upstreams: [],
-    adminPort: 0,
-    version: '',
-  },
+const NODE = proxyNode('web', 'edge', {
+  role: 'router',
   labels: { 'gateway.networking.k8s.io/gateway-name': 'web' },
   inbound: [{ name: 'http', servicePort: 80, listenPort: 21_080, appPort: 21_080 }],
-};
+});
 
 /** Flow YAML of the parts; whole objects without their versions. */
 function objects(...texts: string[]): MeshObject[] {

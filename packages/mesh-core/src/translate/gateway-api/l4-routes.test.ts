@@ -6,23 +6,13 @@ import { parseYaml, validateObject } from '../../config/index.ts';
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type ProxyNode } from '../../model/index.ts';
 import { TYPE_URL } from '../../xds/index.ts';
 import { buildMesh } from '../mesh.ts';
+import { proxyNode } from '../testing/proxy-node.ts';
 import { decoded } from '../testing/static-envoy.ts';
 import { translate } from '../translate.ts';
 
 const HOST = 'db.shop.svc.cluster.local';
-const base = { ip: '127.0.0.1', locality: '', adminPort: 0, version: '', dataPlane: 'envoy' as const, httpProxyPort: 0, inbound: [] };
-const sidecar = (namespace: string): ProxyNode => ({
-  ...{
-    ...base,
-    id: 's',
-    role: 'sidecar',
-    workload: 'w',
-    namespace,
-    labels: {},
-    identity: { trustDomain: 'cluster.local', namespace, serviceAccount: 'default' },
-  },
-  upstreams: [5432, 5433, 443].map((port) => ({ host: HOST, port, listenPort: port })),
-});
+const sidecar = (namespace: string): ProxyNode =>
+  proxyNode('w', namespace, { dataPlane: 'envoy', upstreams: [5432, 5433, 443].map((port) => ({ host: HOST, port, listenPort: port })) });
 const ROUTER: ProxyNode = { ...sidecar('shop'), role: 'router', upstreams: [], labels: { 'gateway.networking.k8s.io/gateway-name': 'edge' } };
 
 function objects(...texts: string[]): MeshObject[] {

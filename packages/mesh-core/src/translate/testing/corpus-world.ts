@@ -2,6 +2,7 @@
 
 import { type DestinationRuleSpec, type GatewaySpec, type VirtualServiceSpec, gatewayKey, parseYaml, resolveHost, validateObject } from '../../config/index.ts';
 import { type MeshObject, type ProxyNode, kindOfManifest } from '../../model/index.ts';
+import { proxyNode } from './proxy-node.ts';
 
 /** The objects of a text; undefined when one of them is refused or of a kind that is not served. */
 export function objectsOf(text: string): MeshObject[] | undefined {
@@ -54,22 +55,14 @@ export function proxiesOf(objects: readonly MeshObject[], dataPlane: ProxyNode['
   const upstreams = (objects.filter((o) => o.kind === 'Service') as MeshObject<{ ports?: { port: number }[] }>[]).flatMap(({ metadata, spec }) =>
     (spec.ports ?? []).map(({ port }) => ({ host: `${metadata.name}.${metadata.namespace}.svc.cluster.local`, port })),
   );
-  const base = { dataPlane, ip: '127.0.0.1', workload: 'w', locality: '', namespace, adminPort: 0, version: '1.40.0' } as const;
-  const node = (role: ProxyNode['role'], more: Pick<ProxyNode, 'labels' | 'httpProxyPort' | 'inbound' | 'upstreams'>): ProxyNode => ({
-    ...base,
-    ...more,
-    id: `${role}~127.0.0.1~w.${namespace}~${namespace}.svc.cluster.local`,
-    role,
-    identity: { trustDomain: 'cluster.local', namespace, serviceAccount: 'default' },
-  });
+  const node = (changes: Partial<ProxyNode>): ProxyNode => proxyNode('w', namespace, { dataPlane, ...changes });
   const selectors = (objects.filter((o) => o.kind === 'Gateway') as MeshObject<GatewaySpec>[]).map((g) => g.spec.selector ?? {});
   return [
-    node('sidecar', {
-      labels: { app: 'w' },
+    node({
       httpProxyPort: 15_001,
       inbound: [{ name: 'http', servicePort: 80, listenPort: 8_000, appPort: 8_001 }],
       upstreams: upstreams.map((u, i) => ({ ...u, listenPort: 16_000 + i })),
     }),
-    node('router', { labels: Object.assign({}, ...selectors) as Record<string, string>, httpProxyPort: 0, inbound: [], upstreams: [] }),
+    node({ role: 'router', labels: Object.assign({}, ...selectors) as Record<string, string> }),
   ];
 }
