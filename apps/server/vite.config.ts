@@ -1,5 +1,5 @@
 // The proxy as one program in CommonJS: Node's loader of ES modules, what it keeps of each of 250 modules, and V8 of their text, take
-// 3 MB of a process, with traffic or without (docs/benchmarks.md).
+// 3 MB of a process, with traffic or without (docs/benchmarks-notes.md).
 
 import { defineConfig } from 'vite';
 

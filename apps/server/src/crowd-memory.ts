@@ -1,4 +1,4 @@
-// Memory of the server process with a thousand proxies: when V8 is to collect garbage, and when it is told to (docs/benchmarks.md).
+// Memory of the server process with a thousand proxies: when V8 is to collect garbage, and when it is told to (docs/benchmarks-notes.md).
 
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

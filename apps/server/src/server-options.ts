@@ -24,6 +24,6 @@ export interface ServerOptions {
 /**
  * Environment of the server process, for glibc (others ignore it): blocks of 40 KB and more go back to the system when they are
  * free. What a thousand proxies ask and are told as they connect otherwise leaves a heap of holes that is never used again. Mapping
- * the smaller blocks of connections too (20 KB) and V8's zones (32 KB) cost a quarter of the CPU (docs/benchmarks.md).
+ * the smaller blocks of connections too (20 KB) and V8's zones (32 KB) cost a quarter of the CPU (docs/benchmarks-notes.md).
  */
 export const SERVER_ENV = { MALLOC_MMAP_THRESHOLD_: '40000', MALLOC_TOP_PAD_: '16384', MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_ARENA_MAX: '2' } as const;

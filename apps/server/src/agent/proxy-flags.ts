@@ -1,4 +1,4 @@
-// How node is started for a proxy process (docs/benchmarks.md).
+// How node is started for a proxy process (docs/benchmarks-notes.md).
 
 /**
  * V8 would let each half of the young generation grow to 16 MB; what a request leaves behind is garbage at once, so that a quarter of

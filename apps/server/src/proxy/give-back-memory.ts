@@ -1,5 +1,5 @@
 // What start-up and the first configuration leave behind is given back to the system: an idle process makes too little garbage for V8
-// to do so by itself (docs/benchmarks.md).
+// to do so by itself (docs/benchmarks-notes.md).
 
 import { Session } from 'node:inspector';
 
