@@ -11,14 +11,13 @@ import { toYaml } from '../../packages/mesh-core/dist/config/index.js';
 import { DEFAULT_MESH_SETTINGS } from '../../packages/mesh-core/dist/model/index.js';
 import { createCertificateAuthority } from '../../apps/server/dist/certificates/ca.js';
 import { SERVER_ENV } from '../../apps/server/dist/server-options.js';
-import { freePorts, median, option } from '../lib/rig.mjs';
+import { options } from '../lib/options.mjs';
+import { freePorts, median } from '../lib/rig.mjs';
 import { serviceObjects, splitOf } from '../xds/mesh.mjs';
 
 // Node 20 has none of its own.
 const { WebSocket } = createRequire(new URL('../../apps/server/package.json', import.meta.url))('ws');
-const services = option('services', 2_000);
-const proxies = option('proxies', 7);
-const edits = option('edits', 20);
+const { services, proxies, edits } = options({ services: 2_000, proxies: 7, edits: 20 });
 const here = import.meta.dirname;
 const dir = mkdtempSync(join(tmpdir(), 'weft-bench-config-'));
 const [port, xdsPort, xdsTlsPort, otlpGrpcPort, otlpHttpPort] = await freePorts(5);

@@ -10,16 +10,13 @@ import { join } from 'node:path';
 export const LOAD_CORE = 0;
 export const PROXY_CORE = 1;
 
-export function option(name, fallback) {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : typeof fallback === 'number' ? Number(process.argv[at + 1]) : process.argv[at + 1];
-}
-
 /** Child processes and a scratch directory, ended and removed by `end`. */
 export function openRig() {
   const dir = mkdtempSync(join(tmpdir(), 'weft-bench-'));
   const children = [];
   const stopping = new Set();
+  // Whatever ends this program, `| head` included, ends them too.
+  process.on('exit', () => children.forEach((child) => child.kill()));
   return {
     dir,
     /** Starts a command on a core; resolves with its pid once `ready` accepts a line of its output (at once without it). */

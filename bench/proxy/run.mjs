@@ -4,15 +4,13 @@
 //   node bench/proxy/run.mjs [--rounds 3] [--seconds 2] [--warm 6] [--only one-hop]
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cpuSeconds, freePorts, grpcLoad, median, openRig, option, paced, percentile, residentMb, wrk } from '../lib/rig.mjs';
+import { options } from '../lib/options.mjs';
+import { cpuSeconds, freePorts, grpcLoad, median, openRig, paced, percentile, residentMb, wrk } from '../lib/rig.mjs';
 import { growMesh, planMesh, PLAIN_HOST, startControlPlane, startEmbedded, startEnvoys } from './mesh.mjs';
 import { startBare, startGrpcUpstream, startHaproxyGrpc, startNginxHop, startNginxTwoHops, startNpmProxies, startUpstream } from './peers.mjs';
 
-const rounds = option('rounds', 3);
-const seconds = option('seconds', 2);
-/** Before the first round of a case: what it compiles in the first seconds is no part of what a server costs that runs for days. */
-const warm = option('warm', 6);
-const only = option('only', '');
+// `warm`, before the first round of a case: what it compiles in the first seconds is no part of what a server costs that runs for days.
+const { rounds, seconds, warm, only } = options({ rounds: 3, seconds: 2, warm: 6, only: '' });
 const MANY_HEADERS = Array.from({ length: 9 }, (_, i) => `x-header-${i}: some value of ordinary length ${i}`);
 /** Plans of the eight sidecars that do nothing. */
 const IDLE = ['idle-1', 'idle-2', 'idle-3', 'idle-4'];

@@ -6,8 +6,10 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePorts, median, option, percentile, residentMb } from '../lib/rig.mjs';
+import { options } from '../lib/options.mjs';
+import { freePorts, median, percentile, residentMb } from '../lib/rig.mjs';
 
+const { starts, edits } = options({ starts: 5, edits: 200 });
 const root = join(import.meta.dirname, '../..');
 const home = mkdtempSync(join(tmpdir(), 'weft-bench-up-'));
 const ports = await freePorts(6);
@@ -45,7 +47,7 @@ async function stop(child) {
 
 try {
   const times = [];
-  for (let i = 0; i < option('starts', 5); i++) {
+  for (let i = 0; i < starts; i++) {
     const { child, seconds } = await start();
     times.push(seconds);
     await stop(child);
@@ -57,7 +59,6 @@ try {
     .map((name) => [name.slice(0, -4), Number(readFileSync(join(run, name), 'utf8'))]);
   const memory = [...pids, ['supervisor', child.pid]].map(([name, pid]) => [name, residentMb([pid])]);
   const answers = [];
-  const edits = option('edits', 200);
   for (let i = 0; i < edits; i++) {
     const { resourceVersion } = await api('GET', '/traffic-split/bookinfo/reviews');
     const v2 = 1 + (i % 99);

@@ -6,15 +6,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SERVER_ENV } from '../../apps/server/dist/server-options.js';
+import { options } from '../lib/options.mjs';
 
-const option = (name, fallback) => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-};
-const proxies = option('proxies', 1_000);
-const services = option('services', 1_000);
-const edits = option('edits', 100);
-const REST_MS = option('rest', 30) * 1_000;
+const { proxies, services, edits, rest } = options({ proxies: 1_000, services: 1_000, edits: 100, rest: 30 });
+const REST_MS = rest * 1_000;
 /** While proxies reconnect. */
 const EDITS_PER_SECOND = 1;
 const here = import.meta.dirname;
