@@ -2,6 +2,8 @@
 
 import type { GraphDelta, GraphSnapshot, Propagation, ProxyStatus, Revision, Subscribe } from '@weft/mesh-core/api';
 import { isDeepStrictEqual } from 'node:util';
+import { inTurns } from '../in-turns.ts';
+import { every } from './every.ts';
 import type { Queries } from './queries.ts';
 import type { ReadyServices } from './services.ts';
 
@@ -11,8 +13,6 @@ export interface Feed {
   start(push: (delta: unknown) => void, fail: (error: unknown) => void): Promise<() => void>;
   snapshot(): unknown;
 }
-
-const TICK_MS = 1_000;
 
 export function feedOf(services: ReadyServices, queries: Queries, subscribe: Subscribe): Feed {
   switch (subscribe.topic) {
@@ -37,17 +37,18 @@ export function feedKey(subscribe: Subscribe): string {
 }
 
 function graphFeed({ telemetry }: ReadyServices, q: Extract<Subscribe, { topic: 'graph' }>): Feed {
-  const compute = (): GraphSnapshot =>
+  const compute = (): Promise<GraphSnapshot> =>
     telemetry.graph({ namespaces: q.namespaces ?? [], windowSec: q.windowSec, graphType: q.graphType, includeIdle: q.includeIdle });
   let current: GraphSnapshot | undefined;
   return {
     start: async (push, fail) => {
-      current = compute();
-      return every(() => {
-        const before = current;
-        const next = compute();
-        current = next;
-        push(before === undefined ? undefined : graphDelta(before, next));
+      let before = await compute();
+      current = before;
+      return every(async () => {
+        const next = await compute();
+        const delta = await graphDelta(before, next);
+        [before, current] = [next, next];
+        push(delta);
       }, fail);
     },
     snapshot: () => current,
@@ -55,10 +56,19 @@ function graphFeed({ telemetry }: ReadyServices, q: Extract<Subscribe, { topic: 
 }
 
 /** Changed rows only; undefined when boxes, nodes or edges are other ones. */
-function graphDelta(before: GraphSnapshot, next: GraphSnapshot): GraphDelta | undefined {
-  if (!isDeepStrictEqual([before.boxes, before.nodes, before.edges], [next.boxes, next.nodes, next.edges])) return undefined;
+async function graphDelta(before: GraphSnapshot, next: GraphSnapshot): Promise<GraphDelta | undefined> {
+  for (const part of ['boxes', 'nodes', 'edges'] as const) if (!(await inTurns(isSame(before[part], next[part])))) return undefined;
   const changed = (was: number[][], is: number[][]): number[][] => is.flatMap((row, i) => (row.every((v, j) => v === was[i]?.[j]) ? [] : [[i, ...row]]));
   return { at: next.at, nodeRows: changed(before.nodeRows, next.nodeRows), edgeRows: changed(before.edgeRows, next.edgeRows), notes: next.notes };
+}
+
+function* isSame(before: readonly unknown[], next: readonly unknown[]): Generator<void, boolean> {
+  if (before.length !== next.length) return false;
+  for (const [i, value] of next.entries()) {
+    if (!isDeepStrictEqual(before[i], value)) return false;
+    yield;
+  }
+  return true;
 }
 
 function splitFeed({ store, controlPlane }: ReadyServices, queries: Queries, namespace: string, service: string): Feed {
@@ -157,15 +167,4 @@ function statusFeed(queries: Queries): Feed {
     },
     snapshot: () => current,
   };
-}
-
-function every(tick: () => void, fail: (error: unknown) => void): () => void {
-  const timer = setInterval(() => {
-    try {
-      tick();
-    } catch (error) {
-      fail(error);
-    }
-  }, TICK_MS);
-  return () => clearInterval(timer);
 }

@@ -8,7 +8,7 @@ import type { ControlPlane } from '../control-plane/control-plane.ts';
 import type { ServiceStats, SubsetStats } from '../telemetry/questions.ts';
 
 interface TelemetryQueries {
-  graph(q: { namespaces: string[]; windowSec: number; graphType: GraphType; includeIdle: boolean }): GraphSnapshot;
+  graph(q: { namespaces: string[]; windowSec: number; graphType: GraphType; includeIdle: boolean }): Promise<GraphSnapshot>;
   /** `sinceMs` = Unix ms; `subsets` are told apart by the labels the DestinationRule selects. */
   splitStats(q: { host: string; subsets: { name: string; labels: Record<string, string> }[]; sinceMs: number }): SubsetStats[];
   series(q: SeriesQuery): Series;

@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { Client, credentials } from '@grpc/grpc-js';
 import type { ProxyStatus } from '@weft/mesh-core/api';
 import { encodeMetrics, encodeTraces, type OtlpMetric, type OtlpResourceSpans } from '@weft/mesh-core/telemetry';
+import type { MeshObject } from '@weft/mesh-core/model';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createTelemetry, type Telemetry } from './create-telemetry.ts';
 
@@ -9,15 +10,17 @@ const HOST = 'reviews.bookinfo.svc.cluster.local';
 const BOUNDS = [5, 10, 25];
 let now = 0;
 let proxies: ProxyStatus[] = [];
+let objects: MeshObject[] = [];
 let telemetry: Telemetry;
 const logs: string[] = [];
 
 beforeEach(async () => {
   now = 1_700_000_000_000;
   proxies = [];
+  objects = [];
   telemetry = createTelemetry({
     clock: () => now,
-    objects: () => [],
+    objects: () => objects,
     proxies: () => proxies,
     host: '127.0.0.1',
     otlpHttpPort: 0,
@@ -76,7 +79,7 @@ test('metrics posted over OTLP/HTTP answer every question with exact numbers', a
     health: 'degraded',
   });
 
-  const graph = telemetry.graph({ namespaces: [], windowSec: 10, graphType: 'versionedApp', includeIdle: false });
+  const graph = await telemetry.graph({ namespaces: [], windowSec: 10, graphType: 'versionedApp', includeIdle: false });
   expect(graph.edges.map((e, i) => [e.id, graph.edgeRows[i]?.[0]])).toEqual([
     ['svc:bookinfo/reviews>wl:bookinfo/reviews-v1:http', 30],
     ['svc:bookinfo/reviews>wl:bookinfo/reviews-v2:http', 10],
@@ -87,6 +90,23 @@ test('metrics posted over OTLP/HTTP answer every question with exact numbers', a
   expect(telemetry.series({ metric: 'rps', of: 'svc:bookinfo/reviews', by: 'version', ...range })).toEqual({ times: [1, 2, 3, 4].map((s) => 1_700_000_000_000 + s * 1_000), lines: [{ name: 'v1', values: [90, 0, 30, 0] }, { name: 'v2', values: [10, 0, 30, 0] }] }); // prettier-ignore
   expect(telemetry.series({ metric: 'errors', of: 'edge:svc:bookinfo/reviews>wl:bookinfo/reviews-v2:http', by: 'none', ...range }).lines).toEqual([
     { name: 'all', values: [0.5, null, 0, null] },
+  ]);
+});
+
+test('subsets select configured workloads by all of their labels, others by what their metrics say', async () => {
+  const entry = { apiVersion: 'networking.istio.io/v1', kind: 'WorkloadEntry', metadata: { name: 'reviews-v1', namespace: 'bookinfo' } };
+  objects = [{ ...entry, spec: { address: '127.0.0.1', labels: { app: 'reviews', version: 'v1', track: 'stable' } } }];
+  proxies = ['reviews-v1', 'reviews-v2'].map(
+    (workload) => ({ id: workload, workload, namespace: 'bookinfo', role: 'sidecar', state: 'synced' }) as ProxyStatus,
+  );
+  await post('/v1/metrics', metrics({ v1: { ok: 3, failed: 0, buckets: [3, 0, 0, 0] }, v2: { ok: 2, failed: 0, buckets: [2, 0, 0, 0] } }));
+  now += 1_000;
+  const wanted = { stable: { track: 'stable' }, old: { version: 'v1', track: 'old' }, v2: { app: 'reviews', version: 'v2' } };
+  const subsets = Object.entries(wanted).map(([name, labels]) => ({ name, labels }));
+  expect(telemetry.splitStats({ host: HOST, subsets, sinceMs: now - 2_000 }).map((s) => [s.subset, s.requests])).toEqual([
+    ['stable', 3],
+    ['old', 0],
+    ['v2', 2],
   ]);
 });
 
@@ -156,13 +176,13 @@ test('refuses what is no OTLP, and a body that unpacks to too much', async () =>
 test('says which proxies are silent while their peers report traffic with them', async () => {
   const proxy = (workload: string, dataPlane: ProxyStatus['dataPlane']): ProxyStatus => ({ id: workload, workload, namespace: 'bookinfo', role: 'sidecar', dataPlane, version: '1', address: '', adminPort: 0, state: 'synced', connectedAt: now, lastSeenAt: now, identity: '', types: [] }); // prettier-ignore
   proxies = [proxy('productpage-v1', 'envoy'), proxy('reviews-v1', 'embedded'), proxy('details-v1', 'embedded')];
-  const notes = () => telemetry.graph({ namespaces: [], windowSec: 10, graphType: 'versionedApp', includeIdle: true }).notes;
+  const notes = async () => (await telemetry.graph({ namespaces: [], windowSec: 10, graphType: 'versionedApp', includeIdle: true })).notes;
   now += 1_000;
   await post('/v1/metrics', metrics({ v1: { ok: 1, failed: 0, buckets: [1, 0, 0, 0] } }));
   // details has no traffic and nothing to say; productpage calls reviews and says nothing.
-  expect(notes()).toEqual(['no telemetry from productpage-v1 yet']);
+  expect(await notes()).toEqual(['no telemetry from productpage-v1 yet']);
   now += 10_000;
-  expect(notes()).toEqual([]);
+  expect(await notes()).toEqual([]);
 });
 
 test('a taken port is named, and nothing stays open', async () => {

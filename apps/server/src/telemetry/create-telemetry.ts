@@ -44,7 +44,7 @@ export interface Telemetry {
   /** Opens the OTLP ports; throws IntakeListenError. */
   start(): Promise<void>;
   stop(): Promise<void>;
-  graph(query: GraphQuery): GraphSnapshot;
+  graph(query: GraphQuery): Promise<GraphSnapshot>;
   splitStats(query: SplitQuery): SubsetStats[];
   series(query: SeriesQuery): Series;
   findTraces(query: TraceQuery): { traces: TraceSummary[]; total: number; truncated: boolean };

@@ -4,19 +4,21 @@ import type { GraphSnapshot, GraphType, Health, Series, SeriesQuery } from '@wef
 import {
   addTraffic,
   buildCatalog,
-  buildGraph,
   type Catalog,
   deduplicate,
   type EdgeStats,
   errorShare,
+  graphSteps,
   healthOf,
   noTraffic,
   quantile,
   rowMatcher,
   type Traffic,
 } from '@weft/mesh-core/graph';
+import type { WorkloadEntrySpec } from '@weft/mesh-core/config';
 import type { MeshObject } from '@weft/mesh-core/model';
 import type { ProxyStatus } from '@weft/mesh-core/api';
+import { inTurns } from '../in-turns.ts';
 import type { MetricStore } from './stores.ts';
 
 export interface GraphQuery {
@@ -61,11 +63,11 @@ const IDLE_EDGE_MS = 15 * 60_000;
 const MAX_STEPS = 1_000;
 const EPOCH_LIMIT = 1e11;
 
-export function graphOf(asked: Asked, query: GraphQuery, notes: readonly string[]): GraphSnapshot {
+export async function graphOf(asked: Asked, query: GraphQuery, notes: readonly string[]): Promise<GraphSnapshot> {
   const at = asked.clock();
   const rows = asked.metrics.increases({ from: at - query.windowSec * 1_000, to: at, ...(query.includeIdle ? { idleMs: IDLE_EDGE_MS } : {}) });
   const input = { ...query, windowSec: secondsOf(asked, query.windowSec), at, rows, objects: asked.objects(), proxies: asked.proxies(), notes };
-  return { ...buildGraph(input), windowSec: query.windowSec };
+  return { ...(await inTurns(graphSteps(input))), windowSec: query.windowSec };
 }
 
 /** Of a window, those in which requests could be counted: rates would be too low until it is full. */
@@ -77,12 +79,12 @@ function secondsOf({ clock, startedAt }: Asked, windowSec: number): number {
 export function splitStatsOf(asked: Asked, query: SplitQuery): SubsetStats[] {
   const at = asked.clock();
   const from = query.sinceMs < EPOCH_LIMIT ? at - query.sinceMs : query.sinceMs;
-  const catalog = catalogOf(asked);
   const rows = deduplicate(asked.metrics.increases({ from, to: at, match: toHost(query.host) }));
+  const configured = labelsOfWorkloads(asked.objects(), new Set(rows.map(({ row }) => workloadOf(row))));
   const seconds = Math.max(1, (at - Math.max(from, asked.startedAt)) / 1_000);
   return query.subsets.map(({ name, labels }) => {
     const traffic = noTraffic();
-    for (const counted of rows) if (isMember(counted.row, labels, catalog)) addTraffic(traffic, counted);
+    for (const counted of rows) if (isMember(counted.row, labels, configured)) addTraffic(traffic, counted);
     return {
       subset: name,
       rps: traffic.answers.requests / seconds,
@@ -195,9 +197,27 @@ function toHost(host: string): (labels: Readonly<Record<string, string>>) => boo
     labels['destination_service'] === host || (labels['destination_service_name'] === name && labels['destination_service_namespace'] === namespace);
 }
 
+type Labels = Readonly<Record<string, string>>;
+
+/** `<namespace>/<name>` of the workload that is called. */
+function workloadOf({ labels }: EdgeStats): string {
+  return `${labels['destination_workload_namespace']}/${labels['destination_workload']}`;
+}
+
+/** Of some workloads, those that are configured: of thousands few are asked for at a time. */
+function labelsOfWorkloads(objects: readonly MeshObject[], wanted: ReadonlySet<string>): Map<string, Labels> {
+  const found = new Map<string, Labels>();
+  for (const { kind, metadata, spec } of objects) {
+    const key = `${metadata.namespace}/${metadata.name}`;
+    if (kind === 'WorkloadEntry' && wanted.has(key)) found.set(key, (spec as WorkloadEntrySpec).labels ?? metadata.labels ?? {});
+  }
+  return found;
+}
+
 /** A subset selects workloads by their labels; metrics carry app and version of them, configuration the rest. */
-function isMember({ labels }: EdgeStats, wanted: Readonly<Record<string, string>>, catalog: Catalog): boolean {
-  const known = catalog.workloads.get(`${labels['destination_workload_namespace']}/${labels['destination_workload']}`)?.labels;
+function isMember(row: EdgeStats, wanted: Labels, configured: ReadonlyMap<string, Labels>): boolean {
+  const { labels } = row;
+  const known = configured.get(workloadOf(row));
   return Object.entries(wanted).every(([key, value]) => {
     if (known !== undefined) return known[key] === value;
     if (key === 'version') return labels['destination_version'] === value;

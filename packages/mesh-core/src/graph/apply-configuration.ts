@@ -25,12 +25,14 @@ interface Decoration extends Configuration {
 }
 
 /** Idle nodes and edges first (when asked for), then badges on every node. */
-export function applyConfiguration(topology: Topology, configuration: Configuration): void {
+export function* applyConfiguration(topology: Topology, configuration: Configuration): Generator<void> {
   const { catalog, graphType } = configuration;
   if (configuration.includeIdle) {
     for (const workload of catalog.workloads.values()) ensureNode(topology, endOf(workload, catalog), graphType, 'destination');
+    yield;
     if (graphType === 'service') for (const service of catalog.services.values()) ensureServiceNode(topology, service);
     if (graphType === 'versionedApp') for (const service of catalog.services.values()) if (configuration.isSplit(service)) addSplit(topology, service, catalog);
+    yield;
   }
   const ofKind = (kind: string): MeshObject[] => configuration.objects.filter((o) => o.kind === kind);
   const decoration: Decoration = {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { EDGE_COLUMNS, graphSnapshotSchema, type GraphSnapshot, HEALTH, NODE_COLUMNS } from '../api/graph.ts';
 import type { MeshObject } from '../model/index.ts';
-import { buildGraph, type GraphInput } from './build-graph.ts';
+import { buildGraph, type GraphInput, graphSteps } from './build-graph.ts';
 import type { GraphProxy } from './catalog.ts';
 import type { EdgeStats } from './edge-stats.ts';
 
@@ -323,6 +323,25 @@ test.each(['versionedApp', 'app', 'service', 'workload'] as const)('%s: an objec
     return looks / all.length;
   };
   expect(looksOf(40)).toBe(looksOf(4));
+});
+
+test('is built piece by piece, from each object a few times at a time', () => {
+  let looks = 0;
+  const counted = objects.map((object) => ({
+    ...object,
+    get kind() {
+      looks += 1;
+      return object.kind;
+    },
+  }));
+  const most: number[] = [];
+  const steps = graphSteps({ at: 1, windowSec: 10, graphType: 'versionedApp', includeIdle: true, namespaces: [], rows: [], objects: counted, proxies });
+  for (let step = steps.next(); step.done !== true; step = steps.next()) {
+    most.push(looks);
+    looks = 0;
+  }
+  expect(most.length).toBeGreaterThan(6);
+  expect(Math.max(...most) / objects.length).toBeLessThan(4);
 });
 
 test('a host of a ServiceEntry is a service of that name outside the mesh', () => {

@@ -29,8 +29,19 @@ export interface GraphInput {
 
 /** Pure: equal input gives equal output, nodes and edges sorted by id. */
 export function buildGraph(input: GraphInput): GraphSnapshot {
+  const steps = graphSteps(input);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same piece by piece: thousands of services take a tenth of a second. */
+export function* graphSteps(input: GraphInput): Generator<void, GraphSnapshot> {
   const catalog = buildCatalog(input.objects, input.proxies);
+  yield;
   const policies = servicePolicies(input.objects, catalog);
+  yield;
   const topology: Topology = { nodes: new Map(), edges: new Map() };
   const versionsSeen = countVersions(input.rows);
   const isSplit = (service: { namespace: string; name: string }): boolean => {
@@ -39,13 +50,18 @@ export function buildGraph(input: GraphInput): GraphSnapshot {
   };
   const rows = input.rows.filter((row) => input.includeIdle || row.requests + row.bytes + row.connections > 0);
   for (const counted of deduplicate(rows)) addRow(topology, counted, input.graphType, catalog, isSplit);
-  applyConfiguration(topology, { ...input, catalog, policies, isSplit });
+  yield;
+  yield* applyConfiguration(topology, { ...input, catalog, policies, isSplit });
   keepNamespaces(topology, input.namespaces);
+  yield;
 
   const nodes = [...topology.nodes.values()].toSorted(byId);
   const edges = [...topology.edges.values()].toSorted((a, b) => byId(a.edge, b.edge));
+  yield;
   const boxes = assignBoxes(nodes, input.graphType);
+  yield;
   const sums = nodeSums(edges);
+  yield;
   const folded = input.rows.reduce((sum, row) => sum + (isFolded(row) ? row.requests : 0), 0);
   return {
     at: input.at,

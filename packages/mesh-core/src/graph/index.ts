@@ -1,4 +1,4 @@
-export { buildGraph } from './build-graph.ts';
+export { buildGraph, graphSteps } from './build-graph.ts';
 export type { Catalog } from './catalog.ts';
 export { buildCatalog } from './catalog.ts';
 export { deduplicate } from './deduplicate.ts';

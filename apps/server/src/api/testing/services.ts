@@ -89,7 +89,7 @@ export async function startTestApi(overrides: Partial<ApiServices> = {}): Promis
       stop: async () => undefined,
     },
     telemetry: {
-      graph: () => test.graph,
+      graph: async () => test.graph,
       splitStats: () => test.splitStats,
       series: () => ({ times: [], lines: [] }),
       findTraces: () => ({ traces: [], total: 0, truncated: false }),
