@@ -50,9 +50,16 @@ function* chain(leaf: DetailedPeerCertificate): Generator<X509Certificate> {
   }
 }
 
-/** SSLSession of OpenSSL: a sequence of its own version, TLS's, the cipher and the id. */
-function sessionId(session: Buffer | undefined): string {
-  if (session === undefined) return '';
+/** Node 22 and 24 of late 2026 begin a client's session with this, and two bytes of length before the name of the server it is for. */
+const BOUND_TO = Buffer.from('\0nodejs:tls:session:1\0');
+
+/** SSLSession of OpenSSL: a sequence of its own version, TLS's, the cipher and the id. '' = it is something else. */
+export function sessionId(session: Buffer | undefined): string {
+  if (session?.subarray(0, BOUND_TO.length).equals(BOUND_TO)) {
+    const name = BOUND_TO.length + 2;
+    return sessionId(session.subarray(name + session.readUInt16BE(BOUND_TO.length)));
+  }
+  if (session?.[0] !== 0x30) return '';
   const lengthBytes = session.readUInt8(1);
   let at = lengthBytes < 0x80 ? 2 : 2 + (lengthBytes & 0x7f);
   for (let field = 0; field < 3; field++) at += 2 + session.readUInt8(at + 1);
