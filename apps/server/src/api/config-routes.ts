@@ -121,7 +121,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
         },
       },
       async ({ body, query, headers }) => {
-        const read = await readTextInTurns(body.yaml);
+        const read = await readTextInTurns(body.yaml, store);
         if (read.problems.some((p) => p.severity === 'error')) throw invalid(read.problems);
         const cross = crossProblems(services, read);
         // What was wrong before and is not touched by this text must not block it.

@@ -5,6 +5,7 @@ import {
   type ParsedDocument,
   type ServiceSpec,
   type VirtualServiceSpec,
+  type YamlPiece,
   parseYaml,
   pathOfText,
   resolveHost,
@@ -16,7 +17,7 @@ import type { ConfigCheck } from '@weft/mesh-core/api';
 import { type MeshObject, type Problem, refKey, refOf, shownRef } from '@weft/mesh-core/model';
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { StoredObject, WriteOp } from '../config-store/config-store.ts';
+import type { ConfigStore, StoredObject, WriteOp } from '../config-store/config-store.ts';
 import { deliveryProblems } from './delivery-problems.ts';
 import type { ReadyServices } from './services.ts';
 import { parentHosts, splitRuleOf, workloadsIn } from './split.ts';
@@ -28,9 +29,11 @@ export function checkObject(input: unknown, document?: ParsedDocument): ReturnTy
   return { object, problems: [...problems, ...patchValueProblems(object, document?.locate)] };
 }
 
+type ReadDocument = Pick<ParsedDocument, 'text' | 'locate'>;
+
 export interface ReadText {
   /** With the document each came from. */
-  objects: { object: MeshObject; document: ParsedDocument }[];
+  objects: { object: MeshObject; document: ReadDocument }[];
   /** Of syntax and schema: an error refuses every write. */
   problems: Problem[];
 }
@@ -43,37 +46,77 @@ export function readText(text: string): ReadText {
 }
 
 /** The same for the server: a long text takes seconds, and everything else goes on meanwhile. */
-export async function readTextInTurns(text: string): Promise<ReadText> {
+export async function readTextInTurns(text: string, store: ConfigStore): Promise<ReadText> {
   const read: ReadText = { objects: [], problems: [] };
-  for (const _ of pieces(text, read)) await setImmediate();
+  for (const _ of pieces(text, read, store)) await setImmediate();
   return read;
 }
 
+/**
+ * Specs that this process has read from a text, without a problem, and that are stored with that text and no other: when it
+ * comes again it need not be read. What an earlier version of Weft has read is read again.
+ */
+const readHere = new WeakSet<object>();
+
+/** From here on it is less work to look through all objects. */
+const LONG_TEXT = 32_768;
+
+/** Objects as they are stored, by their texts. */
+function storedByText(store: ConfigStore): Map<string, StoredObject> {
+  const found = new Map<string, StoredObject>();
+  for (const object of store.list().items) {
+    const text = readHere.has(object.spec as object) ? store.sourceYaml(refOf(object)) : undefined;
+    if (text !== undefined) found.set(text, object);
+  }
+  return found;
+}
+
 /** Adds to `read` what is in the text, piece by piece. */
-function* pieces(text: string, { objects, problems }: ReadText): Generator<void> {
+function* pieces(text: string, { objects, problems }: ReadText, store?: ConfigStore): Generator<void> {
   const seen = new Set<string>();
-  for (const piece of yamlPieces(text)) {
+  const add = (object: MeshObject, document: ReadDocument): void => {
+    const ref = refOf(object);
+    const key = refKey(ref);
+    if (seen.has(key))
+      problems.push({
+        severity: 'error',
+        code: 'WEFT_DUPLICATE',
+        message: `${shownRef(ref)} is in the text twice`,
+        ref,
+        ...document.locate(['metadata', 'name']),
+      });
+    seen.add(key);
+    objects.push({ object, document });
+  };
+  const known = store !== undefined && text.length > LONG_TEXT ? storedByText(store) : undefined;
+  for (const piece of yamlPieces(text, (document) => known?.get(document))) {
+    if (piece.known !== undefined) {
+      add(piece.known, readLater(store?.sourceYaml(refOf(piece.known)) ?? '', piece));
+      if (objects.length % 500 === 0) yield;
+      continue;
+    }
     const parsed = parseYaml(piece.text, piece.before);
     problems.push(...parsed.problems);
     for (const document of parsed.documents) {
       const result = checkObject(document.value, document);
       problems.push(...result.problems);
       if (result.object === undefined) continue;
-      const key = refKey(refOf(result.object));
-      if (seen.has(key))
-        problems.push({
-          severity: 'error',
-          code: 'WEFT_DUPLICATE',
-          message: `${shownRef(refOf(result.object))} is in the text twice`,
-          ref: refOf(result.object),
-          ...document.locate(['metadata', 'name']),
-        });
-      seen.add(key);
-      objects.push({ object: result.object, document });
+      const ref = refOf(result.object);
+      const stored = store?.get(ref);
+      const same = stored !== undefined && verbOf(stored, result.object) === 'unchanged';
+      const object = same ? stored : result.object;
+      if (result.problems.length === 0 && (!same || store?.sourceYaml(ref) === document.text)) readHere.add(object.spec as object);
+      add(object, document);
     }
     yield;
   }
   if (objects.length === 0 && problems.length === 0) problems.push({ severity: 'error', code: 'WEFT_EMPTY', message: 'the text has no object' });
+}
+
+/** The text of an object, read for the places of problems only. */
+function readLater(source: string, { text, before }: YamlPiece): ReadDocument {
+  let document: ParsedDocument | undefined;
+  return { text: source, locate: (path) => (document ??= parseYaml(text, before).documents[0])?.locate(path) ?? {} };
 }
 
 /** Findings that need the other objects too, for the objects of the text only, with their lines. */
@@ -133,7 +176,7 @@ export function opsOf(read: ReadText, resourceVersions: Readonly<Record<string, 
 /** Everything the editor shows before a write; nothing is written. */
 export async function checkText(services: ReadyServices, yaml: string, now: () => number): Promise<ConfigCheck> {
   const started = now();
-  const read = await readTextInTurns(yaml);
+  const read = await readTextInTurns(yaml, services.store);
   const broken = read.problems.some((p) => p.severity === 'error');
   const problems = broken ? read.problems : [...read.problems, ...crossProblems(services, read)];
   const changed = read.objects.map((o) => o.object).filter((o) => verbOf(services.store.get(refOf(o)), o) !== 'unchanged');

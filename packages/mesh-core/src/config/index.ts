@@ -32,7 +32,7 @@ export { pathOfText, pathText } from './field-path.ts';
 export { jsonSchemaOf, validateObject } from './validate.ts';
 export type { VirtualServiceSpec } from './virtual-service.ts';
 export type { ParsedDocument } from './yaml-text.ts';
-export { MAX_YAML_BYTES, editYaml, parseYaml, toYaml, yamlPieces } from './yaml-text.ts';
+export { MAX_YAML_BYTES, editYaml, parseYaml, toYaml, type YamlPiece, yamlPieces } from './yaml-text.ts';
 export type { SecretSpec } from './data-kinds.ts';
 export { REDACTED, presented } from './data-kinds.ts';
 export type { TargetRef } from './target-ref.ts';

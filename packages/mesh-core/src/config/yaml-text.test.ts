@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseYaml, yamlPieces } from './yaml-text.ts';
 
 test.each([
@@ -7,6 +7,7 @@ test.each([
   ['---\n# of a\nkind: A\n', ['# of a\nkind: A\n']],
   ['# of a\n---\nkind: A\n', ['# of a\nkind: A\n']],
   ['# of a\nkind: A\n---\n# of b\nkind: B\n', ['# of a\nkind: A\n', '# of b\nkind: B\n']],
+  ['--- { kind: A }\n--- &b\nkind: B\n', ['--- { kind: A }\n', '--- &b\nkind: B\n']],
   ['kind: A\n# still of a\n--- # b\nkind: B\n', ['kind: A\n# still of a\n', 'kind: B\n']],
 ])('each document keeps the comments above it: %j', (text, documents) => {
   expect(parseYaml(text).documents.map((d) => d.text)).toEqual(documents);
@@ -22,4 +23,23 @@ test('the pieces of a long text are its documents, at their lines', () => {
   const names = pieces.flatMap((p) => parseYaml(p.text, p.before).documents).map((d) => [d.locate(['metadata', 'name']).line, d.value]);
   expect(names).toEqual(Array.from({ length: 1_000 }, (_, i) => [6 * i + 2, { kind: 'A', metadata: { name: `a${i}` }, spec: '--- no marker\n----\n' }]));
   expect([...yamlPieces('')]).toEqual([{ text: '', before: 0 }]);
+});
+
+describe('documents that are known', () => {
+  const known = (text: string) => (/^kind: [AB]\n(?:# after\n)?$/.test(text) ? text.trimEnd() : undefined);
+  const cut = (text: string) => [...yamlPieces(text, known)].filter((p) => p.text !== '').map((p) => p.known ?? `${p.before}: ${p.text}`);
+  test('are told apart from what is to be read', () => {
+    expect(cut('kind: A\n---\nkind: C\n---\nkind: D\n---\nkind: B\n')).toEqual(['kind: A', '1: ---\nkind: C\n---\nkind: D\n', 'kind: B']);
+    expect(cut('---\nkind: A\n# after\n---  \nkind: B\n')).toEqual(['kind: A\n# after', 'kind: B']);
+  });
+  test.each([
+    '# above\n---\nkind: A\n',
+    'kind: C\n---\n\n# above\n---\nkind: A\n',
+    'kind: C\n...\n# above\n---\nkind: A\n',
+    '%YAML 1.1\n---\nkind: A\n',
+    '--- # beside\nkind: A\n',
+    '--- &anchor\nkind: A\n',
+  ])('are read all the same where something about them is new: %j', (text) => {
+    expect(cut(text)).toEqual([`0: ${text}`]);
+  });
 });

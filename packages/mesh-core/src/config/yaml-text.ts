@@ -20,27 +20,49 @@ export interface ParsedDocument {
   locate(path: FieldPath): Pick<Problem, 'line' | 'column' | 'endLine' | 'endColumn'>;
 }
 
-/** The line that begins a document, after its comments if there are any. */
-const MARKER = /^((?:[ \t]*(?:#.*)?\n)*)---.*\n/;
+/** The line that begins a document, after its comments if there are any; what else stands in it is part of the document. */
+const MARKER = /^((?:[ \t]*(?:#.*)?\n)*)---[ \t]*(?:#.*)?\n/;
+
+/** One with nothing else in its line. */
+const BARE_MARKER = /^---[ \t]*\n/;
+
+const ONLY_COMMENTS = /^(?:---[ \t]*\n)?(?:[ \t]*(?:#.*)?\r?\n)+$/;
 
 /** What `parseYaml` reads at a time, or one document. About 20 ms of work. */
 const PIECE_LENGTH = 32_768;
 
-/** The whole documents of a long text, a few at a time, so that reading it can be done in turns. `before`: lines above the piece. */
-export function* yamlPieces(text: string): Generator<{ text: string; before: number }> {
+export interface YamlPiece<K = unknown> {
+  text: string;
+  /** Lines above the piece. */
+  before: number;
+  /** The piece is one document that `known` knows. */
+  known?: K;
+}
+
+/** The whole documents of a long text, a few at a time, so that reading it can be done in turns. `known`: what a document's text is known to be, so that it need not be read. */
+export function* yamlPieces<K>(text: string, known: (document: string) => K | undefined = () => undefined): Generator<YamlPiece<K>> {
   let from = 0;
   let to = 0;
   let before = 0;
+  const cut = (at: number): YamlPiece<K> => {
+    const piece = { text: text.slice(from, at), before };
+    before += piece.text.split('\n').length - 1;
+    from = at;
+    return piece;
+  };
+  /** What stands above a document is part of its text. */
+  let above = false;
+  // Directives and ends of documents say how the next is read.
+  const alone = !/^(?:%|\.\.\.)/m.test(text);
   for (const index of [...markersOf(text), text.length]) {
-    if (index - from > PIECE_LENGTH && to > from) {
-      const piece = text.slice(from, to);
-      yield { text: piece, before };
-      before += piece.split('\n').length - 1;
-      from = to;
-    }
+    const document = text.slice(to, index);
+    const found = alone && !above ? known(document.replace(BARE_MARKER, '')) : undefined;
+    above = ONLY_COMMENTS.test(document);
+    if (to > from && (found !== undefined || index - from > PIECE_LENGTH)) yield cut(to);
+    if (found !== undefined) yield { ...cut(index), known: found };
     to = index;
   }
-  yield { text: text.slice(from), before };
+  yield cut(text.length);
 }
 
 /** `---` at the start of a line begins a document wherever it stands, inside of strings too. */
