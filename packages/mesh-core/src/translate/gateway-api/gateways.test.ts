@@ -129,9 +129,11 @@ test('TLS ends with the certificate the listener names, by SNI; one of another n
   const grant = `{ kind: ReferenceGrant, metadata: { name: g, namespace: team }, spec: { from: [{ group: gateway.networking.k8s.io, kind: Gateway, namespace: edge }], to: [{ group: "", kind: Secret, name: theirs }] } }`;
   const set = translated(objects(...texts));
   expect(chainsOf(set, '127.0.0.1_443').map((c) => c.filterChainMatch?.serverNames)).toEqual([['own.test'], ['theirs.test']]);
-  expect(chainsOf(set, '127.0.0.1_443')[1]?.transportSocket?.typedConfig).toMatchObject({
-    commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: 'kubernetes-gateway://team/theirs' }] },
-  });
+  const named = (all: ResourceSet): object | undefined => chainsOf(all, '127.0.0.1_443')[1]?.transportSocket?.typedConfig;
+  const context = (name: string): object => ({ commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name }] } });
+  expect(named(translated(objects(...texts, grant)))).toMatchObject(context('kubernetes-gateway://team/theirs'));
+  // Proxies keep what they have: a grant that is gone counts for them only when nothing names the Secret any more.
+  expect(named(set)).toMatchObject(context('kubernetes-gateway:///none'));
   const secrets = (all: ResourceSet): string[] => [...all[TYPE_URL.secret].keys()].filter((name) => name.includes('://') && !name.endsWith('-cacert'));
   expect(secrets(set)).toEqual(['kubernetes-gateway://edge/own']);
   expect(secrets(translated(objects(...texts, grant))).toSorted()).toEqual(['kubernetes-gateway://edge/own', 'kubernetes-gateway://team/theirs']);

@@ -1,6 +1,6 @@
 // Listeners as the Istio Gateways they amount to, and the proxies they are for.
 
-import type { GatewaySpec, ServiceSpec } from '../../config/index.ts';
+import type { GatewaySpec, ReferenceGrantSpec, ServiceSpec } from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
 import type { KubernetesGateway, Listener } from './listeners.ts';
 import { listenerTls } from './listener-tls.ts';
@@ -36,7 +36,11 @@ export function serviceHosts({ addresses = [] }: KubernetesGateway['spec'], name
 }
 
 /** One Gateway with one server for each open listener, so that routes can bind to it alone; where Services name the proxies, one for each. */
-export function istioGateways(listeners: readonly Listener[], selectors: readonly Labels[]): MeshObject<GatewaySpec>[] {
+export function istioGateways(
+  listeners: readonly Listener[],
+  selectors: readonly Labels[],
+  grants: readonly MeshObject<ReferenceGrantSpec>[],
+): MeshObject<GatewaySpec>[] {
   return listeners
     .filter((l) => l.open)
     .flatMap((listener) => {
@@ -46,7 +50,7 @@ export function istioGateways(listeners: readonly Listener[], selectors: readonl
       // `~` is no namespace: the port is open, and no route may use it.
       const hosts = namespaces.length === 0 ? [`~/${host}`] : namespaces.map((ns) => `${ns}/${host}`);
       const server = { port: { name: 'default', number: spec.port, protocol: spec.protocol as GatewaySpec['servers'][number]['port']['protocol'] }, hosts };
-      const tls = listenerTls(gateway, spec);
+      const tls = listenerTls(gateway, spec, grants);
       return selectors.map((selector) => ({
         apiVersion: 'networking.istio.io/v1',
         kind: 'Gateway',

@@ -44,7 +44,8 @@ function namespacesOfRoutes(read: Read): NamespaceLabels {
 export function gatewaysOfListeners(read: Read, byGateway: ReadonlyMap<string, readonly Listener[]>, domainSuffix: string): MeshObject<GatewaySpec>[] {
   return [...byGateway.values()].flatMap((listeners) => {
     const [first] = listeners;
-    return first === undefined ? [] : istioGateways(listeners, selectorsOf(first.gateway, read<ServiceSpec>('Service'), domainSuffix));
+    if (first === undefined) return [];
+    return istioGateways(listeners, selectorsOf(first.gateway, read<ServiceSpec>('Service'), domainSuffix), read<ReferenceGrantSpec>('ReferenceGrant'));
   });
 }
 

@@ -1,6 +1,8 @@
 // TLS of listeners as that of Istio's servers.
 
-import { CIPHER_SUITES, type GatewaySpec } from '../../config/index.ts';
+import { CIPHER_SUITES, type GatewaySpec, type ReferenceGrantSpec } from '../../config/index.ts';
+import type { MeshObject } from '../../model/index.ts';
+import { granted } from './grants.ts';
 import type { KubernetesGateway, ListenerSpec } from './listeners.ts';
 
 export type ServerTls = NonNullable<GatewaySpec['servers'][number]['tls']>;
@@ -15,7 +17,12 @@ export const MAX_CERTIFICATES = 2;
 /** Names no Secret: the port is open, and every handshake fails. */
 const NO_CERTIFICATE = secretResource('', 'none');
 
-export function listenerTls({ metadata, spec }: KubernetesGateway, { port, tls }: ListenerSpec): ServerTls | undefined {
+/** What is not granted is not named: a proxy that has it from before would go on with it. */
+export function listenerTls(
+  { metadata, spec }: KubernetesGateway,
+  { port, tls }: ListenerSpec,
+  grants: readonly MeshObject<ReferenceGrantSpec>[],
+): ServerTls | undefined {
   const { namespace, labels = {} } = metadata;
   if (tls === undefined) return undefined;
   const { mode = 'Terminate', certificateRefs = [], options = {} } = tls;
@@ -25,12 +32,14 @@ export function listenerTls({ metadata, spec }: KubernetesGateway, { port, tls }
   const wanted = options[MODE_OPTION];
   if (wanted === 'ISTIO_MUTUAL') return { mode: wanted };
   if (wanted === 'ISTIO_SIMPLE') return { mode: 'SIMPLE', credentialName: 'builtin://' };
-  const names = certificateRefs.filter(isSecret).map((ref) => secretResource(ref.namespace ?? namespace, ref.name));
+  const permitted = ({ kind = 'Secret', name, namespace: home = namespace }: Ref): boolean =>
+    kind !== 'Secret' || granted(grants, { from: { kind: 'Gateway', namespace }, to: { group: '', kind, namespace: home, name } });
+  const names = certificateRefs.filter((ref) => isSecret(ref) && permitted(ref)).map((ref) => secretResource(ref.namespace ?? namespace, ref.name));
   const [only = NO_CERTIFICATE] = names;
   return {
     mode: wanted === 'MUTUAL' || wanted === 'OPTIONAL_MUTUAL' ? wanted : 'SIMPLE',
     ...(names.length === MAX_CERTIFICATES ? { credentialNames: names } : { credentialName: names.length > MAX_CERTIFICATES ? NO_CERTIFICATE : only }),
-    ...clientValidation(spec, port, namespace, wanted),
+    ...clientValidation(spec, port, namespace, { wanted, permitted }),
     ...ciphers,
   };
 }
@@ -60,8 +69,19 @@ export function bundleResource({ group, kind, name }: { group: string; kind: str
   return `${kind === 'ConfigMap' ? `configmap://${namespace}/${name}` : secretResource(namespace, name)}-cacert`;
 }
 
+interface Ref {
+  kind?: string | undefined;
+  name: string;
+  namespace?: string | undefined;
+}
+
 /** One bundle counts. */
-function clientValidation(spec: KubernetesGateway['spec'], port: number, namespace: string, wanted: string | undefined): Partial<ServerTls> {
+function clientValidation(
+  spec: KubernetesGateway['spec'],
+  port: number,
+  namespace: string,
+  { wanted, permitted }: { wanted: string | undefined; permitted: (ref: Ref) => boolean },
+): Partial<ServerTls> {
   const validation = validationOf(spec, port);
   const [ref] = validation?.caCertificateRefs ?? [];
   if (validation === undefined || ref === undefined) return {};
@@ -70,7 +90,7 @@ function clientValidation(spec: KubernetesGateway['spec'], port: number, namespa
   return {
     mode: option ?? (lenient ? 'OPTIONAL_MUTUAL' : 'MUTUAL'),
     insecureSkipVerify: option === undefined && lenient,
-    caCertCredentialName: bundleResource(ref, ref.namespace ?? namespace) ?? NO_CERTIFICATE,
+    caCertCredentialName: (permitted(ref) ? bundleResource(ref, ref.namespace ?? namespace) : undefined) ?? NO_CERTIFICATE,
   };
 }
 
