@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Agent, createServer } from 'node:http';
+import { Agent, type IncomingMessage, createServer, get } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
@@ -96,6 +96,26 @@ test.skipIf(!available)('TCP connections are counted when they open and when the
     istio_tcp_sent_bytes_total: 5,
     istio_tcp_received_bytes_total: 5,
   });
+});
+
+test.skipIf(!available)('a kept connection ends with the first response after its listener changed', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => agent.destroy());
+  const answered = async (): Promise<string | undefined> => {
+    const asking = get(client.url, { agent });
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    response.resume();
+    await once(response, 'end');
+    return response.headers.connection;
+  };
+  const updates = async (): Promise<number> =>
+    Number((await (await fetch(`http://127.0.0.1:${adminPort}/stats?filter=^listener_manager.listener_in_place_updated`)).text()).split(': ')[1]);
+  expect(await answered()).not.toBe('close');
+  const before = await updates();
+  const object = { apiVersion: 'telemetry.istio.io/v1', kind: 'Telemetry', metadata: { name: 'log', namespace: 'a' } };
+  await client.mesh.put({ ...object, spec: { accessLogging: [{ providers: [{ name: 'envoy' }] }] } });
+  await expect.poll(updates, { timeout: 10_000 }).toBeGreaterThan(before);
+  expect(await answered()).toBe('close');
 });
 
 test.skipIf(!available)('a crashed Envoy is started again', { timeout: 30_000 }, async () => {

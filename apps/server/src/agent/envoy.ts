@@ -131,6 +131,10 @@ async function startProcess({ spec, binary, dir, logFile, log, filters }: EnvoyO
     'warning',
     '--drain-time-s',
     '5',
+    // As Istio's agent: whoever has a connection of a listener that changed hears of it with the next response, and comes again to
+    // what is in force now.
+    '--drain-strategy',
+    'immediate',
     '--file-flush-interval-msec',
     '1000',
   ];
