@@ -48,7 +48,7 @@ const PENDING: Progress = { state: 'pending' };
 const SENT: Progress = { state: 'sent' };
 const ACKED: Progress = { state: 'acked' };
 
-/** Who comes back and has not asked for clusters by then has them from elsewhere. */
+/** Who comes back and has not asked for clusters by then may wait for newer endpoints, and after as long again has clusters from elsewhere. */
 const CLUSTERS_WITHIN_MS = 5_000;
 
 const NO_SECRETS: ReadonlyMap<string, Resource> = new Map();
@@ -81,7 +81,7 @@ export class ProxyConnection {
     const now = this.#options.clock();
     this.lastSeenAt = now;
     const { fact, responses } = this.#stream.onRequest(request);
-    if (this.#stream.clustersDue) this.#clustersTimer ??= setTimeout(() => this.#send(this.#stream.waiveClusters()), CLUSTERS_WITHIN_MS).unref();
+    if (this.#stream.clustersDue) this.#clustersTimer ??= setTimeout(() => this.#waiveClusters(), CLUSTERS_WITHIN_MS).unref();
     const times = this.#timesOf(request.typeUrl);
     if (fact.kind === 'ack') times.ackedAt = now;
     if (fact.kind === 'nack') times.nackAt = now;
@@ -93,6 +93,11 @@ export class ProxyConnection {
   update(resources: ResourceSet): Map<string, string[]> {
     this.#config = resources;
     return this.#push();
+  }
+
+  #waiveClusters(): void {
+    this.#send(this.#stream.waiveClusters());
+    this.#clustersTimer = this.#stream.clustersDue ? setTimeout(() => this.#waiveClusters(), CLUSTERS_WITHIN_MS).unref() : undefined;
   }
 
   get peerAddress(): string {

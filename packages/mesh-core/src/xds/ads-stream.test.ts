@@ -106,7 +106,36 @@ test('who comes back and asks for clusters last is sent them first; who never do
 
   const without = new TestClient('delta', content);
   back(without);
-  expect(without.stream.waiveClusters().map(({ resources, removed }) => [...resources.map(({ name }) => name), ...removed])).toEqual([['a'], ['l'], ['r']]);
+  expect(without.told(without.stream.waiveClusters())).toEqual([]);
+  expect(without.told(without.stream.waiveClusters())).toEqual(['listener +l@2', 'route +r@2']);
+  expect(without.ack('listener')).toEqual([]);
+  expect(without.ack('route')).toEqual(['endpoint -a']);
+});
+
+test('clusters that warm as their client comes back get their endpoints, which it knows, before it asks for clusters', () => {
+  const content = { cluster: { a: '3', b: '2' }, endpoint: { a: '1', b: '2', c: '1' }, route: { r: '2' } };
+  const holds = (...names: string[]) => ({ subscribe: names, initialVersions: new Map(names.map((name) => [name, '1'])) });
+  const client = new TestClient('delta', content);
+  // Envoy asks for clusters when none of them warms any more. Those of `b` have changed, perhaps with it.
+  expect(client.send('endpoint', { ...holds('a', 'b', 'gone'), subscribe: ['a', 'b', 'c', 'gone'] })).toEqual(['endpoint +a@1 +c@1']);
+  expect(client.send('route', holds('r'))).toEqual([]);
+  expect(client.ack('endpoint')).toEqual([]);
+  expect(client.send('cluster', holds('a', 'b', 'gone'))).toEqual(['cluster +a@3 +b@2', 'endpoint +a@1 +b@2', 'route +r@2']);
+  expect(client.ack('endpoint')).toEqual([]);
+  expect(client.ack('route')).toEqual([]);
+  expect(client.ack('cluster')).toEqual(['cluster -gone', 'endpoint -gone']);
+
+  const other = new TestClient('delta', content);
+  expect(other.send('endpoint', holds('b', 'gone'))).toEqual([]);
+  expect(other.send('route', holds('r'))).toEqual([]);
+  expect(other.told(other.stream.waiveClusters())).toEqual(['endpoint +b@2']);
+});
+
+test('endpoints of a cluster that finds them otherwise from now on go when it is in use', () => {
+  const client = settled();
+  expect(client.update({ cluster: { a: 'dns' }, listener: { l: '1' }, route: { r: '1' } })).toEqual(['cluster +a@dns', 'endpoint +a@1']);
+  expect(client.ack('endpoint')).toEqual([]);
+  expect(client.ack('cluster')).toEqual(['endpoint -a']);
 });
 
 test('endpoints come again after an update of their cluster that a client learns of as it comes back', () => {

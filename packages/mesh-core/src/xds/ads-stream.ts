@@ -36,7 +36,11 @@ export class AdsStream {
   #holdsRemovals = false;
   /** It came back with clusters that have gone since, and has answered nothing yet: its routes, which may name them, have not been asked for. */
   #returning = false;
-  #clustersDue = false;
+  /**
+   * It came back and has asked for what belongs to clusters before it has asked for these, as Envoy does while some of them warm. They
+   * do with endpoints as it knows them (`held`); should they not, with those there are now (`newest`).
+   */
+  #clustersDue: 'no' | 'held' | 'newest' = 'no';
   /** Updated clusters whose endpoints it has not asked for yet. */
   #unwarmed: string[] = [];
 
@@ -53,16 +57,17 @@ export class AdsStream {
     return this.#types;
   }
 
-  /** A client that comes back has asked for what belongs to clusters before it has asked for these, as Envoy does while some of them warm. */
+  /** A client that has come back is expected to ask for clusters. */
   get clustersDue(): boolean {
-    return this.#clustersDue;
+    return this.#clustersDue !== 'no';
   }
 
-  /** It does not ask for clusters here, unless it has by now: the rest is sent without them. */
+  /** It has not asked for clusters so far: it gets the endpoints there are, and when this is called again the rest. */
   waiveClusters(): XdsResponse[] {
-    if (!this.#clustersDue) return [];
+    if (this.#clustersDue === 'no') return [];
     const responses: XdsResponse[] = [];
-    this.#clustersDue = false;
+    this.#clustersDue = this.#clustersDue === 'held' ? 'newest' : 'no';
+    this.#keepHeld(TYPE_URL.endpoint);
     this.#advance(responses);
     return responses;
   }
@@ -91,24 +96,22 @@ export class AdsStream {
   #begin({ typeUrl, initialVersions }: XdsRequest, subscription: Subscription): void {
     if (typeUrl === TYPE_URL.endpoint) subscription.force(this.#unwarmed.splice(0));
     if (typeUrl === TYPE_URL.cluster) {
-      this.#clustersDue = false;
       // These are answered in any case, and so is the answer.
       this.#returning = subscription.heldBeyond(this.#view(typeUrl)).length > 0;
-      this.#holdsRemovals ||= this.#returning;
-    } else if (this.#aggregated && initialVersions.size > 0 && OF_CLUSTERS.some((type) => type === typeUrl) && !this.#types.has(TYPE_URL.cluster))
-      this.#clustersDue = true;
-    if (this.#returning) for (const late of REMOVED_LATE) this.#views.set(late, this.#keepHeld(late, this.#view(late)));
+      this.#clustersDue = 'no';
+      this.#keepHeld(TYPE_URL.endpoint);
+    } else if (this.#aggregated && initialVersions.size > 0 && OF_CLUSTERS.some((type) => type === typeUrl) && !this.#types.has(TYPE_URL.cluster)) {
+      if (this.#clustersDue === 'no') this.#clustersDue = 'held';
+      if (typeUrl === TYPE_URL.endpoint) subscription.force(subscription.names);
+    }
+    if (this.#aggregated) for (const late of REMOVED_LATE) if (late === typeUrl) this.#keepHeld(late);
   }
 
   /** Takes a new snapshot; returns the responses to send now. The rest follows as the client answers. */
   onSnapshot(snapshot: ResourceSet): XdsResponse[] {
     this.#target = snapshot;
     this.#holdsRemovals = false;
-    for (const typeUrl of REMOVED_LATE) {
-      const kept = this.#keepHeld(typeUrl, snapshot[typeUrl]);
-      if (kept !== snapshot[typeUrl]) this.#holdsRemovals = true;
-      this.#views.set(typeUrl, kept);
-    }
+    for (const typeUrl of REMOVED_LATE) this.#keepHeld(typeUrl);
     this.#views.set(TYPE_URL.listener, snapshot[TYPE_URL.listener]);
     if (this.#gate === 'refused') this.#gate = 'open';
     const responses: XdsResponse[] = [];
@@ -128,7 +131,8 @@ export class AdsStream {
   }
 
   #advance(out: XdsResponse[]): void {
-    if (this.#clustersDue) {
+    if (this.#clustersDue !== 'no') {
+      this.#send(TYPE_URL.endpoint, out);
       this.#send(TYPE_URL.secret, out);
       return;
     }
@@ -146,7 +150,15 @@ export class AdsStream {
       this.#send(TYPE_URL.route, out);
     }
     this.#send(TYPE_URL.secret, out);
-    if (this.#holdsRemovals && !this.#returning && !held && this.#settled(TYPE_URL.listener) && this.#settled(TYPE_URL.route)) {
+    // A cluster that is changed is the one before until the client has answered: Envoy warms it first.
+    if (
+      this.#holdsRemovals &&
+      !this.#returning &&
+      !held &&
+      clusters?.outstanding !== true &&
+      this.#settled(TYPE_URL.listener) &&
+      this.#settled(TYPE_URL.route)
+    ) {
       this.#holdsRemovals = false;
       for (const typeUrl of Object.values(TYPE_URL)) this.#views.set(typeUrl, this.#target[typeUrl]);
       this.#send(TYPE_URL.route, out);
@@ -162,10 +174,14 @@ export class AdsStream {
     return subscription === undefined || (!subscription.outstanding && !subscription.refuses(this.#target[typeUrl]));
   }
 
-  /** The target, and under it what the client still holds of what the target took away. */
-  #keepHeld(typeUrl: string, target: View): View {
-    const gone = this.#types.get(typeUrl)?.heldBeyond(target) ?? [];
-    return gone.length === 0 ? target : new LayeredView([new Map(gone.map((r) => [r.name, r])), target]);
+  /** Of a type the target, and over it what the client still holds of what the target took away. */
+  #keepHeld(typeUrl: (typeof REMOVED_LATE)[number]): void {
+    const target = this.#target[typeUrl];
+    const subscription = this.#types.get(typeUrl);
+    const asHeld = typeUrl === TYPE_URL.endpoint && this.#clustersDue === 'held';
+    const kept = (asHeld ? subscription?.heldOtherwise(target) : subscription?.heldBeyond(target)) ?? [];
+    if (kept.length > 0) this.#holdsRemovals = true;
+    this.#views.set(typeUrl, kept.length === 0 ? target : new LayeredView([new Map(kept.map((r) => [r.name, r])), target]));
   }
 
   #sendClusters(out: XdsResponse[]): void {

@@ -52,6 +52,8 @@ export interface Subscription {
   held(name: string): Resource | undefined;
   /** What it holds that `view` does not have. */
   heldBeyond(view: View): Resource[];
+  /** What it holds that `view` has in another version, or not at all. */
+  heldOtherwise(view: View): Resource[];
   /** Whether the last response was about this name: with {@link nack} it is the one refused, with {@link outstanding} on its way. */
   lastSent(name: string): boolean;
   /** Whether the client would get something new, or anew, from `view`. */

@@ -155,7 +155,9 @@ describe('delta', () => {
     expect(client.ack('cluster')).toEqual(['cluster -gone']);
     expect(
       client.send('endpoint', { subscribe: ['same', 'newer', 'gone'], initialVersions: new Map(Object.entries({ same: '1', newer: '1', gone: '1' })) }),
-    ).toEqual(['endpoint +newer@2 -gone']);
+    ).toEqual(['endpoint +newer@2']);
+    expect(client.ack('endpoint')).toEqual([]);
+    expect(client.ack('cluster')).toEqual(['endpoint -gone']);
   });
 
   test('under a wildcard an unsubscribed name is answered with what the wildcard makes of it', () => {

@@ -61,6 +61,11 @@ export abstract class TypeState implements Subscription {
     return diffViews(this.base, view).removed.flatMap((name) => this.held(name) ?? []);
   }
 
+  heldOtherwise(view: View): Resource[] {
+    const { changed, removed } = diffViews(this.base, view);
+    return [...changed, ...removed].flatMap((name) => this.held(name) ?? []);
+  }
+
   lastSent(name: string): boolean {
     return this.#lastSentNames.has(name);
   }

@@ -23,7 +23,7 @@ export class TestClient {
     if (fields.names !== undefined) this.#names.set(short, fields.names);
     const { fact, responses } = this.stream.onRequest(request(short, { names: this.#names.get(short) ?? [], ...fields }));
     this.fact = fact;
-    return this.#note(responses);
+    return this.told(responses);
   }
 
   ack(short: Short, fields: Partial<XdsRequest> = {}): string[] {
@@ -35,10 +35,11 @@ export class TestClient {
   }
 
   update(content: Parameters<typeof snapshot>[0]): string[] {
-    return this.#note(this.stream.onSnapshot(snapshot(content) satisfies ResourceSet));
+    return this.told(this.stream.onSnapshot(snapshot(content) satisfies ResourceSet));
   }
 
-  #note(responses: readonly XdsResponse[]): string[] {
+  /** Writes down what was sent. */
+  told(responses: readonly XdsResponse[]): string[] {
     return responses.map((response) => {
       const short = shortTypeName(response.typeUrl);
       this.#lastNonce.set(short, response.nonce);
