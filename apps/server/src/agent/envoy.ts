@@ -129,10 +129,10 @@ async function startProcess({ spec, binary, dir, logFile, log, filters }: EnvoyO
     '1',
     '--log-level',
     'warning',
+    // Both as Istio's agent: what runs on a listener that has changed is left this long, and whoever has a connection of it hears of
+    // the change with the next response, and comes again to what is in force now.
     '--drain-time-s',
-    '5',
-    // As Istio's agent: whoever has a connection of a listener that changed hears of it with the next response, and comes again to
-    // what is in force now.
+    '45',
     '--drain-strategy',
     'immediate',
     '--file-flush-interval-msec',
