@@ -1,9 +1,7 @@
 // Edits of a live mesh under traffic: whatever changes, no request to what is served before and after goes wrong, on either data plane.
 
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { Agent, createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -14,30 +12,44 @@ import { startHarness } from '../../src/control-plane/testing/harness.ts';
 import type { ProxySpec } from '../../src/proxy/config/proxy-spec.ts';
 import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
 import { startProxy } from '../../src/proxy/instance.ts';
+import { testAuthority } from '../../src/proxy/listener/testing/certificates.ts';
 import { freePort } from '../../src/proxy/listener/testing/free-port.ts';
-import { validObjects } from '../behaviour/random/parts.ts';
-import { PLANES } from '../planes/planes.ts';
-import { STABLE, VERSIONS, WEB, type Worlds } from './worlds.ts';
+import type { Manifest } from '../behaviour/random/parts.ts';
+import { PLANES, object } from '../planes/planes.ts';
+import { startLink } from './link.ts';
+import { Http2Client, type Kind, ask, converse, pause, startHttpApp, startTcpApp } from './traffic.ts';
+import { CERTIFICATES, EDGE, OUTSIDE, STABLE, STABLES, VERSIONS, WEB, type World, type Worlds } from './worlds.ts';
 
 type Plane = (typeof PLANES)[number];
 
-/** Where one client's sidecar listens. */
+/** Where one client's sidecar listens, and the gateway of its data plane. */
 interface Client {
   plane: Plane;
   web: number;
   stable: number;
+  tcp: number;
   proxy: number;
+  edge: number;
 }
 
 const ANSWER_WITHIN_MS = 60_000;
 /** Certificates are renewed at half of it, while edits go on. */
 const SECRET_TTL_MS = 20_000;
 /** Streams end and come back all the time. */
-const CONNECTION_AGE_MS = 1_500;
-const LOG = '%START_TIME% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER% %UPSTREAM_HOST% %RESPONSE_CODE_DETAILS%\n';
+const CONNECTION_AGE_MS = 2_500;
+/** No more than what is left to connections of a listener that has changed, also on Envoy, which ends them then. */
+const TALK_MS = 30_000;
+const LOG = '%START_TIME% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER% %UPSTREAM_HOST% %RESPONSE_CODE_DETAILS% %DURATION%\n';
 
-/** What went wrong, a text each; and how many requests were answered. */
-export async function runEdits(worlds: Worlds): Promise<{ problems: string[]; answered: number }> {
+export interface Outcome {
+  /** What went wrong, a text each. */
+  problems: string[];
+  answered: number;
+  /** Conversations that were kept up across edits. */
+  conversations: number;
+}
+
+export async function runEdits(worlds: Worlds): Promise<Outcome> {
   const dir = mkdtempSync(join(tmpdir(), 'weft-edits-'));
   const stops: (() => unknown)[] = [() => rmSync(dir, { recursive: true, force: true })];
   try {
@@ -47,35 +59,47 @@ export async function runEdits(worlds: Worlds): Promise<{ problems: string[]; an
   }
 }
 
-async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promise<{ problems: string[]; answered: number }> {
+async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promise<Outcome> {
   const accessLogFile = join(dir, 'access.log');
-  const mesh = await startHarness({
-    realTranslator: true,
-    secretTtlMs: SECRET_TTL_MS,
-    maxConnectionAgeMs: CONNECTION_AGE_MS,
-    settings: { accessLogFile, accessLogFormat: LOG },
-  });
+  const settings = { accessLogFile, accessLogFormat: LOG };
+  const mesh = await startHarness({ realTranslator: true, secretTtlMs: SECRET_TTL_MS, maxConnectionAgeMs: CONNECTION_AGE_MS, settings });
   stops.push(() => mesh.close());
-  const apps = new Map<string, number>();
-  for (const name of [...VERSIONS, 'stable']) {
-    const app = createServer({ keepAliveTimeout: 0 }, (asked, answer) => asked.resume().on('end', () => answer.end(name)));
-    await once(app.listen(0, '127.0.0.1'), 'listening');
-    apps.set(name, (app.address() as AddressInfo).port);
-    stops.push(() => (app.closeAllConnections(), app.close()));
+  const link = await startLink(() => mesh.plane.ports().tls);
+  stops.push(() => link.close());
+  const authority = await testAuthority();
+  const texts = new Map<string, string>();
+  for (const name of CERTIFICATES) {
+    const { chainPem, keyPem } = await authority.issue(EDGE);
+    texts.set(`CHAIN(${name})`, btoa(chainPem)).set(`KEY(${name})`, btoa(keyPem));
   }
-  const sidecars = new Map([
-    ['v1', await freePort()],
-    ['v2', await freePort()],
-  ]);
-  const portOf = (name: string): number => sidecars.get(name) ?? apps.get(name) ?? 0;
-  const objectsOf = (i: number): MeshObject[] =>
-    validObjects(worlds[i] ?? [], (json) => json.replaceAll(/"\$PORT\((\w+)\)"/g, (_, name: string) => String(portOf(name))));
+  const ports = new Map<string, number>();
+  const apps = new Map<string, number>();
+  for (const name of [...VERSIONS, ...STABLES, 'outside', ...STABLES.map((stable) => `${stable}-tcp`)]) {
+    const app = name.endsWith('-tcp') ? await startTcpApp() : await startHttpApp(name);
+    stops.push(() => app.close());
+    apps.set(name, app.port);
+    ports.set(name, name === 'v3' || name === 'outside' ? app.port : await freePort());
+  }
+  for (const plane of PLANES) ports.set(`edge-${plane}`, await freePort());
+  const portOf = (name: string): number => ports.get(name) ?? 0;
+  const filled = (json: string): string =>
+    json
+      .replaceAll(/"\$PORT\(([-\w]+)\)"/g, (_, name: string) => String(portOf(name)))
+      .replaceAll(/\$((?:CHAIN|KEY)\(\w+\))/g, (_, name: string) => texts.get(name) ?? '');
+  const objectsOf = ({ objects }: World): MeshObject[] => {
+    const manifests = JSON.parse(filled(JSON.stringify(objects))) as Manifest[];
+    return manifests.filter(([kind, name]) => kind !== 'Gateway' || ports.has(name)).map(([kind, name, spec]) => object(kind, name, spec));
+  };
 
+  const made = worlds.map(objectsOf);
+
+  let proxies = 0;
   const start = async (plane: Plane, workload: string, changes: Partial<ProxySpec>): Promise<void> => {
+    proxies++;
     const spec: ProxySpec = {
       ...{ workload, namespace: 'shop', serviceAccount: workload, trustDomain: 'cluster.local', meshId: 'edits', role: 'sidecar' as const, ip: '127.0.0.1' },
       ...{ labels: {}, httpProxyPort: 0, inbound: [], upstreams: [], adminPort: plane === 'envoy' ? await freePort() : 0, stateDir: '' },
-      ...{ xdsAddress: `127.0.0.1:${mesh.plane.ports().tls}`, rootCaPem: mesh.ca.rootCaPem, otlpEndpoint: 'http://127.0.0.1:9' },
+      ...{ xdsAddress: `127.0.0.1:${link.port}`, rootCaPem: mesh.ca.rootCaPem, otlpEndpoint: 'http://127.0.0.1:9' },
       joinToken: mesh.ca.issueJoinToken({ namespace: 'shop', workload, serviceAccount: workload }),
       ...changes,
     };
@@ -93,97 +117,126 @@ async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promi
   const problems: string[] = [];
   let now = new Map<string, MeshObject>();
   /** Brings the store to this world in one commit; answers its revision. */
-  const edit = async (next: readonly MeshObject[]): Promise<string> => {
-    const wanted = new Map(next.map((object) => [refKey(refOf(object)), object]));
+  const edit = async (objects: readonly MeshObject[]): Promise<string> => {
+    const wanted = new Map(objects.map((object) => [refKey(refOf(object)), object]));
     const changed = [...wanted].filter(([key, object]) => !isDeepStrictEqual(now.get(key)?.spec, object.spec));
     const gone = [...now].filter(([key]) => !wanted.has(key));
     now = wanted;
     const puts = changed.map(([, object]): WriteOp => ({ op: 'put', object }));
-    return (await mesh.store.write([...puts, ...gone.map(([, object]): WriteOp => ({ op: 'delete', ref: refOf(object) }))], { actor: 'edits' })).revision;
+    const ops = [...puts, ...gone.map(([, object]): WriteOp => ({ op: 'delete', ref: refOf(object) }))];
+    return (await mesh.store.write(ops, { actor: 'edits' })).revision;
   };
   const settled = async (revision: string): Promise<void> => {
     for (const end = performance.now() + ANSWER_WITHIN_MS; performance.now() < end;) {
       const spread = mesh.plane.propagation(revision);
       problems.push(...(spread?.proxies ?? []).flatMap((p) => (p.state === 'nacked' ? [`${p.workload} refused revision ${revision}: ${p.error}`] : [])));
-      if (spread === undefined || spread.completeMs !== undefined) return;
+      const there = mesh.plane.proxies().filter(({ state }) => state === 'synced');
+      if (there.length === proxies && (spread === undefined || spread.completeMs !== undefined)) return;
       await pause(5);
     }
     problems.push(`not all have answered for revision ${revision}`);
   };
+  /** As kill -9 does it. */
+  const die = async (): Promise<void> => {
+    link.cut();
+    await mesh.plane.stop();
+  };
+  const comeBack = async (): Promise<void> => {
+    await mesh.startAgain();
+    link.mend();
+  };
 
-  await edit(objectsOf(0));
-  const server = (plane: Plane, version: string): Promise<void> =>
-    start(plane, `web-${version}`, {
-      labels: { app: 'web', version },
-      inbound: [{ name: 'http', servicePort: 80, listenPort: portOf(version), appPort: apps.get(version) ?? 0 }],
-    });
-  await server('embedded', 'v1');
-  await server(PLANES.at(-1) ?? 'embedded', 'v2');
-  const clients: Client[] = [];
-  for (const plane of PLANES) {
-    const client = { plane, web: await freePort(), stable: await freePort(), proxy: await freePort() };
-    const upstreams = [
-      { host: WEB, port: 80, listenPort: client.web },
-      { host: STABLE, port: 80, listenPort: client.stable },
+  await edit(made[0] ?? []);
+  const inbound = (name: string, servicePort: number, at: string): ProxySpec['inbound'][number] => ({
+    ...{ name, servicePort, listenPort: portOf(at), appPort: apps.get(at) ?? 0 },
+  });
+  const servers = [PLANES[0] ?? 'embedded', PLANES.at(-1) ?? 'embedded'].flatMap((plane, i) => {
+    const [version, stable] = [VERSIONS[i] ?? '', STABLES[i] ?? ''];
+    return [
+      start(plane, `web-${version}`, { labels: { app: 'web', version }, inbound: [inbound('http', 80, version)] }),
+      start(plane, `stable-${stable}`, {
+        ...{ labels: { app: 'stable', version: stable }, inbound: [inbound('http', 80, stable), inbound('tcp', 90, `${stable}-tcp`)] },
+      }),
     ];
-    await start(plane, `client-${plane}`, { labels: { app: 'client' }, httpProxyPort: client.proxy, upstreams });
-    clients.push(client);
-  }
+  });
+  const clients = await Promise.all(
+    PLANES.map(async (plane): Promise<Client> => {
+      const client = { plane, web: await freePort(), stable: await freePort(), tcp: await freePort(), proxy: await freePort(), edge: portOf(`edge-${plane}`) };
+      const upstreams = [
+        { host: WEB, port: 80, listenPort: client.web },
+        { host: STABLE, port: 80, listenPort: client.stable },
+        { host: STABLE, port: 90, listenPort: client.tcp },
+      ];
+      const started = start(plane, `client-${plane}`, { labels: { app: 'client' }, httpProxyPort: client.proxy, upstreams });
+      await Promise.all([started, start(plane, `edge-${plane}`, { role: 'router', labels: { istio: plane } })]);
+      return client;
+    }),
+  );
+  await Promise.all(servers);
 
   let step = 0;
-  let answered = 0;
   let running = true;
-  const worker = async ({ plane }: Client, port: number, host: string): Promise<void> => {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const outcome: Outcome = { problems, answered: 0, conversations: 0 };
+  /** Has it done again and again. */
+  const worker = async (who: string, everyMs: number, once: (n: number) => Promise<string>): Promise<void> => {
     for (let n = 0; running; n++) {
       const since = step;
-      const told = await ask(agent, port, host, n);
-      if (told === '200') answered++;
-      else problems.push(`${plane} to ${host}, edits ${since} to ${step}: ${told}`);
-      await pause(2);
+      const began = performance.now();
+      const told = await once(n);
+      if (told === '200') outcome.answered++;
+      else problems.push(`${new Date().toISOString()} ${who}, edits ${since} to ${step}, ${Math.round(performance.now() - began)} ms: ${told}`);
+      await pause(everyMs);
     }
-    agent.destroy();
   };
-  const workers = clients.flatMap((client) => [
-    ...[worker(client, client.web, WEB), worker(client, client.web, WEB), worker(client, client.proxy, WEB)],
-    worker(client, client.stable, STABLE),
-  ]);
+  const kept = (who: string, port: number, host: string): Promise<void> => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    return worker(who, 2, (n) => ask(port, host, n, { agent })).finally(() => agent.destroy());
+  };
+  /** Some last for a few edits, some for many. */
+  const talks = (who: string, kind: Kind, port: number, host: string): Promise<void> =>
+    worker(`${who}, ${kind} kept open`, 2, async (n) => {
+      const until = step + 1 + ((n * 7) % 25);
+      const end = performance.now() + TALK_MS;
+      const told = await converse(kind, port, host, () => step >= until || !running || performance.now() > end);
+      if (told === '200') outcome.conversations++;
+      return told;
+    });
+  const workers = clients.flatMap(({ plane, web, stable, tcp, proxy, edge }) => {
+    const http2 = new Http2Client(web);
+    return [
+      ...[kept(`${plane} to web`, web, WEB), kept(`${plane} to web by proxy`, proxy, WEB)],
+      ...[kept(`${plane} to stable`, stable, STABLE), kept(`${plane} to outside`, proxy, OUTSIDE)],
+      worker(`${plane} to web by HTTP/2`, 2, () => http2.ask(WEB)).finally(() => http2.close()),
+      worker(`gateway ${plane}`, 10, (n) => ask(edge, EDGE, n, { tls: { ca: authority.caPem } })),
+      ...[talks(`${plane} to web`, 'request', web, WEB), talks(`${plane} to stable`, 'request', stable, STABLE)],
+      ...[talks(`${plane} to stable`, 'websocket', stable, STABLE), talks(`${plane} to stable`, 'tcp', tcp, STABLE)],
+    ];
+  });
+  let revision = '';
   for (step = 1; step < worlds.length; step++) {
-    const revision = await edit(objectsOf(step));
+    const world = worlds[step] as World;
+    if (world.settles) await settled(revision);
+    if (world.controlPlane === 'away') await die();
+    revision = await edit(made[step] ?? []);
+    if (world.controlPlane !== undefined) {
+      if (world.controlPlane === 'away') await pause(50);
+      else {
+        await pause(world.controlPlane.diesAfterMs);
+        await die();
+      }
+      await comeBack();
+    }
     // Every other edit comes before the one before it has reached everybody.
-    if (step % 2 === 0) await settled(revision);
+    if (world.settles || step % 2 === 0) await settled(revision);
     else await pause(step % 5);
   }
   await pause(100);
   running = false;
   await Promise.all(workers);
-  if (problems.length === 0) return { problems, answered };
+  if (problems.length === 0) return outcome;
   await pause(1_000);
-  return {
-    problems: [
-      ...problems,
-      ...readFileSync(accessLogFile, 'utf8')
-        .split('\n')
-        .filter((line) => / 5\d\d /.test(line)),
-    ],
-    answered,
-  };
-}
-
-/** The status, or why there is none. */
-function ask(agent: Agent, port: number, host: string, n: number): Promise<string> {
-  return new Promise((resolve) => {
-    const body = n % 5 === 0 ? 'x'.repeat(1_000) : '';
-    const headers = { host, ...(n % 2 === 0 ? { 'x-user': 'a' } : {}), ...(body === '' ? {} : { 'content-length': body.length }) };
-    const asked = request({ port, agent, headers, method: body === '' ? 'GET' : 'POST', path: n % 3 === 0 ? '/api/x' : '/' }, (answer) => {
-      answer.resume().on('end', () => resolve(String(answer.statusCode)));
-      answer.on('error', (error) => resolve(error.message));
-    });
-    asked.on('error', (error) => resolve(error.message));
-    asked.end(body);
-  });
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  const refused = readFileSync(accessLogFile, 'utf8')
+    .split('\n')
+    .filter((line) => / (?:5\d\d|4\d\d|0) /.test(line));
+  return { ...outcome, problems: [...problems, ...refused] };
 }

@@ -1,18 +1,55 @@
-// Configurations one after another in which the same two services are always served, whatever else changes about them.
+// Configurations one after another in which the same services are always served, whatever else changes about them, and what
+// happens to the control plane meanwhile.
 
 import type { Random } from '../fuzz/random.ts';
 import type { Manifest } from '../behaviour/random/parts.ts';
 
 export const WEB = 'web.shop.svc.cluster.local';
 export const STABLE = 'stable.shop.svc.cluster.local';
+/** Of a ServiceEntry, and of Gateways. */
+export const OUTSIDE = 'outside.test';
+export const EDGE = 'edge.test';
 /** Instances of `web`: one behind an embedded sidecar, one behind an Envoy where there is one, one without a sidecar. */
 export const VERSIONS = ['v1', 'v2', 'v3'] as const;
+/** Instances of `stable`, the same way; they are there in each world and nothing but rules for the whole namespace is about them. */
+export const STABLES = ['s1', 's2'] as const;
+/** Certificates of the Gateways' host. */
+export const CERTIFICATES = ['c0', 'c1'] as const;
 
-/** `"$PORT(v1)"` stands for where an instance is reached. */
-export type Worlds = readonly (readonly Manifest[])[];
+/** `"$PORT(v1)"` stands for where an instance is reached, `$CHAIN(c0)` and `$KEY(c0)` for a certificate. */
+export interface World {
+  readonly objects: readonly Manifest[];
+  /** How the control plane fares: it dies so long after this was written, or was not there when it was. */
+  readonly controlPlane?: { readonly diesAfterMs: number } | 'away';
+  /** Clients and servers agree with those of the world before and after, but no further: all have to have it. */
+  readonly settles: boolean;
+}
+export type Worlds = readonly World[];
+
+/**
+ * What `web` asks for and what its clients do, each compatible with its neighbours: mutual TLS or nothing, mutual TLS but plaintext
+ * is taken, plaintext but mutual TLS is taken, plaintext or nothing.
+ */
+const SECURITY = [{ mode: 'STRICT' }, { mode: 'PERMISSIVE' }, { mode: 'PERMISSIVE', tls: { mode: 'DISABLE' } }, { mode: 'DISABLE', tls: { mode: 'DISABLE' } }];
+type Security = (typeof SECURITY)[number];
+/**
+ * Of the host outside. To STATIC and back before it has heard of the first, without a stream in between, is more than Envoy takes: it
+ * asks for clusters when none of them warms any more, and one that warms for endpoints nobody has comes into use without any.
+ */
+const RESOLUTIONS = ['STATIC', 'DNS'] as const;
+type Resolution = (typeof RESOLUTIONS)[number];
 
 export function randomWorlds(random: Random, count: number): Worlds {
-  return Array.from({ length: count }, () => randomWorld(random));
+  let level = 1;
+  let resolution: Resolution = 'STATIC';
+  return Array.from({ length: count }, () => {
+    const before = [level, resolution];
+    if (oneIn(random, 3)) level = Math.max(0, Math.min(SECURITY.length - 1, level + random.pick([-1, 1])));
+    if (oneIn(random, 4)) resolution = random.pick(RESOLUTIONS);
+    const objects = randomWorld(random, SECURITY[level] as Security, resolution);
+    const [controlPlane] = some(random, 8, () => random.pick([{ diesAfterMs: random.below(30) }, 'away'] as const));
+    return { objects, ...(controlPlane === undefined ? {} : { controlPlane }), settles: level !== before[0] || resolution !== before[1] };
+  });
 }
 
 const oneIn = (random: Random, n: number): boolean => random.below(n) === 0;
@@ -23,40 +60,64 @@ function atLeastOne<T>(random: Random, from: readonly T[]): T[] {
   return chosen.length > 0 ? chosen : [random.pick(from)];
 }
 
-function randomWorld(random: Random): Manifest[] {
+function randomWorld(random: Random, { mode, tls }: Security, resolution: Resolution): Manifest[] {
   const there = atLeastOne(random, VERSIONS);
   const subsets = oneIn(random, 4) ? [] : atLeastOne(random, there);
+  const ports = [{ name: random.pick(['http', 'http', 'http', 'http-a', 'sniffed']), port: 80, targetPort: 'http' }];
   return [
-    ['v1 Service', 'stable', { selector: { app: 'stable' }, ports: [{ name: 'http', port: 80 }] }],
-    ['WorkloadEntry', 'stable', entry('stable', 'v1', false)],
-    ['v1 Service', 'web', { selector: { app: 'web' }, ports: [{ name: 'http', port: 80 }, ...some(random, 3, () => ({ name: 'http-more', port: 81 }))] }],
+    [
+      'v1 Service',
+      'stable',
+      {
+        selector: { app: 'stable' },
+        ports: [
+          { name: 'http', port: 80 },
+          { name: 'tcp', port: 90 },
+        ],
+      },
+    ],
+    ...STABLES.map((instance): Manifest => ['WorkloadEntry', `stable-${instance}`, entry('stable', instance, true)]),
+    ['v1 Service', 'web', { selector: { app: 'web' }, ports: [...ports, ...some(random, 3, () => ({ name: 'http-more', port: 81 }))] }],
     ...there.map((version): Manifest => ['WorkloadEntry', `web-${version}`, { ...entry('web', version, version !== 'v3'), weight: 1 + random.below(3) }]),
-    ...(subsets.length > 0 || oneIn(random, 2) ? [destinationRule(random, subsets)] : []),
-    ...(oneIn(random, 4) ? [] : [virtualService(random, subsets)]),
+    ...(tls !== undefined || subsets.length > 0 || oneIn(random, 2) ? [destinationRule(random, subsets, tls)] : []),
+    ['security.istio.io/v1 PeerAuthentication', 'web', { selector: { matchLabels: { app: 'web' } }, mtls: { mode } }],
+    ...(oneIn(random, 4) ? [] : [virtualService(random, 'web', { hosts: [WEB] }, subsets)]),
+    ...edge(random, subsets),
     ...some(random, 3, () => authorization(random)),
+    ...some(random, 4, () => tokens()),
+    ...some(random, 3, () => telemetry(random)),
     ...some(random, 3, (): Manifest => {
-      const hosts = random.pick([['./*'], ['*/*'], [`shop/${WEB}`, `shop/${STABLE}`]]);
+      const hosts = random.pick([['./*'], ['*/*'], [WEB, STABLE, OUTSIDE].map((host) => `shop/${host}`)]);
       return ['Sidecar', 'default', { egress: [{ hosts }] }];
     }),
     ...some(random, 3, () => elsewhere(random)),
+    serviceEntry('outside', OUTSIDE, { number: 80, name: 'http', protocol: 'HTTP' }, resolution, { http: '$PORT(outside)' }),
     // Clients of the mesh speak mutual TLS to sidecars in both modes.
     ...some(random, 2, (): Manifest => ['security.istio.io/v1 PeerAuthentication', 'default', { mtls: { mode: random.pick(['PERMISSIVE', 'STRICT']) } }]),
   ];
 }
 
 function entry(app: string, version: string, sidecar: boolean): object {
-  const port = `$PORT(${app === 'web' ? version : app})`;
+  const port = `$PORT(${version})`;
   return {
     address: '127.0.0.1',
-    ports: { http: port, 'http-more': port },
+    ports: { http: port, 'http-more': port, ...(app === 'stable' ? { tcp: `$PORT(${version}-tcp)` } : { 'http-a': port, sniffed: port }) },
     labels: { app, version, ...(sidecar ? { 'security.istio.io/tlsMode': 'istio' } : {}) },
     serviceAccount: `${app}-${version}`,
   };
 }
 
-function destinationRule(random: Random, subsets: readonly string[]): Manifest {
-  const rules = subsets.map((version) => ({ name: version, labels: { version }, ...policy(random) }));
-  return ['DestinationRule', 'web', { host: WEB, ...policy(random), subsets: rules }];
+function destinationRule(random: Random, subsets: readonly string[], tls?: object): Manifest {
+  const rules = subsets.map((version) => ({ name: version, labels: { version }, ...trafficPolicy(random, tls) }));
+  return ['DestinationRule', 'web', { host: WEB, ...trafficPolicy(random, tls), subsets: rules }];
+}
+
+function trafficPolicy(random: Random, tls?: object): object {
+  const asked = tls === undefined ? {} : { tls };
+  // What is said of a port is all that holds for it.
+  const ports = some(random, 4, () => ({ port: { number: 80 + random.below(2) }, loadBalancer: { simple: 'RANDOM' }, ...policy(random), ...asked }));
+  const chosen = { ...policy(random), ...asked, ...(ports.length === 0 ? {} : { portLevelSettings: ports }) };
+  return Object.keys(chosen).length === 0 ? {} : { trafficPolicy: chosen };
 }
 
 /** None of them keeps a request from being answered. */
@@ -66,18 +127,17 @@ function policy(random: Random): object {
     ...[{ consistentHash: { httpHeaderName: 'x-user' } }, { consistentHash: { useSourceIp: true } }],
   ];
   const pools = [
-    ...[{ http: { http2MaxRequests: 500 + random.below(3) } }, { http: { maxRequestsPerConnection: 5 + random.below(20) } }, { http: { idleTimeout: '30s' } }],
-    ...[{ tcp: { connectTimeout: `${20 + random.below(3)}s` } }, { tcp: { maxConnections: 500 } }],
+    ...[{ http: { http2MaxRequests: 500 + random.below(3) } }, { http: { maxRequestsPerConnection: 1 + random.below(20) } }, { http: { idleTimeout: '30s' } }],
+    ...[{ tcp: { connectTimeout: `${20 + random.below(3)}s` } }, { tcp: { maxConnections: 500 } }, { http: { h2UpgradePolicy: 'UPGRADE' } }],
   ];
-  const [loadBalancer] = some(random, 2, () => random.pick(balancers));
-  const [connectionPool] = some(random, 2, () => random.pick(pools));
-  const [outlierDetection] = some(random, 3, () => ({ consecutive5xxErrors: 5, interval: `${1 + random.below(5)}s` }));
-  const chosen = { loadBalancer, connectionPool, outlierDetection };
-  return Object.values(chosen).every((part) => part === undefined) ? {} : { trafficPolicy: chosen };
+  const loadBalancer = some(random, 2, () => random.pick(balancers));
+  const connectionPool = some(random, 2, () => random.pick(pools));
+  const outlierDetection = some(random, 3, () => ({ consecutive5xxErrors: 5, interval: `${1 + random.below(5)}s` }));
+  return Object.fromEntries(Object.entries({ loadBalancer, connectionPool, outlierDetection }).flatMap(([key, [value]]) => (value ? [[key, value]] : [])));
 }
 
-function virtualService(random: Random, subsets: readonly string[]): Manifest {
-  const destination = (subset?: string): object => ({ host: WEB, ...(subset === undefined ? {} : { subset }) });
+function virtualService(random: Random, name: string, where: object, subsets: readonly string[]): Manifest {
+  const destination = (subset?: string): object => ({ host: WEB, port: { number: 80 }, ...(subset === undefined ? {} : { subset }) });
   const route = (): object => {
     const targets = subsets.length === 0 || oneIn(random, 4) ? [undefined] : atLeastOne(random, subsets);
     return {
@@ -91,16 +151,47 @@ function virtualService(random: Random, subsets: readonly string[]): Manifest {
     };
   };
   const matches = [...some(random, 2, () => ({ headers: { 'x-user': { exact: 'a' } } })), ...some(random, 3, () => ({ uri: { prefix: '/api' } }))];
-  return ['VirtualService', 'web', { hosts: [WEB], http: [...matches.map((match) => ({ match: [match], ...route() })), route()] }];
+  return ['VirtualService', name, { ...where, http: [...matches.map((match) => ({ match: [match], ...route() })), route()] }];
+}
+
+/** A Gateway for each data plane, whose certificate is another now and then. */
+function edge(random: Random, subsets: readonly string[]): Manifest[] {
+  const certificate = random.pick(CERTIFICATES);
+  const planes = ['embedded', 'envoy'];
+  return [
+    ['v1 Secret', 'edge', { data: { 'tls.crt': `$CHAIN(${certificate})`, 'tls.key': `$KEY(${certificate})` } }],
+    ...planes.map((plane): Manifest => {
+      const port = { number: `$PORT(edge-${plane})`, name: 'https', protocol: 'HTTPS' };
+      return ['Gateway', `edge-${plane}`, { selector: { istio: plane }, servers: [{ port, hosts: [EDGE], tls: { mode: 'SIMPLE', credentialName: 'edge' } }] }];
+    }),
+    virtualService(random, 'edge', { hosts: [EDGE], gateways: planes.map((plane) => `edge-${plane}`) }, subsets),
+  ];
 }
 
 function authorization(random: Random): Manifest {
-  const rule = random.pick([{}, { from: [{ source: { principals: ['*'] } }] }, { to: [{ operation: { methods: ['GET', 'POST'] } }] }]);
-  return ['security.istio.io/v1 AuthorizationPolicy', 'allow', { selector: { matchLabels: { app: 'web' } }, action: 'ALLOW', rules: [rule] }];
+  const [action, rule] = random.pick([
+    ...[{}, { to: [{ operation: { methods: ['GET', 'POST'] } }] }, { from: [{ source: { notNamespaces: ['elsewhere'] } }] }].map((r) => ['ALLOW', r] as const),
+    ...[{ to: [{ operation: { paths: ['/admin'] } }] }, { from: [{ source: { namespaces: ['elsewhere'] } }] }].map((r) => ['DENY', r] as const),
+  ]);
+  return ['security.istio.io/v1 AuthorizationPolicy', 'rule', { selector: { matchLabels: { app: 'web' } }, action, rules: [rule] }];
+}
+
+/** Nobody has one, and nobody has to. */
+function tokens(): Manifest {
+  return ['security.istio.io/v1 RequestAuthentication', 'tokens', { jwtRules: [{ issuer: 'nobody', jwks: '{"keys":[]}' }] }];
+}
+
+/** All listeners that carry HTTP change. */
+function telemetry(random: Random): Manifest {
+  return ['telemetry.istio.io/v1 Telemetry', 'all', { tracing: [{ randomSamplingPercentage: random.below(3) }] }];
 }
 
 function elsewhere(random: Random): Manifest {
-  const ports = [{ number: 80 + random.below(2), name: 'http', protocol: 'HTTP' }];
-  const endpoints = [{ address: '127.0.0.1' }];
-  return ['ServiceEntry', 'elsewhere', { hosts: [random.pick(['a.test', 'b.test'])], ports, resolution: random.pick(['STATIC', 'DNS']), endpoints }];
+  const port = { number: 80 + random.below(2), name: 'http', protocol: 'HTTP' };
+  return serviceEntry('elsewhere', random.pick(['a.test', 'b.test']), port, random.pick(RESOLUTIONS));
+}
+
+function serviceEntry(name: string, host: string, port: object, resolution: string, ports?: object): Manifest {
+  const endpoint = { address: '127.0.0.1', ...(ports === undefined ? {} : { ports }) };
+  return ['ServiceEntry', name, { hosts: [host], location: 'MESH_EXTERNAL', ports: [port], resolution, endpoints: [endpoint] }];
 }

@@ -75,26 +75,33 @@ export async function startHarness<M = readonly MeshObject[]>(
   const stateDir = await mkdtemp(join(tmpdir(), 'weft-cp-'));
   const store = await openJournalStore({ dir: join(stateDir, 'config'), now: Date.now, log: () => undefined });
   const ca = await createCertificateAuthority({ stateDir, trustDomain: 'cluster.local' });
-  const secrets = createSecretProvider({ ca, ...(options.secretTtlMs === undefined ? {} : { ttlMs: options.secretTtlMs }) });
   const base = {
     store,
     settings: { ...DEFAULT_MESH_SETTINGS, ...options.settings },
     ca,
-    secrets,
     ports: { plain: 0, tls: 0, host: '127.0.0.1' },
     loadReportSeconds: 1,
     ...(options.maxConnectionAgeMs === undefined ? {} : { maxConnectionAgeMs: options.maxConnectionAgeMs }),
     ...(options.onSettled === undefined ? {} : { onSettled: options.onSettled }),
   };
-  const plane =
-    options.realTranslator === true
-      ? createControlPlane(base)
-      : createControlPlane<M>({ ...base, translate: options.translate ?? (fakeTranslator as unknown as Translator<M>) });
-  await plane.start();
+  const start = async () => {
+    const secrets = createSecretProvider({ ca, ...(options.secretTtlMs === undefined ? {} : { ttlMs: options.secretTtlMs }) });
+    const created =
+      options.realTranslator === true
+        ? createControlPlane({ ...base, secrets })
+        : createControlPlane<M>({ ...base, secrets, translate: options.translate ?? (fakeTranslator as unknown as Translator<M>) });
+    await created.start();
+    return created;
+  };
+  let plane = await start();
   return {
     store,
     ca,
-    plane,
+    get plane() {
+      return plane;
+    },
+    /** Another control plane of this store and authority, on other ports; the one before has been stopped. */
+    startAgain: async () => void (plane = await start()),
     put: (...objects: MeshObject[]) =>
       store.write(
         objects.map((object) => ({ op: 'put' as const, object })),
