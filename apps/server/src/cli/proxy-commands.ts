@@ -1,6 +1,6 @@
 // weft proxy status, weft proxy config, weft proxy admin.
 
-import { type ProxyStatus, compareProxies, proxyName } from '@weft/mesh-core/api';
+import { type ProxyStatus, RESOURCE_TYPES, compareProxies, proxyName } from '@weft/mesh-core/api';
 import { Argument, type Command, Option } from 'commander';
 import { StartError } from '../agent/errors.ts';
 import { clientOf } from './objects-commands.ts';
@@ -58,7 +58,6 @@ export function registerProxy(program: Command): void {
       const { items: all } = (await clientOf(command).getJson('/api/v1/proxies')) as { items: ProxyStatus[] };
       const items = name === undefined ? all.toSorted(compareProxies) : [proxyNamed(name, all, 'known')];
       if (options.output === 'json') return print(JSON.stringify(items, undefined, 2));
-      const types = ['cluster', 'listener', 'endpoint', 'route', 'secret'];
       const cell = (proxy: ProxyStatus, type: string): string => {
         const t = proxy.types.find((p) => p.type === type);
         return t === undefined
@@ -71,12 +70,12 @@ export function registerProxy(program: Command): void {
       };
       print(
         table(
-          ['PROXY', 'DATA PLANE', 'STATE', ...types.map((t) => t.toUpperCase()), 'TELEMETRY', 'ENVOYFILTERS'],
+          ['PROXY', 'DATA PLANE', 'STATE', ...RESOURCE_TYPES.map((t) => t.toUpperCase()), 'TELEMETRY', 'ENVOYFILTERS'],
           items.map((p) => [
             `${proxyName(p.id)}.${p.namespace}`,
             `${p.dataPlane} ${p.version}`,
             p.state.toUpperCase(),
-            ...types.map((t) => cell(p, t)),
+            ...RESOURCE_TYPES.map((t) => cell(p, t)),
             TELEMETRY[p.telemetry ?? 'none'],
             envoyFilterCell(p),
           ]),

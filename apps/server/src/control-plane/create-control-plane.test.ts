@@ -60,6 +60,15 @@ test('a SotW proxy: full sets, an edit of another workload is not sent, deletion
   expect(harness.plane.propagation(elsewhere)?.proxies.length ?? 0).toBeLessThanOrEqual(1);
 });
 
+test('what a proxy has is told in one order, whatever it asked for first', async () => {
+  const stream = openDelta(harness.plane.ports().plain);
+  closers.push(stream.close);
+  stream.send({ node: nodeOf('client'), typeUrl: TYPE_URL.listener });
+  for (const typeUrl of [TYPE_URL.route, TYPE_URL.cluster]) stream.send({ typeUrl });
+  const { types } = await until(() => harness.plane.proxies().find((p) => p.types.length === 3));
+  expect(types.map((t) => t.type)).toEqual(['cluster', 'listener', 'route']);
+});
+
 test('a refusal shows with the words of the proxy, is not repeated, and an ACK heals it', async () => {
   await harness.put(virtualService('bad', { cluster: 1 }));
   const stream = openDelta(harness.plane.ports().plain);

@@ -1,6 +1,6 @@
 // One connected proxy: its ADS stream, what was sent and answered when, and its secrets.
 
-import type { ProxyStatus } from '@weft/mesh-core/api';
+import { type ProxyStatus, RESOURCE_TYPES } from '@weft/mesh-core/api';
 import { spiffeId } from '@weft/mesh-core/model';
 import type { ProxyNode } from '@weft/mesh-core/model';
 import { AdsStream, LayeredView, TYPE_URL, diffResourceSets, shortTypeName } from '@weft/mesh-core/xds';
@@ -205,7 +205,7 @@ export class ProxyConnection {
       lastSeenAt: this.lastSeenAt,
       identity: spiffeId(node.identity),
       ...(certificate === undefined ? {} : { certificate }),
-      types: types.map(({ outstanding: _, ...rest }) => rest),
+      types: types.map(({ outstanding: _, ...rest }) => rest).toSorted((a, b) => RESOURCE_TYPES.indexOf(a.type) - RESOURCE_TYPES.indexOf(b.type)),
       protocol: this.#options.dialect,
     };
   }

@@ -19,6 +19,7 @@ export type { TraceQuery, TraceSummary, Span, Trace, RequestQuery, RecordedReque
 export { traceQuerySchema, traceListSchema, traceSchema, traceServicesSchema, requestQuerySchema, recordedRequestListSchema } from './traces.ts';
 export type { ProxyStatus, WorkloadSecurity, ServiceSummary, ServiceObject, Status, Load, SeriesQuery, Series, ApiError } from './mesh.ts';
 export {
+  RESOURCE_TYPES,
   compareProxies,
   proxyName,
   proxyListSchema,

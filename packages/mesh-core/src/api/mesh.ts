@@ -4,8 +4,11 @@ import { z } from 'zod';
 import { healthSchema } from './graph.ts';
 import { objectRefSchema } from './traffic.ts';
 
+/** Short names of xDS types, in the order proxies are told of them and lists show them. */
+export const RESOURCE_TYPES: readonly string[] = ['cluster', 'endpoint', 'listener', 'route', 'secret'];
+
 export const proxyTypeStatusSchema = z.object({
-  /** Short type name: `listener`, `route`, `cluster`, `endpoint`, `secret`. */
+  /** One of `RESOURCE_TYPES`. */
   type: z.string(),
   sentVersion: z.string(),
   ackedVersion: z.string(),
