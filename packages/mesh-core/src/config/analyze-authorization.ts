@@ -215,17 +215,17 @@ function identityProblems({ rules = [] }: AuthorizationPolicySpec, selected: Mes
 }
 const NO_IDENTITY = 'Needs mutual TLS, which a PeerAuthentication of mode DISABLE switches off for every workload this is for.';
 
-/** As istiod warns: on TCP a rule of HTTP's fields alone denies everything. */
 function denialProblems(rule: Rule, path: string, found: Found): Problem[] {
-  const from = rule.from ?? [];
-  const to = rule.to ?? [];
-  const told =
-    to.length > 0
-      ? to.every(({ operation: o }) => (o.ports ?? o.notPorts) === undefined)
-      : from.length > 0 && from.every(({ source }) => onlyOfRequests(source));
-  return told
+  return asksOnlyHttp(rule)
     ? [found('warning', 'WEFT_DENIES_TCP', path, 'Asks for what only HTTP has, so it denies all connections of TCP ports: say which ports it is for.')]
     : [];
+}
+
+/** As istiod warns of denials, whatever ports there are. */
+export function asksOnlyHttp({ from = [], to = [] }: Rule): boolean {
+  return to.length > 0
+    ? to.every(({ operation: o }) => (o.ports ?? o.notPorts) === undefined)
+    : from.length > 0 && from.every(({ source }) => onlyOfRequests(source));
 }
 
 function onlyOfRequests(source: Source): boolean {

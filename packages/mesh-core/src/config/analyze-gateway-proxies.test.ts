@@ -39,6 +39,36 @@ test('a certificate the proxy does not find is told, and where there is one of t
   expect(gatewayProxyProblems([simple], proxies)[0]?.unresolved).toBe(true);
 });
 
+test('a destination that is not exported to the proxy of its Gateway is told', () => {
+  const vs = (namespace: string): MeshObject => ({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: 'vs', namespace },
+    spec: { hosts: ['*'], gateways: ['foo/gw'], http: [{ route: [{ destination: { host: 'web.foo.svc.cluster.local' } }] }] },
+  });
+  const service = (exportTo?: string): MeshObject => ({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'foo', ...(exportTo === undefined ? {} : { annotations: { 'networking.istio.io/exportTo': exportTo } }) },
+    spec: { ports: [{ name: 'http', port: 80 }] },
+  });
+  const entry: MeshObject = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name: 'web', namespace: 'foo' },
+    spec: { hosts: ['web.foo.svc.cluster.local'], exportTo: ['.'], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], resolution: 'STATIC' },
+  };
+  const open = gateway({ mode: 'PASSTHROUGH' });
+  const hidden = (kind: string): string =>
+    `error spec.http[0].route[0].destination.host: Gateway proxy ingressgateway.ingress does not see web.foo.svc.cluster.local: ${kind} web of foo is exported to .. Requests to it are answered 503; export it to ingress, too.`;
+  expect(told(open, vs('foo'), service('.'))).toEqual([hidden('Service')]);
+  expect(told(open, vs('foo'), entry)).toEqual([hidden('ServiceEntry')]);
+  expect(told(open, vs('foo'), service('., ingress'))).toEqual([]);
+  expect(told(open, vs('foo'), service())).toEqual([]);
+  // Hidden from the VirtualService, too: that is told as one that leads nowhere.
+  expect(told(open, vs('bar'), service('.'))).toEqual([]);
+});
+
 test('clients are checked against a bundle of the same Secret or of its own', () => {
   const mutual = gateway({ mode: 'MUTUAL', credentialName: 'cert' });
   const cert = secret('ingress', 'cert', 'tls.crt', 'tls.key');

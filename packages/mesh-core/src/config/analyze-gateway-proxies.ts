@@ -1,6 +1,7 @@
-// Gateways against the gateway proxies there are: one no proxy opens, and certificates the proxies do not find.
+// Gateways against the gateway proxies there are: one no proxy opens, certificates and destinations the proxies do not find.
 
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, type ProxyNode, unresolved } from '../model/index.ts';
+import { hiddenDestinations } from './analyze-gateway-destinations.ts';
 import { problem } from './analyze-mesh.ts';
 import type { SecretSpec } from './data-kinds.ts';
 import type { GatewaySpec } from './gateway.ts';
@@ -36,6 +37,7 @@ export function gatewayProxyProblems(objects: readonly MeshObject[], proxies: re
         }),
       );
     }),
+    ...hiddenDestinations(objects, gateways, proxies),
     ...ingresses.flatMap((ingress) => {
       const selected = proxies.filter((p) => matches(p.labels, ingressSelector(settings)));
       if (selected.length === 0) return [unselected(ingress, 'spec', ingressSelector(settings), proxies)];

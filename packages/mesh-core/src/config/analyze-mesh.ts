@@ -94,6 +94,11 @@ export function gatewayKey(name: string, namespace: string): string {
   return `${owner}/${short}`;
 }
 
+/** Whom a Service is for: it has no field for it. */
+export function exportsOf({ annotations }: MeshObject['metadata']): readonly string[] | undefined {
+  return annotations?.['networking.istio.io/exportTo']?.split(',').map((name) => name.trim());
+}
+
 /** Whether an object of `owner`'s namespace may be used in `client`'s. `~` hides it from everybody, `*` shows it to all. */
 export function visible(exportTo: readonly string[] | undefined, owner: string, client: string): boolean {
   if (exportTo === undefined || exportTo.length === 0 || exportTo.includes('*')) return true;

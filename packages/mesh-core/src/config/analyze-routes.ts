@@ -3,7 +3,7 @@
 import { type MeshObject, type ObjectRef, type Problem, refOf, unresolved } from '../model/index.ts';
 import { hostsInGateway } from './analyze-gateways.ts';
 import { matchProblems } from './analyze-matches.ts';
-import { MESH, type Mesh, gatewayKey, inFull, problem, resolveHost, visible } from './analyze-mesh.ts';
+import { MESH, type Mesh, exportsOf, gatewayKey, inFull, problem, resolveHost, visible } from './analyze-mesh.ts';
 import type { DestinationSpec, HttpRouteSpec } from './http-route.ts';
 import { nearest } from './nearest.ts';
 import { durationMs } from './schema-parts.ts';
@@ -76,8 +76,14 @@ function routeProblems(vs: VirtualService, route: readonly Weighted[] = [], path
 
 function destinationProblems(vs: VirtualService, destination: DestinationSpec, path: string, mesh: Mesh): Problem[] {
   const host = resolveHost(destination.host, vs.metadata.namespace);
-  const service = mesh.services.get(host);
+  const there = mesh.services.get(host);
+  const service = there !== undefined && seenByClients(vs, exportsOf(there.metadata), there.metadata.namespace) ? there : undefined;
   const ports = service?.spec.ports.map((p) => p.port) ?? entryPorts(vs, host, mesh);
+  if (ports === undefined && there !== undefined) {
+    const { namespace } = there.metadata;
+    const message = `Service ${inFull(destination.host, host)} is not exported to ${clientsOf(vs).join(', ')}: requests are answered 503. Its annotation networking.istio.io/exportTo, of namespace ${namespace}, says whom it is for.`;
+    return [unresolved(problem(vs, 'error', 'KIA1101', `${path}.host`, message))];
+  }
   if (ports === undefined) {
     const names = [...mesh.services.values()].map((s) =>
       s.metadata.namespace === vs.metadata.namespace ? s.metadata.name : resolveHost(s.metadata.name, s.metadata.namespace),
@@ -130,10 +136,18 @@ function destinationProblems(vs: VirtualService, destination: DestinationSpec, p
   return problems;
 }
 
+/** Where the VirtualService counts. */
+function clientsOf({ spec: { exportTo = [] }, metadata: { namespace } }: VirtualService): readonly string[] {
+  return exportTo.length === 0 ? [namespace] : exportTo.map((e) => (e === '.' ? namespace : e));
+}
+
+function seenByClients(vs: VirtualService, exportTo: readonly string[] | undefined, owner: string): boolean {
+  return clientsOf(vs).some((client) => visible(exportTo, owner, client));
+}
+
 /** Ports of the ServiceEntry with a host, as far as it may be seen where the VirtualService counts. */
-function entryPorts({ spec: { exportTo = [] }, metadata: { namespace } }: VirtualService, host: string, { entriesOf }: Mesh): readonly number[] | undefined {
-  const clients = exportTo.length === 0 ? [namespace] : exportTo.map((e) => (e === '.' ? namespace : e));
-  return entriesOf(host).find((entry) => clients.some((client) => visible(entry.exportTo, entry.namespace, client)))?.ports;
+function entryPorts(vs: VirtualService, host: string, { entriesOf }: Mesh): readonly number[] | undefined {
+  return entriesOf(host).find((entry) => seenByClients(vs, entry.exportTo, entry.namespace))?.ports;
 }
 
 function subsetProblems(vs: VirtualService, shownHost: string, subset: string, host: string, path: string, mesh: Mesh): Problem[] {

@@ -1,7 +1,8 @@
-// ServiceEntries that cannot be told apart.
+// ServiceEntries that cannot be told apart, and hosts of theirs that somebody else has.
 
 import type { MeshObject, Problem } from '../model/index.ts';
-import { problem } from './analyze-mesh.ts';
+import { type Mesh, exportsOf, problem, visible } from './analyze-mesh.ts';
+import { NO_EFFECT } from './analyze-no-effect.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
 
 type ServiceEntry = MeshObject<ServiceEntrySpec>;
@@ -23,6 +24,18 @@ export function serviceEntryProblems(entry: ServiceEntry): Problem[] {
         ]
       : [],
   );
+}
+
+/** Where both are seen a Service comes first. */
+export function shadowedHosts(entry: ServiceEntry, { services }: Mesh): Problem[] {
+  return entry.spec.hosts.flatMap((host, i) => {
+    const service = services.get(host.toLowerCase());
+    if (service === undefined) return [];
+    const { name, namespace } = service.metadata;
+    if (!visible(exportsOf(service.metadata), namespace, entry.metadata.namespace)) return [];
+    const message = `Has no effect here: Service ${name} of ${namespace} has the host ${host}, and comes first wherever it is seen. Ports and endpoints of this entry do not count for it.`;
+    return [problem(entry, 'warning', NO_EFFECT, `spec.hosts[${i}]`, message)];
+  });
 }
 
 /** One host and port, visible to the same namespaces, with different protocols. */

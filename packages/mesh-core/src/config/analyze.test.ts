@@ -225,3 +225,54 @@ test('a host is told as it was written, and in full only where that says more', 
   expect(messages('nowhere')).toEqual(['No Service has the host nowhere (nowhere.bookinfo.svc.cluster.local).']);
   expect(messages('gw.edge.svc.cluster.local')).toEqual(['No Service has the host gw.edge.svc.cluster.local.']);
 });
+
+test('portLevelMtls for a port nothing selected has is told, with those there are', () => {
+  const about = (port: number, ...more: string[]): string[] => {
+    const policy = `{ selector: { matchLabels: { app: reviews } }, portLevelMtls: { ${port}: { mode: STRICT } } }`;
+    return analyse(object('PeerAuthentication', policy), ...more).map((p) => `${p.severity} ${p.code} ${p.path}: ${p.message}`);
+  };
+  expect(about(9081)).toEqual([
+    'warning WEFT_UNKNOWN_PORT spec.portLevelMtls.9081: No workload this is for has a port 9081, so nothing comes of it. Ports of theirs, and of their Services: 9080.',
+  ]);
+  expect(about(9080)).toEqual([]);
+  // The numbers of the workload itself, of where a Service leads, and of what a Sidecar opens.
+  expect(about(7000, object('WorkloadEntry', '{ address: 127.0.0.1, ports: { http: 7000 }, labels: { app: reviews } }'))).toEqual([]);
+  const second = object('Service', '{ selector: { app: reviews }, ports: [{ name: http, port: 80, targetPort: 7001 }] }', 'second');
+  expect(about(7001, second.replace('networking.istio.io/v1', 'v1'))).toEqual([]);
+  expect(about(7002, object('Sidecar', '{ ingress: [{ port: { number: 7002, protocol: HTTP, name: in }, defaultEndpoint: "127.0.0.1:7002" }] }'))).toEqual([]);
+});
+
+test('hosts of a ServiceEntry that a Service has are told, where both are seen', () => {
+  const entry = (namespace = 'bookinfo'): string =>
+    object(
+      'ServiceEntry',
+      '{ hosts: [a.example.com, Reviews.bookinfo.svc.cluster.local], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: STATIC }',
+    ).replace('namespace: bookinfo', `namespace: ${namespace}`);
+  const told = (...texts: string[]): string[] => analyse(...texts).map((p) => `${p.severity} ${p.code} ${p.path}`);
+  expect(told(entry())).toEqual(['warning WEFT_NO_EFFECT spec.hosts[1]']);
+  expect(told(entry('other'))).toHaveLength(1);
+  const own = object('Service', '{ ports: [{ name: http, port: 80 }] }', 'own').replace('networking.istio.io/v1', 'v1');
+  const hidden = own.replace('name: own', 'annotations: { networking.istio.io/exportTo: . }, name: own');
+  expect(told(hidden, entry('other').replace('Reviews', 'own'))).toEqual([]);
+  expect(told(hidden, entry().replace('Reviews', 'own'))).toHaveLength(1);
+});
+
+test('a Service that is not exported to where a VirtualService counts is none for it', () => {
+  const own = object('Service', '{ ports: [{ name: http, port: 80 }] }', 'own').replace('networking.istio.io/v1', 'v1');
+  const exported = (to: string): string => own.replace('name: own', `annotations: { networking.istio.io/exportTo: "${to}" }, name: own`);
+  const routed = (service: string, more = ''): string[] =>
+    analyse(
+      service,
+      object('VirtualService', `{ hosts: [x.example.com], ${more} http: [{ route: [{ destination: { host: own.bookinfo.svc.cluster.local } }] }] }`).replace(
+        'namespace: bookinfo',
+        'namespace: other',
+      ),
+    ).map((p) => `${p.severity} ${p.code} ${p.path}: ${p.message}`);
+  const hidden = (clients: string): string =>
+    `error KIA1101 spec.http[0].route[0].destination.host: Service own.bookinfo.svc.cluster.local is not exported to ${clients}: requests are answered 503. Its annotation networking.istio.io/exportTo, of namespace bookinfo, says whom it is for.`;
+  expect(routed(own)).toEqual([]);
+  expect(routed(exported('.'))).toEqual([hidden('other')]);
+  expect(routed(exported('other, third'))).toEqual([]);
+  expect(routed(exported('third'), 'exportTo: [third],')).toEqual([]);
+  expect(routed(exported('other'), 'exportTo: [third],')).toEqual([hidden('third')]);
+});

@@ -3,6 +3,7 @@
 
 import { DEFAULT_MESH_SETTINGS, type MeshObject, type Problem, isSameList } from '../model/index.ts';
 import { authorizationProblems } from './analyze-authorization.ts';
+import { tcpRuleProblems } from './analyze-tcp-rules.ts';
 import { destinationRulePairs, destinationRuleProblems } from './analyze-rules.ts';
 import { type ConnectedProxy, type Mesh, meshOf } from './analyze-mesh.ts';
 import { envoyFilterProblems } from './analyze-envoy-filters.ts';
@@ -20,9 +21,9 @@ import { effectiveSettings } from './mesh-config.ts';
 import { meshConfigProblems } from './analyze-mesh-config.ts';
 import { sidecarProblems } from './analyze-sidecars.ts';
 import { telemetryProblems } from './analyze-telemetry.ts';
-import { protocolConflicts, serviceEntryProblems } from './analyze-service-entries.ts';
+import { protocolConflicts, serviceEntryProblems, shadowedHosts } from './analyze-service-entries.ts';
 
-export { MESH, gatewayKey, hostIndex, hostMatches, publicity, resolveHost, visible } from './analyze-mesh.ts';
+export { MESH, exportsOf, gatewayKey, hostIndex, hostMatches, publicity, resolveHost, visible } from './analyze-mesh.ts';
 
 /** Finds {@link analyzeObjects} again and again, in meshes that differ little: what single objects depend on is looked at anew only where it changed. */
 export type Analysis = (objects: readonly MeshObject[], proxies: readonly ConnectedProxy[]) => Problem[];
@@ -45,13 +46,13 @@ export function createAnalysis(): Analysis {
       ...mesh.policies.flatMap((policy) => peerAuthenticationProblems(policy, mesh)),
       ...duplicatePeerAuthentications(mesh.policies),
       ...mesh.requestAuthentications.flatMap((policy) => requestAuthenticationProblems(policy, mesh)),
-      ...mesh.authorizations.flatMap((policy) => authorizationProblems(policy, mesh)),
+      ...mesh.authorizations.flatMap((policy) => [...authorizationProblems(policy, mesh), ...tcpRuleProblems(policy, mesh)]),
       ...extensionProviderProblems(objects, mesh),
       ...subsetsPastGateways(mesh.virtualServices),
       ...gatewayConflicts([...gateways.values()], mesh),
       ...ingressProblems(mesh, effectiveSettings(DEFAULT_MESH_SETTINGS, objects)),
       ...mesh.l4Routes.flatMap((route) => l4RouteProblems(route, mesh)),
-      ...mesh.serviceEntries.flatMap(serviceEntryProblems),
+      ...mesh.serviceEntries.flatMap((entry) => [...serviceEntryProblems(entry), ...shadowedHosts(entry, mesh)]),
       ...protocolConflicts(mesh.serviceEntries),
       ...mesh.sidecars.flatMap((sidecar) => sidecarProblems(sidecar, mesh)),
       ...selectorProblems(

@@ -37,8 +37,6 @@ const DEVIATIONS: Readonly<Record<string, string>> = {
 /** Single findings Weft does not have, and why. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
   'IST0132 VirtualService default/httpbin-bogus': 'a Gateway that does not exist is reported once, not once more for its hosts',
-  'IST0101 VirtualService istio-system/cross-namespace-details': 'the annotation networking.istio.io/exportTo of a Service is not read',
-  'IST0101 VirtualService hello/hello-export-to-bogus': 'Services are seen from all namespaces',
 };
 
 interface Case {

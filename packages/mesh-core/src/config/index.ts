@@ -2,7 +2,19 @@ export { gatewayProxyProblems } from './analyze-gateway-proxies.ts';
 export type { AuthorizationPolicySpec } from './authorization-policy.ts';
 export { isDryRun, isPathTemplate } from './authorization-policy.ts';
 export type { BackendTlsPolicySpec } from './backend-tls-policy.ts';
-export { type Analysis, MESH, analyzeObjects, createAnalysis, gatewayKey, hostIndex, hostMatches, publicity, resolveHost, visible } from './analyze.ts';
+export {
+  type Analysis,
+  MESH,
+  analyzeObjects,
+  createAnalysis,
+  exportsOf,
+  gatewayKey,
+  hostIndex,
+  hostMatches,
+  publicity,
+  resolveHost,
+  visible,
+} from './analyze.ts';
 export { type Select, labelIndex, matches } from './label-index.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';
 export type { EnvoyFilterSpec } from './envoy-filter.ts';
@@ -12,6 +24,7 @@ export type { GatewayClassSpec, KubernetesGatewaySpec, LabelSelector, ReferenceG
 export type { GatewaySpec } from './gateway.ts';
 export { CIPHER_SUITES } from './gateway.ts';
 export type { DestinationSpec, HttpMatchSpec, HttpRouteSpec } from './http-route.ts';
+export { type Protocol, protocolOf } from './port-protocol.ts';
 export type { PeerAuthenticationSpec, ServiceSpec, WorkloadEntrySpec } from './other-kinds.ts';
 export type { JwtRule, RequestAuthenticationSpec } from './request-authentication.ts';
 export type { IngressBackend, IngressClassSpec, IngressSpec } from './ingress.ts';

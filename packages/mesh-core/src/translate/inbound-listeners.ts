@@ -1,13 +1,14 @@
 // LDS of sidecars' inbound side: the application's ports with the mesh's mutual TLS.
 
 import type { JsonObject } from '@bufbuild/protobuf';
+import { protocolOf } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { httpAuthorization, tcpAuthorization } from './authorization.ts';
 import { PEER_HEADER, socketAddress } from './common.ts';
 import { httpExternalAuthorization } from './external-authorization.ts';
 import { type Inbound, inboundCluster, serviceBehind } from './inbound-ports.ts';
 import { HTTP_INSPECTOR, PLAINTEXT_HTTP, TLS_INSPECTOR, hcm, sniffing } from './listeners.ts';
-import { type Mesh, type MeshService, mtlsModeOf, protocolOf } from './mesh.ts';
+import { type Mesh, type MeshService, mtlsModeOf } from './mesh.ts';
 import { downstreamTls, serverTls } from './server-tls.ts';
 import { tcpProxyFilter } from './tcp-routes.ts';
 

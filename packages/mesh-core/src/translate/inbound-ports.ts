@@ -2,10 +2,10 @@
 
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { ServerTls } from './server-tls.ts';
-import type { SidecarSpec, TrafficPolicySpec } from '../config/index.ts';
+import type { Protocol, SidecarSpec, TrafficPolicySpec } from '../config/index.ts';
 import type { InboundPort, ProxyNode } from '../model/index.ts';
 import { hostAddress } from './common.ts';
-import type { Mesh, MeshService, Protocol } from './mesh.ts';
+import type { Mesh, MeshService } from './mesh.ts';
 import { protocolByName } from './service-entries.ts';
 import { servicesOfWorkload } from './service-workloads.ts';
 import { sidecarOf } from './sidecar-scope.ts';

@@ -6,11 +6,14 @@ import {
   type IngressClassSpec,
   type IngressSpec,
   type PeerAuthenticationSpec,
+  type Protocol,
   type ServiceEntrySpec,
   type ServiceSpec,
   type VirtualServiceSpec,
   effectiveSettings,
+  exportsOf,
   matches,
+  protocolOf,
   publicity,
   resolveHost,
   servedIngresses,
@@ -23,9 +26,6 @@ import { gatewaysOfListeners, listenersByGateway, virtualServicesOfRoutes } from
 import { ingressGateways, ingressVirtualServices } from './ingress.ts';
 import { Memo, type Remembering, type Sources, derived, fact, sameElements, sameEntries, source } from './memo.ts';
 import { type EntryFacts, entryServices } from './service-entries.ts';
-
-/** `https`: TLS that is passed on as it is. `auto`: not declared, told by the first bytes. */
-export type Protocol = 'http' | 'http2' | 'grpc' | 'grpc-web' | 'tcp' | 'https' | 'auto';
 
 export interface ServicePort {
   name: string;
@@ -198,7 +198,7 @@ function allServices(mesh: Mesh): MeshService[] {
     host: resolveHost(metadata.name, metadata.namespace, mesh.settings.domainSuffix),
     name: metadata.name,
     namespace: metadata.namespace,
-    exportTo: metadata.annotations?.[EXPORT_ANNOTATION]?.split(',').map((name) => name.trim()),
+    exportTo: exportsOf(metadata),
     ports: spec.ports
       .filter((p) => p.protocol !== 'UDP')
       .map((p) => ({ name: p.name ?? '', port: p.port, targetPort: p.targetPort ?? p.port, protocol: protocolOf(p.name ?? '', p.appProtocol, p.port) })),
@@ -208,35 +208,6 @@ function allServices(mesh: Mesh): MeshService[] {
 
 /** {@link MeshService.key} of a Service. */
 export const serviceKey = ({ namespace, name }: MeshObject['metadata']): string => `Service|${namespace}/${name}`;
-
-/** A Service has no field for it. */
-const EXPORT_ANNOTATION = 'networking.istio.io/exportTo';
-
-const WELL_KNOWN_TCP = new Set([25, 53, 3306, 27017]);
-
-/** Istio's explicit protocol selection: appProtocol, else the port name's first part. Undeclared ports are sniffed but for the server-first ones. */
-export function protocolOf(name: string, appProtocol: string | undefined, port: number): Protocol {
-  const declared = (appProtocol ?? name).toLowerCase();
-  if (declared === 'kubernetes.io/h2c') return 'http2';
-  if (declared.startsWith('grpc-web')) return 'grpc-web';
-  const word = declared.split(/[-/]/)[0] ?? '';
-  switch (word) {
-    case 'http':
-    case 'http2':
-    case 'grpc':
-    case 'tcp':
-    case 'https':
-      return word;
-    case 'tls':
-      return 'https';
-    case 'mongo':
-    case 'mysql':
-    case 'redis':
-      return 'tcp';
-    default:
-      return WELL_KNOWN_TCP.has(port) ? 'tcp' : 'auto';
-  }
-}
 
 /** Port of a workload for a service port: named in the WorkloadEntry, else the target port, else the service's. */
 export function endpointPort(workload: Workload, port: ServicePort): number {

@@ -1,13 +1,13 @@
 // CDS: the clusters a proxy always has: its own application's ports, and the two ends of traffic to unknown hosts.
 
 import type { JsonObject } from '@bufbuild/protobuf';
-import type { TrafficPolicySpec } from '../config/index.ts';
+import { type TrafficPolicySpec, protocolOf } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { any, seconds, socketAddress, without } from './common.ts';
 import { passthroughCluster } from './external-clusters.ts';
 import { type Inbound, inboundCluster, inboundPorts, serviceBehind } from './inbound-ports.ts';
 import { destinationRuleFor } from './destination-rules.ts';
-import { type Mesh, protocolOf } from './mesh.ts';
+import type { Mesh } from './mesh.ts';
 import { HTTP_OPTIONS, connectionOptions, effectivePolicy, ms, poolOptions, thresholds } from './traffic-policy.ts';
 
 const CLIENT_PROTOCOL = { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } };

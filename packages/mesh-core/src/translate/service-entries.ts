@@ -1,9 +1,9 @@
 // Services that ServiceEntries add to the mesh: hosts of the outside, or of machines.
 
-import type { ServiceEntrySpec } from '../config/index.ts';
+import type { Protocol, ServiceEntrySpec } from '../config/index.ts';
 import type { MeshObject, MeshSettings } from '../model/index.ts';
 import { spiffeId } from '../model/index.ts';
-import type { MeshService, Protocol, ServicePort, Workload } from './mesh.ts';
+import type { MeshService, ServicePort, Workload } from './mesh.ts';
 
 export interface EntryFacts {
   resolution: NonNullable<ServiceEntrySpec['resolution']>;
