@@ -25,7 +25,7 @@ export interface Configuration {
   references(typeUrl: TypeUrl): Set<string>;
   versions(typeUrl: TypeUrl): Record<string, string>;
   forget(typeUrl: TypeUrl, names: readonly string[]): void;
-  /** The stream has ended: what waits for the rest of an update will not hear it. */
+  /** The stream has ended: of an update what waits for its rest is forgotten, and comes again by the next. */
   disconnected(): void;
   /** Tries again to bind the listeners that could not be. */
   rebind(): Promise<void>;
@@ -53,7 +53,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
    * Changed clusters that wait for the endpoints that go with them, as in Envoy: the control plane sends these again. What a cluster
    * asks of its endpoints (identities, TLS) is not to be asked of those that have just left.
    */
-  const warming = new Map<string, ClusterConfig>();
+  const warming = new Map<string, { cluster: ClusterConfig; resource: RawResource; before: ClusterConfig }>();
   let live = new Map<string, ListenerConfig>();
   let unbound = false;
   // Told that there are no listeners a proxy is as ready as it will be: a gateway of no Gateway yet.
@@ -62,22 +62,25 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
   const rawOf = (typeUrl: TypeUrl): Map<string, RawResource> => raw.get(typeUrl) ?? new Map<string, RawResource>();
   const isAnswered = (typeUrl: TypeUrl, name: string): boolean => answered.get(typeUrl)?.has(name) === true;
 
-  const warmUp = (edsName?: string, endpoints?: LoadAssignment): void => {
-    for (const [name, cluster] of warming) {
-      if (edsName !== undefined && cluster.edsName !== edsName) continue;
+  const warmUp = (edsName: string, endpoints?: LoadAssignment): void => {
+    for (const [name, { cluster, resource }] of warming) {
+      if (cluster.edsName !== edsName) continue;
       warming.delete(name);
+      rawOf(TYPE_URL.cluster).set(name, resource);
       runtime.applyCluster(cluster, endpoints);
     }
   };
 
   /** Decodes one resource and puts it to use; throws and changes nothing when it cannot be done. */
-  const applyResource = (typeUrl: TypeUrl, { body, name }: RawResource): void => {
+  const applyResource = (typeUrl: TypeUrl, resource: RawResource): void => {
+    const { body, name } = resource;
     switch (typeUrl) {
       case TYPE_URL.cluster: {
         const cluster = decodeCluster(body, name);
-        const waits = clusters.get(name)?.edsName === cluster.edsName && cluster.discovery === 'eds' && isAnswered(TYPE_URL.endpoint, cluster.edsName);
-        if (waits) warming.set(name, cluster);
-        else {
+        const before = warming.get(name)?.before ?? clusters.get(name);
+        if (before?.edsName === cluster.edsName && cluster.discovery === 'eds' && isAnswered(TYPE_URL.endpoint, cluster.edsName)) {
+          warming.set(name, { cluster, resource, before });
+        } else {
           runtime.applyCluster(cluster);
           warming.delete(name);
         }
@@ -202,7 +205,7 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
           }
           continue;
         }
-        kept.set(resource.name, resource);
+        if (typeUrl !== TYPE_URL.cluster || !warming.has(resource.name)) kept.set(resource.name, resource);
         heard?.add(resource.name);
       }
       const wanted = removed.length === 0 ? undefined : references(typeUrl);
@@ -239,7 +242,14 @@ export function createConfiguration(runtime: ProxyRuntime, events: Configuration
         }
       }
     },
-    disconnected: () => warmUp(),
+    disconnected() {
+      for (const [name, { before }] of warming) {
+        clusters.set(name, before);
+        // It had been taken away before it changed.
+        if (!rawOf(TYPE_URL.cluster).has(name)) condemned.add(name);
+      }
+      warming.clear();
+    },
     async rebind() {
       if (unbound) await settle();
     },
