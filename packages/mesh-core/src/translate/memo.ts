@@ -375,9 +375,13 @@ export function sameList<T>(old: readonly T[], now: readonly T[]): readonly T[] 
   return isSameList(old, now) ? old : now;
 }
 
-/** Entries that are equal in content keep their identity; when all do, so does the map. */
-export function sameEntries<T>(old: ReadonlyMap<string, T>, now: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
-  const kept = new Map([...now].map(([key, value]) => [key, sameContent(old.get(key), value)]));
+/** Entries that are equal in content keep their identity; when all do, so does the map. `same`: of two that are equal the first. */
+export function sameEntries<T>(old: ReadonlyMap<string, T>, now: ReadonlyMap<string, T>, same: (old: T, now: T) => T = sameContent): ReadonlyMap<string, T> {
+  const kept = new Map<string, T>();
+  for (const [key, value] of now) {
+    const before = old.get(key);
+    kept.set(key, before === undefined ? value : same(before, value));
+  }
   const names = [...old.keys()];
   return kept.size === old.size && [...kept].every(([key, value], i) => key === names[i] && old.get(key) === value) ? old : kept;
 }

@@ -47,7 +47,7 @@ function byService(mesh: Mesh): ReadonlyMap<string, readonly Workload[]> {
       const workloads = derived<Mesh, readonly Workload[]>(
         m,
         'workloads',
-        (n) => ofKind<WorkloadEntrySpec>(n, 'WorkloadEntry').map((entry) => toWorkload(entry, n.settings)),
+        (n) => ofKind<WorkloadEntrySpec>(n, 'WorkloadEntry').map((entry) => workloadOf(entry, n.settings)),
         sameElements,
       );
       const select = labelIndex(
@@ -64,12 +64,22 @@ function byService(mesh: Mesh): ReadonlyMap<string, readonly Workload[]> {
       );
       return new Map([...services, ...entries]);
     },
-    sameEntries,
+    (old, now) => sameEntries(old, now, sameElements),
   );
 }
 
-function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings): Workload {
-  const { spec, metadata } = entry;
+/** Of each entry one, so that those of thousands that have not moved need not be compared: of objects, which never change, as long as they are there. */
+const made = new WeakMap<MeshObject<WorkloadEntrySpec>, { workload: Workload; trustDomain: string }>();
+
+function workloadOf(entry: MeshObject<WorkloadEntrySpec>, { trustDomain }: MeshSettings): Workload {
+  const known = made.get(entry);
+  if (known?.trustDomain === trustDomain) return known.workload;
+  const workload = toWorkload(entry, trustDomain);
+  made.set(entry, { workload, trustDomain });
+  return workload;
+}
+
+function toWorkload({ spec, metadata }: MeshObject<WorkloadEntrySpec>, trustDomain: string): Workload {
   const serviceAccount = spec.serviceAccount ?? 'default';
   return {
     name: metadata.name,
@@ -78,7 +88,7 @@ function toWorkload(entry: MeshObject<WorkloadEntrySpec>, settings: MeshSettings
     ports: spec.ports ?? {},
     labels: { ...metadata.labels, ...spec.labels },
     serviceAccount,
-    principal: spiffeId({ trustDomain: settings.trustDomain, namespace: metadata.namespace, serviceAccount }),
+    principal: spiffeId({ trustDomain, namespace: metadata.namespace, serviceAccount }),
     weight: spec.weight ?? 1,
     locality: spec.locality ?? '',
     healthy: isHealthy(metadata),

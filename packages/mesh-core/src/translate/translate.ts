@@ -181,7 +181,7 @@ function baseOf(mesh: Mesh, node: ProxyNode, settings: MeshSettings, { keys }: P
   const encode = encodeIn(mesh);
   return onceEntry(mesh, keys.base, () => ({
     parts: once(mesh, keys.parts, () => partsOf(mesh, node, encode)),
-    shared: onceFor(mesh, 'clusters', node, (n) => sharedClusters(mesh, n, encode)),
+    shared: sharedClusters(mesh, node, encode),
     special: once(mesh, keys.special, () => specialOf(mesh, node, encode)),
     own: once(mesh, keys.own, () => ownOf(mesh, node, settings, encode)),
   }));
@@ -279,10 +279,14 @@ function partsOf(mesh: Mesh, node: ProxyNode, encode: Encode): Parts {
 
 /** Makes for a proxy what takes longest, service by service; {@link translate} finds it then. */
 export function* prepare(mesh: Mesh, node: ProxyNode): Generator<void> {
-  for (const { host } of visibleServices(mesh, node)) {
-    clustersOf(mesh, node, host, encodeIn(mesh));
+  const encode = encodeIn(mesh);
+  const services = visibleServices(mesh, node);
+  yield;
+  for (const { host } of services) {
+    clustersOf(mesh, node, host, encode);
     yield;
   }
+  sharedClusters(mesh, node, encode);
 }
 
 function clustersOf(mesh: Mesh, node: ProxyNode, host: string, encode: Encode): readonly { cluster: Resource; endpoints: readonly Resource[] }[] {
@@ -299,8 +303,10 @@ function clustersOf(mesh: Mesh, node: ProxyNode, host: string, encode: Encode): 
 }
 
 function sharedClusters(mesh: Mesh, node: ProxyNode, encode: Encode): Base['shared'] {
-  const pairs = visibleServices(mesh, node).flatMap(({ host }) => clustersOf(mesh, node, host, encode));
-  return { clusters: byName(pairs.map((p) => p.cluster)), endpoints: byName(pairs.flatMap((p) => p.endpoints)) };
+  return onceFor(mesh, 'clusters', node, (client) => {
+    const pairs = visibleServices(mesh, client).flatMap(({ host }) => clustersOf(mesh, client, host, encode));
+    return { clusters: byName(pairs.map((p) => p.cluster)), endpoints: byName(pairs.flatMap((p) => p.endpoints)) };
+  });
 }
 
 function byName(resources: readonly Resource[]): View {
