@@ -17,6 +17,7 @@ import { statusOf } from './kube/status.ts';
 import { attachLive } from './live.ts';
 import { meshRoutes } from './mesh-routes.ts';
 import { createQueries } from './queries.ts';
+import { inTurns } from '../in-turns.ts';
 import { withoutSecretValues } from './redacted-store.ts';
 import { registerSecurity } from './security.ts';
 import type { ApiServices, ReadyServices } from './services.ts';
@@ -25,12 +26,13 @@ const BODY_LIMIT = 262_144;
 
 /** Builds the app; the caller listens and closes. `app.close()` ends the live channel too. */
 export async function createApp(given: ApiServices): Promise<FastifyInstance> {
+  const analysis = createAnalysis();
   const services: ReadyServices = {
     host: '127.0.0.1',
     log: (message) => void process.stderr.write(`${message}\n`),
     ...given,
     store: withoutSecretValues(given.store),
-    analyze: createAnalysis(),
+    analyze: (objects, proxies) => inTurns(analysis(objects, proxies)),
   };
   const app = fastify({ bodyLimit: BODY_LIMIT, forceCloseConnections: true, routerOptions: { maxParamLength: 600 } });
   app.setValidatorCompiler(validatorCompiler);

@@ -42,9 +42,9 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
     return object;
   };
   /** By refKey. */
-  const problemsByObject = (): Map<string, Problem[]> => {
+  const problemsByObject = async (): Promise<Map<string, Problem[]>> => {
     const found = new Map<string, Problem[]>();
-    for (const problem of queries.problems()) {
+    for (const problem of await queries.problems()) {
       if (problem.ref !== undefined) push(found, refKey(problem.ref), problem);
     }
     return found;
@@ -76,7 +76,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
           ...(kind === undefined ? {} : { kind }),
           ...(query.namespace === undefined ? {} : { namespace: query.namespace }),
         });
-        const problems = problemsByObject();
+        const problems = await problemsByObject();
         return {
           revision,
           items: items.map((o) => {
@@ -102,7 +102,10 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
         ref: refOf(object),
         resourceVersion: object.metadata.resourceVersion,
         yaml,
-        problems: read.objects.length === 1 ? [...read.problems, ...crossProblems(services, read)] : (problemsByObject().get(refKey(refOf(object))) ?? []),
+        problems:
+          read.objects.length === 1
+            ? [...read.problems, ...(await crossProblems(services, read))]
+            : ((await problemsByObject()).get(refKey(refOf(object))) ?? []),
       };
     });
 
@@ -123,7 +126,7 @@ export function configRoutes(services: ReadyServices, queries: Queries): Fastify
       async ({ body, query, headers }) => {
         const read = await readTextInTurns(body.yaml, store);
         if (read.problems.some((p) => p.severity === 'error')) throw invalid(read.problems);
-        const cross = crossProblems(services, read);
+        const cross = await crossProblems(services, read);
         // What was wrong before and is not touched by this text must not block it.
         const touched = new Set(
           read.objects.filter(({ object }) => verbOf(store.get(refOf(object)), object) !== 'unchanged').map(({ object }) => refKey(refOf(object))),

@@ -120,10 +120,10 @@ function readLater(source: string, { text, before }: YamlPiece): ReadDocument {
 }
 
 /** Findings that need the other objects too, for the objects of the text only, with their lines. */
-export function crossProblems(services: ReadyServices, read: ReadText): Problem[] {
+export async function crossProblems(services: ReadyServices, read: ReadText): Promise<Problem[]> {
   const objects = merged(services, read);
   const proxies = services.controlPlane.proxies();
-  const found = services.analyze(objects, proxies);
+  const found = await services.analyze(objects, proxies);
   return inText([...found, ...deliveryProblems(objects, proxies, services.settings.domainSuffix)], read);
 }
 
@@ -178,7 +178,7 @@ export async function checkText(services: ReadyServices, yaml: string, now: () =
   const started = now();
   const read = await readTextInTurns(yaml, services.store);
   const broken = read.problems.some((p) => p.severity === 'error');
-  const problems = broken ? read.problems : [...read.problems, ...crossProblems(services, read)];
+  const problems = broken ? read.problems : [...read.problems, ...(await crossProblems(services, read))];
   const changed = read.objects.map((o) => o.object).filter((o) => verbOf(services.store.get(refOf(o)), o) !== 'unchanged');
   return {
     problems,

@@ -1,6 +1,6 @@
 // What each topic of the live channel computes: once per distinct (topic, parameters), for all its subscribers.
 
-import type { GraphDelta, GraphSnapshot, Propagation, ProxyStatus, Revision, Subscribe } from '@weft/mesh-core/api';
+import type { GraphDelta, GraphSnapshot, Propagation, ProxyStatus, Revision, Status, Subscribe } from '@weft/mesh-core/api';
 import { isDeepStrictEqual } from 'node:util';
 import { inTurns } from '../in-turns.ts';
 import { every } from './every.ts';
@@ -154,12 +154,12 @@ function revisionsFeed({ store, controlPlane }: ReadyServices, queries: Queries)
 }
 
 function statusFeed(queries: Queries): Feed {
-  let current = queries.status();
+  let current: Status | undefined;
   return {
     start: async (push, fail) => {
-      current = queries.status();
-      return every(() => {
-        const next = queries.status();
+      current = await queries.status();
+      return every(async () => {
+        const next = await queries.status();
         if (isDeepStrictEqual(next, current)) return;
         current = next;
         push(undefined);

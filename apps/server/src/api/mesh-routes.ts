@@ -63,7 +63,7 @@ export function meshRoutes(services: ReadyServices, queries: Queries): FastifyPl
       async ({ params: { namespace, name }, query }) => {
         const service = queries.services(query.windowSec).find((s) => s.namespace === namespace && s.name === name);
         if (service === undefined) throw new RefusedError(404, 'WEFT_NOT_FOUND', `Service ${namespace}/${name} does not exist`);
-        const problems = queries.problems();
+        const problems = await queries.problems();
         const objects = objectsOfService(services.store.list().items, namespace, name, services.settings.domainSuffix).map((o) => {
           const own = problems.filter((p) => p.ref !== undefined && refKey(p.ref) === refKey(o.ref));
           return { ...o, errors: own.filter((p) => p.severity === 'error').length, warnings: own.filter((p) => p.severity === 'warning').length };
@@ -71,7 +71,7 @@ export function meshRoutes(services: ReadyServices, queries: Queries): FastifyPl
         return { service, objects };
       },
     );
-    app.get('/problems', { schema: { response: { 200: problemListSchema } } }, async () => ({ items: [...queries.problems()] }));
+    app.get('/problems', { schema: { response: { 200: problemListSchema } } }, async () => ({ items: [...(await queries.problems())] }));
     app.get('/security', { schema: { response: { 200: securitySchema } } }, async () => ({
       items: securityOf(services.store.list().items, controlPlane.proxies()),
     }));

@@ -13,11 +13,11 @@ import { labelsOf, splitRuleOf, weightsText, workloadsIn } from './split.ts';
 const SPLIT_WINDOW_SEC = 60;
 
 export interface Queries {
-  problems(): readonly Problem[];
+  problems(): Promise<readonly Problem[]>;
   /** Throws RefusedError 404 when the service is not there. */
   split(namespace: string, service: string): Promise<TrafficSplit>;
   services(windowSec: number): ServiceSummary[];
-  status(): Status;
+  status(): Promise<Status>;
   /** One commit for people; `full` adds the YAML before and after. */
   revision(commit: Commit, full?: boolean): Revision;
   namespaces(): string[];
@@ -25,15 +25,15 @@ export interface Queries {
 
 export function createQueries(services: ReadyServices): Queries {
   const { store, controlPlane, telemetry, settings } = services;
-  let analysed: { of: string; problems: Problem[] } | undefined;
+  let analysed: { of: string; problems: Promise<readonly Problem[]> } | undefined;
   const changedAt = new Map<string, number>();
 
-  const problems = (): readonly Problem[] => {
+  const problems = async (): Promise<readonly Problem[]> => {
     const { items, revision } = store.list();
     const proxies = controlPlane.proxies();
     const of = [revision, ...proxies.map(({ namespace, identity, labels }) => JSON.stringify([namespace, identity, labels])).toSorted()].join();
     if (analysed?.of !== of) analysed = { of, problems: services.analyze(items, proxies) };
-    return [...analysed.problems, ...deliveryProblems(items, proxies, settings.domainSuffix)];
+    return [...(await analysed.problems), ...deliveryProblems(items, proxies, settings.domainSuffix)];
   };
   const changeTime = async (revision: string): Promise<number> => {
     const known = changedAt.get(revision);
@@ -128,9 +128,9 @@ export function createQueries(services: ReadyServices): Queries {
           };
         });
     },
-    status: () => {
+    status: async () => {
       const proxies = controlPlane.proxies();
-      const found = problems();
+      const found = await problems();
       return {
         version: services.version,
         mesh: settings.meshId,

@@ -1,8 +1,8 @@
 // What the API needs of the other rooms, as narrow interfaces: tests give small implementations, main.ts the real ones.
 
 import type { GraphSnapshot, GraphType, Load, Series, SeriesQuery, Trace, TraceQuery, TraceSummary } from '@weft/mesh-core/api';
-import type { Analysis } from '@weft/mesh-core/config';
-import type { MeshSettings } from '@weft/mesh-core/model';
+import type { ConnectedProxy } from '@weft/mesh-core/config';
+import type { MeshObject, MeshSettings, Problem } from '@weft/mesh-core/model';
 import type { ConfigStore } from '../config-store/config-store.ts';
 import type { ControlPlane } from '../control-plane/control-plane.ts';
 import type { ServiceStats, SubsetStats } from '../telemetry/questions.ts';
@@ -49,4 +49,9 @@ export interface ApiServices {
 
 /** As the routes use them: everything optional that has a default is there. */
 export type ReadyServices = ApiServices &
-  Required<Pick<ApiServices, 'host' | 'log'>> & { /** Shared: it remembers what it has looked at. */ analyze: Analysis };
+  Required<Pick<ApiServices, 'host' | 'log'>> & {
+    /** Shared: it remembers what it has looked at. */ analyze: (
+      objects: readonly MeshObject[],
+      proxies: readonly ConnectedProxy[],
+    ) => Promise<readonly Problem[]>;
+  };

@@ -3,7 +3,8 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MeshObject } from '@weft/mesh-core/model';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { WatchEvent } from './config-store.ts';
 import { openJournalStore } from './journal-store.ts';
 
@@ -78,6 +79,35 @@ test('a dry run and an unchanged object make no revision', async () => {
   await store.write([put('x', 2)], { actor: 'test', dryRun: true });
   expect((await store.write([put('x', 1)], { actor: 'test' })).changes).toEqual([]);
   expect(store.list().revision).toBe('1');
+  await store.close();
+});
+
+test('a large write is planned in turns: others read meanwhile what was there before', async () => {
+  const store = await openStore();
+  const clock = vi.spyOn(performance, 'now');
+  let now = 0;
+  clock.mockImplementation(() => (now += 10));
+  let planned = 0;
+  const counted = (i: number) => ({
+    op: 'put' as const,
+    get object() {
+      planned = i;
+      return object(`x${i}`, 1);
+    },
+  });
+  const written = store.write(
+    Array.from({ length: 1_000 }, (_, i) => counted(i)),
+    { actor: 'test' },
+  );
+  const second = store.write([put('x7', 2)], { actor: 'test' });
+  for (let turns = 0; turns < 5; turns += 1) {
+    await setImmediate();
+    expect(store.list()).toEqual({ items: [], revision: '0' });
+    expect(planned).toBeLessThan(999);
+  }
+  clock.mockRestore();
+  expect((await written).changes).toHaveLength(1_000);
+  expect((await second).changes.map((c) => [c.verb, c.after?.metadata.generation])).toEqual([['update', 2]]);
   await store.close();
 });
 

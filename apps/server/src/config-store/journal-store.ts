@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { type MeshObject, type ObjectRef, refKey, refOf } from '@weft/mesh-core/model';
+import { inTurns } from '../in-turns.ts';
 import type { Change, Commit, ConfigStore, StoredObject, WatchEvent, WriteOp } from './config-store.ts';
 import { ConflictError, NotFoundError } from './errors.ts';
 import { openJournalFile } from './journal-file.ts';
@@ -71,7 +72,7 @@ export async function openJournalStore(options: JournalOptions): Promise<ConfigS
       at,
       actor: context.actor,
       ...(context.reason === undefined ? {} : { reason: context.reason }),
-      changes: plan(objects, sources, ops, revision, at),
+      changes: await inTurns(plan(objects, sources, ops, revision, at)),
       sources: {},
     };
     for (const op of ops) if (op.op === 'put' && op.sourceYaml !== undefined) entry.sources[refKey(refOf(op.object))] = op.sourceYaml;
@@ -135,17 +136,18 @@ function publicView({ sources: _, ...commit }: Entry): Commit {
   return commit;
 }
 
-/** What the ops would change, in order; throws before anything is written. */
-function plan(
+/** What the ops would change, in order; throws before anything is written. Piece by piece: there may be ten thousand. */
+function* plan(
   objects: ReadonlyMap<string, StoredObject>,
   sources: ReadonlyMap<string, string>,
   ops: readonly WriteOp[],
   revision: string,
   at: number,
-): Change[] {
+): Generator<void, Change[]> {
   const changes: Change[] = [];
   const pending = new Map<string, StoredObject | undefined>();
-  for (const op of ops) {
+  for (const [i, op] of ops.entries()) {
+    if (i % 100 === 99) yield;
     const ref: ObjectRef = op.op === 'put' ? refOf(op.object) : op.ref;
     const key = refKey(ref);
     const before = pending.has(key) ? pending.get(key) : objects.get(key);

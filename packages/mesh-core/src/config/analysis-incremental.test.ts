@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type MeshObject, refKey, refOf } from '../model/index.ts';
+import { atOnce, type MeshObject, refKey, refOf } from '../model/index.ts';
 import type { ConnectedProxy } from './analyze-mesh.ts';
 import { analyzeObjects, createAnalysis } from './analyze.ts';
 
@@ -79,7 +79,7 @@ test('an analysis that goes on finds after each edit what a new one finds', () =
         else objects.set(refKey(refOf(object)), object);
         const proxies = Array.from({ length: random(3) }, () => randomProxy(random));
         const all = [...objects.values()];
-        const found = analysis(all, proxies);
+        const found = atOnce(analysis(all, proxies));
         for (const { code } of found) told.add(code);
         expect(found).toEqual(analyzeObjects(all, proxies));
       }
@@ -88,4 +88,29 @@ test('an analysis that goes on finds after each edit what a new one finds', () =
   );
   // It has been about something.
   expect(told.size).toBeGreaterThan(8);
+});
+
+test('an analysis of many objects is made piece by piece, and of those that are the same nothing is looked at again', () => {
+  let looks = 0;
+  const service = (i: number): MeshObject => ({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: `vs${i}`, namespace: 'one' },
+    get spec() {
+      looks += 1;
+      return { hosts: [`s${i}`], http: [{ route: [{ destination: { host: `s${i}` } }] }] };
+    },
+  });
+  const objects = Array.from({ length: 1_000 }, (_, i) => service(i));
+  const analysis = createAnalysis();
+  const most: number[] = [];
+  for (const _ of analysis(objects, [])) {
+    most.push(looks);
+    looks = 0;
+  }
+  expect(Math.max(...most)).toBeLessThan(6_000);
+  expect(most.length).toBeGreaterThan(10);
+  looks = 0;
+  atOnce(analysis([...objects], []));
+  expect(looks).toBe(0);
 });

@@ -2,19 +2,8 @@ export { gatewayProxyProblems } from './analyze-gateway-proxies.ts';
 export type { AuthorizationPolicySpec } from './authorization-policy.ts';
 export { isDryRun, isPathTemplate } from './authorization-policy.ts';
 export type { BackendTlsPolicySpec } from './backend-tls-policy.ts';
-export {
-  type Analysis,
-  MESH,
-  analyzeObjects,
-  createAnalysis,
-  exportsOf,
-  gatewayKey,
-  hostIndex,
-  hostMatches,
-  publicity,
-  resolveHost,
-  visible,
-} from './analyze.ts';
+export type { ConnectedProxy } from './analyze-mesh.ts';
+export { MESH, analyzeObjects, createAnalysis, exportsOf, gatewayKey, hostIndex, hostMatches, publicity, resolveHost, visible } from './analyze.ts';
 export { type Select, labelIndex, matches } from './label-index.ts';
 export type { DestinationRuleSpec, TrafficPolicySpec } from './destination-rule.ts';
 export type { EnvoyFilterSpec } from './envoy-filter.ts';

@@ -2,6 +2,7 @@ export type { MeshObject, ObjectRef, Problem } from './object.ts';
 export { refKey, refOf, refusesWrite, unresolved } from './object.ts';
 export { configPath, refOfConfigPath } from './config-path.ts';
 export { byAge, byAgeAndPath } from './precedence.ts';
+export { atOnce } from './at-once.ts';
 export { grouped, isSameList, oncePer, push } from './lists.ts';
 export type { Kind } from './kinds.ts';
 export { CLUSTER_NAMESPACE, KINDS, apiVersionOf, findKind, kindOfManifest, manifestKind, shownKind } from './kinds.ts';

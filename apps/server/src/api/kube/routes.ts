@@ -129,7 +129,7 @@ function resourceRoutes(
     const object = validated(inNamespace(input, apiVersion, manifestKind(kind), request));
     const commit = await store.write([{ op: 'put', object, ...(resourceVersion === undefined ? {} : { resourceVersion }) }], context(request));
     // Programs that write much do not read it, and it takes looking at everything.
-    if (context(request).actor === 'kubectl' && !context(request).dryRun) reply.header('warning', warningsOf(queries.problems(), refOf(object)));
+    if (context(request).actor === 'kubectl' && !context(request).dryRun) reply.header('warning', warningsOf(await queries.problems(), refOf(object)));
     return shown(commit.changes[0]?.after ?? store.get({ kind: kind.kind, namespace: object.metadata.namespace, name: object.metadata.name }) ?? object);
   };
 
