@@ -64,3 +64,15 @@ test('the longest names leave everything in its place', async ({ mesh, page }) =
     await mesh.api('DELETE', `/api/v1/namespaces/${namespace}/services/${name}`);
   }
 });
+
+test('on a phone every span of a trace can be seen', async ({ mesh, page }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(`${mesh.url}/traces`);
+  await page.getByTestId('trace-row').first().click();
+  const spans = page.getByRole('tree', { name: 'Spans' }).getByRole('treeitem');
+  await expect(spans.first()).toBeAttached();
+  for (const span of await spans.all()) {
+    await span.scrollIntoViewIfNeeded();
+    await expect(span).toBeInViewport({ ratio: 1 });
+  }
+});
