@@ -3,8 +3,9 @@
 import { connect } from 'node:net';
 
 export interface HealthCheckOptions {
-  port: number;
-  /** HTTP path that must answer below 400; absent = a TCP connection is enough. */
+  /** All of which must answer. */
+  ports: readonly number[];
+  /** HTTP path of the first that must answer below 400; absent = a TCP connection is enough, as of the others. */
   path?: string;
   intervalMs: number;
   /** Failures in a row before the application counts as unhealthy; one success makes it healthy again. */
@@ -19,7 +20,8 @@ export function startHealthCheck(options: HealthCheckOptions): () => void {
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
   const check = async (): Promise<void> => {
-    const problem = await (options.path === undefined ? tcpProblem(options.port) : httpProblem(options.port, options.path));
+    const asked = options.ports.map((port, i) => (i > 0 || options.path === undefined ? tcpProblem(port) : httpProblem(port, options.path)));
+    const problem = (await Promise.all(asked)).find((p) => p !== undefined);
     if (stopped) return;
     failures = problem === undefined ? 0 : failures + 1;
     const next = problem === undefined ? 'healthy' : failures >= options.failureThreshold ? 'unhealthy' : health;

@@ -3,7 +3,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { ServiceSpec } from '@weft/mesh-core/config';
 import type { MeshObject } from '@weft/mesh-core/model';
 import { type ControlClient, createControlClient } from './control-client.ts';
 import { untilApplicationIdle } from './drain.ts';
@@ -11,6 +10,7 @@ import { findEnvoy } from './envoy.ts';
 import { StartError } from './errors.ts';
 import { type HealthCheckOptions, startHealthCheck } from './health-check.ts';
 import { holdPort, openPortBook } from './ports.ts';
+import { type ProgramPort, servedPorts, serviceOf, unservedPorts } from './served-ports.ts';
 import { openStateDirectory } from './state-directory.ts';
 import { startProxy } from './start-proxy.ts';
 import { STOP_SIGNALS } from './stop-signals.ts';
@@ -28,11 +28,13 @@ export interface RunOptions {
   labels: Readonly<Record<string, string>>;
   /** `region/zone/subzone`; '' = unknown. */
   locality: string;
-  /** Where the program listens; absent = it only calls others. */
-  port?: number;
+  /** Where the program listens; none = it only calls others. */
+  ports: readonly ProgramPort[];
+  /** Name of a port that has none. */
   protocol: string;
   /** `reviews.bookinfo` or `reviews.bookinfo:9080`; empty = every service of the mesh. */
   upstreams: readonly string[];
+  /** Of its first port. */
   healthPath?: string;
   proxy: 'embedded' | 'envoy';
   /** See EnvoyOptions.secondAdminPort. */
@@ -45,12 +47,14 @@ export interface RunOptions {
 /** Runs until the program ends or a signal comes; resolves to the program's exit code (128 + n for a signal). */
 export async function runInMesh(options: RunOptions, log: (line: string) => void): Promise<number> {
   // Before anything is promised to the mesh: who answers on the port is to be the program.
-  const releasePort = options.port === undefined ? undefined : await holdPort(options.port);
+  const appPorts = options.ports.map(({ port }) => port);
+  const releasePorts = await holdPorts(appPorts);
   openStateDirectory(options.stateDir);
   const binary = options.proxy === 'envoy' ? findEnvoy(process.env) : undefined;
   const client = createControlClient(options.server, `weft run ${options.service}`);
   const services = await client.list('Service');
-  const ports = openPortBook(join(options.stateDir, 'ports'), options.portBase, options.port === undefined ? [] : [options.port]);
+  const ports = openPortBook(join(options.stateDir, 'ports'), options.portBase, appPorts);
+  const served = servedPorts(options, services);
   const plan = await planWorkload(
     {
       service: options.service,
@@ -59,23 +63,24 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
       labels: options.labels,
       locality: options.locality,
       ...(options.serviceAccount === undefined ? {} : { serviceAccount: options.serviceAccount }),
-      ...(options.port === undefined ? {} : { ...servedPort(options, options.port, services), appPort: options.port }),
+      ports: served,
       upstreams: chooseUpstreams(options, services, await client.list('ServiceEntry')),
     },
     ports,
   );
   const secondAdminPort = binary !== undefined && options.envoyPair ? await ports.allocate(`${plan.workload}.${plan.namespace}/second admin`) : undefined;
   const adminPorts = [plan.adminPort, ...(secondAdminPort === undefined ? [] : [secondAdminPort])];
-  const hasService = options.port === undefined || serviceOf(plan, services) !== undefined;
+  const isClient = served.length === 0;
+  const hasService = isClient || serviceOf(plan, services) !== undefined;
   const ownService = hasService ? undefined : serviceFor(plan);
 
   // The sidecar first, then the program, then the registration: no peer is sent to a port nobody serves.
   const name = `run-${plan.workload}.${plan.namespace}`;
   const spec = await proxySpec(plan, client, join(options.stateDir, 'proxies'));
   const sidecar = await startProxy({ name, spec, binary, secondAdminPort, stateDir: options.stateDir, client, log });
-  const environment = { ...process.env, ...(options.port === undefined ? {} : { PORT: String(options.port) }), ...upstreamEnvironment(plan) };
+  const environment = { ...process.env, ...(isClient ? {} : { PORT: String(appPorts[0]) }), ...upstreamEnvironment(plan) };
   const [command, ...args] = options.command;
-  await releasePort?.();
+  await releasePorts();
   const program = spawn(command, args, { stdio: 'inherit', env: environment });
   const ended = new Promise<number>((resolve, reject) => {
     program.once('error', (error) => reject(new StartError('WEFT_CHILD_FAILED', `cannot run ${command}: ${error.message}`)));
@@ -87,7 +92,7 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   const write = (work: () => Promise<void>): void => {
     writing = writing.then(work).catch((error: unknown) => log((error as Error).message));
   };
-  const healthCheck: Omit<HealthCheckOptions, 'port'> = {
+  const healthCheck: Omit<HealthCheckOptions, 'ports'> = {
     ...(options.healthPath === undefined ? {} : { path: options.healthPath }),
     intervalMs: 1_000,
     failureThreshold: 3,
@@ -99,6 +104,11 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
           const missing = ownService !== undefined && serviceOf(plan, await client.list('Service', plan.namespace)) === undefined;
           await client.apply([...(missing ? [ownService] : []), workloadEntry(plan)], `weft run ${plan.workload}`);
           log(`${plan.workload}.${plan.namespace} is in the mesh`);
+          const rest = unservedPorts(options, served, services);
+          if (rest.length > 0)
+            log(
+              `Service ${plan.namespace}/${plan.service} has ports this program does not serve: ${rest.join(', ')}. If it listens there, name them: --port <name>:<port>`,
+            );
         });
       } else if (registered) {
         log(`${plan.workload} is ${health}: ${reason}`);
@@ -107,8 +117,8 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
     },
   };
   // Who only calls others is nothing peers could look up.
-  if (options.port === undefined) log(`${plan.workload}.${plan.namespace} is in the mesh, as a client`);
-  const stopHealthCheck = options.port === undefined ? () => undefined : startHealthCheck({ port: options.port, ...healthCheck });
+  if (isClient) log(`${plan.workload}.${plan.namespace} is in the mesh, as a client`);
+  const stopHealthCheck = isClient ? () => undefined : startHealthCheck({ ports: appPorts, ...healthCheck });
   let left: Promise<void> | undefined;
   const leaveMesh = (): Promise<void> => {
     left ??= (async () => {
@@ -136,8 +146,17 @@ export async function runInMesh(options: RunOptions, log: (line: string) => void
   }
 }
 
-function serviceOf({ service, namespace }: Pick<WorkloadPlan, 'service' | 'namespace'>, services: readonly MeshObject[]): MeshObject | undefined {
-  return services.find((s) => s.metadata.name === service && s.metadata.namespace === namespace);
+/** All of them, or none. */
+async function holdPorts(ports: readonly number[]): Promise<() => Promise<void>> {
+  const held: (() => Promise<void>)[] = [];
+  const release = async (): Promise<void> => void (await Promise.all(held.map((one) => one())));
+  try {
+    for (const port of new Set(ports)) held.push(await holdPort(port));
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return release;
 }
 
 /** Takes the workload out; the Service goes too when this run made it, nobody has made it another since and nothing else serves it. */
@@ -154,29 +173,6 @@ export async function leave(
   const entries = await client.list('WorkloadEntry', plan.namespace);
   const served = entries.some((e) => (e.spec as { labels?: Record<string, string> }).labels?.['app'] === plan.service);
   if (!served) await client.remove({ kind: 'Service', namespace: plan.namespace, name: plan.service });
-}
-
-/** Which port of its Service the program serves; peers find its sidecar by that port's name. Without a Service the one it will get. */
-export function servedPort(
-  options: Pick<RunOptions, 'service' | 'namespace' | 'protocol'>,
-  port: number,
-  services: readonly MeshObject[],
-): { servicePort: number; portName: string } {
-  const { service, namespace, protocol } = options;
-  const all = (serviceOf(options, services)?.spec as ServiceSpec | undefined)?.ports ?? [];
-  if (all.length === 0) return { servicePort: port, portName: protocol };
-  const named = all.filter((p) => p.name);
-  const found =
-    named.find((p) => p.targetPort === port) ??
-    named.find((p) => p.port === port) ??
-    named.find((p) => p.name === protocol) ??
-    (all.length === 1 ? named[0] : undefined);
-  if (found?.name !== undefined) return { servicePort: found.port, portName: found.name };
-  const there = all.map((p) => `${p.name ?? '(without a name)'} ${p.port}${p.targetPort === undefined ? '' : ` -> ${p.targetPort}`}`).join(', ');
-  throw new StartError(
-    'WEFT_USAGE',
-    `--port ${port}: which port of Service ${namespace}/${service} is it? It has ${there}. Give that one a name and targetPort: ${port}, or its name as --protocol.`,
-  );
 }
 
 /** Without a choice all services of the mesh; hosts of ServiceEntries (`--upstream api.example.com:443`) only when they are asked for. */

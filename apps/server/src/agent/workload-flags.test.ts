@@ -6,7 +6,7 @@ import { planWorkload, proxySpec, workloadEntry } from './workload.ts';
 
 test('peers, control plane and metrics read the labels and the locality of the command line', async () => {
   const labels = parseWorkloadLabels(['tier=gold', 'empty=', 'example.com/eq=a', 'service.istio.io/canonical-name=shop']);
-  const request = { service: 'x', namespace: 'y', version: 'v1', upstreams: [], labels, locality: parseLocality('r/z') };
+  const request = { service: 'x', namespace: 'y', version: 'v1', ports: [], upstreams: [], labels, locality: parseLocality('r/z') };
   const plan = await planWorkload(request, { allocate: () => Promise.resolve(1) });
   const wanted = { app: 'x', version: 'v1', tier: 'gold', empty: '', 'example.com/eq': 'a', 'service.istio.io/canonical-name': 'shop' };
   expect(workloadEntry(plan).spec).toMatchObject({ labels: wanted, locality: 'r/z' });
@@ -15,7 +15,7 @@ test('peers, control plane and metrics read the labels and the locality of the c
 });
 
 test('without a locality nothing is said of it', async () => {
-  const plan = await planWorkload({ service: 'x', namespace: 'y', version: 'v1', upstreams: [] }, { allocate: () => Promise.resolve(1) });
+  const plan = await planWorkload({ service: 'x', namespace: 'y', version: 'v1', ports: [], upstreams: [] }, { allocate: () => Promise.resolve(1) });
   expect(workloadEntry(plan).spec).not.toHaveProperty('locality');
   const spec = await proxySpec(plan, { joinToken: () => Promise.resolve({}) } as unknown as ControlClient, '');
   expect(xdsNode(spec, 'embedded', '1')).not.toHaveProperty('locality');

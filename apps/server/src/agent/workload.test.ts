@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type PortBook, openPortBook } from './ports.ts';
-import { planWorkload, upstreamEnvironment } from './workload.ts';
+import { planWorkload, serviceFor, upstreamEnvironment, workloadEntry } from './workload.ts';
 
 let next = 1_000;
 const ports: PortBook = { allocate: async () => (next += 1) };
@@ -19,7 +19,7 @@ test('the names of a service are those of its first port; further ones have thei
     { host: 'reviews.bookinfo.svc.cluster.local', port: 9080 },
     { host: '*.example.com', port: 443, protocol: 'TLS' },
   ];
-  const plan = await planWorkload({ ...own, servicePort: 80, upstreams }, ports);
+  const plan = await planWorkload({ ...own, ports: [{ servicePort: 80 }], upstreams }, ports);
   const [first, second, third, wildcard] = plan.upstreams.map((u) => u.listenPort);
   expect(upstreamEnvironment(plan)).toMatchObject({
     TCP_ECHO_URL: `http://127.0.0.1:${first}`,
@@ -32,7 +32,25 @@ test('the names of a service are those of its first port; further ones have thei
 });
 
 test('a program without a port has a sidecar that takes nothing in', async () => {
-  expect((await planWorkload({ ...own, upstreams: [] }, ports)).inbound).toEqual([]);
+  expect((await planWorkload({ ...own, ports: [], upstreams: [] }, ports)).inbound).toEqual([]);
+});
+
+test('a program with two ports has a sidecar with two, and both are told to peers', async () => {
+  const served = [
+    { servicePort: 80, portName: 'http', appPort: 9000 },
+    { servicePort: 7070, portName: 'grpc', appPort: 9001 },
+  ];
+  const plan = await planWorkload({ ...own, ports: served, upstreams: [] }, ports);
+  const [http, grpc] = plan.inbound.map((p) => p.listenPort);
+  expect(http).not.toBe(grpc);
+  expect(plan.inbound).toMatchObject(served.map(({ portName: name, ...rest }) => ({ name, ...rest })));
+  expect(workloadEntry(plan).spec).toMatchObject({ ports: { http, grpc } });
+  expect(serviceFor(plan).spec).toMatchObject({
+    ports: [
+      { name: 'http', port: 80 },
+      { name: 'grpc', port: 7070 },
+    ],
+  });
 });
 
 test('the port a program is about to listen on is not given to its sidecar', async () => {

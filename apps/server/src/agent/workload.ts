@@ -36,22 +36,19 @@ export interface WorkloadRequest {
   serviceAccount?: string;
   labels?: WorkloadPlan['labels'];
   locality?: string;
-  /** The Service's port; absent = the program serves nobody. */
-  servicePort?: number;
-  /** Fixed port of the application; absent = allocate one. */
-  appPort?: number;
-  portName?: string;
+  /** Of the Service; none = the program serves nobody. `appPort`: where the application is to listen; absent = allocate one. */
+  ports: readonly { servicePort: number; appPort?: number; portName?: string }[];
   upstreams: readonly Upstream[];
 }
 
 export async function planWorkload(request: WorkloadRequest, ports: PortBook): Promise<WorkloadPlan> {
   const workload = `${request.service}-${request.version}`;
   const key = `${workload}.${request.namespace}`;
-  const { servicePort } = request;
   const inbound: InboundPort[] = [];
-  if (servicePort !== undefined) {
-    const listenPort = await ports.allocate(`${key}/inbound`);
-    inbound.push({ name: request.portName ?? 'http', servicePort, listenPort, appPort: request.appPort ?? (await ports.allocate(`${key}/app`)) });
+  for (const [i, { servicePort, appPort, portName: name = 'http' }] of request.ports.entries()) {
+    const of = i === 0 ? '' : `/${name}`;
+    const listenPort = await ports.allocate(`${key}/inbound${of}`);
+    inbound.push({ name, servicePort, listenPort, appPort: appPort ?? (await ports.allocate(`${key}/app${of}`)) });
   }
   const upstreams: UpstreamPort[] = [];
   for (const upstream of request.upstreams)

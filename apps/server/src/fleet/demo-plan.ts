@@ -42,7 +42,7 @@ export async function planDemo(ports: PortBook, gatewayPort: number): Promise<De
           version,
           namespace: NAMESPACE,
           serviceAccount: `bookinfo-${service}`,
-          servicePort: SERVICE_PORT,
+          ports: [{ servicePort: SERVICE_PORT }],
           upstreams: calls.map((name) => ({ host: `${name}.${NAMESPACE}.svc.cluster.local`, port: SERVICE_PORT })),
         },
         ports,
