@@ -175,6 +175,8 @@ function utf8Length(text: string): number {
 
 /** Line of the first bracket nested too deep, from the tokens alone: before the real parser spends time on them. */
 function tooManyBrackets(text: string): number | undefined {
+  // Most texts have not even so many, which is quicker to see.
+  if ((text.match(/[[{]/g)?.length ?? 0) <= MAX_DEPTH) return undefined;
   let line = 1;
   let depth = 0;
   for (const token of new Lexer().lex(text)) {

@@ -28,11 +28,15 @@ interface Decoration extends Configuration {
 export function* applyConfiguration(topology: Topology, configuration: Configuration): Generator<void> {
   const { catalog, graphType } = configuration;
   if (configuration.includeIdle) {
-    for (const workload of catalog.workloads.values()) ensureNode(topology, endOf(workload, catalog), graphType, 'destination');
-    yield;
-    if (graphType === 'service') for (const service of catalog.services.values()) ensureServiceNode(topology, service);
-    if (graphType === 'versionedApp') for (const service of catalog.services.values()) if (configuration.isSplit(service)) addSplit(topology, service, catalog);
-    yield;
+    for (const workload of catalog.workloads.values()) {
+      ensureNode(topology, endOf(workload, catalog), graphType, 'destination');
+      yield;
+    }
+    for (const service of catalog.services.values()) {
+      if (graphType === 'service') ensureServiceNode(topology, service);
+      else if (graphType === 'versionedApp' && configuration.isSplit(service)) addSplit(topology, service, catalog);
+      yield;
+    }
   }
   const ofKind = (kind: string): MeshObject[] => configuration.objects.filter((o) => o.kind === kind);
   const decoration: Decoration = {
@@ -44,7 +48,10 @@ export function* applyConfiguration(topology: Topology, configuration: Configura
       (w) => `${w.namespace}/${w.app}`,
     ),
   };
-  for (const node of topology.nodes.values()) decorate(node, decoration);
+  for (const node of topology.nodes.values()) {
+    decorate(node, decoration);
+    yield;
+  }
 }
 
 function addSplit(topology: Topology, service: CatalogService, catalog: Catalog): void {

@@ -287,6 +287,8 @@ export function* prepare(mesh: Mesh, node: ProxyNode): Generator<void> {
     yield;
   }
   sharedClusters(mesh, node, encode);
+  // What follows in the same turn is the first push.
+  yield;
 }
 
 function clustersOf(mesh: Mesh, node: ProxyNode, host: string, encode: Encode): readonly { cluster: Resource; endpoints: readonly Resource[] }[] {
