@@ -192,6 +192,7 @@ export async function checkText(services: ReadyServices, yaml: string, now: () =
 function movedTraffic({ store, settings, telemetry }: ReadyServices, read: ReadText, after: readonly MeshObject[]): ConfigCheck['traffic'] {
   const before = store.list().items;
   const changed = read.objects.flatMap(({ object }) => [object, store.get(refOf(object)) ?? object]);
+  const statsOf = telemetry.serviceStats(30);
   const isTouched = touchedServices(changed, settings.domainSuffix);
   return after
     .filter((o) => o.kind === 'Service' && isTouched(o as MeshObject<ServiceSpec>))
@@ -201,7 +202,7 @@ function movedTraffic({ store, settings, telemetry }: ReadyServices, read: ReadT
       const subsets = new Set([...was.destinations, ...will.destinations].map((d) => d.subset));
       const weight = (rule: typeof was, subset: string): number => rule.destinations.find((d) => d.subset === subset)?.weight ?? 0;
       const destinations = [...subsets].map((subset) => ({ subset, before: weight(was, subset), after: weight(will, subset) }));
-      return destinations.some((d) => d.before !== d.after) ? [{ host: will.host, rps: telemetry.serviceStats(will.host, 30).rps, destinations }] : [];
+      return destinations.some((d) => d.before !== d.after) ? [{ host: will.host, rps: statsOf(will.host).rps, destinations }] : [];
     });
 }
 

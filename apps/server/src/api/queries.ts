@@ -101,6 +101,7 @@ export function createQueries(services: ReadyServices): Queries {
           .map((p) => `${p.namespace}/${p.workload}`),
       );
       const entriesWith = workloadsIn(items);
+      const statsOf = telemetry.serviceStats(windowSec);
       return items
         .filter((o) => o.kind === 'Service')
         .map((o) => {
@@ -113,7 +114,7 @@ export function createQueries(services: ReadyServices): Queries {
             endpoints: 1,
             healthyEndpoints: connected.has(`${namespace}/${e.metadata.name}`) ? 1 : 0,
           }));
-          const stats = telemetry.serviceStats(host, windowSec);
+          const stats = statsOf(host);
           return {
             namespace,
             name,

@@ -15,7 +15,7 @@ interface TelemetryQueries {
   findTraces(q: TraceQuery): { traces: TraceSummary[]; total: number; truncated: boolean };
   trace(id: string): Trace | undefined;
   traceServices(): { name: string; operations: string[] }[];
-  serviceStats(host: string, windowSec: number): ServiceStats;
+  serviceStats(windowSec: number): (host: string) => ServiceStats;
 }
 
 interface JoinTokenRequest {

@@ -3,7 +3,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import type { ProxyStatus } from '@weft/mesh-core/api';
 import { encodeMetrics, encodeTraces, type OtlpMetric, type OtlpResourceSpans } from '@weft/mesh-core/telemetry';
 import type { MeshObject } from '@weft/mesh-core/model';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createTelemetry, type Telemetry } from './create-telemetry.ts';
 
 const HOST = 'reviews.bookinfo.svc.cluster.local';
@@ -71,7 +71,7 @@ test('metrics posted over OTLP/HTTP answer every question with exact numbers', a
   const subsets = ['v1', 'v2'].map((name) => ({ name, labels: { version: name } }));
   expect(telemetry.splitStats({ host: HOST, subsets, sinceMs: changedAt })).toMatchObject([{ subset: 'v1', requests: 30, rps: 15, errors: 0, p50: 7.5 }, { subset: 'v2', requests: 30, rps: 15, errors: 0, p50: 17.5 }]); // prettier-ignore
   expect(telemetry.splitStats({ host: HOST, subsets, sinceMs: 4_000 }).map((s) => [s.requests, s.errors])).toEqual([[120, 0], [40, 0.125]]); // prettier-ignore
-  expect(telemetry.serviceStats(HOST, 10)).toEqual({
+  expect(telemetry.serviceStats(10)(HOST)).toEqual({
     rps: 40,
     errors: 5 / 160,
     p95: expect.closeTo(10 + (15 * (147.25 - 120)) / 35, 9),
@@ -110,6 +110,18 @@ test('subsets select configured workloads by all of their labels, others by what
   ]);
 });
 
+test('all services are told of from one look at the metrics', async () => {
+  await post('/v1/metrics', metrics({ v1: { ok: 1, failed: 0, buckets: [1, 0, 0, 0] } }));
+  now += 1_000;
+  await post('/v1/metrics', metrics({ v1: { ok: 3, failed: 0, buckets: [3, 0, 0, 0] } }));
+  const looks = vi.spyOn(telemetry.metrics, 'increases');
+  const statsOf = telemetry.serviceStats(10);
+  // By its whole host, by name and namespace, and another's.
+  const requests = [HOST, 'reviews.bookinfo.svc.other', 'ratings.bookinfo.svc.cluster.local'].map((host) => statsOf(host).rps);
+  expect(requests).toEqual([3, 3, 0]);
+  expect(looks).toHaveBeenCalledOnce();
+});
+
 test('what reached no version is the last line', async () => {
   await post('/v1/metrics', metrics({ v1: { ok: 1, failed: 0, buckets: [1, 0, 0, 0] }, unknown: { ok: 1, failed: 0, buckets: [1, 0, 0, 0] } }));
   now += 1_000;
@@ -136,7 +148,7 @@ test('a TCP service has bytes, and is healthy while they flow', async () => {
   await post('/v1/metrics', sent(1_000));
   now += 1_000;
   await post('/v1/metrics', sent(5_000));
-  expect(telemetry.serviceStats(HOST, 10)).toEqual({ rps: 0, errors: 0, p95: -1, tcpBytes: 2_500, health: 'healthy' });
+  expect(telemetry.serviceStats(10)(HOST)).toEqual({ rps: 0, errors: 0, p95: -1, tcpBytes: 2_500, health: 'healthy' });
   const range = { of: 'svc:bookinfo/reviews', start: now - 2_000, end: now, stepMs: 1_000 };
   expect(telemetry.series({ metric: 'tcpBytes', by: 'source', ...range }).lines).toEqual([{ name: 'client-v1', values: [1_000, 4_000] }]);
   expect(telemetry.series({ metric: 'rps', by: 'code', ...range }).lines).toEqual([]);

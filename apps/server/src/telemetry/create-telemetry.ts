@@ -12,7 +12,7 @@ import {
   graphOf,
   seriesOf,
   type ServiceStats,
-  serviceStatsOf,
+  serviceStatsIn,
   type SplitQuery,
   splitStatsOf,
   type SubsetStats,
@@ -50,7 +50,7 @@ export interface Telemetry {
   findTraces(query: TraceQuery): { traces: TraceSummary[]; total: number; truncated: boolean };
   trace(id: string): Trace | undefined;
   traceServices(): { name: string; operations: string[] }[];
-  serviceStats(host: string, windowSec: number): ServiceStats;
+  serviceStats(windowSec: number): (host: string) => ServiceStats;
 }
 
 /** Nothing listens until `start`. */
@@ -100,6 +100,6 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
     findTraces: (query) => traces.find(query),
     trace: (id) => traces.get(id),
     traceServices: () => traces.services(),
-    serviceStats: (host, windowSec) => serviceStatsOf(asked, host, windowSec),
+    serviceStats: (windowSec) => serviceStatsIn(asked, windowSec),
   };
 }

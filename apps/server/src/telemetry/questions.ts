@@ -16,7 +16,7 @@ import {
   type Traffic,
 } from '@weft/mesh-core/graph';
 import type { WorkloadEntrySpec } from '@weft/mesh-core/config';
-import type { MeshObject } from '@weft/mesh-core/model';
+import { grouped, type MeshObject } from '@weft/mesh-core/model';
 import type { ProxyStatus } from '@weft/mesh-core/api';
 import { inTurns } from '../in-turns.ts';
 import type { MetricStore } from './stores.ts';
@@ -107,14 +107,20 @@ export interface ServiceStats {
   health: Health;
 }
 
-/** What arrives at a service. */
-export function serviceStatsOf(asked: Asked, host: string, windowSec: number): ServiceStats {
+/** What arrives at each service, by its host: rows are looked through once for all of them. */
+export function serviceStatsIn(asked: Asked, windowSec: number): (host: string) => ServiceStats {
   const at = asked.clock();
-  const rows = asked.metrics.increases({ from: at - windowSec * 1_000, to: at, match: toHost(host) });
+  const rows = asked.metrics.increases({ from: at - windowSec * 1_000, to: at });
+  const byHost = grouped(rows, ({ labels }) => labels['destination_service']);
+  const byName = grouped(rows, ({ labels }) => nameOf(labels));
+  const seconds = secondsOf(asked, windowSec);
+  return (host) => statsOf([...new Set([...(byHost.get(host) ?? []), ...(byName.get(shortOf(host)) ?? [])])], seconds);
+}
+
+function statsOf(rows: readonly EdgeStats[], seconds: number): ServiceStats {
   const traffic = sum(rows.filter((row) => !isTcp(row.labels)));
   const tcp = sum(rows.filter((row) => isTcp(row.labels)));
   const health = healthOf(traffic.answers);
-  const seconds = secondsOf(asked, windowSec);
   return {
     rps: traffic.answers.requests / seconds,
     errors: errorShare(traffic.answers),
@@ -191,11 +197,14 @@ function catalogOf(asked: Asked): Catalog {
   return buildCatalog(asked.objects(), asked.proxies());
 }
 
-function toHost(host: string): (labels: Readonly<Record<string, string>>) => boolean {
-  const [name, namespace] = host.split('.');
-  return (labels) =>
-    labels['destination_service'] === host || (labels['destination_service_name'] === name && labels['destination_service_namespace'] === namespace);
+function toHost(host: string): (labels: Labels) => boolean {
+  const short = shortOf(host);
+  return (labels) => labels['destination_service'] === host || nameOf(labels) === short;
 }
+
+/** `<name>.<namespace>` */
+const shortOf = (host: string): string => host.split('.', 2).join('.');
+const nameOf = (labels: Labels): string => `${labels['destination_service_name']}.${labels['destination_service_namespace']}`;
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -95,7 +95,7 @@ export async function startTestApi(overrides: Partial<ApiServices> = {}): Promis
       findTraces: () => ({ traces: [], total: 0, truncated: false }),
       trace: () => undefined,
       traceServices: () => [],
-      serviceStats: () => ({ rps: 10, errors: 0, p95: 5, tcpBytes: 0, health: 'healthy' }),
+      serviceStats: () => () => ({ rps: 10, errors: 0, p95: 5, tcpBytes: 0, health: 'healthy' }),
     },
     settings: DEFAULT_MESH_SETTINGS,
     now: Date.now,
