@@ -82,11 +82,11 @@ export class RequestFields extends FieldBlock {
     if (endStream && framing.contentLength > 0) return -1;
     if (this.method === '') return -1;
     const extended = this.connectProtocol !== '';
+    // The authority beats Host, which is not passed on.
+    head.authority = this.authority ?? host ?? '';
     if (this.method === 'CONNECT' && !extended) return this.scheme !== '' || this.path !== '' ? -1 : 404;
     if (extended && (this.method !== 'CONNECT' || !connectAllowed)) return -1;
     if (this.scheme === '' || this.path === '') return -1;
-    // The authority beats Host, which is not passed on.
-    head.authority = this.authority ?? host ?? '';
     return this.judge(head, endStream);
   }
 

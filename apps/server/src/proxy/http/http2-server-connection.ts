@@ -6,7 +6,7 @@ import { Http2ServerSession } from '../../http-wire/codec-h2/server-session.ts';
 import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import type { ConnectionContext } from './downstream.ts';
 import { dateLine, serverLine } from './kept-lines.ts';
-import { tellRefused } from './record.ts';
+import { tellRefused, tellUnrouted } from './record.ts';
 import { Http2ServerStream } from './http2-server-stream.ts';
 
 /** What a client may have open where the configuration does not say. */
@@ -71,11 +71,8 @@ export class Http2ServerConnection extends Http2ServerSession implements TimerTa
     stream.remoteClosed = endStream;
     stream.head(refused, serverLine(this.context.manager.serverName) + dateLine(), -1, false);
     stream.finished();
-    tellRefused(this.context, {
-      status: refused,
-      responseFlags: refused === 404 ? 'NR' : 'DPE',
-      details: refused === 404 ? 'route_not_found' : 'http2.too_many_headers',
-    });
+    if (refused === 404) tellUnrouted(this.context, stream.request, 'HTTP/2');
+    else tellRefused(this.context, { status: refused, responseFlags: 'DPE', details: 'http2.too_many_headers' });
   }
 
   protected override onMalformed(): void {

@@ -1,12 +1,19 @@
 import { noWire } from '../../http-wire/socket/wire-meter.ts';
 import type { HeaderBlock } from '../../http-wire/codec-h1/header-block.ts';
+import type { RequestHead } from '../../http-wire/codec-h1/request-head.ts';
 import type { ConnectionContext } from './downstream.ts';
 import type { RequestRecord } from './hooks.ts';
+import { newRequestId } from './random-ids.ts';
 
 /** What never became a request is reported all the same, with the fields it had where they could be read. */
 export function tellRefused(context: ConnectionContext, refused: Partial<RequestRecord>, fields?: HeaderBlock): void {
   const record = { ...newRecord(context), startedAt: context.deps.clock(), ...refused };
   context.deps.onRequestEnd(record, { record, request: (name) => fields?.get(name), response: () => undefined });
+}
+
+/** A CONNECT where there are no tunnels. */
+export function tellUnrouted(context: ConnectionContext, { method, authority, fields }: RequestHead, protocol: RequestRecord['protocol']): void {
+  tellRefused(context, { status: 404, responseFlags: 'NR', details: 'route_not_found', method, authority, protocol, requestId: newRequestId() }, fields);
 }
 
 /** The record of a connection's requests, with what all of them share filled in. */

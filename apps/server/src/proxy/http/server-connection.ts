@@ -14,8 +14,7 @@ import type { Exchange } from './exchange.ts';
 import { createExchange } from './grpc-web-exchange.ts';
 import { noBodyStatus } from './heads.ts';
 import { contentLengthLine, dateLine, reasonPhrase, serverLine, statusLine } from './kept-lines.ts';
-import { newRequestId } from './random-ids.ts';
-import { tellRefused } from './record.ts';
+import { tellRefused, tellUnrouted } from './record.ts';
 
 /** A head that has begun must be complete by then where nothing else is configured. */
 const headTimeoutMs = 60_000;
@@ -320,10 +319,8 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
     const [type, body] = ofCodec || status === 408 ? ['content-type: text/plain\r\n', words] : ['', ''];
     const lines = `content-length: ${body.length}\r\n${type}${serverLine(serverName)}connection: close\r\n${dateLine()}`;
     this.out.add(`${statusLine(this.context.manager.acceptHttp10 ? this.request.minor : 1, status)}${lines}\r\n${body}`);
-    const told = { status, responseFlags: ofCodec ? 'DPE' : '-', details, responseBodyBytes: body.length };
-    const { method, authority, fields } = this.request;
-    if (status === 404) tellRefused(this.context, { ...told, responseFlags: 'NR', method, authority, requestId: newRequestId() }, fields);
-    else tellRefused(this.context, told);
+    if (status === 404) tellUnrouted(this.context, this.request, 'HTTP/1.1');
+    else tellRefused(this.context, { status, responseFlags: ofCodec ? 'DPE' : '-', details, responseBodyBytes: body.length });
     this.linger();
   }
 
