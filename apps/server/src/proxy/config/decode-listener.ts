@@ -123,7 +123,7 @@ function decodeManager(fields: Fields): HttpConnectionManager {
     streamIdleTimeoutMs: fields.ms('streamIdleTimeout', 300_000),
     idleTimeoutMs: common?.ms('idleTimeout', 3_600_000) ?? 3_600_000,
     maxStreamDurationMs: common?.ms('maxStreamDuration') ?? 0,
-    maxConnectionDurationMs: common?.ms('maxConnectionDuration') ?? 0,
+    ...(common?.has('maxConnectionDuration') === true ? { maxConnectionDurationMs: common.ms('maxConnectionDuration') } : {}),
     drainTimeoutMs: fields.ms('drainTimeout', 5_000),
     delayedCloseTimeoutMs: fields.ms('delayedCloseTimeout', 1_000),
     requestTimeoutMs: fields.ms('requestTimeout'),

@@ -170,11 +170,12 @@ export interface HttpConnectionManager {
   drainTimeoutMs: number;
   /** For the client to read a last answer before a close might take it away; 0 = none. */
   delayedCloseTimeoutMs: number;
-  /** Time for the head of a request, for all of it, for a request and its response, for a connection; 0 = no limit. */
+  /** Time for the head of a request, for all of it, for a request and its response; 0 = no limit. */
   requestHeadersTimeoutMs: number;
   requestTimeoutMs: number;
   maxStreamDurationMs: number;
-  maxConnectionDurationMs: number;
+  /** Of a connection; absent = no limit, 0 = none is served. */
+  maxConnectionDurationMs?: number;
   path: PathRules;
   /** Says `x-envoy-local-overloaded` when it sheds a request. */
   appendLocalOverload: boolean;

@@ -239,18 +239,20 @@ export class ListenerRuntime {
   }
 
   private serveHttp(socket: Socket, context: ConnectionContext, http2: boolean): void {
+    const { maxConnectionDurationMs } = context.manager;
+    // As Envoy: its time is up before anything is read.
+    if (maxConnectionDurationMs === 0) return void socket.destroy();
     const onRequest = (): void => {
       this.totalRequests++;
     };
     const connection = http2 ? new Http2ServerConnection(socket, context, onRequest) : new ServerConnection(socket, context, onRequest);
     this.http.add(connection);
-    const { maxConnectionDurationMs } = context.manager;
-    const life = maxConnectionDurationMs > 0 ? new WheelTimer({ onTimer: () => connection.expire() }) : undefined;
-    if (life !== undefined) context.wheel.set(life, maxConnectionDurationMs);
-    socket.once('close', () => {
-      this.http.delete(connection);
-      if (life !== undefined) context.wheel.clear(life);
-    });
+    socket.once('close', () => this.http.delete(connection));
+    if (maxConnectionDurationMs !== undefined) {
+      const life = new WheelTimer({ onTimer: () => connection.expire() });
+      context.wheel.set(life, maxConnectionDurationMs);
+      socket.once('close', () => context.wheel.clear(life));
+    }
     // The configuration may have changed while the first bytes were awaited.
     if (!this.server.listening || this.parts.failing || context.listener !== this.config) connection.drain();
   }

@@ -44,7 +44,6 @@ export function manager(overrides: Partial<HttpConnectionManager> = {}): HttpCon
     requestHeadersTimeoutMs: 0,
     requestTimeoutMs: 0,
     maxStreamDurationMs: 0,
-    maxConnectionDurationMs: 0,
     path: { normalize: false, mergeSlashes: false, escapedSlashes: 'keep' },
     internalAddresses: [],
     appendLocalOverload: false,
