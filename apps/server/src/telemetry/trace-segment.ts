@@ -7,7 +7,8 @@ import type { StoredSpan } from './stores.ts';
 const SEGMENT_SPANS = 4_096;
 const KINDS = ['internal', 'server', 'client', 'producer', 'consumer'] as const;
 const ERROR_FLAG = 8;
-const ROW_BYTES = 61;
+const ROW_BYTES = 65;
+const EXTRA_BYTES = 8;
 const TRACE_BYTES = 220;
 const STRING_BYTES = 100;
 
@@ -39,7 +40,9 @@ export class TraceSegment {
   readonly #duration = new Float64Array(SEGMENT_SPANS);
   readonly #spanIds = new BigUint64Array(SEGMENT_SPANS);
   readonly #parentIds = new BigUint64Array(SEGMENT_SPANS);
-  readonly #extra = new Map<number, Uint32Array>();
+  /** Attributes beside the sets, those of all rows one behind the other. */
+  readonly #extra: number[] = [];
+  readonly #extraEnd = new Uint32Array(SEGMENT_SPANS);
   readonly #events = new Map<number, Span['events']>();
   readonly #traceNumbers = new Map<string, number>();
   readonly #extents: TraceExtent[] = [];
@@ -80,10 +83,9 @@ export class TraceSegment {
     this.#resource[row] = this.#attributes.intern(span.resource).set;
     const { set, extra } = this.#attributes.intern(span.attributes);
     this.#set[row] = set;
-    if (extra.length > 0) {
-      this.#extra.set(row, Uint32Array.from(extra));
-      this.#bytes += 100 + extra.length * 4;
-    }
+    this.#extra.push(...extra);
+    this.#extraEnd[row] = this.#extra.length;
+    this.#bytes += extra.length * EXTRA_BYTES;
     if (span.events.length > 0) {
       this.#events.set(row, span.events);
       this.#bytes += JSON.stringify(span.events).length * 2;
@@ -141,7 +143,7 @@ export class TraceSegment {
       if (service !== undefined && this.#service[row] !== service) continue;
       if (name !== undefined && this.#name[row] !== name) continue;
       const has = ({ pairs, sets }: { pairs: number[]; sets: Uint8Array }): boolean =>
-        sets[this.#set[row] ?? 0] === 1 || sets[this.#resource[row] ?? 0] === 1 || (this.#extra.get(row)?.some((pair) => pairs.includes(pair)) ?? false);
+        sets[this.#set[row] ?? 0] === 1 || sets[this.#resource[row] ?? 0] === 1 || this.#extraOf(row).some((pair) => pairs.includes(pair));
       if (wanted.every(has)) found.add(this.#extents[this.#trace[row] ?? 0]?.traceId ?? '');
     }
     return found;
@@ -155,6 +157,10 @@ export class TraceSegment {
     return spans;
   }
 
+  #extraOf(row: number): number[] {
+    return this.#extra.slice(row === 0 ? 0 : this.#extraEnd[row - 1], this.#extraEnd[row]);
+  }
+
   #span(row: number): Span {
     const flags = this.#flags[row] ?? 0;
     return {
@@ -166,7 +172,7 @@ export class TraceSegment {
       startUs: this.#start[row] ?? 0,
       durationUs: this.#duration[row] ?? 0,
       error: (flags & ERROR_FLAG) !== 0,
-      attributes: this.#attributes.read(this.#set[row] ?? 0, this.#extra.get(row) ?? []),
+      attributes: this.#attributes.read(this.#set[row] ?? 0, this.#extraOf(row)),
       resource: this.#attributes.read(this.#resource[row] ?? 0, []),
       events: this.#events.get(row) ?? [],
     };
