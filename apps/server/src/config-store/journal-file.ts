@@ -1,22 +1,22 @@
 // The journal on disk: one JSON line a commit, each with the hash of the line before it, synced before anyone is told.
 
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StoreFailedError } from './errors.ts';
 
 const GENESIS = '0'.repeat(64);
+const READ_BYTES = 1024 * 1024;
 
 export interface JournalFile<Entry> {
-  entries: Entry[];
   /** Resolves when the entry is on disk. Calls made while a sync is under way share the next one. */
   append(entry: Entry): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Opens and checks the journal in `dir`; a torn last line is cut off with a notice, damage further up is refused. */
-export async function openJournalFile<Entry>(dir: string, log: (message: string) => void): Promise<JournalFile<Entry>> {
+/** Opens the journal in `dir`, checks it and hands each entry to `onEntry`; a torn last line is cut off with a notice, damage further up is refused. */
+export async function openJournalFile<Entry>(dir: string, onEntry: (entry: Entry) => void, log: (message: string) => void): Promise<JournalFile<Entry>> {
   let file: string;
   let unlock: () => void;
   try {
@@ -27,7 +27,7 @@ export async function openJournalFile<Entry>(dir: string, log: (message: string)
     if (error instanceof StoreFailedError) throw error;
     throw new StoreFailedError(`cannot write ${dir}: ${(error as Error).message}. Make it writable or set WEFT_HOME to another directory.`, { cause: error });
   }
-  const { entries, hash: head, goodBytes } = read<Entry>(file);
+  const { hash: head, goodBytes } = read(file, onEntry);
   if (existsSync(file) && goodBytes !== undefined) {
     log(`the last line of ${file} was incomplete (a write was interrupted before it was confirmed); cut off`);
     truncateSync(file, goodBytes);
@@ -70,7 +70,6 @@ export async function openJournalFile<Entry>(dir: string, log: (message: string)
   };
 
   return {
-    entries,
     append(entry) {
       if (failed !== undefined)
         return Promise.reject(
@@ -101,33 +100,56 @@ function chain(previous: string, body: string): string {
   return createHash('sha256').update(previous).update(body).digest('hex');
 }
 
-function read<Entry>(file: string): { entries: Entry[]; hash: string; goodBytes: number | undefined } {
-  if (!existsSync(file)) return { entries: [], hash: GENESIS, goodBytes: undefined };
-  const text = readFileSync(file, 'utf8');
-  const entries: Entry[] = [];
-  let hash = GENESIS;
-  let at = 0;
-  let number = 0;
-  while (at < text.length) {
-    const end = text.indexOf('\n', at);
-    const whole = end !== -1;
-    const line = text.slice(at, whole ? end : undefined);
-    number += 1;
-    const parsed = parse<Entry>(line);
-    const expected = parsed === undefined ? undefined : chain(hash, JSON.stringify(parsed.entry));
-    if (!whole || parsed === undefined || parsed.hash !== expected) {
-      // Only the very last line can be half written.
-      if (!whole || end === text.length - 1) return { entries, hash, goodBytes: Buffer.byteLength(text.slice(0, at)) };
-      throw new StoreFailedError(`${file} is damaged at line ${number}: the hash chain does not hold. Restore it from a copy, or move it away to start empty.`);
+/** `goodBytes`: where a torn last line begins. */
+function read<Entry>(file: string, onEntry: (entry: Entry) => void): { hash: string; goodBytes: number | undefined } {
+  if (!existsSync(file)) return { hash: GENESIS, goodBytes: undefined };
+  const fd = openSync(file, 'r');
+  try {
+    const size = fstatSync(fd).size;
+    let hash = GENESIS;
+    let at = 0;
+    let number = 0;
+    for (const line of linesOf(fd)) {
+      number += 1;
+      const parsed = parse<Entry>(line.toString());
+      if (parsed === undefined || parsed.hash !== chain(hash, JSON.stringify(parsed.entry))) {
+        // Only the very last line can be half written.
+        if (at + line.length === size) return { hash, goodBytes: at };
+        throw new StoreFailedError(
+          `${file} is damaged at line ${number}: the hash chain does not hold. Restore it from a copy, or move it away to start empty.`,
+        );
+      }
+      onEntry(parsed.entry);
+      ({ hash } = parsed);
+      at += line.length;
     }
-    entries.push(parsed.entry);
-    hash = parsed.hash;
-    at = end + 1;
+    return { hash, goodBytes: undefined };
+  } finally {
+    closeSync(fd);
   }
-  return { entries, hash, goodBytes: undefined };
 }
 
+/** Lines with their ends, the last one perhaps without. Piece by piece: a journal may be longer than any text. */
+function* linesOf(fd: number): Generator<Buffer> {
+  let begun: Buffer[] = [];
+  for (;;) {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    const piece = buffer.subarray(0, readSync(fd, buffer));
+    if (piece.length === 0) break;
+    let from = 0;
+    for (let end = piece.indexOf(0x0a); end !== -1; end = piece.indexOf(0x0a, from)) {
+      yield Buffer.concat([...begun, piece.subarray(from, end + 1)]);
+      begun = [];
+      from = end + 1;
+    }
+    if (from < piece.length) begun.push(piece.subarray(from));
+  }
+  if (begun.length > 0) yield Buffer.concat(begun);
+}
+
+/** Undefined for what is no line of a journal, or has no end. */
 function parse<Entry>(line: string): { hash: string; entry: Entry } | undefined {
+  if (!line.endsWith('\n')) return undefined;
   try {
     const value = JSON.parse(line) as { hash?: unknown; entry?: Entry };
     return typeof value.hash === 'string' && value.entry !== undefined ? { hash: value.hash, entry: value.entry } : undefined;

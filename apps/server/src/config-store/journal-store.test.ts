@@ -126,6 +126,16 @@ test('a watch sees every commit once and in order, from where it asks', async ()
   await store.close();
 });
 
+test('entries longer than what is read of a journal at once, and characters that lie across', async () => {
+  const store = await openStore();
+  const texts = [1, 2, 3].map((i) => `${'.'.repeat(i)}${'€'.repeat(500_000)}`);
+  for (const [i, sourceYaml] of texts.entries()) await store.write([{ ...put(`x${i}`, 1), sourceYaml }], { actor: 'test' });
+  await store.close();
+  const again = await openStore();
+  expect(texts.map((text, i) => again.sourceYaml(ref(`x${i}`)) === text)).toEqual([true, true, true]);
+  await again.close();
+});
+
 test('a torn last line is cut off and told; damage further up is refused', async () => {
   const store = await openStore();
   await store.write([put('x', 1)], { actor: 'test' });

@@ -24,7 +24,6 @@ export interface JournalOptions {
 }
 
 export async function openJournalStore(options: JournalOptions): Promise<ConfigStore> {
-  const journal = await openJournalFile<Entry>(options.dir, options.log);
   const objects = new Map<string, StoredObject>();
   const sources = new Map<string, string>();
   let commits: Entry[] = [];
@@ -59,8 +58,7 @@ export async function openJournalStore(options: JournalOptions): Promise<ConfigS
     commits.push(entry);
     if (commits.length > HISTORY * 2) commits = commits.slice(-HISTORY);
   };
-  for (const entry of journal.entries) apply(entry);
-  journal.entries.length = 0;
+  const journal = await openJournalFile(options.dir, apply, options.log);
 
   /** Commits are planned against what earlier ones will have made, so they run one after the other. */
   let writing: Promise<unknown> = Promise.resolve();
