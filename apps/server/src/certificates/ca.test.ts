@@ -136,6 +136,29 @@ test('secrets renew at half life under a new version, shared by all leases of an
   }
 });
 
+test('a certificate that was renewed while its proxy came back is renewed again', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    let leaf: ReturnType<typeof ca.issueLeaf> | undefined;
+    const watched = { ...ca, issueLeaf: (...of: Parameters<typeof ca.issueLeaf>) => (leaf = ca.issueLeaf(...of)) };
+    const provider = createSecretProvider({ ca: watched, clock: () => now, random: () => 0.5, ttlMs: 60_000 });
+    const lease = await provider.acquire(reviews, () => undefined);
+    now += 30_500;
+    vi.advanceTimersByTime(30_500);
+    lease.release();
+    await leaf;
+    await new Promise((resolve) => setImmediate(resolve));
+    const again = await provider.acquire(reviews, () => undefined);
+    expect(vi.getTimerCount()).toBe(1);
+    again.release();
+    provider.close();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 function derOf(pem: string): Uint8Array {
   return new Uint8Array(x509.PemConverter.decode(pem)[0] ?? new ArrayBuffer(0));
 }

@@ -36,6 +36,8 @@ interface Entry {
   serial: string;
   notAfter: number;
   timer: NodeJS.Timeout | undefined;
+  /** Nobody gets it any more. */
+  forgotten: boolean;
 }
 
 /** Issues from `ca`. `random` in [0,1) spreads renewals by ±1 % of the life; `onError` hears of a failed renewal (tried again every 5 s). */
@@ -51,7 +53,7 @@ export function createSecretProvider(options: {
   const { ca, clock = Date.now, random = Math.random } = options;
   const entries = new Map<string, { opening: Promise<Entry>; users: number; forget?: NodeJS.Timeout }>();
 
-  const issue = async (identity: Identity): Promise<Omit<Entry, 'listeners' | 'timer'> & { renewAt: number }> => {
+  const issue = async (identity: Identity): Promise<Omit<Entry, 'listeners' | 'timer' | 'forgotten'> & { renewAt: number }> => {
     const now = clock();
     const leaf = await ca.issueLeaf(identity, options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs });
     const life = leaf.notAfter - now;
@@ -72,18 +74,19 @@ export function createSecretProvider(options: {
     if (clock() < due) return schedule(entry, identity, due);
     try {
       const { renewAt, ...fresh } = await issue(identity);
+      if (entry.forgotten) return;
       Object.assign(entry, fresh);
-      if (entry.listeners.size === 0) return;
+      // Also when all have left meanwhile: who comes back gets this one.
       schedule(entry, identity, renewAt);
       for (const listener of entry.listeners) listener();
     } catch (error) {
       options.onError?.(error);
-      schedule(entry, identity, clock() + RETRY_MS);
+      if (!entry.forgotten) schedule(entry, identity, clock() + RETRY_MS);
     }
   };
   const open = async (identity: Identity): Promise<Entry> => {
     const { renewAt, ...fresh } = await issue(identity);
-    const entry: Entry = { ...fresh, listeners: new Set(), timer: undefined };
+    const entry: Entry = { ...fresh, listeners: new Set(), timer: undefined, forgotten: false };
     schedule(entry, identity, renewAt);
     return entry;
   };
@@ -98,6 +101,7 @@ export function createSecretProvider(options: {
       clearTimeout(shared.forget);
       const forget = (entry?: Entry): void => {
         clearTimeout(entry?.timer);
+        if (entry !== undefined) entry.forgotten = true;
         if (entries.get(key) === shared) entries.delete(key);
       };
       const leave = (entry?: Entry): void => {
@@ -129,6 +133,7 @@ export function createSecretProvider(options: {
           (entry) => {
             entry.listeners.clear();
             clearTimeout(entry.timer);
+            entry.forgotten = true;
           },
           () => undefined,
         );
