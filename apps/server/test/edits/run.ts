@@ -28,6 +28,7 @@ interface Client {
   web: number;
   stable: number;
   tcp: number;
+  any: number;
   proxy: number;
   edge: number;
 }
@@ -39,6 +40,8 @@ const SECRET_TTL_MS = 20_000;
 const CONNECTION_AGE_MS = 2_500;
 /** No more than what is left to connections of a listener that has changed, also on Envoy, which ends them then. */
 const TALK_MS = 30_000;
+/** Commits are gathered, and worked out in turns. */
+const TRACED_WITHIN_MS = 500;
 const LOG = '%START_TIME% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER% %UPSTREAM_HOST% %RESPONSE_CODE_DETAILS% %DURATION%\n';
 
 export interface Outcome {
@@ -74,8 +77,8 @@ async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promi
   }
   const ports = new Map<string, number>();
   const apps = new Map<string, number>();
-  for (const name of [...VERSIONS, ...STABLES, 'outside', ...STABLES.map((stable) => `${stable}-tcp`)]) {
-    const app = name.endsWith('-tcp') ? await startTcpApp() : await startHttpApp(name);
+  for (const name of [...VERSIONS, ...STABLES, 'outside', ...STABLES.flatMap((stable) => [`${stable}-tcp`, `${stable}-any`])]) {
+    const app = name.includes('-') ? await startTcpApp() : await startHttpApp(name);
     stops.push(() => app.close());
     apps.set(name, app.port);
     ports.set(name, name === 'v3' || name === 'outside' ? app.port : await freePort());
@@ -116,22 +119,31 @@ async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promi
 
   const problems: string[] = [];
   let now = new Map<string, MeshObject>();
-  /** Brings the store to this world in one commit; answers its revision. */
-  const edit = async (objects: readonly MeshObject[]): Promise<string> => {
+  let last = { revision: '', at: 0 };
+  /** Brings the store to this world in one commit. */
+  const edit = async (objects: readonly MeshObject[]): Promise<void> => {
     const wanted = new Map(objects.map((object) => [refKey(refOf(object)), object]));
     const changed = [...wanted].filter(([key, object]) => !isDeepStrictEqual(now.get(key)?.spec, object.spec));
     const gone = [...now].filter(([key]) => !wanted.has(key));
     now = wanted;
     const puts = changed.map(([, object]): WriteOp => ({ op: 'put', object }));
     const ops = [...puts, ...gone.map(([, object]): WriteOp => ({ op: 'delete', ref: refOf(object) }))];
-    return (await mesh.store.write(ops, { actor: 'edits' })).revision;
+    last = { revision: (await mesh.store.write(ops, { actor: 'edits' })).revision, at: performance.now() };
   };
-  const settled = async (revision: string): Promise<void> => {
+  /** All that are there have answered for the last edit; `everybody`: all are there. */
+  const settled = async (everybody: boolean): Promise<void> => {
+    const { revision, at } = last;
     for (const end = performance.now() + ANSWER_WITHIN_MS; performance.now() < end;) {
       const spread = mesh.plane.propagation(revision);
-      problems.push(...(spread?.proxies ?? []).flatMap((p) => (p.state === 'nacked' ? [`${p.workload} refused revision ${revision}: ${p.error}`] : [])));
-      const there = mesh.plane.proxies().filter(({ state }) => state === 'synced');
-      if (there.length === proxies && (spread === undefined || spread.completeMs !== undefined)) return;
+      const all = mesh.plane.proxies().filter(({ state }) => state === 'synced').length === proxies;
+      // Of one that came when nobody was there, or no control plane, there is no trace: who comes begins with it.
+      const told = spread !== undefined && mesh.plane.waiting() === 0 && spread.proxies.every(({ state }) => state !== 'pending' && state !== 'sent');
+      const answered = spread === undefined ? all && performance.now() - at > TRACED_WITHIN_MS : told && (all || !everybody);
+      if (answered) {
+        for (const { state, workload, error } of spread?.proxies ?? [])
+          if (state === 'nacked') problems.push(`${workload} refused revision ${revision}: ${error}`);
+        return;
+      }
       await pause(5);
     }
     problems.push(`not all have answered for revision ${revision}`);
@@ -155,17 +167,22 @@ async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promi
     return [
       start(plane, `web-${version}`, { labels: { app: 'web', version }, inbound: [inbound('http', 80, version)] }),
       start(plane, `stable-${stable}`, {
-        ...{ labels: { app: 'stable', version: stable }, inbound: [inbound('http', 80, stable), inbound('tcp', 90, `${stable}-tcp`)] },
+        labels: { app: 'stable', version: stable },
+        inbound: [inbound('http', 80, stable), inbound('tcp', 90, `${stable}-tcp`), inbound('any', 91, `${stable}-any`)],
       }),
     ];
   });
   const clients = await Promise.all(
     PLANES.map(async (plane): Promise<Client> => {
-      const client = { plane, web: await freePort(), stable: await freePort(), tcp: await freePort(), proxy: await freePort(), edge: portOf(`edge-${plane}`) };
+      const client = {
+        ...{ plane, web: await freePort(), stable: await freePort(), tcp: await freePort(), any: await freePort() },
+        ...{ proxy: await freePort(), edge: portOf(`edge-${plane}`) },
+      };
       const upstreams = [
         { host: WEB, port: 80, listenPort: client.web },
         { host: STABLE, port: 80, listenPort: client.stable },
         { host: STABLE, port: 90, listenPort: client.tcp },
+        { host: STABLE, port: 91, listenPort: client.any },
       ];
       const started = start(plane, `client-${plane}`, { labels: { app: 'client' }, httpProxyPort: client.proxy, upstreams });
       await Promise.all([started, start(plane, `edge-${plane}`, { role: 'router', labels: { istio: plane } })]);
@@ -201,7 +218,7 @@ async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promi
       if (told === '200') outcome.conversations++;
       return told;
     });
-  const workers = clients.flatMap(({ plane, web, stable, tcp, proxy, edge }) => {
+  const workers = clients.flatMap(({ plane, web, stable, tcp, any, proxy, edge }) => {
     const http2 = new Http2Client(web);
     return [
       ...[kept(`${plane} to web`, web, WEB), kept(`${plane} to web by proxy`, proxy, WEB)],
@@ -210,14 +227,14 @@ async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promi
       worker(`gateway ${plane}`, 10, (n) => ask(edge, EDGE, n, { tls: { ca: authority.caPem } })),
       ...[talks(`${plane} to web`, 'request', web, WEB), talks(`${plane} to stable`, 'request', stable, STABLE)],
       ...[talks(`${plane} to stable`, 'websocket', stable, STABLE), talks(`${plane} to stable`, 'tcp', tcp, STABLE)],
+      ...[talks(`${plane} to web`, 'http2', web, WEB), talks(`${plane} to stable by a sniffed port`, 'tcp', any, STABLE)],
     ];
   });
-  let revision = '';
   for (step = 1; step < worlds.length; step++) {
     const world = worlds[step] as World;
-    if (world.settles) await settled(revision);
+    if (world.settles) await settled(true);
     if (world.controlPlane === 'away') await die();
-    revision = await edit(made[step] ?? []);
+    await edit(made[step] ?? []);
     if (world.controlPlane !== undefined) {
       if (world.controlPlane === 'away') await pause(50);
       else {
@@ -227,7 +244,7 @@ async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promi
       await comeBack();
     }
     // Every other edit comes before the one before it has reached everybody.
-    if (world.settles || step % 2 === 0) await settled(revision);
+    if (world.settles || step % 2 === 0) await settled(world.settles || world.controlPlane !== undefined);
     else await pause(step % 5);
   }
   await pause(100);
@@ -237,6 +254,6 @@ async function run(worlds: Worlds, dir: string, stops: (() => unknown)[]): Promi
   await pause(1_000);
   const refused = readFileSync(accessLogFile, 'utf8')
     .split('\n')
-    .filter((line) => / (?:5\d\d|4\d\d|0) /.test(line));
+    .filter((line) => / (?:[45]\d\d|0) [A-Z]/.test(line));
   return { ...outcome, problems: [...problems, ...refused] };
 }

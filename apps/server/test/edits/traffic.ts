@@ -10,7 +10,8 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 const ANSWER_WITHIN_MS = 30_000;
 /** What the first GOAWAY names of those that are sent in two steps. */
 const ANY_STREAM = 2 ** 31 - 1;
-const PIECE = 'x'.repeat(500);
+/** No proxy takes it for the beginning of something it knows. */
+const PIECE = '\0'.repeat(500);
 
 export interface App {
   port: number;
@@ -82,6 +83,8 @@ export function ask(port: number, host: string, n: number, { agent, tls }: { age
 export class Http2Client {
   readonly #port: number;
   #session: ClientHttp2Session | undefined;
+  /** The last stream the other side says it takes. */
+  #lastTaken = 0;
 
   constructor(port: number) {
     this.#port = port;
@@ -91,13 +94,13 @@ export class Http2Client {
     const session = await this.#open();
     return new Promise((resolve) => {
       if (typeof session === 'string') return resolve(session);
-      let lastTaken = 0;
-      session.once('goaway', (_, last) => (lastTaken = last));
       const stream = session.request({ ':path': '/', ':authority': host });
       let status = '';
       stream.on('response', (head) => (status = String(head[':status'])));
       // One that had not left when the other side said that it takes no more of them is asked again: it refused none that came.
-      stream.on('error', (error) => resolve(stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && lastTaken === ANY_STREAM ? this.ask(host) : error.message));
+      stream.on('error', (error) =>
+        resolve(stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && this.#lastTaken === ANY_STREAM ? this.ask(host) : error.message),
+      );
       stream.setTimeout(ANSWER_WITHIN_MS, () => resolve('no answer'));
       stream.on('close', () => resolve(status === '' ? 'closed' : status));
       stream.resume().end();
@@ -113,6 +116,8 @@ export class Http2Client {
     if (this.#session !== undefined && !this.#session.closed && !this.#session.destroyed) return this.#session;
     const session = connectHttp2(`http://127.0.0.1:${this.#port}`);
     this.#session = session;
+    this.#lastTaken = 0;
+    session.once('goaway', (_, last) => (this.#lastTaken = last));
     return new Promise((resolve) => {
       session.on('error', (error) => resolve(error.message)).once('connect', () => resolve(session));
     });
@@ -125,11 +130,11 @@ interface Talk {
   write: Writable;
 }
 
-export type Kind = 'request' | 'websocket' | 'tcp';
+export type Kind = 'request' | 'http2' | 'websocket' | 'tcp';
 
 /** Opens one and keeps it up until `over`; each word has to come back. */
 export async function converse(kind: Kind, port: number, host: string, over: () => boolean): Promise<string> {
-  const talk = kind === 'tcp' ? tcp(port) : await upgraded(kind, port, host);
+  const talk = kind === 'tcp' ? tcp(port) : kind === 'http2' ? await stream(port, host) : await upgraded(kind, port, host);
   if (typeof talk === 'string') return talk;
   const { read, write } = talk;
   let sent = 0;
@@ -154,6 +159,16 @@ export async function converse(kind: Kind, port: number, host: string, over: () 
 function tcp(port: number): Talk {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   return { read: socket, write: socket };
+}
+
+function stream(port: number, host: string): Promise<Talk | string> {
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  return new Promise((resolve) => {
+    const both = session.request({ ':method': 'POST', ':path': '/', ':authority': host, 'x-do': 'echo' });
+    both.on('close', () => session.destroy()).on('error', (error) => resolve(error.message));
+    both.on('response', (head) => resolve(head[':status'] === 200 ? { read: both, write: both } : String(head[':status'])));
+    session.on('error', (error) => resolve(error.message));
+  });
 }
 
 function upgraded(kind: 'request' | 'websocket', port: number, host: string): Promise<Talk | string> {

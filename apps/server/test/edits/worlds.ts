@@ -11,8 +11,10 @@ export const OUTSIDE = 'outside.test';
 export const EDGE = 'edge.test';
 /** Instances of `web`: one behind an embedded sidecar, one behind an Envoy where there is one, one without a sidecar. */
 export const VERSIONS = ['v1', 'v2', 'v3'] as const;
-/** Instances of `stable`, the same way; they are there in each world and nothing but rules for the whole namespace is about them. */
+/** Instances of `stable`, the same way; they are there in each world, and no edit of it ends what goes on with them. */
 export const STABLES = ['s1', 's2'] as const;
+/** Of an address that is another in each world, so that no edit changes nothing for anybody. */
+const MARKER = 'marker.test';
 /** Certificates of the Gateways' host. */
 export const CERTIFICATES = ['c0', 'c1'] as const;
 
@@ -42,11 +44,11 @@ type Resolution = (typeof RESOLUTIONS)[number];
 export function randomWorlds(random: Random, count: number): Worlds {
   let level = 1;
   let resolution: Resolution = 'STATIC';
-  return Array.from({ length: count }, () => {
+  return Array.from({ length: count }, (_, i) => {
     const before = [level, resolution];
     if (oneIn(random, 3)) level = Math.max(0, Math.min(SECURITY.length - 1, level + random.pick([-1, 1])));
     if (oneIn(random, 4)) resolution = random.pick(RESOLUTIONS);
-    const objects = randomWorld(random, SECURITY[level] as Security, resolution);
+    const objects = [...randomWorld(random, SECURITY[level] as Security, resolution), marker(i)];
     const [controlPlane] = some(random, 8, () => random.pick([{ diesAfterMs: random.below(30) }, 'away'] as const));
     return { objects, ...(controlPlane === undefined ? {} : { controlPlane }), settles: level !== before[0] || resolution !== before[1] };
   });
@@ -73,22 +75,30 @@ function randomWorld(random: Random, { mode, tls }: Security, resolution: Resolu
         ports: [
           { name: 'http', port: 80 },
           { name: 'tcp', port: 90 },
+          { name: 'any', port: 91 },
         ],
       },
     ],
     ...STABLES.map((instance): Manifest => ['WorkloadEntry', `stable-${instance}`, entry('stable', instance, true)]),
     ['v1 Service', 'web', { selector: { app: 'web' }, ports: [...ports, ...some(random, 3, () => ({ name: 'http-more', port: 81 }))] }],
-    ...there.map((version): Manifest => ['WorkloadEntry', `web-${version}`, { ...entry('web', version, version !== 'v3'), weight: 1 + random.below(3) }]),
+    ...some(random, 3, (): Manifest => ['DestinationRule', 'stable', { host: STABLE, ...trafficPolicy(random) }]),
+    ...some(random, 3, () => virtualService(random, 'stable', { hosts: [STABLE] }, { host: STABLE, subsets: [] })),
+    ...there.map((version): Manifest => {
+      const locality = random.pick([undefined, 'r1/z1', 'r2/z1']);
+      const place = locality === undefined ? {} : { locality };
+      return ['WorkloadEntry', `web-${version}`, { ...entry('web', version, version !== 'v3'), weight: 1 + random.below(3), ...place }];
+    }),
     ...(tls !== undefined || subsets.length > 0 || oneIn(random, 2) ? [destinationRule(random, subsets, tls)] : []),
     ['security.istio.io/v1 PeerAuthentication', 'web', { selector: { matchLabels: { app: 'web' } }, mtls: { mode } }],
-    ...(oneIn(random, 4) ? [] : [virtualService(random, 'web', { hosts: [WEB] }, subsets)]),
+    ...(oneIn(random, 4) ? [] : [virtualService(random, 'web', { hosts: [WEB] }, { host: WEB, subsets })]),
     ...edge(random, subsets),
     ...some(random, 3, () => authorization(random)),
     ...some(random, 4, () => tokens()),
     ...some(random, 3, () => telemetry(random)),
     ...some(random, 3, (): Manifest => {
-      const hosts = random.pick([['./*'], ['*/*'], [WEB, STABLE, OUTSIDE].map((host) => `shop/${host}`)]);
-      return ['Sidecar', 'default', { egress: [{ hosts }] }];
+      const hosts = random.pick([['./*'], ['*/*'], [WEB, STABLE, OUTSIDE, MARKER].map((host) => `shop/${host}`)]);
+      const [outboundTrafficPolicy] = some(random, 2, () => ({ mode: 'REGISTRY_ONLY' }));
+      return ['Sidecar', 'default', { egress: [{ hosts }], ...(outboundTrafficPolicy === undefined ? {} : { outboundTrafficPolicy }) }];
     }),
     ...some(random, 3, () => elsewhere(random)),
     serviceEntry('outside', OUTSIDE, { number: 80, name: 'http', protocol: 'HTTP' }, resolution, { http: '$PORT(outside)' }),
@@ -101,7 +111,11 @@ function entry(app: string, version: string, sidecar: boolean): object {
   const port = `$PORT(${version})`;
   return {
     address: '127.0.0.1',
-    ports: { http: port, 'http-more': port, ...(app === 'stable' ? { tcp: `$PORT(${version}-tcp)` } : { 'http-a': port, sniffed: port }) },
+    ports: {
+      http: port,
+      'http-more': port,
+      ...(app === 'stable' ? { tcp: `$PORT(${version}-tcp)`, any: `$PORT(${version}-any)` } : { 'http-a': port, sniffed: port }),
+    },
     labels: { app, version, ...(sidecar ? { 'security.istio.io/tlsMode': 'istio' } : {}) },
     serviceAccount: `${app}-${version}`,
   };
@@ -136,8 +150,8 @@ function policy(random: Random): object {
   return Object.fromEntries(Object.entries({ loadBalancer, connectionPool, outlierDetection }).flatMap(([key, [value]]) => (value ? [[key, value]] : [])));
 }
 
-function virtualService(random: Random, name: string, where: object, subsets: readonly string[]): Manifest {
-  const destination = (subset?: string): object => ({ host: WEB, port: { number: 80 }, ...(subset === undefined ? {} : { subset }) });
+function virtualService(random: Random, name: string, where: object, { host, subsets }: { host: string; subsets: readonly string[] }): Manifest {
+  const destination = (subset?: string): object => ({ host, port: { number: 80 }, ...(subset === undefined ? {} : { subset }) });
   const route = (): object => {
     const targets = subsets.length === 0 || oneIn(random, 4) ? [undefined] : atLeastOne(random, subsets);
     return {
@@ -164,7 +178,7 @@ function edge(random: Random, subsets: readonly string[]): Manifest[] {
       const port = { number: `$PORT(edge-${plane})`, name: 'https', protocol: 'HTTPS' };
       return ['Gateway', `edge-${plane}`, { selector: { istio: plane }, servers: [{ port, hosts: [EDGE], tls: { mode: 'SIMPLE', credentialName: 'edge' } }] }];
     }),
-    virtualService(random, 'edge', { hosts: [EDGE], gateways: planes.map((plane) => `edge-${plane}`) }, subsets),
+    virtualService(random, 'edge', { hosts: [EDGE], gateways: planes.map((plane) => `edge-${plane}`) }, { host: WEB, subsets }),
   ];
 }
 
@@ -189,6 +203,10 @@ function telemetry(random: Random): Manifest {
 function elsewhere(random: Random): Manifest {
   const port = { number: 80 + random.below(2), name: 'http', protocol: 'HTTP' };
   return serviceEntry('elsewhere', random.pick(['a.test', 'b.test']), port, random.pick(RESOLUTIONS));
+}
+
+function marker(world: number): Manifest {
+  return serviceEntry('marker', MARKER, { number: 80, name: 'http', protocol: 'HTTP' }, 'STATIC', { http: 1 + world });
 }
 
 function serviceEntry(name: string, host: string, port: object, resolution: string, ports?: object): Manifest {
