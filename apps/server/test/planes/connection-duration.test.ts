@@ -1,4 +1,4 @@
-// max_connection_duration of a connection manager that is no time at all, on both data planes.
+// max_connection_duration of a connection manager, of clients that say nothing in that time, on both data planes.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -20,7 +20,7 @@ const duration = (text: string): object => ({
   },
 });
 
-test.each(PLANES)('%s: a connection whose time is up at once is closed without an answer', async (plane) => {
+test.each(PLANES)('%s: a connection whose time is up is closed, though nothing was asked', async (plane) => {
   const app = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1');
   await once(app, 'listening');
   onTestFinished(() => {
@@ -29,7 +29,7 @@ test.each(PLANES)('%s: a connection whose time is up at once is closed without a
   });
   const endpoints = [{ address: '127.0.0.1', ports: { p: (app.address() as AddressInfo).port } }];
   const spec = { hosts: ['app.test'], resolution: 'STATIC', ports: [{ number: 80, name: 'p', protocol: 'HTTP' }], endpoints };
-  const answered = async (text: string): Promise<string> => {
+  const answered = async (text: string, request: string): Promise<string> => {
     const filter = object('networking.istio.io/v1alpha3 EnvoyFilter', 'duration', { configPatches: [duration(text)] });
     const port = await startPlane(plane, [object('ServiceEntry', 'app', spec), filter], {
       node: { upstreams: [{ host: 'app.test', port: 80, listenPort: 1 }] },
@@ -37,10 +37,12 @@ test.each(PLANES)('%s: a connection whose time is up at once is closed without a
     const socket = connect(port('app.test_80'), '127.0.0.1');
     let answer = '';
     socket.on('error', () => undefined).on('data', (bytes) => (answer += bytes.toString('latin1')));
-    socket.write('GET / HTTP/1.1\r\nhost: app.test\r\nconnection: close\r\n\r\n');
+    socket.write(request);
     await once(socket, 'close');
     return answer;
   };
-  expect(await answered('0s')).toBe('');
-  expect(await answered('60s')).toMatch(/^HTTP\/1.1 200 /);
+  // What comes with the connection, Envoy may have read before its timer fires.
+  expect(await answered('0s', '')).toBe('');
+  expect(await answered('0.05s', '')).toBe('');
+  expect(await answered('60s', 'GET / HTTP/1.1\r\nhost: app.test\r\nconnection: close\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
 });

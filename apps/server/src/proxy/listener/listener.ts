@@ -198,14 +198,17 @@ export class ListenerRuntime {
 
   /** By what the handshake has agreed, else by the first bytes. */
   private serveManager(socket: Socket, context: ConnectionContext): void {
-    const { codec, idleTimeoutMs } = context.manager;
+    const { codec, idleTimeoutMs, maxConnectionDurationMs = Infinity } = context.manager;
+    // Its time is up; Envoy's timer may be late, and one request answered.
+    if (maxConnectionDurationMs === 0) return void socket.destroy();
     const negotiated = 'alpnProtocol' in socket ? socket.alpnProtocol : undefined;
     if (codec === 'http2' || (negotiated === 'h2' && codec === 'auto')) return this.serveHttp(socket, context, true);
     if (codec === 'http1' || typeof negotiated === 'string') return this.serveHttp(socket, context, false);
     this.undecided.add(socket);
     // One that says nothing is idle.
     const idle = new WheelTimer({ onTimer: () => socket.destroy() });
-    context.wheel.setUnlessZero(idle, idleTimeoutMs);
+    const silentMs = Math.min(idleTimeoutMs || Infinity, maxConnectionDurationMs);
+    if (silentMs < Infinity) context.wheel.set(idle, silentMs);
     const decided = (): void => {
       this.undecided.delete(socket);
       context.wheel.clear(idle);
@@ -240,8 +243,6 @@ export class ListenerRuntime {
 
   private serveHttp(socket: Socket, context: ConnectionContext, http2: boolean): void {
     const { maxConnectionDurationMs } = context.manager;
-    // As Envoy: its time is up before anything is read.
-    if (maxConnectionDurationMs === 0) return void socket.destroy();
     const onRequest = (): void => {
       this.totalRequests++;
     };
