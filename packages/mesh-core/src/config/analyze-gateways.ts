@@ -53,6 +53,8 @@ export function hostsInGateway(vs: VirtualService, key: string, path: string, { 
 
 /** A subset that another VirtualService chooses for sidecars, while this one takes the whole service in from a gateway. */
 export function subsetsPastGateways(all: readonly VirtualService[]): Problem[] {
+  const bound = all.filter((vs) => (vs.spec.gateways?.length ?? 0) > 0);
+  if (bound.length === 0) return [];
   const chosen = new Map<string, string>();
   for (const { spec, metadata } of all) {
     if (!(spec.gateways ?? [MESH]).includes(MESH)) continue;
@@ -61,16 +63,14 @@ export function subsetsPastGateways(all: readonly VirtualService[]): Problem[] {
     for (const { destination } of (spec.http ?? []).flatMap((rule) => rule.route ?? []))
       if (destination.subset && hosts.has(full(destination.host))) chosen.set(full(destination.host), `${metadata.namespace}/${metadata.name}`);
   }
-  return all
-    .filter((vs) => (vs.spec.gateways?.length ?? 0) > 0)
-    .flatMap((vs) =>
-      (vs.spec.http ?? []).flatMap((rule, i) =>
-        (rule.route ?? []).flatMap(({ destination }, j) => {
-          const other = chosen.get(resolveHost(destination.host, vs.metadata.namespace));
-          if (destination.subset || other === undefined) return [];
-          const message = `The subsets VirtualService ${other} chooses for ${destination.host} do not count for requests from this gateway. Choose them here.`;
-          return [problem(vs, 'warning', 'IST0140', `spec.http[${i}].route[${j}].destination`, message)];
-        }),
-      ),
-    );
+  return bound.flatMap((vs) =>
+    (vs.spec.http ?? []).flatMap((rule, i) =>
+      (rule.route ?? []).flatMap(({ destination }, j) => {
+        const other = chosen.get(resolveHost(destination.host, vs.metadata.namespace));
+        if (destination.subset || other === undefined) return [];
+        const message = `The subsets VirtualService ${other} chooses for ${destination.host} do not count for requests from this gateway. Choose them here.`;
+        return [problem(vs, 'warning', 'IST0140', `spec.http[${i}].route[${j}].destination`, message)];
+      }),
+    ),
+  );
 }
