@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { type IncomingMessage, type Server as HttpServer, type ServerResponse, createServer as createHttp } from 'node:http';
 import { type Http2ServerRequest, type Http2ServerResponse, createSecureServer, createServer as createHttp2 } from 'node:http2';
-import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import type { AppAction, AppName } from '../case.ts';
@@ -108,11 +108,12 @@ export async function startApps(certificates: Certificates): Promise<Apps> {
     await listen(app, secure);
   }
   await listen('forward', forwardProxy());
-  const dead = createServer();
-  dead.listen(0, '127.0.0.1');
-  await once(dead, 'listening');
-  const deadPort = (dead.address() as AddressInfo).port;
-  dead.close();
+  // This end of a connection: nobody listens there, and while it is open nobody else is given the port.
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const dead = connect((other.address() as AddressInfo).port, '127.0.0.1');
+  await once(dead, 'connect');
+  const deadPort = dead.localPort ?? 0;
   return {
     port: (app) => (app === 'dead' ? deadPort : (servers.get(app)?.address() as AddressInfo).port),
     arrived: (key) => (state.arrivals.get(key) ?? []).toSorted((x, y) => (x.app < y.app ? -1 : 1)),
@@ -123,6 +124,8 @@ export async function startApps(certificates: Certificates): Promise<Apps> {
       state.waiting.delete(key);
     },
     async close() {
+      dead.destroy();
+      other.close();
       for (const socket of sockets) socket.destroy();
       for (const server of http) server.close();
       await Promise.all([...servers.values()].map((server) => new Promise((resolve) => server.close(resolve))));
