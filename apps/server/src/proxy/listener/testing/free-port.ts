@@ -1,11 +1,23 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 
-/** A port of 127.0.0.1 that nobody listens on now. */
+/** Below those the system gives to who asks for any port. */
+const FIRST = 10_000;
+const COUNT = 5_000;
+
+const given = new Set<number>();
+
+/** A port of 127.0.0.1 that nobody listens on now, and nobody is given until somebody asks for it by its number. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = FIRST + Math.floor(Math.random() * COUNT);
+  if (given.has(port)) return await freePort();
+  given.add(port);
+  const server = createServer().listen(port, '127.0.0.1');
+  const taken = await once(server, 'listening').then(
+    () => false,
+    () => true,
+  );
+  if (taken) return await freePort();
   server.close();
   await once(server, 'close');
   return port;
