@@ -50,8 +50,6 @@ export interface ApiServices {
 /** As the routes use them: everything optional that has a default is there. */
 export type ReadyServices = ApiServices &
   Required<Pick<ApiServices, 'host' | 'log'>> & {
-    /** Shared: it remembers what it has looked at. */ analyze: (
-      objects: readonly MeshObject[],
-      proxies: readonly ConnectedProxy[],
-    ) => Promise<readonly Problem[]>;
+    /** Shared: it remembers what it has looked at. */
+    analyze: (objects: readonly MeshObject[], proxies: readonly ConnectedProxy[]) => Promise<readonly Problem[]>;
   };
