@@ -4,21 +4,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { PLANES, object, startPlane } from './planes.ts';
+import { PLANES, object, onManager, startPlane } from './planes.ts';
 
-const duration = (text: string): object => ({
-  applyTo: 'NETWORK_FILTER',
-  match: { listener: { filterChain: { filter: { name: 'envoy.filters.network.http_connection_manager' } } } },
-  patch: {
-    operation: 'MERGE',
-    value: {
-      typed_config: {
-        '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-        common_http_protocol_options: { max_connection_duration: text },
-      },
-    },
-  },
-});
+const duration = (text: string): object => onManager({ common_http_protocol_options: { max_connection_duration: text } });
 
 test.each(PLANES)('%s: a connection whose time is up is closed, though nothing was asked', async (plane) => {
   const app = createServer((_, response) => response.end('ok')).listen(0, '127.0.0.1');

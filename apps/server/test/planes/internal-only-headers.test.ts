@@ -3,23 +3,11 @@
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { PLANES, object, startPlane } from './planes.ts';
+import { PLANES, object, onManager, startPlane } from './planes.ts';
 
 const host = 'app.test';
 const NAMES = ['X-Secret', 'x-envoy-attempt-count', 'x-envoy-ip-tags', 'x-envoy-original-path', 'x-envoy-mine', 'user-agent'];
-const LOOPBACK = {
-  applyTo: 'NETWORK_FILTER',
-  match: { listener: { filterChain: { filter: { name: 'envoy.filters.network.http_connection_manager' } } } },
-  patch: {
-    operation: 'MERGE',
-    value: {
-      typed_config: {
-        '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-        internal_address_config: { cidr_ranges: [{ address_prefix: '127.0.0.0', prefix_len: 8 }] },
-      },
-    },
-  },
-};
+const LOOPBACK = onManager({ internal_address_config: { cidr_ranges: [{ address_prefix: '127.0.0.0', prefix_len: 8 }] } });
 
 type Table = { internalOnlyHeaders?: string[]; virtualHosts: { includeRequestAttemptCount?: boolean; routes: object[] }[] };
 

@@ -48,6 +48,18 @@ export function object(kind: string, name: string, spec: unknown, namespace = 's
   return valid;
 }
 
+/** A patch of the connection manager, by EnvoyFilter: Istio has no word for these fields. */
+export function onManager(fields: object): object {
+  return {
+    applyTo: 'NETWORK_FILTER',
+    match: { listener: { filterChain: { filter: { name: 'envoy.filters.network.http_connection_manager' } } } },
+    patch: {
+      operation: 'MERGE',
+      value: { typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', ...fields } },
+    },
+  };
+}
+
 export function nodeOf(dataPlane: ProxyNode['dataPlane'], changes: Partial<ProxyNode> = {}): ProxyNode {
   return {
     id: 'sidecar~127.0.0.1~web.shop~shop.svc.cluster.local',
