@@ -148,7 +148,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
   }
 
   get choked(): boolean {
-    return this.socket.writableNeedDrain && this.socket.writableLength >= this.unsentBytes;
+    return this.socket.writableNeedDrain && this.out.unsent >= this.unsentBytes;
   }
 
   schedule(): void {
@@ -440,7 +440,7 @@ export abstract class Http2Session implements FrameSink, Flushable {
   }
 
   private maySendControl(): boolean {
-    return this.socket.writableLength < maxUnreadBytes;
+    return this.out.unsent < maxUnreadBytes;
   }
 
   protected onSocketDrain(): void {

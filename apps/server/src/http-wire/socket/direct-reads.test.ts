@@ -1,27 +1,12 @@
 // What is read directly, and what takes the way of the stream.
 
-import { connect, createServer, type Socket } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { once } from 'node:events';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { socketPair } from '../../../test/testing/socket-pair.ts';
 import { readBuffer, readDirectly, readShared } from './direct-reads.ts';
 
-/** An accepted socket and its client. */
-function pair(): Promise<{ accepted: Socket; client: Socket }> {
-  return new Promise((resolve) => {
-    const server = createServer((accepted) => resolve({ accepted, client }));
-    let client: Socket;
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      client = connect(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1');
-    });
-    onTestFinished(() => {
-      client.destroy();
-      server.close();
-    });
-  });
-}
-
 test.each([readDirectly, readShared])('%o: reads come in order, past the stream unless it is paused or has something left', async (read) => {
-  const { accepted, client } = await pair();
+  const { near: accepted, far: client } = await socketPair();
   let heard = '';
   let streamed = '';
   let wake = (): void => undefined;
@@ -58,8 +43,40 @@ test.each([readDirectly, readShared])('%o: reads come in order, past the stream 
 });
 
 test('shared reads make no memory of their own', async () => {
-  const { accepted, client } = await pair();
+  const { near: accepted, far: client } = await socketPair();
   const read = new Promise<Buffer>((resolve) => readShared(accepted, resolve));
   client.write('read');
   expect((await read).buffer).toBe(readBuffer.buffer);
+});
+
+test('what a plain socket reads does not go by way of the reader of Node, which has the end', async () => {
+  const { near, far } = await socketPair();
+  const { _handle: handle } = near as unknown as { _handle: { onread: () => void } };
+  const nodes = vi.fn(handle.onread);
+  handle.onread = nodes;
+  const read = new Promise((resolve) => readShared(near, (chunk) => resolve(chunk.toString())));
+  far.write('read');
+  expect(await read).toBe('read');
+  expect(nodes).not.toHaveBeenCalled();
+  const ended = once(near, 'end');
+  far.end();
+  await ended;
+  expect(nodes).toHaveBeenCalled();
+});
+
+test('where Node gives away nothing of what sockets stand on, everything goes by way of the stream', async () => {
+  vi.spyOn(process as unknown as { binding: () => void }, 'binding').mockImplementation(() => {
+    throw new Error('not here');
+  });
+  vi.resetModules();
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+    vi.resetModules();
+  });
+  const [reads, writes] = await Promise.all([import('./direct-reads.ts'), import('./direct-writes.ts')]);
+  const { near, far } = await socketPair();
+  expect(new writes.DirectWrites(near).write('text')).toBe(false);
+  const read = new Promise((resolve) => reads.readShared(near, (chunk) => resolve(chunk.toString())));
+  far.write('read');
+  expect(await read).toBe('read');
 });

@@ -3,6 +3,7 @@
 
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { lastRead, plainHandle } from './plain-handle.ts';
 
 /** Who has a `data` listener may say so: as long as nothing waits and nobody has paused the socket, what is pushed goes straight to it. */
 export function readDirectly(socket: Duplex, onData: (chunk: Buffer) => void): void {
@@ -42,11 +43,23 @@ export function readShared(socket: Socket, onData: (chunk: Buffer) => void): voi
   socket.on('data', onData);
   const own = socket as Slots;
   own[slots.buffer] = readBuffer;
-  own[slots.callback] = (length: number): boolean => {
-    const chunk = readBuffer.subarray(0, length);
-    if (socket.readableFlowing !== true || socket.readableLength > 0) return socket.push(Buffer.from(chunk));
-    onData(chunk);
+  const take = (length: number): boolean => {
+    if (socket.readableFlowing !== true || socket.readableLength > 0) return false;
+    onData(readBuffer.subarray(0, length));
     return true;
   };
+  own[slots.callback] = (length: number): boolean => take(length) || socket.push(Buffer.from(readBuffer.subarray(0, length)));
   handle.useUserBuffer(readBuffer);
+  readPlainly(socket, take);
+}
+
+/** What a plain TCP socket reads into `readBuffer` goes to `take` first; Node's reader has what that refuses, the end, and errors. */
+export function readPlainly(socket: Socket, take: (length: number) => boolean): void {
+  const handle = plainHandle(socket);
+  if (handle === undefined) return;
+  const { onread } = handle;
+  handle.onread = (bytes) => {
+    const length = lastRead();
+    if (length <= 0 || !take(length)) onread.call(handle, bytes);
+  };
 }

@@ -2,6 +2,7 @@
 // costs one syscall and no buffer; larger pieces are laid one behind the other and leave in one write.
 
 import type { Socket } from 'node:net';
+import { DirectWrites } from './direct-writes.ts';
 import { flushSoon, type Flushable } from './flush-queue.ts';
 
 const textLimit = 16 * 1024;
@@ -37,6 +38,7 @@ export class WireWriter implements Flushable {
   /** Hears of each stage that has been written. */
   onStageWritten: () => void = () => undefined;
   private readonly socket: Socket;
+  private readonly direct: DirectWrites;
   private readonly gather: boolean;
   private readonly stages: StagePool;
   private text = '';
@@ -56,6 +58,7 @@ export class WireWriter implements Flushable {
   constructor(socket: Socket, gather = false, stages: StagePool = largeBodies) {
     // Said once: an encoding that comes with each write is looked up for each.
     this.socket = socket.setDefaultEncoding('latin1');
+    this.direct = new DirectWrites(socket);
     this.gather = gather;
     this.stages = stages;
   }
@@ -63,6 +66,11 @@ export class WireWriter implements Flushable {
   /** A stage is on its way. */
   get busy(): boolean {
     return this.writing.length > 0;
+  }
+
+  /** Bytes written that the system has yet to take. */
+  get unsent(): number {
+    return this.socket.writableLength + this.direct.waiting;
   }
 
   add(text: string): void {
@@ -117,7 +125,7 @@ export class WireWriter implements Flushable {
     const { text } = this;
     if (text === '') return;
     this.text = '';
-    if (this.socket.writable) this.socket.write(text);
+    if (this.socket.writable && !(text.length <= textLimit && this.direct.write(text))) this.socket.write(text);
   }
 
   private stageText(): void {

@@ -77,7 +77,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
   }
 
   onTimer(): void {
-    if (this.state === 'closed' && this.socket.writableLength < this.unsent) this.awaitClose();
+    if (this.state === 'closed' && this.out.unsent < this.unsent) this.awaitClose();
     else if (this.state !== 'head') this.socket.destroy();
     else if (this.rest !== undefined) this.refuse(408, 'request_header_timeout', 'request header timeout');
     else this.expire();
@@ -335,7 +335,7 @@ export class ServerConnection implements DownstreamStream, BodySink, TimerTarget
 
   /** Begins anew while the client takes what it is sent. */
   private awaitClose(): void {
-    this.unsent = this.socket.writableLength;
+    this.unsent = this.out.unsent;
     this.context.wheel.set(this.timer, this.context.manager.delayedCloseTimeoutMs);
   }
 

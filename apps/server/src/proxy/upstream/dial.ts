@@ -4,7 +4,7 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
 import type { Endpoint, ProxyProtocolVersion } from '../config/model.ts';
 import { WheelTimer, type TimerTarget, type TimerWheel } from '../transport/timer-wheel.ts';
-import { readBuffer } from '../../http-wire/socket/direct-reads.ts';
+import { readBuffer, readPlainly } from '../../http-wire/socket/direct-reads.ts';
 import { type ClientAddresses, connectAnnounced } from './announced.ts';
 import { failureText } from './failure-text.ts';
 import { socketTarget } from './host-and-port.ts';
@@ -69,7 +69,10 @@ export class Dial implements TimerTarget {
       this.socket = socket;
     } else if (tls === undefined) {
       this.socket = connectPlain({ ...target, noDelay: true, onread });
-      this.socket.once('connect', () => this.ready(protocol === 'http2'));
+      this.socket.once('connect', () => {
+        readPlainly(this.socket, callback);
+        this.ready(protocol === 'http2');
+      });
     } else {
       const socket = connectTls({
         // @types/node does not know `onread` here; TLSSocket hands it to its net.Socket.
