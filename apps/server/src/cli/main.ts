@@ -11,7 +11,7 @@ import { registerDiff } from './diff-command.ts';
 import { registerObjects } from './objects-commands.ts';
 import { registerObserve } from './observe-commands.ts';
 import { registerProxy } from './proxy-commands.ts';
-import { serverOption } from './server-option.ts';
+import { serverOption, takeServerAnywhere } from './server-option.ts';
 import { registerTraffic } from './traffic-commands.ts';
 
 // `weft ... | head` closes our output: that is not an error.
@@ -32,6 +32,7 @@ registerAnalyze(program);
 registerProxy(program);
 registerTraffic(program);
 registerObserve(program);
+takeServerAnywhere(program, ['up', 'run', 'gateway']);
 
 try {
   await program.parseAsync();
