@@ -370,13 +370,15 @@ spec:
   {
     area,
     name: 'gRPC: grpc-timeout travels, and 0 is no limit; a route timeout ends it with UNAVAILABLE',
-    // Without a sidecar there: its own deadline is the same moment, and either may be first.
+    // Without a sidecar there: the client's tells it of the same moment, at which it says DEADLINE_EXCEEDED itself, and either may be first.
     services: [...grpcService('grpc-timeout'), { name: 'grpc-late', ports: [{ name: 'grpc', number: 80 }], endpoints: [{ app: 'a', direct: true }] }],
     objects: `${rule('grpc-timeout', 'timeout: 4s')}---${rule('grpc-late', 'timeout: 1s')}`,
     steps: [
       grpc({ metadata: { 'grpc-timeout': '5S' }, expect: { app: 'a', grpc: { status: 0 } } }),
       grpc({ metadata: { 'grpc-timeout': '0n' }, expect: { app: 'a', grpc: { status: 0 } } }),
       grpc({ to: 'grpc-late', do: { delayMs: 10_000 }, expect: { status: 200, grpc: { status: 14 } } }),
+      grpc({ to: 'grpc-late', metadata: { 'grpc-timeout': '20S' }, do: { delayMs: 10_000 }, expect: { status: 200, grpc: { status: 14 } } }),
+      grpc({ to: 'grpc-late', metadata: { 'grpc-timeout': '300m' }, do: { delayMs: 10_000 }, expect: { status: 200, grpc: { status: 14 } } }),
     ],
   },
   {
