@@ -8,7 +8,7 @@ import { StartError } from '../agent/errors.ts';
 import { NotFoundError } from '../config-store/errors.ts';
 import { type ConfigText, readFiles } from './config-files.ts';
 import { print, show, table } from './print.ts';
-import { refusalLines, silentLines } from './refusals.ts';
+import { goneLines, refusalLines, silentLines } from './refusals.ts';
 
 /** How long `weft apply` waits for proxies to say what they think of it. */
 const ANSWER_MS = 3_000;
@@ -63,7 +63,7 @@ export function registerObjects(program: Command): void {
       if (dryRun) return;
       const propagation = await client.propagationOf(revision, ANSWER_MS);
       for (const line of refusalLines(propagation)) process.stderr.write(`weft: error: ${line}\n`);
-      for (const line of silentLines(propagation)) process.stderr.write(`weft: warning: ${line}\n`);
+      for (const line of [...silentLines(propagation), ...goneLines(propagation)]) process.stderr.write(`weft: warning: ${line}\n`);
     });
 
   program

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { nackLines, refusalLines, silentLines } from './refusals.ts';
+import { goneLines, nackLines, refusalLines, silentLines } from './refusals.ts';
 
 const said = (resource: string): string => `${resource}.filterChains[0].filters[0].typedConfig: this proxy cannot evaluate x`;
-const proxy = (workload: string, state: 'sent' | 'acked' | 'nacked', error?: string) => ({
+const proxy = (workload: string, state: 'sent' | 'acked' | 'nacked' | 'disconnected', error?: string) => ({
   ...{ proxyId: `sidecar~1~${workload}.foo~foo`, workload, namespace: 'foo', state, types: ['listener'] },
   ...(error === undefined ? {} : { error }),
 });
@@ -24,6 +24,13 @@ test('who has not answered is named', () => {
     'no answer yet from a.foo, d.foo: weft proxy status',
   ]);
   expect(silentLines({ revision: '1', proxies: [proxy('c', 'acked')] })).toEqual([]);
+});
+
+test('who left without an answer is named', () => {
+  const proxies = [proxy('a', 'disconnected'), proxy('b', 'acked'), proxy('c', 'disconnected')];
+  expect(goneLines({ revision: '1', proxies })).toEqual(['disconnected before an answer: a.foo, c.foo; a proxy that connects again is told anew']);
+  expect(silentLines({ revision: '1', proxies })).toEqual([]);
+  expect(goneLines({ revision: '1', proxies: [proxy('b', 'acked')] })).toEqual([]);
 });
 
 test('what was refused once and taken since is not told', () => {

@@ -22,6 +22,13 @@ export function silentLines(propagation: Propagation | undefined): string[] {
   return silent.length === 0 ? [] : [`no answer yet from ${silent.map((p) => `${p.workload}.${p.namespace}`).join(', ')}: weft proxy status`];
 }
 
+/** Of one edit: who has left without a word. */
+export function goneLines(propagation: Propagation | undefined): string[] {
+  const gone = (propagation?.proxies ?? []).filter((p) => p.state === 'disconnected');
+  if (gone.length === 0) return [];
+  return [`disconnected before an answer: ${gone.map((p) => `${p.workload}.${p.namespace}`).join(', ')}; a proxy that connects again is told anew`];
+}
+
 /** Of the whole mesh, as it is. */
 export function nackLines(proxies: readonly ProxyStatus[]): string[] {
   return grouped(

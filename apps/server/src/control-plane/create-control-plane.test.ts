@@ -136,7 +136,7 @@ test('a preview of a label of a Namespace names the gateway whose listener selec
   expect(harness.plane.preview([{ object: labelled('web'), deleted: false }])).toMatchObject([{ workload: 'web', types: ['route'] }]);
 });
 
-test('a lost proxy stays on the list as disconnected; its open edits say so', async () => {
+test('a lost proxy stays on the list as disconnected; its open edits say so, and end', async () => {
   await harness.put(virtualService('one', {}));
   const stream = openDelta(harness.plane.ports().plain);
   stream.send({ node: nodeOf('client'), typeUrl: TYPE_URL.cluster });
@@ -148,6 +148,7 @@ test('a lost proxy stays on the list as disconnected; its open edits say so', as
   stream.close();
   await until(() => harness.plane.proxies()[0]?.state === 'disconnected');
   await until(() => harness.plane.propagation(revision)?.proxies[0]?.state === 'disconnected');
+  expect(harness.plane.propagation(revision)?.completeMs).toBeDefined();
 });
 
 test('a burst of commits is at most two pushes, and all of it is told', async () => {

@@ -82,8 +82,9 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
 
   const settled = (): boolean => propagation.settled && pushes.size === 0 && held.length === 0;
 
-  const moved = (connection: ProxyConnection): void => {
-    const revisions = propagation.refresh(connection);
+  /** `untold`: what it will never be told of. */
+  const moved = (connection: ProxyConnection, untold: readonly Commit[] = []): void => {
+    const revisions = [...propagation.refresh(connection), ...untold.map(({ revision }) => revision)];
     feed.report(connection.node.id, revisions);
     // Later, when those who listen to the feed have been told.
     if (revisions.length > 0 && settled()) setImmediate(() => settled() && options.onSettled?.());
@@ -179,11 +180,11 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
     drained: (connection) => pushes.drained(connection),
     disconnect: (connection) => {
       if (connection.disconnectedAt !== undefined) return;
-      pushes.remove(connection);
+      const untold = pushes.remove(connection);
       connection.release();
       registry.lost(connection);
       log({ level: 'info', message: 'proxy disconnected', fields: { proxy: connection.node.id } });
-      moved(connection);
+      moved(connection, untold);
     },
   };
 

@@ -46,6 +46,23 @@ test('an edit is everywhere when all it reached have answered and nobody is stil
   expect(log.get('1', false)).toMatchObject({ completeMs: 20 });
 });
 
+test('an edit ends with the last answer, or, where nobody has answered, when the last is gone', () => {
+  let now = 30;
+  const connections = [connected(() => now), connected(() => now)] as const;
+  const log = new PropagationLog(() => now);
+  for (const connection of connections) log.record([{ revision: '1', at: 10 }], connection, new Map([[TYPE_URL.cluster, ['one']]]));
+  log.record([{ revision: '2', at: 10 }], connections[0], new Map([[TYPE_URL.cluster, ['one']]]));
+  log.record([{ revision: '3', at: 10 }], connections[1], new Map([[TYPE_URL.cluster, ['one']]]));
+  log.refresh(connections[1]);
+  now = 40;
+  connections[0].disconnectedAt = now;
+  expect(log.get('1', false)).not.toHaveProperty('completeMs');
+  expect(log.refresh(connections[0])).toEqual(['1', '2']);
+  expect(log.get('1', false)).toMatchObject({ completeMs: 20, proxies: [{ state: 'disconnected' }, { state: 'acked' }] });
+  expect(log.get('2', false)).toMatchObject({ completeMs: 30, proxies: [{ state: 'disconnected' }] });
+  expect(log.get('2', true)).not.toHaveProperty('completeMs');
+});
+
 test('edits that are open at once are answered each when all of it is, or refused when what the rest waits for is refused', () => {
   let now = 0;
   const sent: XdsResponse[] = [];

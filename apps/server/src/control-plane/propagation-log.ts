@@ -20,6 +20,8 @@ interface Spread {
   state: 'pending' | 'sent' | 'acked' | 'nacked' | 'disconnected';
   sentMs: number | undefined;
   answeredMs: number | undefined;
+  /** When it was gone without an answer. */
+  goneMs: number | undefined;
   error: string | undefined;
 }
 
@@ -53,7 +55,7 @@ export class PropagationLog {
         edit = { revision, at, spreads: [] };
         this.#edits.set(revision, edit);
       }
-      const spread: Spread = { edit, proxy, types, changed, state: 'pending', sentMs: undefined, answeredMs: undefined, error: undefined };
+      const spread: Spread = { edit, proxy, types, changed, state: 'pending', sentMs: undefined, answeredMs: undefined, goneMs: undefined, error: undefined };
       edit.spreads.push(spread);
       this.#spreads += 1;
       const open = this.#open.get(connection);
@@ -102,7 +104,8 @@ export class PropagationLog {
     if (edit === undefined) return undefined;
     let settled = !more;
     let completeMs = -1;
-    const proxies = edit.spreads.map(({ proxy, types, state, sentMs, answeredMs, error }) => {
+    let lastGoneMs = -1;
+    const proxies = edit.spreads.map(({ proxy, types, state, sentMs, answeredMs, goneMs, error }) => {
       if (state === 'pending' || state === 'sent') settled = false;
       // Read again and again of a thousand proxies while an edit spreads.
       const row: Propagation['proxies'][number] = { proxyId: proxy.proxyId, workload: proxy.workload, namespace: proxy.namespace, state, types };
@@ -111,9 +114,11 @@ export class PropagationLog {
         row.answeredMs = answeredMs;
         completeMs = Math.max(completeMs, answeredMs);
       }
+      if (goneMs !== undefined) lastGoneMs = Math.max(lastGoneMs, goneMs);
       if (error !== undefined) row.error = error;
       return row;
     });
+    if (completeMs < 0) completeMs = lastGoneMs;
     return { revision, proxies, ...(settled && completeMs >= 0 ? { completeMs } : {}) };
   }
 
@@ -138,6 +143,7 @@ export class PropagationLog {
     const since = this.#clock() - spread.edit.at;
     if (connection.disconnectedAt !== undefined) {
       spread.state = 'disconnected';
+      spread.goneMs = since;
       return;
     }
     let state: 'pending' | 'sent' | 'acked' = 'acked';

@@ -48,7 +48,7 @@ test('a client with full buffers is left aside until they drain, then told the n
 test('a client that is gone is not told', async () => {
   const { line, pushed, turn } = queue(new Set(['stuck']));
   line.add(['slow', 'gone', 'stuck'], [1]);
-  line.remove('gone');
+  expect(line.remove('gone')).toEqual([1]);
   await turn();
   line.remove('stuck');
   line.drained('stuck');

@@ -10,7 +10,8 @@ export interface PushQueue<C, R> {
   add(clients: Iterable<C>, reasons: readonly R[]): void;
   /** The client's buffers were full and are empty again. */
   drained(client: C): void;
-  remove(client: C): void;
+  /** What it was in line for. */
+  remove(client: C): readonly R[];
   /** Clients in line, those with full buffers included. */
   readonly size: number;
   /** Whether some could be told now. */
@@ -78,8 +79,10 @@ export function createPushQueue<C, R>(options: {
       schedule();
     },
     remove: (client) => {
+      const entry = line.get(client) ?? aside.get(client);
       line.delete(client);
       aside.delete(client);
+      return entry?.reasons ?? [];
     },
     get size() {
       return line.size + aside.size;

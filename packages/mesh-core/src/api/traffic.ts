@@ -23,7 +23,7 @@ export const propagationSchema = z.object({
   revision: z.string(),
   /** Only proxies whose resources the edit changed. */
   proxies: z.array(proxyPropagationSchema),
-  /** ms from commit to the last ACK; absent while some are outstanding. */
+  /** ms from commit to the last answer, or, where all were gone before they answered, to when the last went; absent while some are outstanding. */
   completeMs: z.number().optional(),
 });
 export type Propagation = z.infer<typeof propagationSchema>;

@@ -5,6 +5,7 @@ import { millis, percent, seriesColor } from '../../ui/format.ts';
 import { ObjectLink } from '../../ui/links.tsx';
 import { State } from '../../ui/state.tsx';
 import { SplitSlider } from './split-slider.tsx';
+import { spreadText } from './spread-text.ts';
 import type { SplitControl } from './use-split-control.ts';
 import './split.css';
 
@@ -161,7 +162,7 @@ export function SplitPanel({ control }: { control: SplitControl }): ReactElement
           <div className="h">
             Revision {split.propagation.revision}
             <span className="muted" style={{ fontWeight: 400 }}>
-              {split.propagation.completeMs === undefined ? 'spreading…' : `everywhere after ${Math.round(split.propagation.completeMs)} ms`}
+              {spreadText(split.propagation)}
             </span>
           </div>
           <table style={{ marginTop: 6 }}>
