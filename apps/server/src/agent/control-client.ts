@@ -54,20 +54,27 @@ export interface ControlClient {
 }
 
 export function createControlClient(server: string, actor: string): ControlClient {
+  /** How many connections it may have kept from earlier requests. */
+  let kept = 0;
   const call = async (
     method: string,
     path: string,
     body?: unknown,
     { placeOf = (line) => `line ${line}`, limitMs = ANSWER_MS }: CallOptions = {},
   ): Promise<unknown> => {
+    const request: RequestInit = {
+      method,
+      headers: { 'x-weft-actor': actor, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(limitMs),
+    };
+    // A server that has slept closes what was idle for too long, maybe as it is asked. What is asked here can be asked twice.
+    const ask = (again: number): Promise<Response> =>
+      fetch(`${server}${path}`, request).catch((error: Error) => (again > 0 && CUT.includes(codeOf(error)) ? ask(again - 1) : Promise.reject(error)));
     let response: Response;
     try {
-      response = await fetch(`${server}${path}`, {
-        method,
-        headers: { 'x-weft-actor': actor, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(limitMs),
-      });
+      response = await ask(kept);
+      kept = KEPT;
     } catch (error) {
       throw new StartError('WEFT_SERVER_UNREACHABLE', unreachable(server, error as Error, limitMs), { cause: error });
     }
@@ -113,10 +120,20 @@ export function createControlClient(server: string, actor: string): ControlClien
   };
 }
 
-function unreachable(server: string, { name, cause }: Error, limitMs: number): string {
-  if (name === 'TimeoutError') return `the Weft server at ${server} did not answer within ${limitMs / 1_000} s`;
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
-  if (['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(code)) return `the Weft server at ${server} closed the connection without an answer (${code})`;
+/** fetch opens a second one when the first has only just answered. */
+const KEPT = 2;
+
+/** A connection that ended before an answer began. */
+const CUT: readonly string[] = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
+
+function codeOf({ cause }: Error): string {
+  return (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+}
+
+function unreachable(server: string, error: Error, limitMs: number): string {
+  if (error.name === 'TimeoutError') return `the Weft server at ${server} did not answer within ${limitMs / 1_000} s`;
+  const code = codeOf(error);
+  if (CUT.includes(code)) return `the Weft server at ${server} closed the connection without an answer (${code})`;
   return `no Weft server at ${server}: start one with "npm start" or name it with --server`;
 }
 
