@@ -9,6 +9,7 @@ import { FieldReads, type Schema, leaves, pathOf } from './testing/field-reads.t
 import { translate } from './translate.ts';
 
 const HOST = 'a.shop.svc.cluster.local';
+const CLIENTS = { validation: { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'x' }] } };
 const object = (kind: string, name: string, spec: unknown): MeshObject => ({ apiVersion: 'v1', kind, metadata: { name, namespace: 'shop' }, spec });
 const identity = { trustDomain: 'cluster.local', namespace: 'shop', serviceAccount: 'a' };
 const base = { ip: '10.0.0.1', namespace: 'shop', identity, locality: 'us/a/b', adminPort: 0, labels: { app: 'a' }, version: '1.40.0' };
@@ -173,6 +174,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
         ...{ gatewayClassName: 'istio', listeners: [{ name: 'h', port: 1, protocol: 'HTTPS', tls: { certificateRefs: [{ name: 'c' }] } }] },
         tls: { frontend: { perPort: [{ port: 1 }] } },
       },
+      ...[{ default: CLIENTS }, { default: {}, perPort: [{ port: 1, tls: CLIENTS }] }].map((frontend) => ({
+        ...{ gatewayClassName: 'istio', listeners: [{ name: 'h', port: 1, protocol: 'HTTPS', tls: { certificateRefs: [{ name: 'c' }] } }] },
+        tls: { frontend },
+      })),
       {
         gatewayClassName: 'istio',
         listeners: [
@@ -185,7 +190,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
         ],
       },
     ],
-    world: [object('HTTPRoute', 'r', { parentRefs: [{ name: 'x' }] })],
+    world: [
+      object('HTTPRoute', 'r', { parentRefs: [{ name: 'x' }] }),
+      ...['c', 'x'].map((name) => object('Secret', name, { data: { 'tls.crt': '', 'tls.key': '' } })),
+      object('ConfigMap', 'x', { data: {} }),
+    ],
     nodes: NODES.map((node) => ({ ...node, labels: { 'gateway.networking.k8s.io/gateway-name': 'x' } })),
   },
   GatewayClass: { world: [object('KubernetesGateway', 'g', { gatewayClassName: 'x', listeners: [] })] },

@@ -120,7 +120,7 @@ export const GATEWAY_API_EDGE: readonly Case[] = [
   },
   {
     area,
-    name: 'TLS ends at the listener by SNI; a certificate of another namespace needs a ReferenceGrant; clients are asked for theirs',
+    name: 'TLS ends at the listener by SNI; a certificate of another namespace needs a ReferenceGrant, and goes with its Secret; clients are asked for theirs',
     differs: { 'failed: "closed" | "tls"': 'of a certificate it does not trust Envoy says so by an alert; Node only ends the connection' },
     services: [service('gwa-tls')],
     objects: `${secret('gwa-tls')}
@@ -150,6 +150,9 @@ data: { tls.crt: $BASE64(edge-two.pem), tls.key: $BASE64(edge-two.key) }
       until(http({ at: 'gwa-tls', tls: { sni: 'two.example.com' }, headers: { host: 'two.example.com' }, expect: a })),
       until(http({ at: 'gwa-mutual', tls: { ...EDGE, as: 'client' }, headers: edgeHost, expect: a })),
       http({ at: 'gwa-mutual', tls: EDGE, headers: edgeHost, expect: ended }),
+      { kind: 'remove', objects: 'kind: Secret\nmetadata: { name: gwa-two, namespace: $OTHER }\n' },
+      until(http({ at: 'gwa-tls', tls: { sni: 'two.example.com' }, headers: { host: 'two.example.com' }, expect: ended })),
+      http({ at: 'gwa-tls', tls: EDGE, headers: edgeHost, expect: a }),
     ],
   },
   {

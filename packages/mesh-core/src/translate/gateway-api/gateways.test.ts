@@ -128,12 +128,13 @@ test('TLS ends with the certificate the listener names, by SNI; one of another n
   ];
   const grant = `{ kind: ReferenceGrant, metadata: { name: g, namespace: team }, spec: { from: [{ group: gateway.networking.k8s.io, kind: Gateway, namespace: edge }], to: [{ group: "", kind: Secret, name: theirs }] } }`;
   const set = translated(objects(...texts));
-  expect(chainsOf(set, '127.0.0.1_443').map((c) => c.filterChainMatch?.serverNames)).toEqual([['own.test'], ['theirs.test']]);
+  const names = (all: ResourceSet): unknown[] => chainsOf(all, '127.0.0.1_443').map((c) => c.filterChainMatch?.serverNames);
+  expect(names(translated(objects(...texts, grant)))).toEqual([['own.test'], ['theirs.test']]);
   const named = (all: ResourceSet): object | undefined => chainsOf(all, '127.0.0.1_443')[1]?.transportSocket?.typedConfig;
   const context = (name: string): object => ({ commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name }] } });
   expect(named(translated(objects(...texts, grant)))).toMatchObject(context('kubernetes-gateway://team/theirs'));
   // Proxies keep what they have: a grant that is gone counts for them only when nothing names the Secret any more.
-  expect(named(set)).toMatchObject(context('kubernetes-gateway:///none'));
+  expect(names(set)).toEqual([['own.test']]);
   const secrets = (all: ResourceSet): string[] => [...all[TYPE_URL.secret].keys()].filter((name) => name.includes('://') && !name.endsWith('-cacert'));
   expect(secrets(set)).toEqual(['kubernetes-gateway://edge/own']);
   expect(secrets(translated(objects(...texts, grant))).toSorted()).toEqual(['kubernetes-gateway://edge/own', 'kubernetes-gateway://team/theirs']);
@@ -141,7 +142,8 @@ test('TLS ends with the certificate the listener names, by SNI; one of another n
 
 test("clients are asked for a certificate by the listener's option, or by the Gateway for all of a port", () => {
   const validation = 'tls: { frontend: { default: { validation: { caCertificateRefs: [{ group: "", kind: ConfigMap, name: roots }] } } } },';
-  const context = (text: string): object | undefined => chainsOf(translated(objects(text)), '127.0.0.1_443')[0]?.transportSocket?.typedConfig;
+  const known = [secret('own', 'edge'), '{ apiVersion: v1, kind: ConfigMap, metadata: { name: roots, namespace: edge }, data: { ca.crt: c } }'];
+  const context = (text: string): object | undefined => chainsOf(translated(objects(text, ...known)), '127.0.0.1_443')[0]?.transportSocket?.typedConfig;
   expect(context(gateway(tls('a', '{ name: own }', ', options: { gateway.istio.io/tls-terminate-mode: MUTUAL }')))).toMatchObject({
     requireClientCertificate: true,
     commonTlsContext: { combinedValidationContext: { validationContextSdsSecretConfig: { name: 'kubernetes-gateway://edge/own-cacert' } } },
@@ -150,10 +152,35 @@ test("clients are asked for a certificate by the listener's option, or by the Ga
     requireClientCertificate: true,
     commonTlsContext: { combinedValidationContext: { validationContextSdsSecretConfig: { name: 'configmap://edge/roots-cacert' } } },
   });
-  // A certificate that cannot be had: handshakes fail, and the other listeners stand.
-  expect(context(gateway(tls('a', '{ kind: ConfigMap, name: own }')))).toMatchObject({
-    commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: 'kubernetes-gateway:///none' }] },
-  });
+});
+
+test('a listener whose Secret is not there or no longer there is not open; the others of its port, and of two certificates the other, stand', () => {
+  const listeners = [
+    tls('lost', '{ name: lost }'),
+    tls('wrong', '{ kind: ConfigMap, name: own }'),
+    tls('both', '{ name: lost }, { name: own }'),
+    '{ name: alone, port: 444, protocol: HTTPS, tls: { certificateRefs: [{ name: lost }] } }',
+  ];
+  const roots =
+    'tls: { frontend: { default: {}, perPort: [{ port: 445, tls: { validation: { caCertificateRefs: [{ group: "", kind: ConfigMap, name: lost }] } } }] } },';
+  const unchecked = '{ name: unchecked, port: 445, protocol: HTTPS, tls: { certificateRefs: [{ name: own }] } }';
+  const chains = (...more: string[]): unknown => {
+    const set = translated(objects(gateway([...listeners, unchecked].join(', '), roots), secret('own', 'edge'), ...more));
+    return [...set[TYPE_URL.listener].keys()].toSorted().map((name) =>
+      chainsOf(set, name).map((c) => {
+        const { commonTlsContext: context } = c.transportSocket?.typedConfig as { commonTlsContext: { tlsCertificateSdsSecretConfigs: { name: string }[] } };
+        return [c.filterChainMatch?.serverNames[0], ...context.tlsCertificateSdsSecretConfigs.map(({ name }) => name.split('/').at(-1))];
+      }),
+    );
+  };
+  expect(chains()).toEqual([[['both.test', 'own']]]);
+  expect(chains(secret('lost', 'edge'))).toEqual([
+    [
+      ['both.test', 'lost', 'own'],
+      ['lost.test', 'lost'],
+    ],
+    [[undefined, 'lost']],
+  ]);
 });
 
 test('a selector lets in the namespaces whose labels it fits, of which one without an object has its name', () => {

@@ -1,7 +1,8 @@
 // Listeners as the Istio Gateways they amount to, and the proxies they are for.
 
-import type { GatewaySpec, ReferenceGrantSpec, ServiceSpec } from '../../config/index.ts';
+import type { GatewaySpec, ServiceSpec } from '../../config/index.ts';
 import type { MeshObject } from '../../model/index.ts';
+import { type CertificateWorld, certificateFault, certificateFaults } from './certificate-faults.ts';
 import type { KubernetesGateway, Listener } from './listeners.ts';
 import { listenerTls } from './listener-tls.ts';
 import { GATEWAY_NAME_LABEL, GATEWAY_SEMANTICS } from './semantics.ts';
@@ -35,14 +36,10 @@ export function serviceHosts({ addresses = [] }: KubernetesGateway['spec'], name
   });
 }
 
-/** One Gateway with one server for each open listener, so that routes can bind to it alone; where Services name the proxies, one for each. */
-export function istioGateways(
-  listeners: readonly Listener[],
-  selectors: readonly Labels[],
-  grants: readonly MeshObject<ReferenceGrantSpec>[],
-): MeshObject<GatewaySpec>[] {
+/** One Gateway with one server for each open listener that has a certificate where it needs one, so that routes can bind to it alone; where Services name the proxies, one for each. */
+export function istioGateways(listeners: readonly Listener[], selectors: readonly Labels[], world: CertificateWorld): MeshObject<GatewaySpec>[] {
   return listeners
-    .filter((l) => l.open)
+    .filter((l) => l.open && certificateFaults(l, world).length === 0)
     .flatMap((listener) => {
       const { gateway, key, spec, hostname, namespaces } = listener;
       const { namespace, creationTimestamp } = gateway.metadata;
@@ -50,7 +47,7 @@ export function istioGateways(
       // `~` is no namespace: the port is open, and no route may use it.
       const hosts = namespaces.length === 0 ? [`~/${host}`] : namespaces.map((ns) => `${ns}/${host}`);
       const server = { port: { name: 'default', number: spec.port, protocol: spec.protocol as GatewaySpec['servers'][number]['port']['protocol'] }, hosts };
-      const tls = listenerTls(gateway, spec, grants);
+      const tls = listenerTls(gateway, spec, (ref) => certificateFault(gateway, ref, world) === undefined);
       return selectors.map((selector) => ({
         apiVersion: 'networking.istio.io/v1',
         kind: 'Gateway',

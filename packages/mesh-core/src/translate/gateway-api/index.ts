@@ -6,6 +6,7 @@ import type {
   GrpcRouteSpec,
   MeshRouteSpec,
   ReferenceGrantSpec,
+  SecretSpec,
   ServiceEntrySpec,
   ServiceSpec,
   TcpRouteSpec,
@@ -13,6 +14,7 @@ import type {
   VirtualServiceSpec,
 } from '../../config/index.ts';
 import { type MeshObject, namespaceLabels } from '../../model/index.ts';
+import type { ConfigMap } from './backend-tls.ts';
 import { isOurs } from './classes.ts';
 import { istioGateways, selectorsOf } from './gateways.ts';
 import { l4VirtualServices } from './l4-routes.ts';
@@ -42,11 +44,22 @@ function namespacesOfRoutes(read: Read): NamespaceLabels {
 }
 
 export function gatewaysOfListeners(read: Read, byGateway: ReadonlyMap<string, readonly Listener[]>, domainSuffix: string): MeshObject<GatewaySpec>[] {
+  if (byGateway.size === 0) return [];
+  const world = {
+    secrets: byName(read<SecretSpec>('Secret')),
+    configMaps: byName(read<ConfigMap['spec']>('ConfigMap')),
+    grants: read<ReferenceGrantSpec>('ReferenceGrant'),
+  };
   return [...byGateway.values()].flatMap((listeners) => {
     const [first] = listeners;
     if (first === undefined) return [];
-    return istioGateways(listeners, selectorsOf(first.gateway, read<ServiceSpec>('Service'), domainSuffix), read<ReferenceGrantSpec>('ReferenceGrant'));
+    return istioGateways(listeners, selectorsOf(first.gateway, read<ServiceSpec>('Service'), domainSuffix), world);
   });
+}
+
+/** By `<namespace>/<name>`. */
+function byName<S>(objects: readonly MeshObject<S>[]): ReadonlyMap<string, MeshObject<S>> {
+  return new Map(objects.map((o) => [`${o.metadata.namespace}/${o.metadata.name}`, o]));
 }
 
 export function virtualServicesOfRoutes(

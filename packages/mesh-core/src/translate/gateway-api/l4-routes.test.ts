@@ -20,7 +20,8 @@ function objects(...texts: string[]): MeshObject[] {
     (name) =>
       `{ apiVersion: v1, kind: Service, metadata: { name: ${name}, namespace: shop }, spec: { ports: [{ name: tcp, port: 5432 }, { name: tcp-b, port: 5433 }, { name: tls, port: 443 }] } }`,
   );
-  return parseYaml([...services, ...texts].join('\n---\n')).documents.map(({ value }) => {
+  const secret = '{ apiVersion: v1, kind: Secret, metadata: { name: cert, namespace: shop }, stringData: { tls.crt: a, tls.key: b } }';
+  return parseYaml([...services, secret, ...texts].join('\n---\n')).documents.map(({ value }) => {
     const { object, problems } = validateObject({ apiVersion: 'gateway.networking.k8s.io/v1', ...(value as object) });
     expect(problems).toEqual([]);
     return object as MeshObject;

@@ -1,8 +1,6 @@
 // TLS of listeners as that of Istio's servers.
 
-import { CIPHER_SUITES, type GatewaySpec, type ReferenceGrantSpec } from '../../config/index.ts';
-import type { MeshObject } from '../../model/index.ts';
-import { granted } from './grants.ts';
+import { CIPHER_SUITES, type GatewaySpec } from '../../config/index.ts';
 import type { KubernetesGateway, ListenerSpec } from './listeners.ts';
 
 export type ServerTls = NonNullable<GatewaySpec['servers'][number]['tls']>;
@@ -14,14 +12,14 @@ const PROTOCOL_OPTION = 'gateway.istio.io/listener-protocol';
 
 /** At most so many certificates has a server: one RSA, one ECDSA. */
 export const MAX_CERTIFICATES = 2;
-/** Names no Secret: the port is open, and every handshake fails. */
+/** Of a listener that names none: the port is open, and every handshake fails. */
 const NO_CERTIFICATE = secretResource('', 'none');
 
-/** What is not granted is not named: a proxy that has it from before would go on with it. */
+/** Of a listener without faults. What is not `usable` is not named: a proxy that has it from before would go on with it. */
 export function listenerTls(
   { metadata, spec }: KubernetesGateway,
   { port, tls }: ListenerSpec,
-  grants: readonly MeshObject<ReferenceGrantSpec>[],
+  usable: (ref: CertificateRef) => boolean,
 ): ServerTls | undefined {
   const { namespace, labels = {} } = metadata;
   if (tls === undefined) return undefined;
@@ -32,14 +30,12 @@ export function listenerTls(
   const wanted = options[MODE_OPTION];
   if (wanted === 'ISTIO_MUTUAL') return { mode: wanted };
   if (wanted === 'ISTIO_SIMPLE') return { mode: 'SIMPLE', credentialName: 'builtin://' };
-  const permitted = ({ kind = 'Secret', name, namespace: home = namespace }: Ref): boolean =>
-    kind !== 'Secret' || granted(grants, { from: { kind: 'Gateway', namespace }, to: { group: '', kind, namespace: home, name } });
-  const names = certificateRefs.filter((ref) => isSecret(ref) && permitted(ref)).map((ref) => secretResource(ref.namespace ?? namespace, ref.name));
+  const names = certificateRefs.filter(usable).map((ref) => secretResource(ref.namespace ?? namespace, ref.name));
   const [only = NO_CERTIFICATE] = names;
   return {
     mode: wanted === 'MUTUAL' || wanted === 'OPTIONAL_MUTUAL' ? wanted : 'SIMPLE',
-    ...(names.length === MAX_CERTIFICATES ? { credentialNames: names } : { credentialName: names.length > MAX_CERTIFICATES ? NO_CERTIFICATE : only }),
-    ...clientValidation(spec, port, namespace, { wanted, permitted }),
+    ...(names.length === MAX_CERTIFICATES ? { credentialNames: names } : { credentialName: only }),
+    ...clientValidation(spec, port, namespace, wanted),
     ...ciphers,
   };
 }
@@ -69,28 +65,25 @@ export function bundleResource({ group, kind, name }: { group: string; kind: str
   return `${kind === 'ConfigMap' ? `configmap://${namespace}/${name}` : secretResource(namespace, name)}-cacert`;
 }
 
-interface Ref {
+export interface CertificateRef {
+  group?: string | undefined;
   kind?: string | undefined;
   name: string;
   namespace?: string | undefined;
 }
 
 /** One bundle counts. */
-function clientValidation(
-  spec: KubernetesGateway['spec'],
-  port: number,
-  namespace: string,
-  { wanted, permitted }: { wanted: string | undefined; permitted: (ref: Ref) => boolean },
-): Partial<ServerTls> {
+function clientValidation(spec: KubernetesGateway['spec'], port: number, namespace: string, wanted: string | undefined): Partial<ServerTls> {
   const validation = validationOf(spec, port);
   const [ref] = validation?.caCertificateRefs ?? [];
-  if (validation === undefined || ref === undefined) return {};
+  const bundle = ref === undefined ? undefined : bundleResource(ref, ref.namespace ?? namespace);
+  if (validation === undefined || bundle === undefined) return {};
   const lenient = validation.mode === 'AllowInsecureFallback';
   const option = wanted === 'MUTUAL' || wanted === 'OPTIONAL_MUTUAL' ? wanted : undefined;
   return {
     mode: option ?? (lenient ? 'OPTIONAL_MUTUAL' : 'MUTUAL'),
     insecureSkipVerify: option === undefined && lenient,
-    caCertCredentialName: (permitted(ref) ? bundleResource(ref, ref.namespace ?? namespace) : undefined) ?? NO_CERTIFICATE,
+    caCertCredentialName: bundle,
   };
 }
 
