@@ -71,9 +71,14 @@ export class WireWriter {
   }
 
   bytes(value: Uint8Array): this {
-    this.uint32(value.length).room(value.length);
-    this.bytesOut.set(value, this.length);
-    this.length += value.length;
+    return this.uint32(value.length).raw(value);
+  }
+
+  /** Fields as they are encoded already. */
+  raw(fields: Uint8Array): this {
+    this.room(fields.length);
+    this.bytesOut.set(fields, this.length);
+    this.length += fields.length;
     return this;
   }
 

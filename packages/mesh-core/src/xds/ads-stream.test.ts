@@ -1,6 +1,7 @@
 // Order between types: no route without its cluster, nothing taken away while it is in use.
 
 import { expect, test } from 'vitest';
+import { TYPE_URL } from './resource.ts';
 import { TestClient } from './testing/client.ts';
 
 /** A proxy that holds cluster, endpoints, listener and route `a`, all acknowledged. */
@@ -54,6 +55,45 @@ test.each(['sotw', 'delta'] as const)('%s: endpoints do not overtake a change of
   expect(client.ack('cluster')).toEqual(['cluster +a@3', 'endpoint +a@3']);
   expect(client.ack('endpoint')).toEqual([]);
   expect(edit('3', '4')).toEqual(['endpoint +a@4']);
+});
+
+test.each(['sotw', 'delta'] as const)('%s: endpoints that join with a change of their cluster come when it is in use', (dialect) => {
+  const client = settled(dialect);
+  const edit = (cluster: string, endpoint: string) =>
+    client.update({ cluster: { a: cluster }, endpoint: { a: endpoint }, listener: { l: '1' }, route: { r: '1' } });
+  edit('1', 'p,q');
+  client.ack('endpoint');
+  // One leaves, and one takes its place.
+  expect(edit('2', 'q,r')).toEqual(['cluster +a@2', 'endpoint +a@p,q&q,r']);
+  expect(client.ack('cluster')).toEqual([]);
+  expect(client.stream.isCurrent(TYPE_URL.endpoint, 'a')).toBe(false);
+  expect(client.ack('endpoint')).toEqual(['endpoint +a@q,r']);
+  expect(client.ack('endpoint')).toEqual([]);
+  expect(client.stream.isCurrent(TYPE_URL.endpoint, 'a')).toBe(true);
+  // With the cluster as it is they come at once, and so does what has nothing to begin with.
+  expect(edit('2', 'q,r,s')).toEqual(['endpoint +a@q,r,s']);
+  client.ack('endpoint');
+  expect(edit('3', 't')).toEqual(['cluster +a@3', 'endpoint +a@t']);
+});
+
+test('endpoints that join wait for the cluster, not for endpoints that were on their way before it, nor for those of a later edit', () => {
+  const client = settled();
+  const edit = (cluster: string, endpoint: string) =>
+    client.update({ cluster: { a: cluster }, endpoint: { a: endpoint }, listener: { l: '1' }, route: { r: '1' } });
+  expect(edit('1', 'p')).toEqual(['endpoint +a@p']);
+  expect(edit('2', 'p,q')).toEqual(['cluster +a@2']);
+  expect(client.ack('endpoint')).toEqual(['endpoint +a@p&p,q']);
+  expect(client.ack('cluster')).toEqual([]);
+  expect(edit('2', 'p,q,r')).toEqual([]);
+  expect(client.ack('endpoint')).toEqual(['endpoint +a@p,q,r']);
+  client.ack('endpoint');
+  // `s` is known to the cluster in use when the next one begins.
+  expect(edit('3', 'p,s')).toEqual(['cluster +a@3', 'endpoint +a@p,q,r&p,s']);
+  client.ack('cluster');
+  expect(edit('4', 'p,s,t')).toEqual(['cluster +a@4']);
+  expect(client.ack('endpoint')).toEqual(['endpoint +a@p,s&p,s,t']);
+  client.ack('cluster');
+  expect(client.ack('endpoint')).toEqual(['endpoint +a@p,s,t']);
 });
 
 test('removals come last: the route first lets go of the cluster', () => {
@@ -128,7 +168,11 @@ test('clusters that warm as their client comes back get their endpoints, which i
   const other = new TestClient('delta', content);
   expect(other.send('endpoint', holds('b', 'gone'))).toEqual([]);
   expect(other.send('route', holds('r'))).toEqual([]);
-  expect(other.told(other.stream.waiveClusters())).toEqual(['endpoint +b@2']);
+  // As it warms, `b` may be older than its endpoints.
+  expect(other.told(other.stream.waiveClusters())).toEqual(['cluster +b@2', 'endpoint +b@2']);
+  expect(other.ack('endpoint')).toEqual([]);
+  const took = { subscribe: ['*'], nonce: '1', initialVersions: new Map([...new Map(Object.entries({ a: '1', b: '2', gone: '1' }))]) };
+  expect(other.send('cluster', took)).toEqual(['cluster +a@3', 'route +r@2']);
 });
 
 test('endpoints of a cluster that finds them otherwise from now on go when it is in use', () => {

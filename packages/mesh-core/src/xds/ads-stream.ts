@@ -3,9 +3,10 @@
 import { TYPE_URL } from './resource.ts';
 import type { ResourceSet, TypeUrl } from './resource.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
+import { withoutNewcomers } from './newcomers.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { RequestFact, Step, Subscription, XdsRequest, XdsResponse } from './subscription.ts';
-import { EMPTY_VIEW, LayeredView } from './view.ts';
+import { EMPTY_VIEW, LayeredView, versionOf } from './view.ts';
 import type { View } from './view.ts';
 
 export type Dialect = 'sotw' | 'delta';
@@ -43,6 +44,8 @@ export class AdsStream {
   #clustersDue: 'no' | 'held' | 'newest' = 'no';
   /** Updated clusters whose endpoints it has not asked for yet. */
   #unwarmed: string[] = [];
+  /** Updated clusters since endpoints were last sent. */
+  #updated: string[] = [];
 
   /** `aggregated`: clusters may come by this stream. */
   constructor(dialect: Dialect, snapshot: ResourceSet, aggregated = true) {
@@ -62,10 +65,11 @@ export class AdsStream {
     return this.#clustersDue !== 'no';
   }
 
-  /** It has not asked for clusters so far: it gets the endpoints there are, and when this is called again the rest. */
+  /** It has not asked for clusters so far: it gets the endpoints there are, after their clusters, and when this is called again the rest. */
   waiveClusters(): XdsResponse[] {
     if (this.#clustersDue === 'no') return [];
     const responses: XdsResponse[] = [];
+    if (this.#clustersDue === 'held') this.#sendUnasked(responses);
     this.#clustersDue = this.#clustersDue === 'held' ? 'newest' : 'no';
     this.#keepHeld(TYPE_URL.endpoint);
     this.#advance(responses);
@@ -141,7 +145,7 @@ export class AdsStream {
     // they may not know how to speak to endpoints that are new.
     const clusters = this.#types.get(TYPE_URL.cluster);
     const clustersWait = clusters?.outstanding === true && clusters.isBehind(this.#view(TYPE_URL.cluster));
-    if (!clustersWait) this.#send(TYPE_URL.endpoint, out);
+    if (!clustersWait) this.#sendEndpoints(out);
     const endpoints = this.#types.get(TYPE_URL.endpoint);
     if (this.#gate === 'open' && endpoints?.outstanding !== true) this.#endpointsBarrier = false;
     const held = this.#gate !== 'open' || this.#endpointsBarrier || clustersWait;
@@ -163,7 +167,7 @@ export class AdsStream {
       for (const typeUrl of Object.values(TYPE_URL)) this.#views.set(typeUrl, this.#target[typeUrl]);
       this.#send(TYPE_URL.route, out);
       this.#sendClusters(out);
-      this.#send(TYPE_URL.endpoint, out);
+      this.#sendEndpoints(out);
       this.#send(TYPE_URL.secret, out);
     }
   }
@@ -194,11 +198,34 @@ export class AdsStream {
       this.#endpointsBarrier = true;
     // A proxy warms an updated cluster until it gets endpoints again, even when they did not change.
     if (endpoints === undefined) this.#unwarmed.push(...step.updated);
-    else endpoints.force(step.updated);
+    else {
+      endpoints.force(step.updated);
+      this.#updated.push(...step.updated);
+    }
   }
 
-  #send(typeUrl: string, out: XdsResponse[]): Step | undefined {
-    const step = this.#types.get(typeUrl)?.next(this.#view(typeUrl), this.#nextNonce);
+  /** Envoy takes clusters it has not asked for. As they warm they may be older than the newest endpoints, and not know how to speak to them. */
+  #sendUnasked(out: XdsResponse[]): void {
+    const clusters = this.#target[TYPE_URL.cluster];
+    const others = this.#types.get(TYPE_URL.endpoint)?.heldOtherwise(this.#target[TYPE_URL.endpoint]) ?? [];
+    const resources = others.flatMap(({ name }) => clusters.get(name) ?? []);
+    if (resources.length > 0) out.push({ typeUrl: TYPE_URL.cluster, version: versionOf(resources), nonce: this.#nextNonce(), resources, removed: [] });
+  }
+
+  /** Updated clusters begin with endpoints they had before; with the answer they are in use, and those that join may come. */
+  #sendEndpoints(out: XdsResponse[]): void {
+    const endpoints = this.#types.get(TYPE_URL.endpoint);
+    if (endpoints === undefined || endpoints.outstanding) return;
+    const view = this.#view(TYPE_URL.endpoint);
+    const first = this.#updated.splice(0).flatMap((name) => {
+      const [held, now] = [endpoints.held(name), view.get(name)];
+      return held === undefined || now === undefined ? [] : (withoutNewcomers(held, now) ?? []);
+    });
+    this.#send(TYPE_URL.endpoint, out, first.length === 0 ? view : new LayeredView([new Map(first.map((r) => [r.name, r])), view]));
+  }
+
+  #send(typeUrl: string, out: XdsResponse[], view = this.#view(typeUrl)): Step | undefined {
+    const step = this.#types.get(typeUrl)?.next(view, this.#nextNonce);
     if (step !== undefined) out.push(step.response);
     return step;
   }

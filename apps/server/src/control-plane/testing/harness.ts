@@ -14,6 +14,9 @@ import { openJournalStore } from '../../config-store/journal-store.ts';
 import { createControlPlane } from '../create-control-plane.ts';
 import type { Translator } from '../snapshots.ts';
 
+/** A message of whose fields there is only the first, a name. */
+const named = (name: string): Uint8Array => new TextEncoder().encode(`\n${String.fromCharCode(name.length)}${name}`);
+
 export const fakeTranslator: Translator<readonly MeshObject[]> = {
   buildMesh: (objects) => objects,
   proxyClass: (node) => node.workload,
@@ -26,7 +29,7 @@ export const fakeTranslator: Translator<readonly MeshObject[]> = {
             .update(JSON.stringify((o.spec as Record<string, unknown>)[typeUrl === TYPE_URL.route ? 'weight' : 'cluster'] ?? 0))
             .digest('hex')
             .slice(0, 8);
-          return [o.metadata.name, { typeUrl, name: o.metadata.name, version, body: new TextEncoder().encode(version) }];
+          return [o.metadata.name, { typeUrl, name: o.metadata.name, version, body: named(version) }];
         }),
       );
     return {
