@@ -32,10 +32,22 @@ interface Entry {
   joins?: readonly Entry[];
 }
 
-/** Of which a message has one field: what is added joins it. */
-const SINGLE: ReadonlySet<string> = new Set([
-  ...['accept', 'access-control-allow-origin', 'authorization', 'cache-control', 'content-type', 'date', 'location', 'server', 'user-agent', 'via'],
-]);
+/**
+ * Of which a message has one field: what is added joins it. Every header map of Envoy has some places (HTTP's own and gRPC's), others
+ * its filters have asked for (CORS, cache, compressor). Those the proxies write anew themselves are not among them.
+ */
+const SINGLE: Readonly<Record<'request' | 'response', ReadonlySet<string>>> = {
+  request: new Set([
+    ...['accept', 'accept-encoding', 'access-control-request-headers', 'access-control-request-method', 'access-control-request-private-network'],
+    ...['authorization', 'cache-control', 'cdn-loop', 'content-encoding', 'content-type', 'grpc-accept-encoding', 'grpc-timeout', 'if-match'],
+    ...['if-modified-since', 'if-none-match', 'if-range', 'origin', 'pragma', 'proxy-status', 'referer', 'user-agent', 'via'],
+  ]),
+  response: new Set([
+    ...['access-control-allow-credentials', 'access-control-allow-headers', 'access-control-allow-methods', 'access-control-allow-origin'],
+    ...['access-control-allow-private-network', 'access-control-expose-headers', 'access-control-max-age', 'age', 'cache-control'],
+    ...['content-encoding', 'content-type', 'date', 'etag', 'expires', 'last-modified', 'location', 'proxy-status', 'server', 'vary', 'via'],
+  ]),
+};
 
 const noOps: CompiledHeaderOps = { drop: undefined, names: new Set(), lines: () => '' };
 
@@ -81,7 +93,7 @@ function compileLevels(levels: readonly HeaderOps[], side: 'request' | 'response
     for (const addition of level.add) {
       if (overwrites.includes(addition)) continue;
       const { name } = addition;
-      if (addition.action === 'append' && SINGLE.has(name)) {
+      if (addition.action === 'append' && SINGLE[side].has(name)) {
         const joins = entries.filter((entry) => entry.name === name);
         entries = entries.filter((entry) => entry.name !== name);
         entries.push({ ...entryOf(addition, 'always', !drop.has(name), seen, side), joins });

@@ -47,12 +47,20 @@ spec:
     name: 'of some headers there is one: what is added joins it',
     differs: { 'headers.content-length': 'an echo is as long as the names in it' },
     services: [service('ops-join')],
-    objects: rule('ops-join', 'headers: { request: { add: { user-agent: and-more } }, response: { add: { content-type: a/b, cache-control: private } } }'),
+    objects: rule(
+      'ops-join',
+      `headers: {
+         request: { add: { user-agent: and-more, accept-encoding: br, etag: b } },
+         response: { add: { content-type: a/b, cache-control: private, vary: origin, accept: b } } }`,
+    ),
     steps: [
       http({
-        headers: { 'user-agent': 'me' },
-        do: { headers: { 'cache-control': '' } },
-        expect: { headers: { 'content-type': 'application/json,a/b', 'cache-control': 'private' }, upstream: { headers: { 'user-agent': 'me,and-more' } } },
+        headers: { 'user-agent': 'me', 'accept-encoding': '', etag: '' },
+        do: { headers: { 'cache-control': '', vary: '', accept: '' } },
+        expect: {
+          headers: { 'content-type': 'application/json,a/b', 'cache-control': 'private', vary: 'origin', accept: ', b' },
+          upstream: { headers: { 'user-agent': 'me,and-more', 'accept-encoding': 'br', etag: ', b' } },
+        },
       }),
     ],
   },
