@@ -86,6 +86,19 @@ test('a peer that does not read makes flush say so, and what it reads later is n
   for (const [i, expected] of sent.entries()) expect(text.slice(i * bytes.length, (i + 1) * bytes.length) === expected.repeat(bytes.length)).toBe(true);
 });
 
+test('a reader that is behind on a text holds no stage for the piece behind it', async () => {
+  const { near } = await socketPair();
+  const out = new WireWriter(near, true);
+  while (out.unsent === 0) {
+    out.add('0123456789abcdef'.repeat(1024));
+    out.flushNow();
+  }
+  expect(near.writableLength).toBe(0);
+  out.data(Buffer.alloc(5_000), 0, 5_000);
+  out.flushNow();
+  expect({ busy: out.busy, inStream: near.writableLength }).toEqual({ busy: false, inStream: 5_000 });
+});
+
 test('after the socket has closed nothing is written and nothing fails', async () => {
   const { near } = await socketPair();
   const out = new WireWriter(near);

@@ -148,7 +148,7 @@ export class WireWriter implements Flushable {
     this.staged = 0;
     const { socket } = this;
     const bytes = stage.subarray(0, staged);
-    if (socket.writable && (staged > stage.length / 2 || socket.writableLength === 0)) {
+    if (socket.writable && (staged > stage.length / 2 || this.unsent === 0)) {
       this.writing.push(stage);
       socket.write(bytes, this.onWritten);
       return;
