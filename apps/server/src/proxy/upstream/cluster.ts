@@ -315,10 +315,16 @@ export class ClusterRuntime implements TimerTarget {
   }
 
   private rebuild(): void {
+    const listed = new Set<string>();
     const localities = (this.assignment?.localities ?? []).map((locality) => ({
       priority: locality.priority,
       weight: locality.weight,
-      hosts: locality.endpoints.flatMap((config) => this.endpoints.get(addressOf(config)) ?? []),
+      hosts: locality.endpoints.flatMap((config) => {
+        const key = addressOf(config);
+        if (listed.has(key)) return [];
+        listed.add(key);
+        return this.endpoints.get(key) ?? [];
+      }),
     }));
     const { lb: policy, panicThresholdPercent: panicPercent, localityWeighted } = this.config;
     const { overprovisioning = 140, weightedPriorityHealth = false } = this.assignment ?? {};

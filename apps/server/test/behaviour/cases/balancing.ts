@@ -18,6 +18,14 @@ export const BALANCING: readonly Case[] = [
   },
   {
     area,
+    name: 'an endpoint that is listed twice is one',
+    services: [service('listed-twice', { app: 'a', direct: true }, { app: 'a', direct: true }, { app: 'b', direct: true })],
+    objects: policy('listed-twice', '{ loadBalancer: { simple: ROUND_ROBIN } }'),
+    random: true,
+    steps: [http({ times: 30, expect: { statuses: { 200: 30 }, apps: { a: 15, b: 15 } } })],
+  },
+  {
+    area,
     name: 'RANDOM and the default LEAST_REQUEST: about equal shares',
     services: [service('random', ...three), service('least', ...three)],
     objects: policy('random', '{ loadBalancer: { simple: RANDOM } }'),
