@@ -6,6 +6,7 @@ import { destinationRuleFor } from './destination-rules.ts';
 import { buildMesh, serviceOf } from './mesh.ts';
 import { proxyNode } from './testing/proxy-node.ts';
 import { decoded } from './testing/static-envoy.ts';
+import { servicesNamedBy } from './sidecar-scope.ts';
 import { translate } from './translate.ts';
 import { claimants } from './virtual-services.ts';
 
@@ -55,6 +56,10 @@ test('what a host is: what the own namespace has to its sidecars, else a Service
   expect(owner('shop', entryOf('shop', ['.']), service())).toBe('shop');
   expect(seen({ namespace: 'shop', role: 'sidecar' }, entryOf('shop', ['.']), service())?.entry).toBeUndefined();
   expect(seen({ namespace: 'web', role: 'router' }, older, entryOf('web', ['.']), service())?.namespace).toBe('shop');
+  const named = (...names: string[]) =>
+    servicesNamedBy(buildMesh([entryOf('web', ['.']), service()], SETTINGS), { namespace: 'web', role: 'sidecar', labels: {} }, names);
+  expect(named('./*', 'shop/*').map((s) => s.namespace)).toEqual(['web']);
+  expect(named('shop/*').map((s) => s.namespace)).toEqual(['shop']);
   const hidden = { ...service(), metadata: { ...service().metadata, annotations: { 'networking.istio.io/exportTo': '., test' } } };
   expect(owner('web', younger, hidden)).toBe('b');
   expect(owner('test', younger, hidden)).toBe('shop');

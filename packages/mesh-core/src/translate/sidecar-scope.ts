@@ -51,7 +51,14 @@ export function servicesNamedBy(mesh: Mesh, client: Client, names: readonly stri
   return derived<Mesh, readonly MeshService[]>(
     mesh,
     `visible|${role}|${namespace}|${JSON.stringify(wanted)}`,
-    (m) => [...m.services.values()].flatMap((all) => seenFrom({ namespace, role }, all) ?? []).filter((s) => isNamed(s, wanted)),
+    (m) =>
+      [...m.services.values()].flatMap(
+        (all) =>
+          seenFrom(
+            { namespace, role },
+            all.filter((s) => isNamed(s, wanted)),
+          ) ?? [],
+      ),
     sameList,
   );
 }
