@@ -10,6 +10,7 @@ import { framesTarget, hpackTarget, hpackEncodeTarget } from './http2.ts';
 import { planesTarget } from './planes.ts';
 import { Random } from './random.ts';
 import { PLANES } from '../planes/planes.ts';
+import { socketsTarget } from './sockets.ts';
 import { upstreamFramesTarget, upstreamTarget } from './upstream.ts';
 import { tokenTarget } from './jwt.ts';
 import type { Target } from './target.ts';
@@ -26,6 +27,7 @@ const targets: readonly Target[] = [
   await framesTarget(),
   await upstreamTarget(),
   await upstreamFramesTarget(),
+  socketsTarget(),
   xdsTarget(),
   tokenTarget(),
   ...configTargets(),
