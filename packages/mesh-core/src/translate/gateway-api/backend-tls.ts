@@ -176,6 +176,7 @@ export function targetOf(
   return entry === undefined ? undefined : { hosts: entry.spec.hosts, ports: entry.spec.ports ?? [] };
 }
 
-function byKey<S>(objects: readonly MeshObject<S>[]): ReadonlyMap<string, MeshObject<S>> {
+/** By `<namespace>/<name>`. */
+export function byKey<S>(objects: readonly MeshObject<S>[]): ReadonlyMap<string, MeshObject<S>> {
   return new Map(objects.map((o) => [`${o.metadata.namespace}/${o.metadata.name}`, o]));
 }

@@ -14,7 +14,7 @@ import type {
   VirtualServiceSpec,
 } from '../../config/index.ts';
 import { type MeshObject, namespaceLabels } from '../../model/index.ts';
-import type { ConfigMap } from './backend-tls.ts';
+import { type ConfigMap, byKey } from './backend-tls.ts';
 import { isOurs } from './classes.ts';
 import { istioGateways, selectorsOf } from './gateways.ts';
 import { l4VirtualServices } from './l4-routes.ts';
@@ -46,8 +46,8 @@ function namespacesOfRoutes(read: Read): NamespaceLabels {
 export function gatewaysOfListeners(read: Read, byGateway: ReadonlyMap<string, readonly Listener[]>, domainSuffix: string): MeshObject<GatewaySpec>[] {
   if (byGateway.size === 0) return [];
   const world = {
-    secrets: byName(read<SecretSpec>('Secret')),
-    configMaps: byName(read<ConfigMap['spec']>('ConfigMap')),
+    secrets: byKey(read<SecretSpec>('Secret')),
+    configMaps: byKey(read<ConfigMap['spec']>('ConfigMap')),
     grants: read<ReferenceGrantSpec>('ReferenceGrant'),
   };
   return [...byGateway.values()].flatMap((listeners) => {
@@ -55,11 +55,6 @@ export function gatewaysOfListeners(read: Read, byGateway: ReadonlyMap<string, r
     if (first === undefined) return [];
     return istioGateways(listeners, selectorsOf(first.gateway, read<ServiceSpec>('Service'), domainSuffix), world);
   });
-}
-
-/** By `<namespace>/<name>`. */
-function byName<S>(objects: readonly MeshObject<S>[]): ReadonlyMap<string, MeshObject<S>> {
-  return new Map(objects.map((o) => [`${o.metadata.namespace}/${o.metadata.name}`, o]));
 }
 
 export function virtualServicesOfRoutes(
