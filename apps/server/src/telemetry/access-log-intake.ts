@@ -12,6 +12,7 @@ import {
 } from '@weft/mesh-core/gen/envoy/data/accesslog/v3/accesslog_pb';
 import { type FilterObject, FilterObjectSchema } from '@weft/mesh-core/gen/envoy/extensions/filters/http/grpc_stats/v3/config_pb';
 import { type StreamAccessLogsMessage, StreamAccessLogsMessageSchema } from '@weft/mesh-core/gen/envoy/service/accesslog/v3/als_pb';
+import { isGrpcContentType, toldGrpcStatus } from '@weft/mesh-core/model';
 import { BUCKET_BOUNDS, LABELS, METRIC, type OtlpMetric, type OtlpPoint, type OtlpResourceMetrics } from '@weft/mesh-core/telemetry';
 
 type Labels = Record<string, string>;
@@ -126,11 +127,13 @@ function metricsOf({ logEntries }: StreamAccessLogsMessage, wanted: ReadonlySet<
 }
 
 function httpLabels({ commonProperties, request, response }: HTTPAccessLogEntry): Labels {
-  const grpc = request?.requestHeaders['content-type']?.startsWith('application/grpc') === true;
+  const grpc = isGrpcContentType(request?.requestHeaders['content-type'] ?? '');
+  const code = response?.responseCode ?? 0;
+  const said = response?.responseTrailers['grpc-status'] ?? response?.responseHeaders['grpc-status'] ?? '';
   return labelsOf(commonProperties, {
     request_protocol: grpc ? 'grpc' : 'http',
-    response_code: String(response?.responseCode ?? 0),
-    grpc_response_status: grpc ? (response?.responseTrailers['grpc-status'] ?? response?.responseHeaders['grpc-status'] ?? '') : '',
+    response_code: String(code),
+    grpc_response_status: grpc ? toldGrpcStatus(said, code) : '',
     response_flags: flagsOf(commonProperties?.responseFlags),
   });
 }

@@ -130,6 +130,14 @@ describe.each(PLANES)('%s', (plane) => {
     expect(lines).toEqual(seen.map((head) => /traceparent: 00-(.*)-00/.exec(head)?.[1]));
   });
 
+  test('of an answer without a status calls are told the one of its HTTP status, CEL everybody', async () => {
+    const types = ['application/grpc', 'application/grpc+proto', 'application/grpcx', 'text/plain'];
+    const format = '%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS_NUMBER% %CEL(response.grpc_status)%';
+    const requests = types.map((type) => get('/old', `content-type: ${type}\r\n`));
+    const { lines } = await logged(plane, 'TEXT', format, requests);
+    expect(lines).toEqual(['Unknown UNKNOWN 2 2', 'Unknown UNKNOWN 2 2', '- - - 2', '- - - 2']);
+  });
+
   test('connections have an id of their own, and count whom they asked', async () => {
     const { lines } = await logged(plane, 'TEXT', '%STREAM_ID% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %REQ(:scheme)% %REQ(host)% %QUERY_PARAMS%', ['RAW', 'RAW']);
     for (const line of lines) expect(line).toMatch(/^[0-9a-f-]{36} 1 - - -$/);

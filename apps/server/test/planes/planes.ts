@@ -8,7 +8,15 @@ import { join } from 'node:path';
 import { fromBinary, fromJson, type JsonObject, toBinary, toJson } from '@bufbuild/protobuf';
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
-import { DEFAULT_MESH_SETTINGS, type MeshObject, type MeshSettings, type ProxyNode } from '@weft/mesh-core/model';
+import {
+  DEFAULT_MESH_SETTINGS,
+  type MeshObject,
+  type MeshSettings,
+  type ProxyNode,
+  canonicalRevision,
+  canonicalService,
+  spiffeId,
+} from '@weft/mesh-core/model';
 import { type Mesh, buildMesh, registry, translate } from '@weft/mesh-core/translate';
 import { type ResourceSet, TYPE_URL, bytesOf } from '@weft/mesh-core/xds';
 import { onTestFinished } from 'vitest';
@@ -16,6 +24,9 @@ import { validateObject } from '@weft/mesh-core/config';
 import { openAccessLogs } from '../../src/proxy/access-log/access-log.ts';
 import { decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, decodeSecret } from '../../src/proxy/config/decode.ts';
 import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
+import { createPrometheus } from '../../src/proxy/telemetry/prometheus.ts';
+import { createRequestMetrics } from '../../src/proxy/telemetry/request-metrics.ts';
+import { createTcpMetrics } from '../../src/proxy/telemetry/tcp-metrics.ts';
 import { createTracer } from '../../src/proxy/tracing/tracer.ts';
 
 // Of another project's tests, which TypeScript does not let this one import.
@@ -96,6 +107,8 @@ type PortOf = (listener: string) => number;
 
 export interface RunningPlane {
   port: PortOf;
+  /** Its `/stats/prometheus`. */
+  prometheus(): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -122,7 +135,7 @@ export async function runPlane(
   if (plane === 'envoy') return startEnvoy(set, secrets, overloaded);
   const { resources, outcomes } = applyEnvoyFilters(mesh, node, set);
   for (const { filter, applied, reason } of outcomes) if (!applied) throw new Error(`${filter}: ${reason}`);
-  return startEmbedded(resources, secrets, overloaded);
+  return startEmbedded(node, resources, secrets, overloaded);
 }
 
 function withRoutes(set: ResourceSet, change: (table: JsonObject) => void): ResourceSet[typeof TYPE_URL.route] {
@@ -135,14 +148,27 @@ function withRoutes(set: ResourceSet, change: (table: JsonObject) => void): Reso
   );
 }
 
-async function startEmbedded(set: ResourceSet, more: readonly JsonObject[], overloaded: boolean): Promise<RunningPlane> {
+async function startEmbedded(node: ProxyNode, set: ResourceSet, more: readonly JsonObject[], overloaded: boolean): Promise<RunningPlane> {
   const logs = openAccessLogs(() => undefined);
+  const { labels, workload, namespace } = node;
+  const self = {
+    ...{ workload, namespace, app: labels['app'] ?? '', version: labels['version'] ?? '', cluster: DEFAULT_MESH_SETTINGS.clusterId },
+    ...{ canonicalService: canonicalService(labels, workload), canonicalRevision: canonicalRevision(labels), principal: spiffeId(node.identity) },
+  };
+  const metrics = createRequestMetrics(self, Date.now);
+  const tcpMetrics = createTcpMetrics(self, Date.now);
   const runtime = createProxyRuntime({
     clock: () => performance.now(),
     random: Math.random,
     tracer: createTracer(Math.random),
-    onRequestEnd: (record, source) => logs.onRequest(record.manager.accessLog, source),
-    onTcp: (record) => logs.onTcp(record),
+    onRequestEnd: (record, source) => {
+      metrics.onRequest(record, source);
+      logs.onRequest(record.manager.accessLog, source);
+    },
+    onTcp: (record) => {
+      tcpMetrics.onTcp(record);
+      logs.onTcp(record);
+    },
     ...(overloaded ? { overload: { admit: () => false, release: () => undefined } } : {}),
   });
   const stop = async (): Promise<void> => {
@@ -161,7 +187,8 @@ async function startEmbedded(set: ResourceSet, more: readonly JsonObject[], over
     throw error;
   }
   const ports = new Map(runtime.stats().listeners.map((l) => [l.name, l.port]));
-  return { port: (name) => named(name, ports), stop };
+  const scrape = createPrometheus(metrics, tcpMetrics);
+  return { port: (name) => named(name, ports), prometheus: async () => (await scrape()).body, stop };
 }
 
 /** Every heap is too big. */
@@ -208,7 +235,7 @@ async function startEnvoy(set: ResourceSet, more: readonly JsonObject[], overloa
     listener_statuses?: { name: string; local_address: { socket_address: { port_value: number } } }[];
   };
   const ports = new Map((listing.listener_statuses ?? []).map((l) => [l.name, l.local_address.socket_address.port_value]));
-  return { port: (name) => named(name, ports), stop };
+  return { port: (name) => named(name, ports), prometheus: () => admin('/stats/prometheus'), stop };
 }
 
 function named(name: string, ports: ReadonlyMap<string, number>): number {

@@ -7,7 +7,7 @@ export { grouped, isSameList, oncePer, push } from './lists.ts';
 export type { Kind } from './kinds.ts';
 export { CLUSTER_NAMESPACE, KINDS, apiVersionOf, findKind, kindOfManifest, manifestKind, shownKind } from './kinds.ts';
 export { NAMESPACE_NAME_LABEL, namespaceLabels, namespaceOf, shownRef } from './namespaces.ts';
-export { GRPC_STATUS } from './grpc-status.ts';
+export { GRPC_STATUS, grpcStatusOf, isGrpcContentType, toldGrpcStatus } from './grpc.ts';
 export type { Identity } from './identity.ts';
 export { parseSpiffeId, spiffeId } from './identity.ts';
 export { HEALTH_ANNOTATION, canonicalRevision, canonicalService, hasSidecar, isHealthy } from './workload-metadata.ts';

@@ -1,5 +1,6 @@
 // Route matching: a route's match compiled to one predicate over a request view.
 
+import { isGrpcContentType } from '../model/grpc.ts';
 import { happens, type Fraction } from './fraction.ts';
 import { compileMetadataMatch, type DynamicMetadata, type MetadataMatchSpec } from './metadata-match.ts';
 import { compileRegex, compileStringMatch, type StringMatchSpec, type StringPredicate } from './string-match.ts';
@@ -54,13 +55,6 @@ export type RoutePredicate = (request: RequestView, random: () => number) => boo
 export function pathWithoutQuery(path: string): string {
   const query = path.indexOf('?');
   return query < 0 ? path : path.slice(0, query);
-}
-
-/** `application/grpc` and its subtypes, not `application/grpc-web`. */
-export function isGrpcContentType(contentType: string): boolean {
-  if (!contentType.startsWith('application/grpc')) return false;
-  const next = contentType.charCodeAt(16);
-  return contentType.length === 16 || next === 0x2b || next === 0x3b;
 }
 
 /** @throws RegexError for a pattern RE2 refuses. */

@@ -6,7 +6,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import type { IstioMetric } from '../config/index.ts';
 import type { ProxyNode } from '../model/index.ts';
 import { any } from './common.ts';
-import { type StatsOptions, peerTags } from './stats-logger.ts';
+import { IS_GRPC, type StatsOptions, peerTags } from './stats-logger.ts';
 import { METRIC_NAMES } from './telemetry.ts';
 
 const CONFIG = 'envoy.extensions.access_loggers.grpc.v3';
@@ -28,7 +28,7 @@ export function httpAccessLogService(node: ProxyNode, clusterId: string, options
 
 /** The messages of gRPC requests only. */
 export function messageAccessLogService(node: ProxyNode, clusterId: string, options: StatsOptions): JsonObject[] {
-  const filter = { headerFilter: { header: { name: 'content-type', stringMatch: { prefix: 'application/grpc' } } } };
+  const filter = { headerFilter: { header: IS_GRPC } };
   return httpLog(node, clusterId, options, MESSAGES).map((log) => ({ ...log, filter }));
 }
 

@@ -24,6 +24,8 @@ export interface StatsOptions extends PeerOptions {
 
 /** Of all the stats' names. */
 const PREFIX = 'istio';
+/** What Envoy itself takes for gRPC, of which it tells a status: `isGrpcContentType` as a match. */
+export const IS_GRPC: JsonObject = { name: 'content-type', stringMatch: { safeRegex: { regex: 'application/grpc(|[+;].*)' } } };
 /** Where the substitution command COALESCE was seen to work here. */
 const WITH_COALESCE = [1, 40] as const;
 
@@ -54,9 +56,8 @@ export function statsLoggers(node: ProxyNode, clusterId: string, options: StatsO
       response_flags: '%RESPONSE_FLAGS%',
     };
     const counted = countedWith(options.metrics, tags, node);
-    const isGrpc = { name: 'content-type', stringMatch: { prefix: 'application/grpc' } };
     return logger({
-      filter: { headerFilter: { header: grpc ? isGrpc : { ...isGrpc, invertMatch: true, treatMissingHeaderAsEmpty: true } } },
+      filter: { headerFilter: { header: grpc ? IS_GRPC : { ...IS_GRPC, invertMatch: true, treatMissingHeaderAsEmpty: true } } },
       counters: counted('REQUEST_COUNT', { value_fixed: 1 }),
       histograms: [
         ...counted('REQUEST_DURATION', { value_format: '%DURATION%' }),

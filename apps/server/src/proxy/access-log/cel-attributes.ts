@@ -1,5 +1,6 @@
 // Envoy's CEL over a finished request or connection: filters of access logs, tags of metrics.
 
+import { toldGrpcStatus } from '@weft/mesh-core/model';
 import { type CelAttribute, type CelAttributes, type CelValue, compileCel, pathWithoutQuery } from '@weft/mesh-core/traffic';
 import { shownAddress } from '../http/address-commands.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
@@ -41,7 +42,11 @@ const ATTRIBUTES: Readonly<Record<CelAttribute, Read>> = {
   'response.code': ({ record }) => (record.status === 0 ? undefined : record.status),
   'response.code_details': ({ record }) => some(record.details),
   'response.flags': ({ record }) => record.responseFlags.split(',').reduce((bits, flag) => bits + (BITS.get(flag) ?? 0), 0),
-  'response.grpc_status': ({ record }) => (record.grpcStatus === '' ? undefined : Number(record.grpcStatus)),
+  // Of all requests, gRPC or not.
+  'response.grpc_status': ({ record }) => {
+    const status = toldGrpcStatus(record.grpcStatus, record.status);
+    return status === '' ? undefined : Number(status);
+  },
   'response.headers': http((source) => ({ get: (name) => source.response(name) })),
   'response.size': ({ record }) => record.responseBodyBytes,
   'response.total_size': ({ record }) => record.responseBodyBytes + record.responseHeaderBytes,

@@ -1,7 +1,7 @@
 // Commands of access log formats that say something only when the request is over, or that only logs have a use for.
 
 import { randomUUID } from 'node:crypto';
-import { GRPC_STATUS } from '@weft/mesh-core/model';
+import { GRPC_STATUS, isGrpcContentType, toldGrpcStatus } from '@weft/mesh-core/model';
 import type { HeaderValueSource, ReportedRecord } from '../http/header-values.ts';
 import { compileTime } from '../http/time-format.ts';
 import { compileLogValue } from './cel-attributes.ts';
@@ -52,7 +52,7 @@ const COMMANDS: Readonly<Record<string, Read>> = {
   // Details of a failed try end in it: `upstream_reset_before_response_started{remote_connection_failure|...}`.
   UPSTREAM_TRANSPORT_FAILURE_REASON: ofRecord((record) => record.transportFailure ?? /\|([^}]+)\}$/.exec(record.details)?.[1]),
   DOWNSTREAM_TRANSPORT_FAILURE_REASON: ofRecord((record) => record.downstreamFailure),
-  GRPC_STATUS_NUMBER: ofRecord((record) => record.grpcStatus),
+  GRPC_STATUS_NUMBER: ofRecord(grpcStatusOfCall),
   UNIQUE_ID: () => randomUUID(),
   ACCESS_LOG_TYPE: ofRecord((record) => (record.protocol === '' ? 'TcpConnectionEnd' : 'DownstreamEnd')),
 };
@@ -61,9 +61,15 @@ const COMMANDS: Readonly<Record<string, Read>> = {
 const STATUSES = GRPC_STATUS.map((name) => (name === 'CANCELLED' ? 'CANCELED' : name));
 const camel = (name: string): string => (name === 'OK' ? name : name.toLowerCase().replaceAll(/(?:^|_)(.)/g, (_, first: string) => first.toUpperCase()));
 
+/** Of calls of gRPC only. */
+function grpcStatusOfCall({ contentType, grpcStatus: said, status }: ReportedRecord): string {
+  return isGrpcContentType(contentType) ? toldGrpcStatus(said, status) : '';
+}
+
 function grpcStatus(form: string): Read | undefined {
   if (!['CAMEL_STRING', 'SNAKE_STRING', 'NUMBER'].includes(form)) return undefined;
-  return ({ record: { grpcStatus: status } }) => {
+  return ({ record }) => {
+    const status = grpcStatusOfCall(record);
     const name = STATUSES[Number(status)];
     if (form === 'NUMBER' || status === '' || name === undefined) return status;
     return form === 'SNAKE_STRING' ? name : camel(name);

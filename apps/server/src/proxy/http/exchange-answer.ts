@@ -1,12 +1,13 @@
 // How a request ends: heads for the client, answers of our own, and the report.
 
+import { grpcStatusOf } from '@weft/mesh-core/model';
 import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
 import type { ResponseHead } from '../../http-wire/codec-h1/response-head.ts';
 import type { Attempt } from './attempt.ts';
 import type { RequestCompanion } from './filters/chain.ts';
 import { corsDetails } from './filters/cors.ts';
 import { ExchangeState, union } from './exchange-state.ts';
-import { grpcAnswerLines, grpcStatusOf } from './grpc.ts';
+import { grpcAnswerLines } from './grpc.ts';
 import { noBodyStatus, responseLines } from './heads.ts';
 import { attemptLine, dateLine, numberLines, serverLine } from './kept-lines.ts';
 import { hasLine, without } from '../transport/field-lines.ts';

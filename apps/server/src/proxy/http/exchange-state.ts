@@ -1,6 +1,7 @@
 // The state of a request, what only reads or resets it, and what filters may change of it; exchange.ts holds what happens.
 
 import { isIP } from 'node:net';
+import { isGrpcContentType } from '@weft/mesh-core/model';
 import { markTraced } from '@weft/mesh-core/telemetry';
 import type { DynamicMetadata, RetryRules, StringPredicate, Timeouts } from '@weft/mesh-core/traffic';
 import { Field } from '../../http-wire/codec-h1/field-kinds.ts';
@@ -15,7 +16,7 @@ import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { BodyTap, FilteredRequest, RequestCompanion } from './filters/chain.ts';
 import { KeptBody } from './kept-body.ts';
-import { isGrpcContentType, MessageCounter } from './grpc.ts';
+import { MessageCounter } from './grpc.ts';
 import { clientsAtEdge } from './heads.ts';
 import type { RequestRecord, TraceDecision, Tracer } from './hooks.ts';
 import { newRequestId } from './random-ids.ts';

@@ -1,9 +1,10 @@
 // The client's side of a gRPC-Web request: what an exchange answers in gRPC leaves as gRPC-Web.
 
+import { grpcStatusOf } from '@weft/mesh-core/model';
 import type { WireMeter } from '../../http-wire/socket/wire-meter.ts';
 import type { DownstreamStream } from './downstream.ts';
 import { FrameEncoder, trailerFrame, webAnswerLines, withType } from './grpc-web.ts';
-import { grpcStatusOf, percentEncode } from './grpc.ts';
+import { percentEncode } from './grpc.ts';
 
 /** What Envoy keeps of an answer that is no gRPC, to tell it in `grpc-message`. */
 const MESSAGE_LIMIT = 16_384;

@@ -1,8 +1,8 @@
 // gRPC-Web (envoy.filters.http.grpc_web): browsers cannot read trailers, so they come as the last frame of the body. What Envoy's
 // filter does, without Envoy's buffers: types, the trailer frame, and the text form, which is all of it in base64.
 
+import { isGrpcContentType } from '@weft/mesh-core/model';
 import { grpcFrame } from '../transport/grpc-frame.ts';
-import { isGrpcContentType } from './grpc.ts';
 
 const BINARY = ['application/grpc-web', 'application/grpc-web+proto'];
 const TEXT = ['application/grpc-web-text', 'application/grpc-web-text+proto'];

@@ -1,36 +1,8 @@
-// gRPC over HTTP: what is gRPC, how long it may take, and how answers of our own look to its clients.
-
-/** `application/grpc` and `application/grpc+proto`, not `application/grpc-web`. */
-export function isGrpcContentType(contentType: string): boolean {
-  if (!contentType.startsWith('application/grpc')) return false;
-  const next = contentType.charCodeAt(16);
-  return contentType.length === 16 || next === 0x2b || next === 0x3b;
-}
+// gRPC over HTTP: how long it may take, and how answers of our own look to its clients.
 
 /** `grpc-status` of trailers, which are field lines of whatever case. */
 export function grpcStatusIn(trailers: string): string | undefined {
   return /^grpc-status:[ \t]*(\d+)/im.exec(trailers)?.[1];
-}
-
-/** `grpc-status` of an HTTP status, as Envoy maps it. */
-export function grpcStatusOf(status: number): number {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
 }
 
 const httpStatuses = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];

@@ -1,5 +1,6 @@
 // Istio's standard metrics, counted in rows whose labels are resolved once per destination or peer, never per request.
 
+import { isGrpcContentType, toldGrpcStatus } from '@weft/mesh-core/model';
 import {
   BUCKET_BOUNDS,
   type Labels,
@@ -141,7 +142,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
   };
 
   const cell = (scope: Scope, record: RequestRecord, key: string, values: readonly string[]): readonly MetricRow[] => {
-    const grpc = isGrpc(record);
+    const grpc = isGrpcContentType(record.contentType);
     const labels = labelsFor({
       reporter: record.direction === 'inbound' ? 'destination' : 'source',
       source: scope.source,
@@ -149,7 +150,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
       service: scope.service,
       protocol: grpc ? 'grpc' : 'http',
       code: record.status,
-      grpcStatus: record.grpcStatus,
+      grpcStatus: grpc ? toldGrpcStatus(record.grpcStatus, record.status) : '',
       flags: record.responseFlags,
       mutualTls: scope.mutualTls,
     });
@@ -161,7 +162,7 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
   };
   const rowsOf = (scope: Scope, record: RequestRecord, values: readonly string[]): readonly MetricRow[] => {
     const { status, responseFlags: flags, grpcStatus } = record;
-    const grpc = isGrpc(record);
+    const grpc = isGrpcContentType(record.contentType);
     const { last } = scope;
     const same = last !== undefined && last.status === status && last.flags === flags && last.grpcStatus === grpcStatus && last.grpc === grpc;
     if (same && values === NO_VALUES) return last.rows;
@@ -211,10 +212,6 @@ export function createRequestMetrics(self: PeerLabels, now: () => number): Reque
 
 function scopeOf(ends: Pick<Scope, 'source' | 'destination' | 'service' | 'mutualTls'>): Scope {
   return { ...ends, cells: new Map(), last: undefined, shapes: undefined };
-}
-
-function isGrpc({ contentType }: RequestRecord): boolean {
-  return contentType.startsWith('application/grpc');
 }
 
 function histogram(): Histogram {

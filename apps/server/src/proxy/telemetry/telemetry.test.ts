@@ -82,22 +82,32 @@ test('messages are counted for gRPC only, and told apart from HTTP of the same s
   const metrics = createRequestMetrics(self, () => 1);
   const grpc = { contentType: 'application/grpc', requestMessages: 2, responseMessages: 3 };
   metrics.onRequest(record());
+  metrics.onRequest(record({ ...grpc, contentType: 'application/grpc-web', grpcStatus: '0' }));
+  // An answer without a status of its own has that of its HTTP status.
   metrics.onRequest(record({ ...grpc, grpcStatus: '' }));
+  metrics.onRequest(record({ ...grpc, status: 503, grpcStatus: '' }));
+  metrics.onRequest(record({ ...grpc, status: 0, grpcStatus: '' }));
   metrics.onRequest(record({ ...grpc, grpcStatus: '0' }));
   metrics.onRequest(record({ ...grpc, grpcStatus: '0' }));
   const { metrics: sent } = metrics.takeChanged(2);
   const told = (name: string): unknown[] =>
     sent.find((m) => m.name === name)?.points.map((p) => [p.attributes['request_protocol'], p.attributes['grpc_response_status'], p.value]) ?? [];
   expect(told('istio_requests_total')).toEqual([
-    ['http', '', 1],
+    ['http', '', 2],
+    ['grpc', '2', 1],
+    ['grpc', '14', 1],
     ['grpc', '', 1],
     ['grpc', '0', 2],
   ]);
   expect(told('istio_request_messages_total')).toEqual([
+    ['grpc', '2', 2],
+    ['grpc', '14', 2],
     ['grpc', '', 2],
     ['grpc', '0', 4],
   ]);
   expect(told('istio_response_messages_total')).toEqual([
+    ['grpc', '2', 3],
+    ['grpc', '14', 3],
     ['grpc', '', 3],
     ['grpc', '0', 6],
   ]);

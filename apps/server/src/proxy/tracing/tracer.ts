@@ -1,5 +1,6 @@
 // Continues the caller's trace or starts one; whether it is recorded is decided before any id is made.
 
+import { isGrpcContentType } from '@weft/mesh-core/model';
 import {
   type OtlpSpan,
   b3Decision,
@@ -82,7 +83,7 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
   // A gateway's listeners are outbound.
   const kind = inbound ? SERVER : CLIENT;
   const cluster = record.cluster?.name;
-  const grpc = record.contentType.startsWith('application/grpc');
+  const grpc = isGrpcContentType(record.contentType);
   const grpcFailed = grpc && SERVER_ERRORS.has(record.grpcStatus);
   const failed = record.status === 0 || record.status >= 500 || grpcFailed || (grpc && record.grpcStatus === RESOURCE_EXHAUSTED);
   const grpcError = grpcFailed || (grpc && kind === CLIENT && record.grpcStatus !== '' && record.grpcStatus !== '0');

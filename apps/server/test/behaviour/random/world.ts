@@ -69,6 +69,7 @@ const LOG = [
   '%BYTES_RECEIVED%',
   '%REQ(:AUTHORITY)%',
   '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
+  '%GRPC_STATUS_NUMBER%',
 ];
 
 async function start(plane: (typeof PLANES)[number], world: World, apps: Apps, dir: string): Promise<Side> {
@@ -86,8 +87,9 @@ async function start(plane: (typeof PLANES)[number], world: World, apps: Apps, d
     accessLogFile: log,
     accessLogFormat: `%REQ(x-key)%\t${LOG.join('\t')}\n`,
   };
+  const version = plane === 'envoy' ? '1.40.0' : '0';
   const mirrored = /mirror/i.test(JSON.stringify(world.manifests));
-  return { mirrored, ...(await runPlane(plane, objectsOf(world, apps), { node, settings, secrets: SECRETS })) };
+  return { mirrored, ...(await runPlane(plane, objectsOf(world, apps), { node: { ...node, version }, settings, secrets: SECRETS })) };
 }
 
 /** Requests at once. */
@@ -110,12 +112,34 @@ export async function differencesOf(world: World, apps: Apps): Promise<string[]>
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, worker));
+    const counted = await Promise.all(sides.map((side) => side.prometheus()));
     await Promise.all(sides.splice(0).map((side) => side.stop()));
-    return [...found, ...logged(asked, dir)];
+    return [...found, ...logged(asked, dir), ...metered(counted, JSON.stringify(world).includes('"weight"'))];
   } finally {
     await Promise.all(sides.map((side) => side.stop()));
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** Rows of `istio_requests_total` only one of them has. `split`: whom a weight has chosen is chance. */
+function metered(counted: readonly string[], split: boolean): string[] {
+  const rows = counted.map(
+    (text) => new Set([...text.matchAll(/^(?:envoy_)?istio_requests_total\{(.*)\} \d+$/gm)].map(([, labels = '']) => rowOf(labels, split))),
+  );
+  const only = (i: number): string[] => [...(rows[i] ?? [])].filter((row) => rows[1 - i]?.has(row) === false);
+  return [...only(0).map((r) => `metrics of ours ${r}`), ...only(1).map((r) => `metrics of Envoy ${r}`)];
+}
+
+/** Without what nothing says here (an inbound service, a certificate), and what Envoy cannot tell of hosts nobody knows. */
+function rowOf(labels: string, split: boolean): string {
+  const told = [...labels.matchAll(/(\w+)="([^"]*)"/g)].flatMap(([, name = '', v = '']) =>
+    ['', '-', 'unknown', 'latest'].includes(v) ? [] : [`${name}=${v}`],
+  );
+  const hidden = split || /BlackHole|reporter="destination"/.test(labels) ? /^destination_(service|principal)/ : /^$/;
+  return told
+    .filter((label) => !hidden.test(label))
+    .toSorted()
+    .join(' ');
 }
 
 function logged(asked: readonly [Question, readonly string[]][], dir: string): string[] {

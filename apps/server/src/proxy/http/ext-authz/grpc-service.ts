@@ -1,9 +1,10 @@
 // An authorization service over gRPC: one call of envoy.service.auth.v3.Authorization a check.
 
+import { grpcStatusOf } from '@weft/mesh-core/model';
 import { GrpcMessages } from '@weft/mesh-core/wire';
 import { grpcFrame } from '../../transport/grpc-frame.ts';
 import type { GrpcAuthorizationService } from '../../config/ext-authz-model.ts';
-import { grpcStatusIn, grpcStatusOf, grpcTimeoutText } from '../grpc.ts';
+import { grpcStatusIn, grpcTimeoutText } from '../grpc.ts';
 import { type Asking, askCluster, type OwnAnswer, type OwnWorld } from '../own-request.ts';
 import { readVerdict } from './check-response.ts';
 import { failed, type Verdict } from './verdict.ts';
