@@ -26,14 +26,14 @@ function heapOf(live: number) {
   return { heap, state, take: () => done.splice(0) };
 }
 
-test('a big heap is collected between edits once it has grown by half, a small one by 32 MB', () => {
-  const big = heapOf(100);
+test('a big heap is collected between edits once it has grown by three tenths, a small one by 32 MB', () => {
+  const big = heapOf(200);
   const memory = createCrowdMemory(big.heap);
   memory.settled();
-  big.state.garbage = 49;
+  big.state.garbage = 59;
   memory.settled();
   expect(big.take()).toEqual([]);
-  big.state.garbage = 50;
+  big.state.garbage = 60;
   memory.settled();
   expect(big.take()).toEqual(['collect']);
   memory.settled();
@@ -57,13 +57,13 @@ test('what is in use after a collection is the measure from then on, its own or 
   state.live = 160;
   memory.settled();
   expect(take()).toEqual(['collect']);
-  state.garbage = 79;
+  state.garbage = 47;
   memory.settled();
   expect(take()).toEqual([]);
-  // V8 has collected, and half of what was in use is not any more.
-  Object.assign(state, { live: 80, garbage: 0 });
+  // V8 has collected, and less is in use than before.
+  Object.assign(state, { live: 120, garbage: 0 });
   memory.settled();
-  state.garbage = 40;
+  state.garbage = 36;
   memory.settled();
   expect(take()).toEqual(['collect']);
 });
@@ -104,6 +104,36 @@ test('a large process makes itself small as long as a crowd comes', async () => 
   await memory.crowd(false);
   expect(state).toMatchObject({ spare: false, percent: 100 });
   vi.advanceTimersByTime(1_000);
+  expect(state.spare).toBe(false);
+});
+
+test('what edits have left is collected before a crowd comes, where it is worth it', async () => {
+  const { heap, state, take } = heapOf(100);
+  const memory = createCrowdMemory(heap);
+  memory.settled();
+  state.garbage = 25;
+  await memory.crowd(true);
+  expect(take()).toEqual([]);
+  await memory.crowd(false);
+  take();
+  state.garbage = 26;
+  await memory.crowd(true);
+  await memory.crowd(true);
+  expect(take()).toEqual(['collect']);
+});
+
+test('in a large process a collection after an edit closes up half-empty pages', () => {
+  const { heap, state } = heapOf(100);
+  const spared: boolean[] = [];
+  const memory = createCrowdMemory({ ...heap, collect: () => void spared.push(state.spare) });
+  memory.settled();
+  state.garbage = 40;
+  state.resident = 269;
+  memory.settled();
+  state.garbage = 100;
+  state.resident = 271;
+  memory.settled();
+  expect(spared).toEqual([false, true]);
   expect(state.spare).toBe(false);
 });
 

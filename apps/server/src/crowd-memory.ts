@@ -9,7 +9,7 @@ const CROWD_PERCENT = 25;
 const LARGE_PERCENT = 20;
 const MOST_PERCENT = 100;
 /** By how much it has grown when it is collected after an edit; small heaps are collected quickly enough where V8 wants to. */
-const WORTH_PERCENT = 50;
+const WORTH_PERCENT = 30;
 const WORTH_BYTES = 32e6;
 /** What is asked at 1,000 proxies is 300 MB. Below this size nothing is done that costs time. */
 const LARGE_BYTES = 270e6;
@@ -40,7 +40,7 @@ export interface CrowdMemory {
  * While proxies come the old generation is collected at a quarter more than is in use, a third less than it would grow to. In a large
  * process these collections also close up half-empty pages, a few megabytes at a time (all at once needs as much again as is in use),
  * and make the young generation small. Afterwards it is collected when an edit has been answered by all, before V8 does so in the
- * middle of one: to mark a hundred megabytes takes as long as the edit does.
+ * middle of one: to mark a hundred megabytes takes as long as the edit does. What edits have left goes before a crowd is let in.
  */
 export function createCrowdMemory(heap: Heap = v8Heap()): CrowdMemory {
   let least = Number.POSITIVE_INFINITY;
@@ -53,9 +53,12 @@ export function createCrowdMemory(heap: Heap = v8Heap()): CrowdMemory {
   };
   return {
     crowd: async (now) => {
+      const begins = now && !coming;
       coming = now;
       clearInterval(looking);
       look();
+      // V8 reads its flags when it collects: what edits have left would lie there until the heap is as large as it may be between them.
+      if (begins && heap.used() > least * (1 + CROWD_PERCENT / 100)) heap.collect();
       if (now) looking = setInterval(look, LOOK_MS).unref();
       else await heap.giveBack();
     },
@@ -64,7 +67,9 @@ export function createCrowdMemory(heap: Heap = v8Heap()): CrowdMemory {
       const used = heap.used();
       least = Math.min(least, used);
       if (used < least + Math.max(WORTH_BYTES, (least * WORTH_PERCENT) / 100)) return;
+      if (heap.resident() > LARGE_BYTES) heap.spare(true);
       heap.collect();
+      heap.spare(false);
       least = heap.used();
     },
   };

@@ -9,17 +9,26 @@ export interface FieldSink {
 
 /** What this side allows the peer's table to be (SETTINGS_HEADER_TABLE_SIZE). */
 const ownTableSize = 4096;
+const nothing = Buffer.alloc(0);
 
 export class HpackDecoder {
   private readonly table = new DynamicTable(ownTableSize);
   private position = 0;
-  private bytes: Buffer = Buffer.alloc(0);
+  private bytes: Buffer = nothing;
   private end = 0;
   private failed = false;
 
   /** False = the block cannot be decoded, and the table no longer matches the peer's. */
   decode(bytes: Buffer, start: number, end: number, sink: FieldSink): boolean {
     this.bytes = bytes;
+    const decoded = this.fields(start, end, sink);
+    // Kept, it is one read (16 KB) a connection, until the next block comes.
+    this.bytes = nothing;
+    return decoded;
+  }
+
+  private fields(start: number, end: number, sink: FieldSink): boolean {
+    const { bytes } = this;
     this.position = start;
     this.end = end;
     this.failed = false;

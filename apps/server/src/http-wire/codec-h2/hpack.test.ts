@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HpackDecoder } from './hpack-decoder.ts';
@@ -31,6 +33,22 @@ test('the examples of RFC 7541 appendix C, one table for a whole connection', ()
     [':authority', 'www.example.com'],
     ['custom-key', 'custom-value'],
   ]);
+});
+
+test('a decoder holds nothing of a block it has read, be it one that cannot be decoded', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const decoder = new HpackDecoder();
+  const reads = ['8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff', '40 0a 61'].map((block) => {
+    const read = hex(block);
+    decode(decoder, read);
+    return new WeakRef(read);
+  });
+  // A WeakRef holds what it was made of until its turn is over.
+  await new Promise(setImmediate);
+  collect();
+  expect(reads.map((read) => read.deref())).toEqual([undefined, undefined]);
+  expect(decode(decoder, hex('82'))).toEqual([[':method', 'GET']]);
 });
 
 test.each([
