@@ -11,7 +11,7 @@ import { differences } from './harness/match.ts';
 import { type Refusals, type SuiteMesh, COMMON, refusalsOf, startMesh } from './harness/mesh.ts';
 import { everyObjectOf, objectsOf } from './harness/objects.ts';
 import { startOwnClient } from './harness/own-client.ts';
-import { sharedObjects } from './harness/own-names.ts';
+import { sharedObjects, strayRules } from './harness/own-names.ts';
 import { type Row, printTable, unmeant } from './harness/report.ts';
 import { type Outcome, runSteps } from './harness/run.ts';
 import { compareTelemetry, judgeTelemetry } from './harness/telemetry-check.ts';
@@ -24,6 +24,8 @@ const names = new Set(cases.map((c) => `${c.area} / ${c.name}`));
 if (names.size !== cases.length) throw new Error('two cases have one name');
 const shared = sharedObjects([COMMON, ...CASES]);
 if (shared.length > 0) throw new Error(`objects of two cases:\n${shared.join('\n')}`);
+const stray = strayRules([COMMON, ...CASES]);
+if (stray.length > 0) throw new Error(`rules for hosts of other cases:\n${stray.join('\n')}`);
 
 const planes: readonly Plane[] = envoy === undefined ? ['embedded'] : ['embedded', 'envoy'];
 const rows = new Map<Case, Row>(cases.map((c) => [c, { area: c.area, name: c.name, results: {}, differences: [], differs: c.differs }]));

@@ -163,22 +163,28 @@ spec:
     area,
     name: 'a host by its full name beats a wildcard',
     services: twoVersions('wild-one'),
+    outside: ['wild.wild-$NS.svc.cluster.local:80'],
+    // In a namespace of its own: the wildcard would claim the services of every case.
     objects: `${subsets('wild-one')}
+kind: Service
+metadata: { name: wild, namespace: wild-$NS }
+spec: { ports: [{ name: http, port: 80 }] }
+---
 kind: VirtualService
 metadata: { name: a-wild }
 spec:
-  hosts: ["*.$NS.svc.cluster.local"]
+  hosts: ["*.wild-$NS.svc.cluster.local"]
   exportTo: [$OTHER]
   http: [{ route: [{ destination: { host: wild-one, subset: v1 } }] }]
 ---
 kind: VirtualService
 metadata: { name: b-exact }
 spec:
-  hosts: [wild-one.$NS.svc.cluster.local]
+  hosts: [wild.wild-$NS.svc.cluster.local]
   exportTo: [$OTHER]
   http: [{ route: [{ destination: { host: wild-one, subset: v2 } }] }]
 `,
-    steps: [http({ from: 'other', expect: v2 })],
+    steps: [http({ to: 'wild.wild-$NS.svc.cluster.local:80', from: 'other', expect: v2 })],
   },
   {
     area,

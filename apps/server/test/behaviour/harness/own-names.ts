@@ -1,5 +1,7 @@
 // Each object belongs to one case: where two write the same one, the last to write is judged in the other's place, and passes or fails by chance.
+// So does each host: a rule for hosts of other cases decides what these see, and they pass or fail by what it says.
 
+import { type DestinationRuleSpec, type ServiceEntrySpec, type VirtualServiceSpec, hostMatches, resolveHost } from '@weft/mesh-core/config';
 import { type MeshObject, refKey, refOf } from '@weft/mesh-core/model';
 import type { Case } from '../case.ts';
 import { objectsOf, yamlObjects } from './objects.ts';
@@ -25,6 +27,35 @@ export function sharedObjects(cases: readonly Case[]): string[] {
     }
   }
   return told;
+}
+
+/** Rules of cases that run together for hosts of others among these, as lines that name both. */
+export function strayRules(cases: readonly Case[]): string[] {
+  const together = cases.filter((c) => c.own === undefined && c.alone !== true).map((behaviour) => ({ behaviour, objects: everythingIn(behaviour) }));
+  const hosts = together.flatMap(({ behaviour, objects }) => objects.flatMap((o) => hostsOf(o).map((host) => ({ host, behaviour }))));
+  return together.flatMap(({ behaviour, objects }) =>
+    objects.flatMap((object) => {
+      const rules = ruledBy(object);
+      const reached = hosts.find((h) => h.behaviour !== behaviour && rules.some((rule) => hostMatches(rule, h.host)));
+      return reached === undefined ? [] : [`${refKey(refOf(object))}: ${nameOf(behaviour)}, for ${reached.host}: ${nameOf(reached.behaviour)}`];
+    }),
+  );
+}
+
+/** Hosts the object brings. */
+function hostsOf({ kind, metadata, spec }: MeshObject): string[] {
+  if (kind === 'Service') return [resolveHost(metadata.name, metadata.namespace)];
+  return kind === 'ServiceEntry' ? (spec as ServiceEntrySpec).hosts : [];
+}
+
+/** Hosts whose requests or endpoints the object decides on, by sidecars. */
+function ruledBy(object: MeshObject): string[] {
+  const { kind, metadata, spec } = object;
+  if (kind === 'DestinationRule') return [resolveHost((spec as DestinationRuleSpec).host, metadata.namespace)];
+  if (kind === 'ServiceEntry') return hostsOf(object).filter((host) => !host.startsWith('*'));
+  if (kind !== 'VirtualService') return [];
+  const { hosts = [], gateways = ['mesh'] } = spec as VirtualServiceSpec;
+  return gateways.includes('mesh') ? hosts.map((host) => resolveHost(host, metadata.namespace)) : [];
 }
 
 function everythingIn(behaviour: Case): MeshObject[] {
