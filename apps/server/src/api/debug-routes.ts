@@ -1,6 +1,6 @@
 // The control plane's state for debugging, on istiod's paths and in the shapes its tools read where these are JSON. Loopback only.
 
-import { buildMesh, workloadsOf } from '@weft/mesh-core/translate';
+import { buildMesh, isBehind, workloadsOf } from '@weft/mesh-core/translate';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { RefusedError } from './errors.ts';
@@ -101,7 +101,7 @@ export function debugRoutes({ controlPlane, store, settings }: ReadyServices): F
       services().flatMap(({ service, workloads }) =>
         service.ports.map((port) => ({
           svc: `${service.host}:${port.name}`,
-          ep: workloads.map((w) => ({ service: service.host, servicePort: port, workload: w })),
+          ep: workloads.filter((w) => isBehind(w, port)).map((w) => ({ service: service.host, servicePort: port, workload: w })),
         })),
       ),
     );

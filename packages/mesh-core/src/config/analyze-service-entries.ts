@@ -3,9 +3,13 @@
 import type { MeshObject, Problem } from '../model/index.ts';
 import { type Mesh, exportsOf, problem, visible } from './analyze-mesh.ts';
 import { NO_EFFECT } from './analyze-no-effect.ts';
-import type { ServiceEntrySpec } from './service-entry.ts';
+import type { ServiceSpec } from './other-kinds.ts';
+import { isIpAddress } from './schema-parts.ts';
+import { type ServiceEntrySpec, joinsServices } from './service-entry.ts';
 
 type ServiceEntry = MeshObject<ServiceEntrySpec>;
+
+const SHARED_HOST = 'WEFT_SHARED_HOST';
 
 export function serviceEntryProblems(entry: ServiceEntry): Problem[] {
   const { addresses = [], ports = [] } = entry.spec;
@@ -26,16 +30,36 @@ export function serviceEntryProblems(entry: ServiceEntry): Problem[] {
   );
 }
 
-/** Where both are seen a Service comes first. */
-export function shadowedHosts(entry: ServiceEntry, { services }: Mesh): Problem[] {
+/** Where both are seen: a Service comes first but for sidecars of the entry's namespace, and in its own namespace takes the entry's endpoints in. */
+export function sharedHosts(entry: ServiceEntry, { services }: Mesh): Problem[] {
   return entry.spec.hosts.flatMap((host, i) => {
     const service = services.get(host.toLowerCase());
     if (service === undefined) return [];
     const { name, namespace } = service.metadata;
-    if (!visible(exportsOf(service.metadata), namespace, entry.metadata.namespace)) return [];
-    const message = `Has no effect here: Service ${name} of ${namespace} has the host ${host}, and comes first wherever it is seen. Ports and endpoints of this entry do not count for it.`;
-    return [problem(entry, 'warning', NO_EFFECT, `spec.hosts[${i}]`, message)];
+    const home = entry.metadata.namespace;
+    if (!visible(exportsOf(service.metadata), namespace, home)) return [];
+    const told = (severity: Problem['severity'], code: string, message: string): Problem[] => [problem(entry, severity, code, `spec.hosts[${i}]`, message)];
+    const owner = `Service ${name} of ${namespace} has the host ${host}`;
+    if (namespace !== home && visible(entry.spec.exportTo, home, home))
+      return told(
+        'warning',
+        SHARED_HOST,
+        `${owner}: sidecars of ${home} take this entry in its place, ports and endpoints; gateways and other namespaces the Service.`,
+      );
+    const ports = namespace === home && hasAddresses(entry.spec) ? portsInCommon(entry.spec, service.spec) : [];
+    return ports.length > 0
+      ? told('info', SHARED_HOST, `${owner}: its ports count, and endpoints of this entry that are IP addresses join its own at ${ports.join(', ')}.`)
+      : told('warning', NO_EFFECT, `Has no effect here: ${owner}, and comes first wherever it is seen. Ports and endpoints of this entry do not count for it.`);
   });
+}
+
+/** What may join the endpoints of a Service. */
+function hasAddresses(spec: ServiceEntrySpec): boolean {
+  return joinsServices(spec) && (spec.workloadSelector !== undefined || (spec.endpoints ?? []).some(({ address = '' }) => isIpAddress(address)));
+}
+
+function portsInCommon(spec: ServiceEntrySpec, service: ServiceSpec): string[] {
+  return (spec.ports ?? []).map((p) => p.name).filter((name) => service.ports.some((p) => p.name === name));
 }
 
 /** One host and port, visible to the same namespaces, with different protocols. */

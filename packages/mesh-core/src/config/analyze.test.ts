@@ -242,15 +242,20 @@ test('portLevelMtls for a port nothing selected has is told, with those there ar
   expect(about(7002, object('Sidecar', '{ ingress: [{ port: { number: 7002, protocol: HTTP, name: in }, defaultEndpoint: "127.0.0.1:7002" }] }'))).toEqual([]);
 });
 
-test('hosts of a ServiceEntry that a Service has are told, where both are seen', () => {
-  const entry = (namespace = 'bookinfo'): string =>
+test('hosts of a ServiceEntry that a Service has are told, where both are seen, with what comes of it', () => {
+  const entry = (namespace = 'bookinfo', more = ''): string =>
     object(
       'ServiceEntry',
-      '{ hosts: [a.example.com, Reviews.bookinfo.svc.cluster.local], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: STATIC }',
+      `{ hosts: [a.example.com, Reviews.bookinfo.svc.cluster.local], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: STATIC${more} }`,
     ).replace('namespace: bookinfo', `namespace: ${namespace}`);
   const told = (...texts: string[]): string[] => analyse(...texts).map((p) => `${p.severity} ${p.code} ${p.path}`);
   expect(told(entry())).toEqual(['warning WEFT_NO_EFFECT spec.hosts[1]']);
-  expect(told(entry('other'))).toHaveLength(1);
+  expect(told(entry('bookinfo', ', endpoints: [{ address: 10.0.0.1 }]'))).toEqual(['info WEFT_SHARED_HOST spec.hosts[1]']);
+  expect(told(entry('bookinfo', ', endpoints: [{ address: 10.0.0.1 }]').replace('name: http,', 'name: web,'))).toEqual([
+    'warning WEFT_NO_EFFECT spec.hosts[1]',
+  ]);
+  expect(told(entry('other'))).toEqual(['warning WEFT_SHARED_HOST spec.hosts[1]']);
+  expect(told(entry('other', ', exportTo: [bookinfo]'))).toEqual(['warning WEFT_NO_EFFECT spec.hosts[1]']);
   const own = object('Service', '{ ports: [{ name: http, port: 80 }] }', 'own').replace('networking.istio.io/v1', 'v1');
   const hidden = own.replace('name: own', 'annotations: { networking.istio.io/exportTo: . }, name: own');
   expect(told(hidden, entry('other').replace('Reviews', 'own'))).toEqual([]);

@@ -21,7 +21,7 @@ import { effectiveSettings } from './mesh-config.ts';
 import { meshConfigProblems } from './analyze-mesh-config.ts';
 import { sidecarProblems } from './analyze-sidecars.ts';
 import { telemetryProblems } from './analyze-telemetry.ts';
-import { protocolConflicts, serviceEntryProblems, shadowedHosts } from './analyze-service-entries.ts';
+import { protocolConflicts, serviceEntryProblems, sharedHosts } from './analyze-service-entries.ts';
 
 export { MESH, exportsOf, gatewayKey, hostIndex, hostMatches, publicity, resolveHost, visible } from './analyze-mesh.ts';
 
@@ -61,7 +61,7 @@ export function createAnalysis(): Analysis {
       ...gatewayConflicts([...gateways.values()], mesh),
       ...ingressProblems(mesh, effectiveSettings(DEFAULT_MESH_SETTINGS, objects)),
       ...mesh.l4Routes.flatMap((route) => l4RouteProblems(route, mesh)),
-      ...mesh.serviceEntries.flatMap((entry) => [...serviceEntryProblems(entry), ...shadowedHosts(entry, mesh)]),
+      ...mesh.serviceEntries.flatMap((entry) => [...serviceEntryProblems(entry), ...sharedHosts(entry, mesh)]),
       ...protocolConflicts(mesh.serviceEntries),
       ...mesh.sidecars.flatMap((sidecar) => sidecarProblems(sidecar, mesh)),
       ...selectorProblems(

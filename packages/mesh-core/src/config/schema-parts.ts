@@ -91,6 +91,7 @@ export const portProtocol = z
   );
 /** IPv4 or IPv6. */
 export const ipAddress = z.union([z.ipv4(), z.ipv6()], 'must be an IP address');
+export const isIpAddress = (text: string): boolean => ipAddress.safeParse(text).success;
 export const ipOrCidr = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'must be an IP address or a CIDR block');
 /** `*`, `.`, `~` or names of namespaces; `*` and `~` stand alone. */
 export const exportTo = z

@@ -88,6 +88,11 @@ export const serviceEntrySpec = z
   });
 export type ServiceEntrySpec = z.infer<typeof serviceEntrySpec>;
 
+/** Whether its endpoints are those of a Service too that has its host in its namespace. */
+export function joinsServices({ resolution = 'NONE' }: ServiceEntrySpec): boolean {
+  return resolution !== 'NONE' && resolution !== 'DYNAMIC_DNS';
+}
+
 interface DynamicParts {
   hosts: readonly string[];
   addresses?: readonly string[] | undefined;

@@ -8,7 +8,7 @@ import { loadAssignment, speaksMtls } from './endpoints.ts';
 import { externalDiscovery } from './external-clusters.ts';
 import { type EffectiveRule, destinationRuleFor } from './destination-rules.ts';
 import type { Mesh, MeshService, ServicePort } from './mesh.ts';
-import { workloadsOf } from './service-workloads.ts';
+import { isBehind, workloadsOf } from './service-workloads.ts';
 import {
   HTTP_OPTIONS,
   commonLbConfig,
@@ -66,7 +66,7 @@ function clusterPair({ mesh, service, port, name, node, rule, subset }: PairCont
   const http = port.protocol !== 'tcp' && port.protocol !== 'https';
   const proxyless = dataPlane === 'grpc';
   const all = workloadsOf(mesh, service);
-  const workloads = all.filter((w) => matches(w.labels, subset?.labels));
+  const workloads = all.filter((w) => matches(w.labels, subset?.labels) && isBehind(w, port));
   const allMtls = workloads.length > 0 && workloads.every((w) => speaksMtls(mesh, w, port));
   const principals = [...new Set(all.map((w) => w.principal))].toSorted();
   const { fields, ...choice } = transport({ service, port, subset: subset?.name, policy, dataPlane, allMtls, principals });

@@ -14,7 +14,7 @@ import { TLS_INSPECTOR, hcm, rds } from './listeners.ts';
 import { type EffectiveRule, destinationRuleFor } from './destination-rules.ts';
 import type { Mesh, MeshService, ServicePort } from './mesh.ts';
 import { BUILT_IN, serverTls } from './server-tls.ts';
-import { workloadsOf } from './service-workloads.ts';
+import { isBehind, workloadsOf } from './service-workloads.ts';
 import { visibleServices } from './sidecar-scope.ts';
 import { type L4Context, l4Applies, tcpProxyFilter, tcpProxyTo } from './tcp-routes.ts';
 import { effectivePolicy, withMeshLocality } from './traffic-policy.ts';
@@ -197,7 +197,7 @@ export function sniClusters(mesh: Mesh, node: ProxyNode): { cluster: JsonObject;
       mesh,
       name,
       port,
-      workloads: workloadsOf(mesh, service).filter((w) => matches(w.labels, subset?.labels)),
+      workloads: workloadsOf(mesh, service).filter((w) => matches(w.labels, subset?.labels) && isBehind(w, port)),
       policy,
       client: node,
     }),

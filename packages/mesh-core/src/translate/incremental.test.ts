@@ -208,6 +208,10 @@ const SETTINGS: MeshSettings = {
 const summary = (set: ResourceSet): Record<string, string[]> =>
   Object.fromEntries(Object.values(TYPE_URL).map((typeUrl) => [typeUrl, [...set[typeUrl]].map(([name, r]) => `${name}@${r.version}`).toSorted()]));
 
+/** From a mesh of its own for each proxy, which gets nothing that was made for others either. */
+const afresh = (objects: readonly MeshObject[], client: ProxyNode): Record<string, string[]> =>
+  summary(translate(buildMesh(structuredClone(objects), SETTINGS), client, SETTINGS));
+
 test('any series of edits ends in what a fresh translation gives', () => {
   fc.assert(
     fc.property(
@@ -233,11 +237,33 @@ test('any series of edits ends in what a fresh translation gives', () => {
           for (const [n, client] of NODES.entries()) if (absent[i] !== n) translate(mesh, client, SETTINGS);
         }
         if (mesh === undefined) return;
-        const fresh = buildMesh(structuredClone([...objects.values()]), SETTINGS);
-        for (const client of NODES) expect(summary(translate(mesh, client, SETTINGS))).toEqual(summary(translate(fresh, client, SETTINGS)));
+        for (const client of NODES) expect(summary(translate(mesh, client, SETTINGS))).toEqual(afresh([...objects.values()], client));
       },
     ),
     { numRuns: 25 },
+  );
+});
+
+test('what a host is that a Service and ServiceEntries share does not depend on the order they come and go in, nor on who asks first', () => {
+  const of = (kind: Edit['kind'], shape: number): MeshObject => objectOf({ kind, name: 'a', shape, gone: false });
+  const entry = of('ServiceEntry', 3);
+  const theirs = {
+    ...entry,
+    metadata: { name: 'a', namespace: 'other' },
+    spec: { ...(entry.spec as object), ports: [{ number: 9081, name: 'http', protocol: 'HTTP' }] },
+  };
+  const all = [of('Service', 0), of('WorkloadEntry', 0), entry, theirs];
+  const who = [{}, { namespace: 'other' }, { namespace: 'other', role: 'router' as const }].map((part) => node('b', part));
+  const shuffled = fc.shuffledSubarray(all, { minLength: all.length });
+  fc.assert(
+    fc.property(shuffled, shuffled, fc.shuffledSubarray(who, { minLength: who.length }), (coming, going, clients) => {
+      let mesh: Mesh | undefined;
+      for (const objects of [...coming.map((_, i) => coming.slice(0, i + 1)), ...going.map((_, i) => going.slice(i + 1))]) {
+        mesh = buildMesh(objects, SETTINGS, mesh);
+        for (const client of clients) expect(summary(translate(mesh, client, SETTINGS))).toEqual(afresh(objects, client));
+      }
+    }),
+    { numRuns: 10 },
   );
 });
 

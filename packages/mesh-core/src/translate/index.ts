@@ -10,4 +10,4 @@ export type { KeySet, KeySource } from './key-sets.ts';
 export { keySetObject, keySourceName, keySources } from './key-sets.ts';
 export { prepare, proxyClass, proxyFacts, translate } from './translate.ts';
 export { registry } from './registry.ts';
-export { workloadsOf } from './service-workloads.ts';
+export { isBehind, workloadsOf } from './service-workloads.ts';

@@ -19,7 +19,7 @@ import {
   servedIngresses,
   visible,
 } from '../config/index.ts';
-import { byAge, type MeshObject, type MeshSettings, grouped, isSameList } from '../model/index.ts';
+import { byAge, type MeshObject, type MeshSettings, type ProxyNode, grouped, isSameList } from '../model/index.ts';
 import { withDelegates } from './delegates.ts';
 import { backendTlsRules } from './gateway-api/backend-tls.ts';
 import { gatewaysOfListeners, listenersByGateway, virtualServicesOfRoutes } from './gateway-api/index.ts';
@@ -47,6 +47,8 @@ export interface Workload {
   healthy: boolean;
   /** An address of a ServiceEntry: nobody knows what runs there. */
   anonymous?: boolean;
+  /** Of a ServiceEntry with the host of a Service: behind no ports of that but those of `ports`. */
+  joined?: boolean;
 }
 
 /** Without what is behind it, which moves more often: see `workloadsOf`. */
@@ -180,15 +182,19 @@ function portNamed(mesh: Mesh, service: string, name: string): number | undefine
 }
 
 /** What a host is to a client; what reads only this one is not made again when another changes. */
-export function serviceOf(mesh: Mesh, host: string, client: { readonly namespace: string }): MeshService | undefined {
+export function serviceOf(mesh: Mesh, host: string, client: HostClient): MeshService | undefined {
   const all = fact(mesh, `service|${host}`, (m) => m.services.get(host)) ?? [];
   // The client is looked at only where it matters: proxies that differ in it then share what is made of the service.
-  return all.length < 2 ? all[0] : seenFrom(client.namespace, all);
+  return all.length < 2 ? all[0] : seenFrom(client, all);
 }
 
-/** Of those that share a host the one a namespace sees: a Service, else an entry of its own, else one exported to it, else a public one. */
-export function seenFrom(namespace: string, all: readonly MeshService[]): MeshService | undefined {
-  const order = (s: MeshService): number => (s.entry === undefined ? 0 : 3) + publicity(s.exportTo, s.namespace, namespace);
+/** Who asks for a host. */
+type HostClient = Pick<ProxyNode, 'namespace' | 'role'>;
+
+/** Of those that share a host the one a client sees: a sidecar what its own namespace has, then anybody a Service, else an entry exported to it, else a public one. */
+export function seenFrom({ namespace, role }: HostClient, all: readonly MeshService[]): MeshService | undefined {
+  const order = (s: MeshService): number =>
+    (s.entry === undefined ? 0 : 3) + (role === 'sidecar' && s.namespace === namespace ? -6 : publicity(s.exportTo, s.namespace, namespace));
   return all.filter((s) => visible(s.exportTo, s.namespace, namespace)).toSorted((a, b) => order(a) - order(b))[0];
 }
 

@@ -6,6 +6,7 @@ import { destinationRuleFor } from './destination-rules.ts';
 import { buildMesh, serviceOf } from './mesh.ts';
 import { proxyNode } from './testing/proxy-node.ts';
 import { decoded } from './testing/static-envoy.ts';
+import { servicesNamedBy } from './sidecar-scope.ts';
 import { translate } from './translate.ts';
 import { claimants } from './virtual-services.ts';
 
@@ -40,15 +41,25 @@ test('the VirtualService that wins: exact host before wildcard, private before p
   expect(winner(route('gateways', { ...to('v1'), gateways: ['gw'] }))).toBeUndefined();
 });
 
-test('what a host is: a Service, else an entry of the own namespace, else one exported by name, else the oldest public one', () => {
+test('what a host is: what the own namespace has to its sidecars, else a Service, else an entry exported by name, else the oldest public one', () => {
   const entryOf = (namespace: string, exportTo: string[], created?: string): MeshObject =>
     object('ServiceEntry', namespace, 'e', { hosts: [HOST], exportTo, ports: [{ number: 9080, name: 'http', protocol: 'HTTP' }] }, created);
-  const owner = (from: string, ...objects: MeshObject[]): string | undefined => serviceOf(buildMesh(objects, SETTINGS), HOST, { namespace: from })?.namespace;
+  const owner = (from: string, ...objects: MeshObject[]): string | undefined => seen({ namespace: from, role: 'sidecar' }, ...objects)?.namespace;
+  const seen = (client: Parameters<typeof serviceOf>[2], ...objects: MeshObject[]) => serviceOf(buildMesh(objects, SETTINGS), HOST, client);
   const [older, younger] = [entryOf('a', ['*'], '2025-01-01T00:00:00Z'), entryOf('b', ['*'])];
   expect(owner('web', younger, older)).toBe('a');
   expect(owner('web', older, entryOf('b', ['web']))).toBe('b');
   expect(owner('web', older, entryOf('b', ['web']), entryOf('web', ['.']))).toBe('web');
-  expect(owner('web', older, entryOf('web', ['.']), service())).toBe('shop');
+  expect(owner('web', older, entryOf('b', ['web']), entryOf('web', ['*']))).toBe('web');
+  expect(owner('web', older, service())).toBe('shop');
+  expect(owner('web', older, entryOf('web', ['.']), service())).toBe('web');
+  expect(owner('shop', entryOf('shop', ['.']), service())).toBe('shop');
+  expect(seen({ namespace: 'shop', role: 'sidecar' }, entryOf('shop', ['.']), service())?.entry).toBeUndefined();
+  expect(seen({ namespace: 'web', role: 'router' }, older, entryOf('web', ['.']), service())?.namespace).toBe('shop');
+  const named = (...names: string[]) =>
+    servicesNamedBy(buildMesh([entryOf('web', ['.']), service()], SETTINGS), { namespace: 'web', role: 'sidecar', labels: {} }, names);
+  expect(named('./*', 'shop/*').map((s) => s.namespace)).toEqual(['web']);
+  expect(named('shop/*').map((s) => s.namespace)).toEqual(['shop']);
   const hidden = { ...service(), metadata: { ...service().metadata, annotations: { 'networking.istio.io/exportTo': '., test' } } };
   expect(owner('web', younger, hidden)).toBe('b');
   expect(owner('test', younger, hidden)).toBe('shop');

@@ -1,6 +1,6 @@
 // Services that ServiceEntries add to the mesh: hosts of the outside, or of machines.
 
-import type { Protocol, ServiceEntrySpec } from '../config/index.ts';
+import { type Protocol, type ServiceEntrySpec, isIpAddress, joinsServices } from '../config/index.ts';
 import type { MeshObject, MeshSettings } from '../model/index.ts';
 import { spiffeId } from '../model/index.ts';
 import type { MeshService, ServicePort, Workload } from './mesh.ts';
@@ -30,16 +30,27 @@ export function entryServices(entries: readonly MeshObject<ServiceEntrySpec>[]):
   });
 }
 
-/** What is behind the hosts of an entry, by the key of the service. `selected` are the workloads of its namespace with some labels. */
+/** What is behind the hosts of an entry, with the key of the service. `selected` are the workloads of its namespace with some labels. */
 export function entryWorkloads(
   object: MeshObject<ServiceEntrySpec>,
   selected: (labels: Readonly<Record<string, string>> | undefined) => readonly Workload[],
   settings: MeshSettings,
-): [string, readonly Workload[]][] {
+): { key: string; host: string; workloads: readonly Workload[] }[] {
   return object.spec.hosts.map((name) => {
     const host = name.toLowerCase();
-    return [entryKey(object.metadata, host), workloads(object, host, selected, settings)];
+    return { key: entryKey(object.metadata, host), host, workloads: workloads(object, host, selected, settings) };
   });
+}
+
+/** What of it joins the Service of that host, by the names of its ports: what has an address. Of one that lets requests through to wherever, nothing. */
+export function joining(spec: ServiceEntrySpec, workloads: readonly Workload[]): Workload[] {
+  if (!joinsServices(spec)) return [];
+  return workloads
+    .filter((w) => isIpAddress(w.address))
+    .map((w) => {
+      const ports = (spec.ports ?? []).map(({ name, number, targetPort }) => [name, w.ports[name] ?? (targetPort || number)] as const);
+      return { ...w, ports: Object.fromEntries(ports), joined: true };
+    });
 }
 
 const entryKey = ({ namespace, name }: MeshObject['metadata'], host: string): string => `ServiceEntry|${namespace}/${name}|${host}`;

@@ -4,12 +4,16 @@
 import { type ServiceEntrySpec, type ServiceSpec, type WorkloadEntrySpec, labelIndex } from '../config/index.ts';
 import { hasSidecar, isHealthy, type MeshObject, type MeshSettings, spiffeId, grouped } from '../model/index.ts';
 import { derived, fact, sameElements, sameEntries, sameList } from './memo.ts';
-import { type Mesh, type MeshService, type Workload, ofKind, serviceKey } from './mesh.ts';
-import { entryWorkloads } from './service-entries.ts';
+import { type Mesh, type MeshService, type ServicePort, type Workload, ofKind, serviceKey } from './mesh.ts';
+import { entryWorkloads, joining } from './service-entries.ts';
 
-/** What reads these is not made again when those of another service change. */
+/** Behind any of its ports. What reads these is not made again when those of another service change. */
 export function workloadsOf(mesh: Mesh, { key }: MeshService): readonly Workload[] {
   return fact(mesh, `workloads of|${key}`, (m) => byService(m).get(key)) ?? [];
+}
+
+export function isBehind({ joined, ports }: Workload, port: ServicePort): boolean {
+  return joined !== true || ports[port.name] !== undefined;
 }
 
 /** There are workloads, but none has a sidecar. */
@@ -28,7 +32,11 @@ export function servicesOfWorkload(mesh: Mesh, namespace: string, workload: stri
     (m) =>
       derived(m, 'services by workload', (n) =>
         grouped(
-          [...n.services.values()].flat().flatMap((service) => (byService(n).get(service.key) ?? []).map((w) => ({ service, of: `${w.namespace}/${w.name}` }))),
+          [...n.services.values()]
+            .flat()
+            .flatMap((service) =>
+              (byService(n).get(service.key) ?? []).filter((w) => w.joined !== true).map((w) => ({ service, of: `${w.namespace}/${w.name}` })),
+            ),
           (s) => s.of,
         ),
       )
@@ -55,14 +63,17 @@ function byService(mesh: Mesh): ReadonlyMap<string, readonly Workload[]> {
         (w) => w.namespace,
         (w) => w.labels,
       );
-      const services = ofKind<ServiceSpec>(m, 'Service').map(({ metadata, spec }): [string, readonly Workload[]] => [
-        serviceKey(metadata),
-        Object.keys(spec.selector ?? {}).length === 0 ? [] : select(metadata.namespace, spec.selector),
-      ]);
-      const entries = ofKind<ServiceEntrySpec>(m, 'ServiceEntry').flatMap((object) =>
-        entryWorkloads(object, (labels) => select(object.metadata.namespace, labels), m.settings),
-      );
-      return new Map([...services, ...entries]);
+      const found = new Map<string, readonly Workload[]>();
+      for (const { metadata, spec } of ofKind<ServiceSpec>(m, 'Service'))
+        found.set(serviceKey(metadata), Object.keys(spec.selector ?? {}).length === 0 ? [] : select(metadata.namespace, spec.selector));
+      for (const entry of ofKind<ServiceEntrySpec>(m, 'ServiceEntry'))
+        for (const { key, host, workloads } of entryWorkloads(entry, (labels) => select(entry.metadata.namespace, labels), m.settings)) {
+          found.set(key, workloads);
+          // As in Istio endpoints belong to a host and a namespace, whatever object names them.
+          const service = m.services.get(host)?.find((s) => s.entry === undefined && s.namespace === entry.metadata.namespace);
+          if (service !== undefined) found.set(service.key, [...(found.get(service.key) ?? []), ...joining(entry.spec, workloads)]);
+        }
+      return found;
     },
     (old, now) => sameEntries(old, now, sameElements),
   );

@@ -5,7 +5,7 @@ import type { MeshObject, ProxyNode } from '../model/index.ts';
 import { derived, fact, sameList } from './memo.ts';
 import { type Mesh, type MeshService, ofKind, seenFrom } from './mesh.ts';
 
-type Client = Pick<ProxyNode, 'namespace' | 'labels'>;
+type Client = Pick<ProxyNode, 'namespace' | 'labels' | 'role'>;
 
 /** The Sidecar in force: the oldest whose selector fits, else the namespace's, else the root namespace's. */
 export function sidecarOf(mesh: Mesh, client: Client): MeshObject<SidecarSpec> | undefined {
@@ -36,22 +36,29 @@ export function visibleServices(mesh: Mesh, client: Client): readonly MeshServic
 
 /** One of {@link visibleServices} by its host: what reads this is not made again when another service changes. */
 export function visibleService(mesh: Mesh, client: Client, host: string): MeshService | undefined {
-  const { namespace, labels } = client;
+  const { namespace, labels, role } = client;
   const names = egressHosts(sidecarOf(mesh, client));
-  const scope = `${namespace}|${JSON.stringify(namedScopes(names, namespace))}`;
+  const scope = `${role}|${namespace}|${JSON.stringify(namedScopes(names, namespace))}`;
   const byHost = (m: Mesh): ReadonlyMap<string, MeshService> =>
-    derived(m, `visible by host|${scope}`, (later) => new Map(servicesNamedBy(later, { namespace, labels }, names).map((s) => [s.host, s])));
+    derived(m, `visible by host|${scope}`, (later) => new Map(servicesNamedBy(later, { namespace, labels, role }, names).map((s) => [s.host, s])));
   return fact(mesh, `visible|${scope}|${host}`, (m) => byHost(m).get(host));
 }
 
 /** Of those exported to its namespace the services named as Sidecars name them (`./*`, `prod/reviews.prod.svc.cluster.local`); without names, all. */
 export function servicesNamedBy(mesh: Mesh, client: Client, names: readonly string[]): readonly MeshService[] {
-  const { namespace } = client;
+  const { namespace, role } = client;
   const wanted = namedScopes(names, namespace);
   return derived<Mesh, readonly MeshService[]>(
     mesh,
-    `visible|${namespace}|${JSON.stringify(wanted)}`,
-    (m) => [...m.services.values()].flatMap((all) => seenFrom(namespace, all) ?? []).filter((s) => isNamed(s, wanted)),
+    `visible|${role}|${namespace}|${JSON.stringify(wanted)}`,
+    (m) =>
+      [...m.services.values()].flatMap(
+        (all) =>
+          seenFrom(
+            { namespace, role },
+            all.filter((s) => isNamed(s, wanted)),
+          ) ?? [],
+      ),
     sameList,
   );
 }

@@ -268,6 +268,28 @@ spec:
   },
   {
     area,
+    // Who is chosen is chance.
+    random: true,
+    name: 'a ServiceEntry with the host of a Service: in its namespace endpoints join, in another it is what sidecars there see',
+    services: [service('se-joins')],
+    objects: ['b', 'c']
+      .map(
+        (app) => `
+kind: ServiceEntry
+metadata: { name: se-joins, namespace: ${app === 'b' ? '$NS' : '$OTHER'} }
+spec:
+  hosts: [se-joins.$NS.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{ number: 81, name: http, targetPort: 9, protocol: HTTP }, { number: 80, name: http-other, protocol: HTTP }]
+  endpoints: [{ address: 127.0.0.1, ports: { http: $PORT(${app}), http-other: $PORT(${app}) } }]
+`,
+      )
+      .join('---'),
+    steps: [http({ times: 24, expect: { statuses: { 200: 24 }, distinct: 2 } }), http({ from: 'other', times: 4, expect: { apps: { c: 4 } } })],
+  },
+  {
+    area,
     name: 'Sidecar egress hosts: only what they name is there; outboundTrafficPolicy {} refuses the rest with 502',
     alone: true,
     services: [service('seen'), service('unseen')],
