@@ -14,7 +14,7 @@ import type { Mesh, MeshService } from './mesh.ts';
 export function destinationRuleFor(mesh: Mesh, service: MeshService, client: RuleClient): EffectiveRule | undefined {
   const { host, namespace } = service;
   const from = client.namespace;
-  const selective = derived(mesh, `rule selectors|${from}|${host}`, (m) => rulesFor(m, from, host).some(hasSelector), Object.is);
+  const selective = derived(mesh, `rule selectors|${from}|${host}`, (m) => rulesFor(m, from, host).some(hasSelector));
   // Proxies that differ in labels share a result unless a rule looks at them.
   const labels = selective ? client.labels : {};
   const key = `rule|${from}|${namespace}|${host}|${JSON.stringify(labels)}`;

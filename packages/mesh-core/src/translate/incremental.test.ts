@@ -267,6 +267,17 @@ test('what a host is that a Service and ServiceEntries share does not depend on 
   );
 });
 
+test('a DestinationRule for some workloads is in force for these whenever it comes, also again', () => {
+  const service = objectOf({ kind: 'Service', name: 'b', shape: 0, gone: false });
+  const rule = objectOf({ kind: 'DestinationRule', name: 'b', shape: 0, gone: false });
+  const selective = { ...rule, spec: { ...(rule.spec as object), workloadSelector: { matchLabels: { app: 'a' } } } };
+  let mesh: Mesh | undefined;
+  for (const objects of [[service], [service, selective], [service, rule], [service], [service, selective]]) {
+    mesh = buildMesh(objects, SETTINGS, mesh);
+    for (const client of NODES) expect(summary(translate(mesh, client, SETTINGS))).toEqual(afresh(objects, client));
+  }
+});
+
 test('an edit of one VirtualService makes the routes of its hosts again and nothing else', () => {
   const objects = NAMES.flatMap((name) => [
     objectOf({ kind: 'Service', name, shape: 0, gone: false }),

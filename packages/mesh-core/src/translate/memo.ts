@@ -171,7 +171,7 @@ export function onceEntry<M extends Remembering, T>(mesh: M, key: string, make: 
 
 /**
  * Like {@link once}, for a `make` that reads everything through its parameter: it is made again in a later mesh before what
- * depends on it is, and when `same` finds the new value equal to the old, the old stays and nothing else is made again.
+ * depends on it is, and when it is the old one nothing else is made again: `same` gives the old value where the new equals it.
  */
 export function derived<M extends Remembering, T>(mesh: M, key: string, make: (mesh: M) => T, same: (old: T, now: T) => T = (_, now) => now): T {
   let entry = holding(mesh, key);
