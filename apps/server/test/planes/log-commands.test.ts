@@ -85,6 +85,73 @@ test.each(PLANES)('%s: times, answers', async (plane) => {
   expect(refused.slice(3)).toEqual(['-', '-', '-', '0', 'DownstreamProtocolError', ...['-', '-', '-', '-', '-'], 'here', '-', 'DownstreamEnd']);
 });
 
+/** What is logged of requests, one connection each, to an application whose answers have these heads. */
+async function loggedOf(
+  plane: (typeof PLANES)[number],
+  http: object[],
+  accessLogFormat: string,
+  answer: string,
+  requests: readonly string[],
+): Promise<string[]> {
+  const app = createServer((socket) => socket.once('data', () => socket.end(answer)));
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+  const dir = mkdtempSync(join(tmpdir(), 'weft-log-'));
+  onTestFinished(() => {
+    app.close();
+    rmSync(dir, { recursive: true });
+  });
+  const endpoints = [{ address: '127.0.0.1', ports: { http: (app.address() as AddressInfo).port } }];
+  const objects = [
+    object('ServiceEntry', 'app', { hosts: ['app.test'], resolution: 'STATIC', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], endpoints }),
+    object('VirtualService', 'app', { hosts: ['app.test'], http }),
+  ];
+  const settings = { accessLogFile: join(dir, 'log'), accessLogFormat: `${accessLogFormat}\n` };
+  const { port, stop } = await runPlane(plane, objects, { node: { upstreams: [{ host: 'app.test', port: 80, listenPort: 1 }] }, settings });
+  for (const request of requests) await ask(port('app.test_80'), request);
+  await stop();
+  return readFileSync(settings.accessLogFile, 'utf8').trim().split('\n');
+}
+
+const get = (path: string, lines = ''): string => `GET ${path} HTTP/1.1\r\nhost: app.test\r\n${lines}connection: close\r\n\r\n`;
+const route = [{ destination: { host: 'app.test' } }];
+
+test.each(PLANES)('%s: what each try is told anew, and how the client came', async (plane) => {
+  const format = ['x-envoy-attempt-count', 'x-envoy-expected-rq-timeout-ms', 'grpc-timeout', 'x-forwarded-proto'].map((name) => `%REQ(${name})%`).join(' ');
+  const answer = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n';
+  const http = [
+    { match: [{ uri: { prefix: '/direct' } }], directResponse: { status: 204 } },
+    { route, timeout: '9s' },
+  ];
+  const requests = ['', 'content-type: application/grpc\r\ngrpc-timeout: 20S\r\n', 'grpc-timeout: 3S\r\n'].map((lines) => get('/', lines));
+  expect(await loggedOf(plane, http, format, answer, [...requests, get('/direct')])).toEqual([
+    '1 9000 - http',
+    '1 9000 9000m http',
+    '1 9000 3S http',
+    '- - - http',
+  ]);
+});
+
+test.each(PLANES)('%s: the answer is the one that was sent', async (plane) => {
+  const names = ['x-up', 'x-set', 'x-add', 'x-gone', 'server', 'content-length', 'content-type', 'transfer-encoding', 'location', 'grpc-message', ':status'];
+  const headers = { response: { set: { 'x-set': 's' }, add: { 'x-add': 'added' }, remove: ['x-gone'] } };
+  const at = (prefix: string): object => ({ match: [{ uri: { prefix } }], headers });
+  const http = [
+    { ...at('/redirect'), redirect: { uri: '/x' } },
+    { ...at('/direct'), directResponse: { status: 503, body: { string: 'no' } } },
+    { ...at('/abort'), fault: { abort: { httpStatus: 418, percentage: { value: 100 } } }, route },
+    { ...at('/'), route },
+  ];
+  const answer = 'HTTP/1.1 200 OK\r\nx-up: 1\r\nx-up: 2\r\nx-add: a\r\nx-gone: g\r\nserver: own\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n';
+  const requests = [...['/', '/redirect', '/direct', '/abort'].map((path) => get(path)), get('/abort', 'content-type: application/grpc\r\n')];
+  expect(await loggedOf(plane, http, names.map((name) => `%RESP(${name})%`).join(' '), answer, requests)).toEqual([
+    '1 s a - envoy - - - - - 200',
+    '- s added - envoy - - - http://app.test/x - 301',
+    '- s added - envoy 2 text/plain - - - 503',
+    '- s added - envoy 18 text/plain - - - 418',
+    '- s added - envoy - application/grpc - - fault filter abort 200',
+  ]);
+});
+
 const PLACES = [
   ...['PATH', 'PATH(NQ)', 'PATH(WQ:ORIG)', 'PATH(NQ:PATH)', 'PATH(WQ:ORIG_OR_PATH)'],
   ...['UPSTREAM_PROTOCOL', 'UPSTREAM_HOST_NAME', 'UPSTREAM_HOST_NAME_WITHOUT_PORT', 'FILTER_CHAIN_NAME', 'LISTENER_NAME', 'TRACE_ID'],

@@ -17,6 +17,7 @@ import {
   canonicalService,
   spiffeId,
 } from '@weft/mesh-core/model';
+import type { OtlpSpan } from '@weft/mesh-core/telemetry';
 import { type Mesh, buildMesh, registry, translate } from '@weft/mesh-core/translate';
 import { type ResourceSet, TYPE_URL, bytesOf } from '@weft/mesh-core/xds';
 import { onTestFinished } from 'vitest';
@@ -27,7 +28,7 @@ import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
 import { createPrometheus } from '../../src/proxy/telemetry/prometheus.ts';
 import { createRequestMetrics } from '../../src/proxy/telemetry/request-metrics.ts';
 import { createTcpMetrics } from '../../src/proxy/telemetry/tcp-metrics.ts';
-import { createTracer } from '../../src/proxy/tracing/tracer.ts';
+import { createTracer, spanOf } from '../../src/proxy/tracing/tracer.ts';
 
 // Of another project's tests, which TypeScript does not let this one import.
 const translateDir = new URL('../../../../packages/mesh-core/src/translate/', import.meta.url);
@@ -100,6 +101,8 @@ export interface PlaneOptions {
   secrets?: readonly JsonObject[];
   /** Has more than it can carry. */
   overloaded?: boolean;
+  /** Told each span of an embedded proxy; Envoy sends its own to the OTLP port of the settings. */
+  onSpan?: (span: OtlpSpan) => void;
 }
 
 /** A listener's port by its name. */
@@ -123,7 +126,7 @@ export async function startPlane(plane: 'embedded' | 'envoy', objects: readonly 
 export async function runPlane(
   plane: 'embedded' | 'envoy',
   objects: readonly MeshObject[],
-  { node: changes, settings, routes, secrets = [], overloaded = false }: PlaneOptions = {},
+  { node: changes, settings, routes, secrets = [], overloaded = false, onSpan = () => undefined }: PlaneOptions = {},
 ): Promise<RunningPlane> {
   // Nobody listens there: a mesh of the user's own on this machine, with the usual ports, is not told of tests.
   const otlp = { host: '127.0.0.1', grpcPort: 9, httpPort: 9 };
@@ -135,7 +138,7 @@ export async function runPlane(
   if (plane === 'envoy') return startEnvoy(set, secrets, overloaded);
   const { resources, outcomes } = applyEnvoyFilters(mesh, node, set);
   for (const { filter, applied, reason } of outcomes) if (!applied) throw new Error(`${filter}: ${reason}`);
-  return startEmbedded(node, resources, secrets, overloaded);
+  return startEmbedded(node, resources, secrets, overloaded, onSpan);
 }
 
 function withRoutes(set: ResourceSet, change: (table: JsonObject) => void): ResourceSet[typeof TYPE_URL.route] {
@@ -148,7 +151,13 @@ function withRoutes(set: ResourceSet, change: (table: JsonObject) => void): Reso
   );
 }
 
-async function startEmbedded(node: ProxyNode, set: ResourceSet, more: readonly JsonObject[], overloaded: boolean): Promise<RunningPlane> {
+async function startEmbedded(
+  node: ProxyNode,
+  set: ResourceSet,
+  more: readonly JsonObject[],
+  overloaded: boolean,
+  onSpan: (span: OtlpSpan) => void,
+): Promise<RunningPlane> {
   const logs = openAccessLogs(() => undefined);
   const { labels, workload, namespace } = node;
   const self = {
@@ -164,6 +173,8 @@ async function startEmbedded(node: ProxyNode, set: ResourceSet, more: readonly J
     onRequestEnd: (record, source) => {
       metrics.onRequest(record, source);
       logs.onRequest(record.manager.accessLog, source);
+      const span = spanOf(record, source, node.id, performance.timeOrigin);
+      if (span !== undefined) onSpan(span);
     },
     onTcp: (record) => {
       tcpMetrics.onTcp(record);
@@ -191,6 +202,13 @@ async function startEmbedded(node: ProxyNode, set: ResourceSet, more: readonly J
   return { port: (name) => named(name, ports), prometheus: async () => (await scrape()).body, stop };
 }
 
+/** Spans are sent soon. */
+const RUNTIME = {
+  layered_runtime: {
+    layers: [{ name: 'static', static_layer: { 'tracing.opentelemetry.flush_interval_ms': 50, 'tracing.opentelemetry.min_flush_spans': 1 } }],
+  },
+};
+
 /** Every heap is too big. */
 const OVERLOADED = {
   refresh_interval: '0.05s',
@@ -208,7 +226,7 @@ async function startEnvoy(set: ResourceSet, more: readonly JsonObject[], overloa
   const secrets = [...set[TYPE_URL.secret].values()].map(({ body }) => toJson(SecretSchema, fromBinary(SecretSchema, body)) as object);
   const bootstrap = staticBootstrap(set, [...secrets, ...more]);
   for (const { address } of bootstrap.static_resources.listeners) address.socketAddress.portValue = 0;
-  writeFileSync(join(dir, 'envoy.json'), JSON.stringify(overloaded ? { ...bootstrap, overload_manager: OVERLOADED } : bootstrap));
+  writeFileSync(join(dir, 'envoy.json'), JSON.stringify({ ...bootstrap, ...RUNTIME, ...(overloaded ? { overload_manager: OVERLOADED } : {}) }));
   const args = ['-c', join(dir, 'envoy.json'), '--disable-hot-restart', '--concurrency', '1', '--admin-address-path', join(dir, 'admin')];
   const child = spawn(envoy ?? '', [...args, '-l', 'warning', '--file-flush-interval-msec', '50'], { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';

@@ -32,8 +32,6 @@ function ownHeader(command: string, argument: string | undefined): Read | undefi
       return ({ record }) => record.requestId;
     case 'REQ(x-envoy-original-path?:path)':
       return ({ record }) => record.path;
-    case 'RESP(server)':
-      return (source) => source.record.manager?.serverName || source.response('server');
     case 'RESP(x-envoy-upstream-service-time)':
       return ({ record }) => (record.upstreamServiceMs < 0 ? undefined : String(record.upstreamServiceMs));
     default:
@@ -164,7 +162,7 @@ export function tcpSource(record: TcpRecord): HeaderValueSource {
 
 const PLAIN = /^[ -~]*$/;
 /** Headers come as bytes: those of UTF-8 are read as such, as in Envoy. */
-function decoded(text: string): string {
+export function decoded(text: string): string {
   // oxlint-disable-next-line no-control-regex
   if (PLAIN.test(text) || /[^\0-\xff]/.test(text)) return text;
   const bytes = Buffer.from(text, 'latin1');

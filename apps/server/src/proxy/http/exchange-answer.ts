@@ -86,7 +86,9 @@ export abstract class ExchangeAnswer extends ExchangeState {
 
   protected writeHead(status: number, lines: string, length: number, hasBody: boolean): void {
     this.headSent = true;
-    this.record.status = status;
+    this.record.status = this.answering = status;
+    this.answerLines = lines;
+    this.answerLength = length;
     if (this.started) this.cluster?.answered(status);
     this.down.head(status, lines, length, hasBody);
     this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;

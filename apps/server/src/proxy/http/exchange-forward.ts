@@ -88,9 +88,8 @@ export abstract class ExchangeForward extends ExchangeTries {
     // Also where the rewrite changed nothing.
     if (tellsPath) lines += `x-envoy-original-path: ${this.path}\r\n`;
     if (this.redirects > 0) lines += `x-envoy-original-url: ${this.originalUrl}\r\n`;
-    // Names the peer's span.
-    const operation = record.route?.operation ?? '';
-    if (operation !== '' && record.trace !== undefined && record.direction === 'outbound') lines += `x-envoy-decorator-operation: ${operation}\r\n`;
+    const operation = this.operationTold;
+    if (operation !== '') lines += `x-envoy-decorator-operation: ${operation}\r\n`;
     return requestLines(head, context, {
       requestId: this.requestId,
       keepRequestId: this.keepRequestId,

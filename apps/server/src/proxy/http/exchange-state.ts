@@ -16,7 +16,7 @@ import { WheelTimer, type TimerTarget } from '../transport/timer-wheel.ts';
 import type { ConnectionContext, DownstreamStream } from './downstream.ts';
 import type { BodyTap, FilteredRequest, RequestCompanion } from './filters/chain.ts';
 import { KeptBody } from './kept-body.ts';
-import { MessageCounter } from './grpc.ts';
+import { MessageCounter, grpcTimeoutText } from './grpc.ts';
 import { clientsAtEdge } from './heads.ts';
 import type { RequestRecord, TraceDecision, Tracer } from './hooks.ts';
 import { newRequestId } from './random-ids.ts';
@@ -30,6 +30,8 @@ import { valuesIn } from '../transport/field-lines.ts';
 export const noEndpoints: readonly EndpointState[] = [];
 /** How much of a body is held while there is nobody to send it to. */
 const holdLimit = 64 * 1024;
+/** Written anew for each try. */
+const TRIED: ReadonlySet<string> = new Set(['grpc-timeout', 'x-envoy-attempt-count', 'x-envoy-expected-rq-timeout-ms', 'x-envoy-is-timeout-retry']);
 const noTimeouts: Timeouts = { globalMs: 0, perTryMs: 0, expectedMs: 0 };
 
 export abstract class ExchangeState implements TimerTarget, FilteredRequest {
@@ -77,6 +79,8 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   protected idleMs = 0;
   /** `grpc-timeout` to the upstream says what is left, in place of the request's own. */
   protected ownsGrpcTimeout = false;
+  /** What the last try had beside `lines`. */
+  protected triedLines = '';
   /** Life of a gRPC request by its own word, -1 = it has none, or the route does not count it so. */
   protected grpcDurationMs = -1;
   protected timeouts: Timeouts = noTimeouts;
@@ -122,6 +126,9 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
   protected ownLines = '';
   /** Status of what is being sent, 0 = nothing yet. */
   protected answering = 0;
+  /** The head that was sent, of which logs tell: its lines, and the length of its body or -1. */
+  protected answerLines = '';
+  protected answerLength = -1;
 
   constructor(context: ConnectionContext, down: DownstreamStream) {
     this.context = context;
@@ -207,6 +214,12 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     return this.forwardedProto.toLowerCase();
   }
 
+  /** The name of the peer's span, '' = it is not told. */
+  protected get operationTold(): string {
+    const { direction, route, trace } = this.record;
+    return trace !== undefined && direction === 'outbound' ? (route?.operation ?? '') : '';
+  }
+
   /** Of its target, else as the client came. */
   get scheme(): 'http' | 'https' {
     const { tls } = this.context;
@@ -221,7 +234,7 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
 
   /** What has become of it by now. */
   request(name: string): string | undefined {
-    const { upstreamPath, target, context } = this;
+    const { upstreamPath, target, context, record } = this;
     if (name === ':path') return upstreamPath === '' ? this.path : upstreamPath;
     if (name === ':scheme') return this.scheme;
     // A redirect that rewrites has no lines.
@@ -230,6 +243,15 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
       if (own !== undefined) return own;
     }
     if (target !== undefined && this.lines !== '' && target.requestHeaders.names.has(name)) return valuesIn(this.lines, name)[0];
+    if (this.triedLines !== '' && TRIED.has(name)) {
+      const own = valuesIn(this.triedLines, name)[0];
+      if (own !== undefined) return own;
+    }
+    if (name === 'grpc-timeout' && this.grpcDurationMs >= 0) return grpcTimeoutText(this.grpcDurationMs);
+    if (name === 'x-forwarded-proto') return this.forwardedProto;
+    // What the client called it goes no further than here.
+    if (name === 'x-envoy-decorator-operation' && record.trace !== undefined && (record.direction === 'inbound' || this.operationTold !== ''))
+      return this.operationTold || undefined;
     if (name === 'x-forwarded-for' && context.manager.useRemoteAddress && this.head !== undefined) return clientsAtEdge(this.head.fields, context);
     if (name.startsWith('x-envoy-')) {
       if (this.lines !== '') return valuesIn(this.lines, name)[0];
@@ -240,7 +262,9 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
 
   response(name: string): string | undefined {
     if (name === ':status') return this.answering === 0 ? undefined : String(this.answering);
-    return this.responseTo?.fields.get(name);
+    if (!this.headSent) return this.responseTo?.fields.get(name);
+    if (name === 'content-length') return this.answerLength < 0 ? undefined : String(this.answerLength);
+    return valuesIn(this.answerLines, name)[0];
   }
 
   trailer(name: string): string | undefined {
@@ -334,10 +358,11 @@ export abstract class ExchangeState implements TimerTarget, FilteredRequest {
     if (head.framing.upgrade !== '') this.decideUpgrade(head, undefined);
     this.started = this.requestDone = this.retrying = this.headSent = this.badRequest = this.streamReset = this.keepCopy = false;
     this.replayable = true;
-    this.trailers = this.upstreamPath = this.lines = '';
+    this.trailers = this.upstreamPath = this.lines = this.triedLines = this.answerLines = '';
     this.kept.clear();
     this.tried = noEndpoints;
     this.nextStep = this.retriesMade = this.answering = 0;
+    this.grpcDurationMs = -1;
     this.route = this.target = this.cluster = this.tap = this.metadata = this.requestDrop = this.responseDrop = this.retryRules = this.responseTo = undefined;
     this.timeouts = noTimeouts;
     this.requestLinesAdded = this.responseLinesAdded = this.cookieLines = this.ownLines = '';

@@ -121,7 +121,8 @@ export abstract class ExchangeTries extends ExchangeAnswer implements AttemptOwn
     const length = this.body === Body.length ? contentLength : contentLength === 0 ? 0 : -1;
     const { method, scheme, upstreamPath: path, body, upgrade } = this;
     const authority = typeof this.upstreamHost === 'string' ? this.upstreamHost : attempt.endpoint?.config.hostname || (attempt.endpoint?.address ?? '');
-    stream.start({ method, path, authority, scheme, lines: this.lines + this.tryLines(this.record.attempts), body, length, upgrade }, attempt);
+    this.triedLines = this.tryLines(this.record.attempts);
+    stream.start({ method, path, authority, scheme, lines: this.lines + this.triedLines, body, length, upgrade }, attempt);
     this.kept.sendTo(stream);
     if (!this.keepCopy && this.kept.length > 0) {
       this.kept.clear();

@@ -131,10 +131,10 @@ export class Exchange extends ExchangeForward {
   /** Limits a route may set for itself. */
   private setTimes({ config: { action } }: CompiledRoute): void {
     const { maxStreamDurationMs } = this.context.manager;
+    this.grpcDurationMs = -1;
     if (action.kind !== 'forward') return;
     if (action.idleTimeoutMs !== undefined) this.setIdle(action.idleTimeoutMs);
     let ms = action.maxStreamDurationMs ?? maxStreamDurationMs;
-    this.grpcDurationMs = -1;
     const { grpcStreamDuration } = action;
     const asked = grpcStreamDuration === undefined ? undefined : grpcTimeoutMs(this.get('grpc-timeout'));
     if (grpcStreamDuration !== undefined && asked !== undefined) {

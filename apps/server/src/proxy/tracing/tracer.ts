@@ -11,7 +11,7 @@ import {
   requestIdIsTraceable,
   requestIdSaysTraced,
 } from '@weft/mesh-core/telemetry';
-import { type LogFormatter, compileTagFormat } from '../access-log/format.ts';
+import { type LogFormatter, compileTagFormat, decoded } from '../access-log/format.ts';
 import type { CustomTag } from '../config/log-model.ts';
 import type { HeaderValueSource } from '../http/header-values.ts';
 import type { CallSpan, RequestRecord, TraceDecision, Tracer } from '../http/hooks.ts';
@@ -38,6 +38,9 @@ const CLIENT = 3;
 /** gRPC statuses that are the server's fault: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. */
 const SERVER_ERRORS: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15']);
 const RESOURCE_EXHAUSTED = '8';
+const MESSAGE = 'grpc-message';
+/** OpenTelemetry's; spans have `_OTHER` for what else there may be. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']);
 
 /** Envoy's max_path_tag_length. */
 const MAX_PATH = 256;
@@ -84,9 +87,11 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
   const kind = inbound ? SERVER : CLIENT;
   const cluster = record.cluster?.name;
   const grpc = isGrpcContentType(record.contentType);
-  const grpcFailed = grpc && SERVER_ERRORS.has(record.grpcStatus);
-  const failed = record.status === 0 || record.status >= 500 || grpcFailed || (grpc && record.grpcStatus === RESOURCE_EXHAUSTED);
-  const grpcError = grpcFailed || (grpc && kind === CLIENT && record.grpcStatus !== '' && record.grpcStatus !== '0');
+  // A status counts whatever the request was.
+  const grpcFailed = SERVER_ERRORS.has(record.grpcStatus);
+  const failed = record.status === 0 || record.status >= 500 || grpcFailed || record.grpcStatus === RESOURCE_EXHAUSTED;
+  const grpcError = grpcFailed || (kind === CLIENT && record.grpcStatus !== '0');
+  const httpError = record.status >= (kind === SERVER ? 500 : 400);
   // Names and values as Envoy's: a graph or search must not care which proxy made a span.
   const attributes: OtlpSpan['attributes'] = {
     component: 'proxy',
@@ -94,25 +99,29 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     zone: '',
     'guid:x-request-id': record.requestId,
     'http.url': `${source.request(':scheme') ?? 'http'}://${record.authority}${record.path.slice(0, MAX_PATH)}`,
-    'http.method': record.method,
+    'http.method': METHODS.has(record.method) ? record.method : '_OTHER',
     'http.protocol': record.protocol,
     'http.status_code': record.status,
     response_flags: record.responseFlags,
     downstream_cluster: '-',
     'peer.address': record.directAddress.slice(0, record.directAddress.lastIndexOf(':')),
-    user_agent: record.userAgent === '' ? '-' : record.userAgent,
+    user_agent: source.request('user-agent') ?? '-',
     request_size: record.requestBodyBytes,
     response_size: record.responseBodyBytes,
     ...(cluster === undefined ? {} : { upstream_cluster: cluster, 'upstream_cluster.name': cluster }),
     ...(record.attempts > 1 ? { 'retry.attempt': record.attempts - 1 } : {}),
     ...(failed ? { error: true } : {}),
-    ...(grpc ? { 'grpc.path': record.path, 'grpc.authority': record.authority, 'grpc.content_type': record.contentType } : {}),
-    ...(record.grpcStatus === '' ? {} : { 'grpc.status_code': record.grpcStatus }),
+    ...(grpc ? { 'grpc.path': source.request(':path') ?? '', 'grpc.authority': record.authority, 'grpc.content_type': record.contentType } : {}),
+    ...(grpc ? given('grpc.timeout', source.request('grpc-timeout')) : {}),
+    ...(record.grpcStatus === ''
+      ? {}
+      : { 'grpc.status_code': record.grpcStatus, ...given('grpc.message', source.trailer?.(MESSAGE) ?? source.response(MESSAGE)) }),
   };
   for (const tag of record.manager.tracing?.customTags ?? []) {
     const value = tagValue(tag, record, source);
     if (value !== undefined) attributes[tag.tag] = value;
   }
+  for (const [attribute, value] of Object.entries(attributes)) if (typeof value === 'string') attributes[attribute] = decoded(value);
   return {
     traceId: trace.traceId,
     spanId: trace.spanId,
@@ -124,10 +133,13 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     attributes,
     events:
       record.attempts > 1 ? [{ timeUs: startUs + Math.round(record.durationMs * 1_000), name: 'retried', attributes: { attempts: record.attempts } }] : [],
-    // As Envoy's tracer, which follows OpenTelemetry: to a caller a 4xx and every gRPC status but OK is an error too, and no status at all is none.
-    status: grpcError || record.status >= (kind === SERVER ? 500 : 400) ? 2 : 0,
+    // As Envoy's tracer, which follows OpenTelemetry: to a caller a 4xx and every gRPC status but OK is an error too, and no status at
+    // all is none. Where there is a gRPC status it alone decides.
+    status: (record.grpcStatus === '' ? httpError : grpcError) ? 2 : 0,
   };
 }
+
+const given = (attribute: string, value: string | undefined): Record<string, string> => (value === undefined ? {} : { [attribute]: value });
 
 /** The span of a call. `epochOffsetMs` as above. */
 export function spanOfCall({ startedAt, durationMs, failed, ...span }: CallSpan, epochOffsetMs: number): OtlpSpan {

@@ -68,7 +68,7 @@ async function ask(q: Question, side: Side, apps: Apps, patient: boolean): Promi
 }
 
 /** Without what is meant to differ, keys in order. */
-function meant(of: unknown, name = ''): unknown {
+export function meant(of: unknown, name = ''): unknown {
   if (typeof of === 'string') return text(of, name);
   if (Array.isArray(of)) return of.map((item) => meant(item));
   if (typeof of !== 'object' || of === null) return of;
@@ -83,7 +83,7 @@ function text(of: string, name: string): string {
   const joined = of.replaceAll(', ', ',').replace(/("grpc-timeout":")(1\d{4}|[12]?\d{1,2})m/, '$1<rest>');
   // What is left of 300 ms, or of 20 s, when a further try begins.
   if (name === 'x-envoy-expected-rq-timeout-ms' && /^(1\d{4}|[12]?\d{1,2})$/.test(of)) return '<rest>';
-  if (name === 'grpc-timeout' && /^(1\d{4}|[12]?\d{1,2})m$/.test(of)) return '<rest>';
+  if (name.startsWith('grpc') && /^(1\d{4}|[12]?\d{1,2})m$/.test(of)) return '<rest>';
   // For a client on loopback it writes an address of its machine.
   return name === 'x-forwarded-for' ? joined.replaceAll(/127\.0\.0\.1|192\.0\.2\.2/g, '<address>') : joined;
 }

@@ -4,14 +4,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MeshObject } from '@weft/mesh-core/model';
+import type { OtlpSpan } from '@weft/mesh-core/telemetry';
 import type { Random } from '../../fuzz/random.ts';
 import { testAuthority } from '../../../src/proxy/listener/testing/certificates.ts';
-import { PLANES, runPlane } from '../../planes/planes.ts';
+import { PLANES } from '../../planes/planes.ts';
+import { runTracedPlane } from '../../planes/traced.ts';
 import type { AppName } from '../case.ts';
 import type { Apps } from '../harness/apps.ts';
 import { differences } from '../harness/match.ts';
 import { JWKS } from '../harness/tokens.ts';
-import { type Side, compare } from './comparison.ts';
+import { type Side, compare, meant } from './comparison.ts';
 import { mesh } from './configuration.ts';
 import { type Manifest, validObjects } from './parts.ts';
 import { type Question, question } from './questions.ts';
@@ -22,6 +24,9 @@ export interface World {
   manifests: readonly Manifest[];
   questions: readonly Question[];
 }
+
+/** Spans tell whose they are. */
+const KEYED = { tracing: [{ customTags: { key: { header: { name: 'x-key' } } } }] };
 
 export function randomWorld(random: Random, requests: number): World {
   const gateway = random.below(3) === 0;
@@ -40,7 +45,7 @@ export function randomWorld(random: Random, requests: number): World {
     : [];
   return {
     gateway,
-    manifests: [...own, ...mesh(random, gateway, mirrored)],
+    manifests: [['telemetry.istio.io/v1 Telemetry', 'key', KEYED], ...own, ...mesh(random, gateway, mirrored)],
     questions: Array.from({ length: requests }, () => question(random, listeners, !mirrored)),
   };
 }
@@ -70,9 +75,46 @@ const LOG = [
   '%REQ(:AUTHORITY)%',
   '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
   '%GRPC_STATUS_NUMBER%',
+  ...[
+    'x-a',
+    'x-b',
+    'x-new',
+    'host',
+    'user-agent',
+    'x-forwarded-proto',
+    'x-envoy-original-path',
+    'x-envoy-attempt-count',
+    'te',
+    'x-payload',
+    'x-sub',
+    'x-envoy-decorator-operation',
+    'x-envoy-original-host',
+    'authorization',
+    'cookie',
+    'accept',
+  ].map((name) => `%REQ(${name})%`),
+  ...[
+    'x-a',
+    'x-b',
+    'x-new',
+    'x-out',
+    'server',
+    'location',
+    'vary',
+    'set-cookie',
+    'content-type',
+    'access-control-allow-origin',
+    'cache-control',
+    'grpc-message',
+    ':status',
+  ].map((name) => `%RESP(${name})%`),
 ];
 
-async function start(plane: (typeof PLANES)[number], world: World, apps: Apps, dir: string): Promise<Side> {
+interface Traced extends Side {
+  readonly spans: readonly OtlpSpan[];
+}
+
+async function start(plane: (typeof PLANES)[number], world: World, apps: Apps, dir: string): Promise<Traced> {
   const node = world.gateway
     ? { role: 'router' as const, labels: { istio: 'gw' } }
     : {
@@ -89,7 +131,7 @@ async function start(plane: (typeof PLANES)[number], world: World, apps: Apps, d
   };
   const version = plane === 'envoy' ? '1.40.0' : '0';
   const mirrored = /mirror/i.test(JSON.stringify(world.manifests));
-  return { mirrored, ...(await runPlane(plane, objectsOf(world, apps), { node: { ...node, version }, settings, secrets: SECRETS })) };
+  return { mirrored, ...(await runTracedPlane(plane, objectsOf(world, apps), { node: { ...node, version }, settings, secrets: SECRETS })) };
 }
 
 /** Requests at once. */
@@ -98,7 +140,7 @@ const PARALLEL = 8;
 /** What the planes saw differently, one text for each request that shows it. */
 export async function differencesOf(world: World, apps: Apps): Promise<string[]> {
   const dir = mkdtempSync(join(tmpdir(), 'weft-world-'));
-  const sides: Side[] = [];
+  const sides: Traced[] = [];
   try {
     for (const plane of PLANES) sides.push(await start(plane, world, apps, dir));
     const found: string[] = [];
@@ -106,19 +148,47 @@ export async function differencesOf(world: World, apps: Apps): Promise<string[]>
     let next = 0;
     const worker = async (): Promise<void> => {
       for (let q = world.questions[next++]; q !== undefined; q = world.questions[next++]) {
-        const told = await compare(q, sides as [Side, Side], apps);
+        const told = await compare(q, sides as [Traced, Traced], apps);
         if ('keys' in told) asked.push([q, told.keys]);
         else found.push(`${told.problem}\n  asked ${JSON.stringify(q)}`);
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, worker));
+    const traced = await tracedApart(asked, sides as [Traced, Traced]);
     const counted = await Promise.all(sides.map((side) => side.prometheus()));
     await Promise.all(sides.splice(0).map((side) => side.stop()));
-    return [...found, ...logged(asked, dir), ...metered(counted, JSON.stringify(world).includes('"weight"'))];
+    return [...found, ...logged(asked, dir), ...traced, ...metered(counted, JSON.stringify(world).includes('"weight"'))];
   } finally {
     await Promise.all(sides.map((side) => side.stop()));
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** What spans of the same request say differently. */
+async function tracedApart(asked: readonly [Question, readonly string[]][], sides: readonly [Traced, Traced]): Promise<string[]> {
+  const pairs = (): [Question, (OtlpSpan | undefined)[]][] => {
+    const byKey = sides.map(({ spans }) => new Map(spans.map((span) => [span.attributes['key'], span])));
+    return asked.map(([q, keys]) => [q, keys.map((key, i) => byKey[i]?.get(key))]);
+  };
+  // Those of Envoy come a moment later. It has none where a program's name is not UTF-8.
+  const missing = (): boolean => pairs().some(([, [left, right]]) => left !== undefined && right === undefined);
+  const until = performance.now() + 1_000;
+  while (missing() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+  return pairs().flatMap(([q, [left, right]]) => {
+    if (right === undefined && String(left?.attributes['user_agent']).includes('é')) return [];
+    if (left?.attributes['upstream_cluster'] !== right?.attributes['upstream_cluster']) return [];
+    const differing = differences(spanText(left), spanText(right));
+    return differing.length === 0 ? [] : [`span ${differing.join('; ')}\n  asked ${JSON.stringify(q)}`];
+  });
+}
+
+function spanText(span: OtlpSpan | undefined): unknown {
+  if (span === undefined) return undefined;
+  const { name, kind, status } = span;
+  // An echo is as long as the names in it; tries are told by ours only.
+  const { key: _key, node_id: _node, 'guid:x-request-id': _id, response_size: _size, 'retry.attempt': _tries, ...attributes } = span.attributes;
+  // Envoy's are all text.
+  return { name, kind, status, attributes: meant(Object.fromEntries(Object.entries(attributes).map(([attribute, value]) => [attribute, String(value)]))) };
 }
 
 /** Rows of `istio_requests_total` only one of them has. `split`: whom a weight has chosen is chance. */
@@ -144,7 +214,13 @@ function rowOf(labels: string, split: boolean): string {
 
 function logged(asked: readonly [Question, readonly string[]][], dir: string): string[] {
   const lines = PLANES.map((plane) => {
-    const text = readFileSync(join(dir, plane), 'utf8').trimEnd().split('\n');
+    // Ours escapes what may end a quoted field, and knows Latin-1 from UTF-8; a cookie for hashing is new each time.
+    const written = readFileSync(join(dir, plane), 'utf8').replaceAll(/\\x(22|5c)/g, (_, hex: string) => (hex === '22' ? '"' : '\\'));
+    const text = written
+      .replaceAll('\ufffd', 'é')
+      .replaceAll(/\ba="[0-9a-f]{16}"/g, 'a=<made>')
+      .trimEnd()
+      .split('\n');
     return new Map(text.map((line) => [line.split('\t')[0] ?? '', line.split('\t').slice(1)]));
   });
   return asked.flatMap(([q, keys]) => {
