@@ -1,7 +1,7 @@
 // Commands of a mesh's access log format, on both data planes.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { createServer as createHttp2 } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,62 +38,15 @@ const ask = (port: number, text: string): Promise<void> =>
       .resume();
   });
 
-test.each(PLANES)('%s: times, answers', async (plane) => {
-  process.env['WEFT_TEST_LOG'] = 'here';
-  const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 5\r\ncontent-length: 2\r\n\r\no';
-  const app = createServer((socket) =>
-    socket.on('data', (bytes) => {
-      if (!bytes.toString().endsWith('lo')) return;
-      setTimeout(() => socket.write(head), waitMs);
-      setTimeout(() => socket.write('k'), 2 * waitMs);
-    }),
-  );
-  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-  const dir = mkdtempSync(join(tmpdir(), 'weft-log-'));
-  onTestFinished(() => {
-    app.close();
-    rmSync(dir, { recursive: true });
-  });
-  const endpoints = [{ address: '127.0.0.1', ports: { http: (app.address() as AddressInfo).port } }];
-  const objects = [
-    object('ServiceEntry', 'app', { hosts: ['app.test'], resolution: 'STATIC', ports: [{ number: 80, name: 'http', protocol: 'HTTP' }], endpoints }),
-  ];
-  const settings = { accessLogFile: join(dir, 'log'), accessLogFormat: `${COMMANDS.map((command) => `%${command}%`).join('\t')}\n` };
-  const { port, stop } = await runPlane(plane, objects, { node: { upstreams: [{ host: 'app.test', port: 80, listenPort: 1 }] }, settings });
-  const request = 'POST / HTTP/1.1\r\nhost: app.test\r\ncontent-type: application/grpc\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello';
-  await ask(port('app.test_80'), request);
-  await ask(port('app.test_80'), 'GET / HTTP/1.1\r\nhost\r\n\r\n');
-  await stop();
-  const [told = [], refused = []] = readFileSync(settings.accessLogFile, 'utf8')
-    .split('\n')
-    .map((line) => line.split('\t'));
-  const value = (command: string): string => told[COMMANDS.indexOf(command)] ?? '';
-  const started = new Date(value('START_TIME'));
-  expect(told.slice(0, 2)).toEqual([
-    value('START_TIME'),
-    `${started.toISOString().slice(0, 10)}|${started.toISOString().slice(11, 19)}|${started.toUTCString().slice(0, 3)}|${started.toUTCString().slice(8, 11)}|${String(started.getUTCDate()).padStart(2, ' ')}|${started.getUTCFullYear() % 100}|+0000|${Math.floor(started.getTime() / 1000)}`,
-  ]);
-  const times = ['REQUEST_DURATION', 'RESPONSE_DURATION', 'RESPONSE_TX_DURATION', 'DURATION'].map((command) => Number(value(command)));
-  const [requestMs = 0, responseMs = 0, sentMs = 0, durationMs = 0] = times;
-  expect(requestMs).toBeLessThan(waitMs);
-  expect(responseMs).toBeGreaterThanOrEqual(waitMs - 5);
-  expect(sentMs).toBeGreaterThanOrEqual(waitMs / 2);
-  expect(Math.abs(responseMs + sentMs - durationMs)).toBeLessThanOrEqual(2);
-  expect(told.slice(7).map((text, i) => (COMMANDS[i + 7] === 'UPSTREAM_LOCAL_PORT' ? Number(text) > 0 : text))).toEqual([
-    ...['-', 'NotFound', 'NOT_FOUND', '5', '127.0.0.1', true, 'here', '-', 'DownstreamEnd'],
-  ]);
-  expect(refused.slice(3)).toEqual(['-', '-', '-', '0', 'DownstreamProtocolError', ...['-', '-', '-', '-', '-'], 'here', '-', 'DownstreamEnd']);
-});
-
-/** What is logged of requests, one connection each, to an application whose answers have these heads. */
+/** What is logged of requests, one connection each, to an application that serves connections so. */
 async function loggedOf(
   plane: (typeof PLANES)[number],
   http: object[],
   accessLogFormat: string,
-  answer: string,
+  serve: (socket: Socket) => void,
   requests: readonly string[],
 ): Promise<string[]> {
-  const app = createServer((socket) => socket.once('data', () => socket.end(answer)));
+  const app = createServer(serve);
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
   const dir = mkdtempSync(join(tmpdir(), 'weft-log-'));
   onTestFinished(() => {
@@ -112,8 +65,44 @@ async function loggedOf(
   return readFileSync(settings.accessLogFile, 'utf8').trim().split('\n');
 }
 
-const get = (path: string, lines = ''): string => `GET ${path} HTTP/1.1\r\nhost: app.test\r\n${lines}connection: close\r\n\r\n`;
 const route = [{ destination: { host: 'app.test' } }];
+const answering =
+  (answer: string) =>
+  (socket: Socket): void =>
+    void socket.once('data', () => socket.end(answer));
+
+test.each(PLANES)('%s: times, answers', async (plane) => {
+  process.env['WEFT_TEST_LOG'] = 'here';
+  const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: 5\r\ncontent-length: 2\r\n\r\no';
+  const serve = (socket: Socket): void =>
+    void socket.on('data', (bytes) => {
+      if (!bytes.toString().endsWith('lo')) return;
+      setTimeout(() => socket.write(head), waitMs);
+      setTimeout(() => socket.write('k'), 2 * waitMs);
+    });
+  const request = 'POST / HTTP/1.1\r\nhost: app.test\r\ncontent-type: application/grpc\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello';
+  const format = COMMANDS.map((command) => `%${command}%`).join('\t');
+  const lines = await loggedOf(plane, [{ route }], format, serve, [request, 'GET / HTTP/1.1\r\nhost\r\n\r\n']);
+  const [told = [], refused = []] = lines.map((line) => line.split('\t'));
+  const value = (command: string): string => told[COMMANDS.indexOf(command)] ?? '';
+  const started = new Date(value('START_TIME'));
+  expect(told.slice(0, 2)).toEqual([
+    value('START_TIME'),
+    `${started.toISOString().slice(0, 10)}|${started.toISOString().slice(11, 19)}|${started.toUTCString().slice(0, 3)}|${started.toUTCString().slice(8, 11)}|${String(started.getUTCDate()).padStart(2, ' ')}|${started.getUTCFullYear() % 100}|+0000|${Math.floor(started.getTime() / 1000)}`,
+  ]);
+  const times = ['REQUEST_DURATION', 'RESPONSE_DURATION', 'RESPONSE_TX_DURATION', 'DURATION'].map((command) => Number(value(command)));
+  const [requestMs = 0, responseMs = 0, sentMs = 0, durationMs = 0] = times;
+  expect(requestMs).toBeLessThan(waitMs);
+  expect(responseMs).toBeGreaterThanOrEqual(waitMs - 5);
+  expect(sentMs).toBeGreaterThanOrEqual(waitMs / 2);
+  expect(Math.abs(responseMs + sentMs - durationMs)).toBeLessThanOrEqual(2);
+  expect(told.slice(7).map((text, i) => (COMMANDS[i + 7] === 'UPSTREAM_LOCAL_PORT' ? Number(text) > 0 : text))).toEqual([
+    ...['-', 'NotFound', 'NOT_FOUND', '5', '127.0.0.1', true, 'here', '-', 'DownstreamEnd'],
+  ]);
+  expect(refused.slice(3)).toEqual(['-', '-', '-', '0', 'DownstreamProtocolError', ...['-', '-', '-', '-', '-'], 'here', '-', 'DownstreamEnd']);
+});
+
+const get = (path: string, lines = ''): string => `GET ${path} HTTP/1.1\r\nhost: app.test\r\n${lines}connection: close\r\n\r\n`;
 
 test.each(PLANES)('%s: what each try is told anew, and how the client came', async (plane) => {
   const format = ['x-envoy-attempt-count', 'x-envoy-expected-rq-timeout-ms', 'grpc-timeout', 'x-forwarded-proto'].map((name) => `%REQ(${name})%`).join(' ');
@@ -123,7 +112,7 @@ test.each(PLANES)('%s: what each try is told anew, and how the client came', asy
     { route, timeout: '9s' },
   ];
   const requests = ['', 'content-type: application/grpc\r\ngrpc-timeout: 20S\r\n', 'grpc-timeout: 3S\r\n'].map((lines) => get('/', lines));
-  expect(await loggedOf(plane, http, format, answer, [...requests, get('/direct')])).toEqual([
+  expect(await loggedOf(plane, http, format, answering(answer), [...requests, get('/direct')])).toEqual([
     '1 9000 - http',
     '1 9000 9000m http',
     '1 9000 3S http',
@@ -143,7 +132,7 @@ test.each(PLANES)('%s: the answer is the one that was sent', async (plane) => {
   ];
   const answer = 'HTTP/1.1 200 OK\r\nx-up: 1\r\nx-up: 2\r\nx-add: a\r\nx-gone: g\r\nserver: own\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n';
   const requests = [...['/', '/redirect', '/direct', '/abort'].map((path) => get(path)), get('/abort', 'content-type: application/grpc\r\n')];
-  expect(await loggedOf(plane, http, names.map((name) => `%RESP(${name})%`).join(' '), answer, requests)).toEqual([
+  expect(await loggedOf(plane, http, names.map((name) => `%RESP(${name})%`).join(' '), answering(answer), requests)).toEqual([
     '1 s a - envoy - - - - - 200',
     '- s added - envoy - - - http://app.test/x - 301',
     '- s added - envoy 2 text/plain - - - 503',
