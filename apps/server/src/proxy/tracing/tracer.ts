@@ -39,8 +39,6 @@ const CLIENT = 3;
 const SERVER_ERRORS: ReadonlySet<string> = new Set(['2', '4', '12', '13', '14', '15']);
 const RESOURCE_EXHAUSTED = '8';
 const MESSAGE = 'grpc-message';
-/** OpenTelemetry's; spans have `_OTHER` for what else there may be. */
-const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']);
 
 /** Envoy's max_path_tag_length. */
 const MAX_PATH = 256;
@@ -99,7 +97,7 @@ export function spanOf(record: RequestRecord, source: HeaderValueSource, nodeId:
     zone: '',
     'guid:x-request-id': record.requestId,
     'http.url': `${source.request(':scheme') ?? 'http'}://${record.authority}${record.path.slice(0, MAX_PATH)}`,
-    'http.method': METHODS.has(record.method) ? record.method : '_OTHER',
+    'http.method': record.method,
     'http.protocol': record.protocol,
     'http.status_code': record.status,
     response_flags: record.responseFlags,

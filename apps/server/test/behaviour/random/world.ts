@@ -186,8 +186,16 @@ function spanText(span: OtlpSpan | undefined): unknown {
   if (span === undefined) return undefined;
   const { name, kind, status } = span;
   // An echo is as long as the names in it; tries are told by ours only.
-  const { key: _key, node_id: _node, 'guid:x-request-id': _id, response_size: _size, 'retry.attempt': _tries, ...attributes } = span.attributes;
-  // Envoy's are all text.
+  const {
+    key: _key,
+    node_id: _node,
+    'guid:x-request-id': _id,
+    response_size: _size,
+    'retry.attempt': _tries,
+    'http.method': _method,
+    ...attributes
+  } = span.attributes;
+  // Envoy's are all text, and of methods it tells the usual ones.
   return { name, kind, status, attributes: meant(Object.fromEntries(Object.entries(attributes).map(([attribute, value]) => [attribute, String(value)]))) };
 }
 
