@@ -7,7 +7,7 @@ import type { MeshObject } from '@weft/mesh-core/model';
 import type { OtlpSpan } from '@weft/mesh-core/telemetry';
 import type { Random } from '../../fuzz/random.ts';
 import { testAuthority } from '../../../src/proxy/listener/testing/certificates.ts';
-import { PLANES } from '../../planes/planes.ts';
+import { PATIENT, PLANES } from '../../planes/planes.ts';
 import { runTracedPlane } from '../../planes/traced.ts';
 import type { AppName } from '../case.ts';
 import type { Apps } from '../harness/apps.ts';
@@ -170,12 +170,14 @@ async function tracedApart(asked: readonly [Question, readonly string[]][], side
     const byKey = sides.map(({ spans }) => new Map(spans.map((span) => [span.attributes['key'], span])));
     return asked.map(([q, keys]) => [q, keys.map((key, i) => byKey[i]?.get(key))]);
   };
-  // Those of Envoy come a moment later. It has none where a program's name is not UTF-8.
-  const missing = (): boolean => pairs().some(([, [left, right]]) => left !== undefined && right === undefined);
-  const until = performance.now() + 1_000;
+  // Envoy has none where a program's name is not UTF-8; its others come a moment later.
+  const isAbsent = ([left, right]: (OtlpSpan | undefined)[]): boolean => right === undefined && String(left?.attributes['user_agent']).includes('é');
+  const missing = (): boolean => pairs().some(([, pair]) => pair[0] !== undefined && pair[1] === undefined && !isAbsent(pair));
+  const until = performance.now() + PATIENT.timeout;
   while (missing() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
-  return pairs().flatMap(([q, [left, right]]) => {
-    if (right === undefined && String(left?.attributes['user_agent']).includes('é')) return [];
+  return pairs().flatMap(([q, pair]) => {
+    const [left, right] = pair;
+    if (isAbsent(pair)) return [];
     if (left?.attributes['upstream_cluster'] !== right?.attributes['upstream_cluster']) return [];
     const differing = differences(spanText(left), spanText(right));
     return differing.length === 0 ? [] : [`span ${differing.join('; ')}\n  asked ${JSON.stringify(q)}`];
