@@ -147,7 +147,7 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       try {
         await preparation.of(node);
         follower?.flush();
-        connection = new ProxyConnection({
+        const options = {
           node,
           dialect,
           peerAddress,
@@ -158,7 +158,8 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
           clock,
           send,
           congested,
-        });
+        };
+        connection = new ProxyConnection(options, registry.get(node.id));
       } catch (error) {
         lease?.release();
         throw error;

@@ -66,12 +66,13 @@ export class ProxyConnection {
   #snapshot: ResourceSet;
   #clustersTimer: NodeJS.Timeout | undefined;
 
-  constructor(options: ConnectionOptions) {
+  /** `before`: the last connection of the same proxy, which is not kept. */
+  constructor(options: ConnectionOptions, before?: ProxyConnection) {
     this.node = options.node;
     this.#options = options;
     this.#config = options.resources;
     this.#snapshot = this.#withSecrets(options.resources);
-    this.#stream = new AdsStream(options.dialect, this.#snapshot, options.aggregated);
+    this.#stream = new AdsStream(options.dialect, this.#snapshot, options.aggregated, before === undefined ? undefined : before.#stream.types);
     this.connectedAt = options.clock();
     this.lastSeenAt = this.connectedAt;
   }

@@ -44,12 +44,23 @@ type Resolution = (typeof RESOLUTIONS)[number];
 export function randomWorlds(random: Random, count: number): Worlds {
   let level = 1;
   let resolution: Resolution = 'STATIC';
+  let there: readonly string[] = VERSIONS;
+  let earlier = there;
   return Array.from({ length: count }, (_, i) => {
     const before = [level, resolution];
     if (oneIn(random, 3)) level = Math.max(0, Math.min(SECURITY.length - 1, level + random.pick([-1, 1])));
     if (oneIn(random, 4)) resolution = random.pick(RESOLUTIONS);
-    const objects = [...randomWorld(random, SECURITY[level] as Security, resolution), marker(i)];
     const [controlPlane] = some(random, 8, () => random.pick([{ diesAfterMs: random.below(30) }, 'away'] as const));
+    // Two edits may come to a proxy as one.
+    if (controlPlane === undefined)
+      [there, earlier] = [
+        instances(
+          random,
+          there.filter((version) => earlier.includes(version)),
+        ),
+        there,
+      ];
+    const objects = [...randomWorld(random, SECURITY[level] as Security, resolution, there), marker(i)];
     return { objects, ...(controlPlane === undefined ? {} : { controlPlane }), settles: level !== before[0] || resolution !== before[1] };
   });
 }
@@ -62,8 +73,16 @@ function atLeastOne<T>(random: Random, from: readonly T[]): T[] {
   return chosen.length > 0 ? chosen : [random.pick(from)];
 }
 
-function randomWorld(random: Random, { mode, tls }: Security, resolution: Resolution): Manifest[] {
-  const there = atLeastOne(random, VERSIONS);
+/**
+ * Of `web`, of which each is somebody else. One stays: where none does, or a control plane does not know what a proxy holds, Envoy has
+ * the new ones in the old cluster for a moment (docs/data-planes.md).
+ */
+function instances(random: Random, before: readonly string[]): readonly string[] {
+  const now = atLeastOne(random, VERSIONS);
+  return now.some((version) => before.includes(version)) ? now : [...now, random.pick(before)];
+}
+
+function randomWorld(random: Random, { mode, tls }: Security, resolution: Resolution, there: readonly string[]): Manifest[] {
   const subsets = oneIn(random, 4) ? [] : atLeastOne(random, there);
   const ports = [{ name: random.pick(['http', 'http', 'http', 'http-a', 'sniffed']), port: 80, targetPort: 'http' }];
   return [

@@ -96,6 +96,33 @@ test('endpoints that join wait for the cluster, not for endpoints that were on t
   expect(client.ack('endpoint')).toEqual(['endpoint +a@p,s,t']);
 });
 
+test('who comes back, clusters or endpoints first, begins an updated cluster with endpoints it had; to another server with all', () => {
+  const edited = { cluster: { a: '2' }, endpoint: { a: 'q,r' }, listener: { l: '1' }, route: { r: '1' } };
+  const clusters = { initialVersions: new Map([['a', '1']]) };
+  const endpoints = { subscribe: ['a'], initialVersions: new Map([['a', 'p,q']]) };
+  const client = settled();
+  client.update({ ...edited, cluster: { a: '1' }, endpoint: { a: 'p,q' } });
+  client.ack('endpoint');
+
+  const back = new TestClient('delta', edited, client);
+  expect(back.send('cluster', clusters)).toEqual(['cluster +a@2']);
+  expect(back.send('endpoint', endpoints)).toEqual(['endpoint +a@p,q&q,r']);
+  expect(back.ack('cluster')).toEqual([]);
+  expect(back.ack('endpoint')).toEqual(['endpoint +a@q,r']);
+
+  // The cluster it has may be warming: until the other comes it does so with what it had.
+  const warming = new TestClient('delta', edited, client);
+  expect(warming.send('endpoint', endpoints)).toEqual(['endpoint +a@p,q']);
+  expect(warming.send('cluster', clusters)).toEqual(['cluster +a@2']);
+  expect(warming.ack('endpoint')).toEqual(['endpoint +a@p,q&q,r']);
+  warming.ack('cluster');
+  expect(warming.ack('endpoint')).toEqual(['endpoint +a@q,r']);
+
+  const elsewhere = new TestClient('delta', edited);
+  expect(elsewhere.send('cluster', clusters)).toEqual(['cluster +a@2']);
+  expect(elsewhere.send('endpoint', endpoints)).toEqual(['endpoint +a@q,r']);
+});
+
 test('removals come last: the route first lets go of the cluster', () => {
   const client = settled();
   expect(client.update({ cluster: { b: '1' }, endpoint: { b: '1' }, listener: { l: '1' }, route: { r: '2' } })).toEqual(['cluster +b@1']);

@@ -47,11 +47,15 @@ export class AdsStream {
   /** Updated clusters since endpoints were last sent. */
   #updated: string[] = [];
 
-  /** `aggregated`: clusters may come by this stream. */
-  constructor(dialect: Dialect, snapshot: ResourceSet, aggregated = true) {
+  /** Endpoints on the stream before. */
+  #before: Subscription | undefined;
+
+  /** `aggregated`: clusters may come by this stream. `before`: types of the stream this client had before. */
+  constructor(dialect: Dialect, snapshot: ResourceSet, aggregated = true, before?: ReadonlyMap<string, Subscription>) {
     this.dialect = dialect;
     this.#aggregated = aggregated;
     this.#target = snapshot;
+    this.#before = before?.get(TYPE_URL.endpoint);
     for (const typeUrl of Object.values(TYPE_URL)) this.#views.set(typeUrl, snapshot[typeUrl]);
   }
 
@@ -79,7 +83,7 @@ export class AdsStream {
   /** Takes one request in; returns what it meant and the responses to send now, in order. */
   onRequest(request: XdsRequest): { fact: RequestFact; responses: XdsResponse[] } {
     const known = this.#types.get(request.typeUrl);
-    const subscription = known ?? (this.dialect === 'sotw' ? new SotwSubscription(request.typeUrl) : new DeltaSubscription(request.typeUrl));
+    const subscription = known ?? this.#subscriptionTo(request.typeUrl);
     if (known === undefined) this.#types.set(request.typeUrl, subscription);
     const ackedBefore = subscription.ackedVersion;
     const fact = subscription.receive(request, this.#view(request.typeUrl));
@@ -97,8 +101,19 @@ export class AdsStream {
     return { fact, responses };
   }
 
+  #subscriptionTo(typeUrl: string): Subscription {
+    if (this.dialect === 'sotw') return new SotwSubscription(typeUrl);
+    if (typeUrl !== TYPE_URL.endpoint) return new DeltaSubscription(typeUrl);
+    const before = this.#before;
+    this.#before = undefined;
+    return new DeltaSubscription(typeUrl, before);
+  }
+
   #begin({ typeUrl, initialVersions }: XdsRequest, subscription: Subscription): void {
-    if (typeUrl === TYPE_URL.endpoint) subscription.force(this.#unwarmed.splice(0));
+    if (typeUrl === TYPE_URL.endpoint) {
+      this.#updated.push(...this.#unwarmed);
+      subscription.force(this.#unwarmed.splice(0));
+    }
     if (typeUrl === TYPE_URL.cluster) {
       // These are answered in any case, and so is the answer.
       this.#returning = subscription.heldBeyond(this.#view(typeUrl)).length > 0;

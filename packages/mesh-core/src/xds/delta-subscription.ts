@@ -2,7 +2,7 @@
 
 import type { Resource, TypeUrl } from './resource.ts';
 import { hasWildcard } from './subscription.ts';
-import type { RequestFact, Step, XdsRequest } from './subscription.ts';
+import type { RequestFact, Step, Subscription, XdsRequest } from './subscription.ts';
 import { TypeState } from './type-state.ts';
 import { LayeredView, diffViews, namesOf } from './view.ts';
 import type { View } from './view.ts';
@@ -20,6 +20,13 @@ export class DeltaSubscription extends TypeState {
   /** Of those, the ones the client does not hold. */
   readonly #fresh = new Set<string>();
   #greet = false;
+  /** What a client that has come back holds, as it was sent on the stream before. */
+  #before: Subscription | undefined;
+
+  constructor(typeUrl: string, before?: Subscription) {
+    super(typeUrl);
+    this.#before = before;
+  }
 
   force(names: Iterable<string>): void {
     for (const name of names) if (this.held(name) !== undefined) this.#asked.add(name);
@@ -27,6 +34,7 @@ export class DeltaSubscription extends TypeState {
 
   receive(request: XdsRequest, view: View): RequestFact {
     const known = this.#first && this.#begin(request, view);
+    this.#before = undefined;
     // Changes of the subscription count even on a stale nonce: they are not repeated.
     this.#unsubscribe(request.unsubscribe);
     if (!known) this.#subscribe(request.subscribe, view, this.#first);
@@ -92,8 +100,10 @@ export class DeltaSubscription extends TypeState {
       if (named?.has(name) === false) continue;
       const current = view.get(name);
       if (current !== undefined) missing -= 1;
-      // Of an older version only the number is known; the diff replaces it at once.
-      if (current?.version !== version) old.set(name, { typeUrl: this.typeUrl as TypeUrl, name, version, body: NOT_HERE });
+      if (current?.version === version) continue;
+      // Of what another server has sent only the number is known; the diff replaces it at once.
+      const before = this.#before?.held(name);
+      old.set(name, before?.version === version ? before : { typeUrl: this.typeUrl as TypeUrl, name, version, body: NOT_HERE });
     }
     // Who holds all there is stands at the view that all others stand at, but for what is old.
     if (missing === 0) this.base = old.size === 0 ? view : new LayeredView([old, view]);

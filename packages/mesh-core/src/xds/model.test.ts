@@ -185,9 +185,16 @@ test('no route is sent that names a cluster the client has not accepted', () => 
   fc.assert(
     fc.property(
       same,
-      fc.array(fc.oneof(fc.record({ edit: same }), fc.record({ answer: fc.boolean() }), fc.record({ away: same, clustersFirst: fc.boolean() })), {
-        maxLength: 30,
-      }),
+      fc.array(
+        fc.oneof(
+          fc.record({ edit: same }),
+          fc.record({ answer: fc.boolean() }),
+          fc.record({ away: same, clustersFirst: fc.boolean(), elsewhere: fc.boolean() }),
+        ),
+        {
+          maxLength: 30,
+        },
+      ),
       (before, steps) => {
         let stream = new AdsStream('delta', snapshot(before));
         const client = new ModelClient('delta', stream);
@@ -197,7 +204,8 @@ test('no route is sent that names a cluster the client has not accepted', () => 
         client.subscribe('route', NAMES);
         for (const s of steps) {
           if ('edit' in s) client.take(stream.onSnapshot(snapshot(s.edit)));
-          else if ('away' in s) client.comeBack((stream = new AdsStream('delta', snapshot(s.away))), s.clustersFirst);
+          else if ('away' in s)
+            client.comeBack((stream = new AdsStream('delta', snapshot(s.away), true, s.elsewhere ? undefined : stream.types)), s.clustersFirst);
           else client.answer(true);
           for (const name of client.holds.get('route')?.keys() ?? []) expect(client.holds.get('cluster')?.has(name)).toBe(true);
         }

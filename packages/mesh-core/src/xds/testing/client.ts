@@ -15,8 +15,9 @@ export class TestClient {
   /** SotW clients repeat their names with every request. */
   readonly #names = new Map<Short, readonly string[]>();
 
-  constructor(dialect: Dialect, content: Parameters<typeof snapshot>[0]) {
-    this.stream = new AdsStream(dialect, snapshot(content));
+  /** `before`: as it comes back to the server it had. */
+  constructor(dialect: Dialect, content: Parameters<typeof snapshot>[0], before?: TestClient) {
+    this.stream = new AdsStream(dialect, snapshot(content), true, before?.stream.types);
   }
 
   send(short: Short, fields: Partial<XdsRequest> = {}): string[] {
