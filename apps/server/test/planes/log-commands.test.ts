@@ -125,6 +125,7 @@ test.each(PLANES)('%s: the answer is the one that was sent', async (plane) => {
   const headers = { response: { set: { 'x-set': 's' }, add: { 'x-add': 'added' }, remove: ['x-gone'] } };
   const at = (prefix: string): object => ({ match: [{ uri: { prefix } }], headers });
   const http = [
+    { ...at('/upgrade'), headers: { response: { set: { 'x-set': '%RESP(x-up)%' } } }, route },
     { ...at('/redirect'), redirect: { uri: '/x' } },
     { ...at('/direct'), directResponse: { status: 503, body: { string: 'no' } } },
     { ...at('/abort'), fault: { abort: { httpStatus: 418, percentage: { value: 100 } } }, route },
@@ -132,12 +133,18 @@ test.each(PLANES)('%s: the answer is the one that was sent', async (plane) => {
   ];
   const answer = 'HTTP/1.1 200 OK\r\nx-up: 1\r\nx-up: 2\r\nx-add: a\r\nx-gone: g\r\nserver: own\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n';
   const requests = [...['/', '/redirect', '/direct', '/abort'].map((path) => get(path)), get('/abort', 'content-type: application/grpc\r\n')];
-  expect(await loggedOf(plane, http, names.map((name) => `%RESP(${name})%`).join(' '), answering(answer), requests)).toEqual([
+  const serve = (socket: Socket): void => {
+    const switched = 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nx-up: 1\r\n\r\n';
+    socket.once('data', (bytes) => socket.end(bytes.includes('/upgrade') ? switched : answer));
+  };
+  const upgrade = 'GET /upgrade HTTP/1.1\r\nhost: app.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
+  expect(await loggedOf(plane, http, names.map((name) => `%RESP(${name})%`).join(' '), serve, [...requests, upgrade])).toEqual([
     '1 s a - envoy - - - - - 200',
     '- s added - envoy - - - http://app.test/x - 301',
     '- s added - envoy 2 text/plain - - - 503',
     '- s added - envoy 18 text/plain - - - 418',
     '- s added - envoy - application/grpc - - fault filter abort 200',
+    '1 1 - - envoy - - - - - 101',
   ]);
 });
 
