@@ -67,7 +67,7 @@ export function createCrowdMemory(heap: Heap = v8Heap()): CrowdMemory {
       const used = heap.used();
       least = Math.min(least, used);
       if (used < least + Math.max(WORTH_BYTES, (least * WORTH_PERCENT) / 100)) return;
-      if (heap.resident() > LARGE_BYTES) heap.spare(true);
+      heap.spare(heap.resident() > LARGE_BYTES);
       heap.collect();
       heap.spare(false);
       least = heap.used();

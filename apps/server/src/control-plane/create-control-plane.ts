@@ -147,19 +147,21 @@ export function createControlPlane<M = Mesh>(options: ControlPlaneOptions<M>): C
       try {
         await preparation.of(node);
         follower?.flush();
-        const options = {
-          node,
-          dialect,
-          peerAddress,
-          ...(peer === undefined ? {} : { peerCertificate: { serial: peer.serial, notAfter: peer.notAfter } }),
-          ...(lease === undefined ? {} : { secrets: lease }),
-          aggregated: scope === 'ads',
-          resources: snapshots.of(node),
-          clock,
-          send,
-          congested,
-        };
-        connection = new ProxyConnection(options, registry.get(node.id));
+        connection = new ProxyConnection(
+          {
+            node,
+            dialect,
+            peerAddress,
+            ...(peer === undefined ? {} : { peerCertificate: { serial: peer.serial, notAfter: peer.notAfter } }),
+            ...(lease === undefined ? {} : { secrets: lease }),
+            aggregated: scope === 'ads',
+            resources: snapshots.of(node),
+            clock,
+            send,
+            congested,
+          },
+          registry.get(node.id),
+        );
       } catch (error) {
         lease?.release();
         throw error;

@@ -1,7 +1,5 @@
 // One embedded proxy: identity, configuration from the control plane, the data path, telemetry and admin, put together.
 
-import { DEFAULT_MESH_SETTINGS, canonicalRevision, canonicalService, spiffeId } from '@weft/mesh-core/model';
-import type { PeerLabels } from '@weft/mesh-core/telemetry';
 import { openAccessLogs } from './access-log/access-log.ts';
 import { type Admin, type ProxyState, startAdmin } from './admin/admin.ts';
 import { processStats } from './admin/process-stats.ts';
@@ -12,6 +10,7 @@ import type { ListeningSockets } from './listener/listening-sockets.ts';
 import { startOtlpExporter } from './telemetry/otlp-exporter.ts';
 import { createPrometheus } from './telemetry/prometheus.ts';
 import { createRequestMetrics } from './telemetry/request-metrics.ts';
+import { selfLabels } from './telemetry/self-labels.ts';
 import { createTcpMetrics } from './telemetry/tcp-metrics.ts';
 import { createTracer, spanOf, spanOfCall } from './tracing/tracer.ts';
 import { type Configuration, createConfiguration } from './xds-client/configuration.ts';
@@ -199,20 +198,6 @@ export async function startProxy(spec: ProxySpec, deps: ProxyDeps): Promise<Prox
   };
 
   return { name, adminPort: admin.port, ready, state: () => state, drain };
-}
-
-function selfLabels(spec: ProxySpec): PeerLabels {
-  const { labels } = spec;
-  return {
-    workload: spec.workload,
-    namespace: spec.namespace,
-    app: labels['app'] ?? '',
-    version: labels['version'] ?? '',
-    canonicalService: canonicalService(labels, spec.workload),
-    canonicalRevision: canonicalRevision(labels),
-    cluster: DEFAULT_MESH_SETTINGS.clusterId,
-    principal: spiffeId(spec),
-  };
 }
 
 /** `Promise.withResolvers`, which Node 20 does not have. */

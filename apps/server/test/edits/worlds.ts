@@ -52,14 +52,11 @@ export function randomWorlds(random: Random, count: number): Worlds {
     if (oneIn(random, 4)) resolution = random.pick(RESOLUTIONS);
     const [controlPlane] = some(random, 8, () => random.pick([{ diesAfterMs: random.below(30) }, 'away'] as const));
     // Two edits may come to a proxy as one.
-    if (controlPlane === undefined)
-      [there, earlier] = [
-        instances(
-          random,
-          there.filter((version) => earlier.includes(version)),
-        ),
-        there,
-      ];
+    if (controlPlane === undefined) {
+      const known = there.filter((version) => earlier.includes(version));
+      earlier = there;
+      there = instances(random, known);
+    }
     const objects = [...randomWorld(random, SECURITY[level] as Security, resolution, there), marker(i)];
     return { objects, ...(controlPlane === undefined ? {} : { controlPlane }), settles: level !== before[0] || resolution !== before[1] };
   });

@@ -17,6 +17,17 @@ export function get(port: number, host: string, secure?: { ca: string; servernam
   });
 }
 
+/** Says this, each character a byte; until the proxy closes. */
+export function sayAll(port: number, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(text, 'latin1'));
+    socket
+      .on('error', reject)
+      .on('close', () => resolve())
+      .resume();
+  });
+}
+
 /** The first bytes that come back over TCP. */
 export function exchange(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {

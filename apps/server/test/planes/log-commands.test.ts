@@ -1,11 +1,12 @@
 // Commands of a mesh's access log format, on both data planes.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { createServer as createHttp2 } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { sayAll } from './asking.ts';
 import { PATIENT, PLANES, object, runPlane } from './planes.ts';
 
 const COMMANDS = [
@@ -27,16 +28,6 @@ const COMMANDS = [
   'ACCESS_LOG_TYPE',
 ];
 const waitMs = 60;
-
-/** Until the proxy closes. */
-const ask = (port: number, text: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(text));
-    socket
-      .on('error', reject)
-      .on('close', () => resolve())
-      .resume();
-  });
 
 /** What is logged of requests, one connection each, to an application that serves connections so. */
 async function loggedOf(
@@ -60,7 +51,7 @@ async function loggedOf(
   ];
   const settings = { accessLogFile: join(dir, 'log'), accessLogFormat: `${accessLogFormat}\n` };
   const { port, stop } = await runPlane(plane, objects, { node: { upstreams: [{ host: 'app.test', port: 80, listenPort: 1 }] }, settings });
-  for (const request of requests) await ask(port('app.test_80'), request);
+  for (const request of requests) await sayAll(port('app.test_80'), request);
   await stop();
   return readFileSync(settings.accessLogFile, 'utf8').trim().split('\n');
 }
@@ -191,12 +182,12 @@ test.each(PLANES)('%s: paths, places, traces that are not recorded', async (plan
   const { port, stop } = await runPlane(plane, objects, { node: { upstreams }, settings });
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
   const get = (path: string, name = 'app', lines = ''): Promise<void> =>
-    ask(port(`${name}.test_80`), `GET ${path} HTTP/1.1\r\nhost: ${name}.test\r\n${lines}connection: close\r\n\r\n`);
+    sayAll(port(`${name}.test_80`), `GET ${path} HTTP/1.1\r\nhost: ${name}.test\r\n${lines}connection: close\r\n\r\n`);
   await get('/old/x?a=1&b=%20', 'app');
   await get('/same?');
   await get('/gone', 'app', `traceparent: 00-${traceId}-00f067aa0ba902b7-00\r\n`);
   await get('/two', 'app2', `traceparent: 00-${traceId}-00f067aa0ba902b7-01\r\n`);
-  await ask(port('raw.test_80'), 'GET / HTTP/1.1\r\n\r\n');
+  await sayAll(port('raw.test_80'), 'GET / HTTP/1.1\r\n\r\n');
   const lines = (): string[] => readFileSync(settings.accessLogFile, 'utf8').trim().split('\n');
   await expect.poll(lines, PATIENT).toHaveLength(5);
   await stop();

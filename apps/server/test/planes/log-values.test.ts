@@ -1,10 +1,11 @@
 // Values of access logs, character by character and type by type, on both data planes.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { sayAll } from './asking.ts';
 import { PATIENT, PLANES, object, runPlane } from './planes.ts';
 
 /** What is logged in these formats of the requests, one connection each, and what an application saw of them. */
@@ -42,13 +43,7 @@ async function logged(plane: 'embedded' | 'envoy', encoding: 'TEXT' | 'JSON', ac
   const { port, stop } = await runPlane(plane, objects, { node: { upstreams }, settings });
   for (const request of requests) {
     const to = port(request.startsWith('RAW') ? 'raw.test_80' : 'app.test_80');
-    await new Promise<void>((resolve, reject) => {
-      const socket = connect(to, '127.0.0.1', () => socket.write(request, 'latin1'));
-      socket
-        .on('error', reject)
-        .on('close', () => resolve())
-        .resume();
-    });
+    await sayAll(to, request);
   }
   const lines = (): string[] => readFileSync(settings.accessLogFile, 'utf8').trim().split('\n');
   await expect.poll(() => lines().length, PATIENT).toBe(requests.length);

@@ -8,15 +8,7 @@ import { join } from 'node:path';
 import { fromBinary, fromJson, type JsonObject, toBinary, toJson } from '@bufbuild/protobuf';
 import { RouteConfigurationSchema } from '@weft/mesh-core/gen/envoy/config/route/v3/route_pb';
 import { SecretSchema } from '@weft/mesh-core/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb';
-import {
-  DEFAULT_MESH_SETTINGS,
-  type MeshObject,
-  type MeshSettings,
-  type ProxyNode,
-  canonicalRevision,
-  canonicalService,
-  spiffeId,
-} from '@weft/mesh-core/model';
+import { DEFAULT_MESH_SETTINGS, type MeshObject, type MeshSettings, type ProxyNode } from '@weft/mesh-core/model';
 import type { OtlpSpan } from '@weft/mesh-core/telemetry';
 import { type Mesh, buildMesh, registry, translate } from '@weft/mesh-core/translate';
 import { type ResourceSet, TYPE_URL, bytesOf } from '@weft/mesh-core/xds';
@@ -27,6 +19,7 @@ import { decodeCluster, decodeEndpoints, decodeListener, decodeRouteConfig, deco
 import { createProxyRuntime } from '../../src/proxy/http/runtime.ts';
 import { createPrometheus } from '../../src/proxy/telemetry/prometheus.ts';
 import { createRequestMetrics } from '../../src/proxy/telemetry/request-metrics.ts';
+import { selfLabels } from '../../src/proxy/telemetry/self-labels.ts';
 import { createTcpMetrics } from '../../src/proxy/telemetry/tcp-metrics.ts';
 import { createTracer, spanOf } from '../../src/proxy/tracing/tracer.ts';
 
@@ -159,11 +152,7 @@ async function startEmbedded(
   onSpan: (span: OtlpSpan) => void,
 ): Promise<RunningPlane> {
   const logs = openAccessLogs(() => undefined);
-  const { labels, workload, namespace } = node;
-  const self = {
-    ...{ workload, namespace, app: labels['app'] ?? '', version: labels['version'] ?? '', cluster: DEFAULT_MESH_SETTINGS.clusterId },
-    ...{ canonicalService: canonicalService(labels, workload), canonicalRevision: canonicalRevision(labels), principal: spiffeId(node.identity) },
-  };
+  const self = selfLabels({ ...node, ...node.identity });
   const metrics = createRequestMetrics(self, Date.now);
   const tcpMetrics = createTcpMetrics(self, Date.now);
   const runtime = createProxyRuntime({

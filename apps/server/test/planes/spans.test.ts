@@ -1,7 +1,8 @@
 // What spans say of a request, on both data planes.
 
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { sayAll } from './asking.ts';
 import { PATIENT, PLANES, object } from './planes.ts';
 import { runTracedPlane } from './traced.ts';
 
@@ -19,13 +20,7 @@ async function spansOf(plane: (typeof PLANES)[number], exchanges: readonly (read
   const { port, spans, stop } = await runTracedPlane(plane, [entry], { node, settings: { tracingSamplingPercent: 100 } });
   onTestFinished(stop);
   for (const [i, [request]] of exchanges.entries()) {
-    await new Promise<void>((resolve, reject) => {
-      const socket = connect(port('app.test_80'), '127.0.0.1', () => socket.write(request, 'latin1'));
-      socket
-        .on('error', reject)
-        .on('close', () => resolve())
-        .resume();
-    });
+    await sayAll(port('app.test_80'), request);
     await expect.poll(() => spans.length, PATIENT).toBe(i + 1);
   }
   return spans.map(({ attributes, status }) => Object.fromEntries(Object.entries({ ...attributes, status }).map(([name, value]) => [name, String(value)])));

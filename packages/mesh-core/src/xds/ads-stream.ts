@@ -47,7 +47,7 @@ export class AdsStream {
   /** Updated clusters since endpoints were last sent. */
   #updated: string[] = [];
 
-  /** Endpoints on the stream before. */
+  /** Endpoints on the stream before, until they are asked for on this one. */
   #before: Subscription | undefined;
 
   /** `aggregated`: clusters may come by this stream. `before`: types of the stream this client had before. */
@@ -83,10 +83,10 @@ export class AdsStream {
   /** Takes one request in; returns what it meant and the responses to send now, in order. */
   onRequest(request: XdsRequest): { fact: RequestFact; responses: XdsResponse[] } {
     const known = this.#types.get(request.typeUrl);
-    const subscription = known ?? this.#subscriptionTo(request.typeUrl);
+    const subscription = known ?? (this.dialect === 'sotw' ? new SotwSubscription(request.typeUrl) : new DeltaSubscription(request.typeUrl));
     if (known === undefined) this.#types.set(request.typeUrl, subscription);
     const ackedBefore = subscription.ackedVersion;
-    const fact = subscription.receive(request, this.#view(request.typeUrl));
+    const fact = subscription.receive(request, this.#view(request.typeUrl), request.typeUrl === TYPE_URL.endpoint ? this.#before : undefined);
     if (known === undefined) this.#begin(request, subscription);
     if (fact.kind === 'ack' || fact.kind === 'nack') this.#returning = false;
     if (request.typeUrl === TYPE_URL.cluster && this.#gate === 'waiting') {
@@ -101,16 +101,9 @@ export class AdsStream {
     return { fact, responses };
   }
 
-  #subscriptionTo(typeUrl: string): Subscription {
-    if (this.dialect === 'sotw') return new SotwSubscription(typeUrl);
-    if (typeUrl !== TYPE_URL.endpoint) return new DeltaSubscription(typeUrl);
-    const before = this.#before;
-    this.#before = undefined;
-    return new DeltaSubscription(typeUrl, before);
-  }
-
   #begin({ typeUrl, initialVersions }: XdsRequest, subscription: Subscription): void {
     if (typeUrl === TYPE_URL.endpoint) {
+      this.#before = undefined;
       this.#updated.push(...this.#unwarmed);
       subscription.force(this.#unwarmed.splice(0));
     }

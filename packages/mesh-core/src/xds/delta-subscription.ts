@@ -20,21 +20,13 @@ export class DeltaSubscription extends TypeState {
   /** Of those, the ones the client does not hold. */
   readonly #fresh = new Set<string>();
   #greet = false;
-  /** What a client that has come back holds, as it was sent on the stream before. */
-  #before: Subscription | undefined;
-
-  constructor(typeUrl: string, before?: Subscription) {
-    super(typeUrl);
-    this.#before = before;
-  }
 
   force(names: Iterable<string>): void {
     for (const name of names) if (this.held(name) !== undefined) this.#asked.add(name);
   }
 
-  receive(request: XdsRequest, view: View): RequestFact {
-    const known = this.#first && this.#begin(request, view);
-    this.#before = undefined;
+  receive(request: XdsRequest, view: View, before?: Subscription): RequestFact {
+    const known = this.#first && this.#begin(request, view, before);
     // Changes of the subscription count even on a stale nonce: they are not repeated.
     this.#unsubscribe(request.unsubscribe);
     if (!known) this.#subscribe(request.subscribe, view, this.#first);
@@ -86,7 +78,7 @@ export class DeltaSubscription extends TypeState {
    * The first request of a type on this stream: a legacy wildcard, and what a reconnecting client still holds. Whether that
    * makes its subscription known: it asks for all there is and holds all of it, as a thousand do that come back together.
    */
-  #begin(request: XdsRequest, view: View): boolean {
+  #begin(request: XdsRequest, view: View, before: Subscription | undefined): boolean {
     const { initialVersions: held, subscribe } = request;
     if (hasWildcard(this.typeUrl) && subscribe.length === 0 && request.unsubscribe.length === 0) {
       this.wildcard = true;
@@ -102,8 +94,8 @@ export class DeltaSubscription extends TypeState {
       if (current !== undefined) missing -= 1;
       if (current?.version === version) continue;
       // Of what another server has sent only the number is known; the diff replaces it at once.
-      const before = this.#before?.held(name);
-      old.set(name, before?.version === version ? before : { typeUrl: this.typeUrl as TypeUrl, name, version, body: NOT_HERE });
+      const sent = before?.held(name);
+      old.set(name, sent?.version === version ? sent : { typeUrl: this.typeUrl as TypeUrl, name, version, body: NOT_HERE });
     }
     // Who holds all there is stands at the view that all others stand at, but for what is old.
     if (missing === 0) this.base = old.size === 0 ? view : new LayeredView([old, view]);

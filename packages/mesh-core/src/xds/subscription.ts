@@ -39,8 +39,8 @@ export type RequestFact = { kind: 'ack' | 'stale' | 'subscribe' } | { kind: 'nac
 
 export interface Subscription {
   readonly typeUrl: string;
-  /** Takes a request in; the response it calls for, if any, comes from the next {@link Subscription.next}. */
-  receive(request: XdsRequest, view: View): RequestFact;
+  /** Takes a request in; the response it calls for, if any, comes from the next {@link Subscription.next}. `before`: its type on the stream the client had before. */
+  receive(request: XdsRequest, view: View, before?: Subscription): RequestFact;
   /** The next response owed for `view`; undefined when there is none, or when one is still unanswered (they coalesce). */
   next(view: View, nonce: () => string): Step | undefined;
   /** Sends these names again with the next response even if they did not change. */

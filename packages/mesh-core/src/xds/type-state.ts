@@ -32,7 +32,7 @@ export abstract class TypeState implements Subscription {
     this.typeUrl = typeUrl;
   }
 
-  abstract receive(request: XdsRequest, view: View): RequestFact;
+  abstract receive(request: XdsRequest, view: View, before?: Subscription): RequestFact;
   abstract next(view: View, nonce: () => string): Step | undefined;
   abstract force(names: Iterable<string>): void;
   /** Whether it asks for `name` and has not been sent it since. */

@@ -84,12 +84,18 @@ export abstract class ExchangeAnswer extends ExchangeState {
     if (steps !== undefined) for (const step of steps) step.onResponse?.(this, status, head);
   }
 
-  protected writeHead(status: number, lines: string, length: number, hasBody: boolean): void {
+  /** The head of the answer goes out now. */
+  protected beginAnswer(status: number, lines: string, length: number): void {
     this.headSent = true;
-    this.record.status = this.answering = status;
+    this.record.status = status;
     this.answerLines = lines;
     this.answerLength = length;
     if (this.started) this.cluster?.answered(status);
+  }
+
+  protected writeHead(status: number, lines: string, length: number, hasBody: boolean): void {
+    this.answering = status;
+    this.beginAnswer(status, lines, length);
     this.down.head(status, lines, length, hasBody);
     this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
   }

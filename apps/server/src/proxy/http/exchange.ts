@@ -308,15 +308,12 @@ export class Exchange extends ExchangeForward {
 
   protected upgraded(attempt: Attempt, head: ResponseHead): void {
     if (this.upgrade === '' || head.framing.upgrade === '') return;
-    this.answerLines = this.responseHead(attempt, head);
-    this.answerLength = -1;
-    this.headSent = true;
-    this.record.status = 101;
-    this.cluster?.answered(101);
+    const lines = this.responseHead(attempt, head);
+    this.beginAnswer(101, lines, -1);
     this.record.details = 'via_upstream';
     this.context.wheel.clear(this.routeTimer);
     attempt.stream?.tunnel();
-    this.down.tunnel(this.answerLines, head.framing.upgrade);
+    this.down.tunnel(lines, head.framing.upgrade);
     this.record.responseHeaderBytes = this.down.bytesSent - this.sentBefore;
     this.down.flush();
   }

@@ -3,11 +3,10 @@
 import { createServer, type RequestListener } from 'node:http';
 import * as http2 from 'node:http2';
 import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, onTestFinished, test } from 'vitest';
 import { frameHead, FrameType, preface, settingsFrame, Flag, rstFrame, headersFrames, uint32, windowUpdateFrame } from '../../http-wire/codec-h2/frames.ts';
 import { HpackEncoder } from '../../http-wire/codec-h2/hpack-encoder.ts';
+import { collectGarbage } from '../../http-wire/testing/collect-garbage.ts';
 import { cluster, startRig, type Rig } from '../listener/testing/rig.ts';
 
 async function rigFor(handler: RequestListener): Promise<Rig> {
@@ -23,12 +22,9 @@ async function rigFor(handler: RequestListener): Promise<Rig> {
   return rig;
 }
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
 /** What is in use after a collection, bytes. */
 function memory(): number {
-  collect();
+  collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
